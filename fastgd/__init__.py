@@ -1,0 +1,42 @@
+"""fastgd: dense neural networks that learn by explicit, compiled loops.
+
+The way of the data is the order of the files: table → data → network → [gather → forward → loss → backward →
+update]* → history. Public names are loaded when they are first touched, so that `import fastgd` stays quick.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_HOME = {  # public name → the module that holds it; None: it is a module itself
+    "MLP": "model",
+    "History": "history",
+    "SGD": "optimizers",
+    "datasets": None,
+    "errors": None,
+}
+
+__all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from . import datasets as datasets
+    from . import errors as errors
+    from .history import History as History
+    from .model import MLP as MLP
+    from .optimizers import SGD as SGD
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    home = _HOME[name]
+    value = import_module(f".{name}", __name__) if home is None else getattr(import_module(f".{home}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOME})

@@ -1,0 +1,252 @@
+"""The command line: `fastgd demo` and `fastgd train FILE`. An error is one line and exit code 2."""
+
+from __future__ import annotations
+
+import functools
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from . import __version__
+from .errors import FastgdError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from rich.console import Console
+
+INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+
+
+class _Names(click.ParamType):  # type: ignore[type-arg]  # generic only in later releases of click
+    name = "NAMES"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
+        names = value if isinstance(value, list) else [name.strip() for name in value.split(",")]
+        if not all(names) or len(set(names)) < len(names):
+            self.fail(f"{value!r} is not a list of different names such as size_m2,bedrooms.", param, ctx)
+        return names
+
+
+class _Widths(click.ParamType):  # type: ignore[type-arg]
+    name = "WIDTHS"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> list[int]:
+        if isinstance(value, list):
+            return value
+        words = [word.strip() for word in value.split(",")] if value.strip() else []
+        if not all(word.isdecimal() and int(word) > 0 for word in words):
+            self.fail(
+                f"{value!r} is not a list of layer widths such as 64,64 (empty for no hidden layer).",
+                param,
+                ctx,
+            )
+        return [int(word) for word in words]
+
+
+def _one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn what a user can meet into one line on standard error and exit code 2."""
+
+    @functools.wraps(command)
+    def wrapper(*args: Any, **options: Any) -> None:
+        try:
+            command(*args, **options)
+        except FastgdError as error:
+            click.echo(f"fastgd: {error}", err=True)
+            sys.exit(2)
+        except KeyboardInterrupt:
+            click.echo("fastgd: interrupted", err=True)
+            sys.exit(INTERRUPTED)
+
+    return wrapper
+
+
+class _OneLineUsage(click.Group):
+    """A group whose usage errors, too, are one line on standard error and exit code 2."""
+
+    def main(self, args: Any = None, prog_name: Any = None, *others: Any, **options: Any) -> Any:
+        standalone = options.pop("standalone_mode", True)
+        options["standalone_mode"] = False
+        try:
+            result: Any = super().main(args, prog_name, *others, **options)
+        except click.UsageError as error:
+            command = error.ctx.command_path if error.ctx else "fastgd"
+            message = " ".join(error.format_message().split())
+            click.echo(f"fastgd: {message} See `{command} --help`.", err=True)
+            sys.exit(2)
+        except click.Abort:
+            sys.exit(INTERRUPTED)
+        if standalone:
+            sys.exit(result if isinstance(result, int) else 0)
+        return result
+
+
+@click.group(cls=_OneLineUsage, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.version_option(__version__, prog_name="fastgd", message="%(prog)s %(version)s")
+def main() -> None:
+    """Neural networks that learn by explicit, compiled loops."""
+
+
+@main.command()
+@click.option("--epochs", default=10, show_default=True, type=click.IntRange(min=1), help="Passes over all houses.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Houses per step.")
+@click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another market and network.")
+@_one_line_errors
+def demo(epochs: int, batch_size: int, learning_rate: float, seed: int) -> None:
+    """Train on 100,000 generated houses, from meaningless predictions to good ones."""
+    started = time.perf_counter()
+    from . import datasets
+    from .model import MLP
+    from .optimizers import SGD
+
+    optimizer = SGD(learning_rate=learning_rate)
+    console = _console()
+    X, y = datasets.houses(110_000, random_state=seed)
+    X, y, unseen_X, unseen_y = X[:100_000], y[:100_000], X[100_000:], y[100_000:]
+    model = MLP([4, 64, 64, 1], feature_names=datasets.HOUSE_FEATURES, random_state=seed)
+
+    size, bedrooms, distance, age = unseen_X[0]
+    console.print(f"A house of {size:.0f} m² with {bedrooms:.0f} bedrooms, {distance:.1f} km from the centre, ", end="")
+    console.print(f"{age:.0f} years old.")
+    first = float(model.predict(unseen_X[:1])[0])
+    console.print(f"A network with random weights, {model.network.n_parameters:,} of them, predicts its price:")
+    console.print(f"  predicted {_euros(first)}   actual {_euros(unseen_y[0])}   error {_euros(first - unseen_y[0])}\n")
+    before = model.evaluate(unseen_X, unseen_y)
+    console.print(f"Training on {len(X):,} other houses, {batch_size} at a time, {epochs} times over:")
+    history = model.fit(X, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer)
+    after = model.evaluate(unseen_X, unseen_y)
+    floor = datasets.irreducible_error(unseen_X)
+
+    console.print(f"\nOn {len(unseen_X):,} houses that it has never seen:")
+    rows = [("before", before), ("after", after)]
+    _print_table(
+        console,
+        ["", "loss (mean squared error)", "typical error (root)", "R²"],
+        [[when, f"{m['loss']:.4g}", _euros(m["rmse"]), f"{m['r2']:.3f}"] for when, m in rows]
+        + [["best possible", f"{floor**2:.4g}", _euros(floor), f"{1 - floor**2 / unseen_y.var():.3f}"]],
+    )
+    console.print("Ten of them:")
+    _print_houses(console, unseen_X[:10], model.predict(unseen_X[:10]), unseen_y[:10])
+    console.print(
+        f"{history.rows_seen:,} rows in {history.seconds:.2f} s of training: {history.rows_per_second:,.0f} rows/s. "
+        f"With everything: {time.perf_counter() - started:.1f} s."
+    )
+    if history.stop_reason != "completed":
+        sys.exit(INTERRUPTED)
+
+
+@main.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--target", required=True, help="The column to predict.")
+@click.option("--features", required=True, type=_Names(), help="The columns to predict it from, with commas.")
+@click.option("--hidden", default="64,64", show_default=True, type=_Widths(), help="Widths of the hidden layers.")
+@click.option("--epochs", default=40, show_default=True, type=click.IntRange(min=1), help="Passes over all rows.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per step.")
+@click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
+@click.option("--group", default=None, help="Column whose equal values stay on one side of the split.")
+@click.option(
+    "--validation",
+    default=0.2,
+    show_default=True,
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    help="Share of the rows that is held out.",
+)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")
+@_one_line_errors
+def train(
+    file: Path,
+    target: str,
+    features: list[str],
+    hidden: list[int],
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    group: str | None,
+    validation: float,
+    seed: int,
+) -> None:
+    """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out."""
+    from .data import split_rows
+    from .errors import InvalidInputError
+    from .model import MLP
+    from .optimizers import SGD
+    from .tables import read_columns
+
+    if target in features:
+        raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
+    optimizer = SGD(learning_rate=learning_rate)
+    console = _console()
+    table, texts = read_columns(file, [*features, target], [group] if group else [])
+    X, y = table[:, :-1], table[:, -1]
+    train_rows, held_out = split_rows(len(X), validation, texts[group] if group else None, seed)
+    grouped = f", no {group} on both sides" if group else ""
+    console.print(f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
+    model = MLP([len(features), *hidden, 1], feature_names=features, random_state=seed)
+    console.print(f"Network {model.network}")
+    history = model.fit(X[train_rows], y[train_rows], epochs=epochs, batch_size=batch_size, optimizer=optimizer)
+    _print_table(
+        console,
+        ["", "rows", "R²", "root mean squared error", "mean absolute error"],
+        [
+            [name, f"{len(rows):,}", f"{m['r2']:.3f}", _number(m["rmse"]), _number(m["mae"])]
+            for name, rows in (("training", train_rows), ("held out", held_out))
+            for m in [model.evaluate(X[rows], y[rows])]
+        ],
+    )
+    console.print(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
+    if history.stop_reason != "completed":
+        sys.exit(INTERRUPTED)
+
+
+def _console() -> Console:
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
+
+
+def _print_table(console: Console, header: list[str], rows: list[list[str]]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    for place, name in enumerate(header):
+        table.add_column(name, justify="left" if place == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
+
+
+def _print_houses(console: Console, X: NDArray[np.float32], predicted: Any, actual: Any) -> None:
+    _print_table(
+        console,
+        ["size", "bedrooms", "distance", "age", "predicted", "actual", "error"],
+        [
+            [
+                f"{s:.0f} m²",
+                f"{b:.0f}",
+                f"{d:.1f} km",
+                f"{a:.0f} years",
+                _euros(p),
+                _euros(t),
+                f"{(p - t) / t:+.1%}",
+            ]
+            for (s, b, d, a), p, t in zip(X, predicted, actual, strict=True)
+        ],
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+
+
+def _euros(value: float) -> str:
+    return f"{value:,.0f} EUR"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The kernels and their contract: which there are, in which order, what each writes.
+
+Every engine has the same kernels with the same names and arguments: what is written comes first, then what is read,
+then sizes and constants. `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy, the oracle of the
+tests and the fair baseline of the benchmarks. Arrays are checked before they come here; nothing is checked here.
+
+    row_order(order, first, n_rows, seed, epoch, shuffle)   order[i] = the row at place first + i of the epoch
+    gather(x, y, rows, order, net)                          x, y = the rows named by order, standardised
+    add_product(C, A, B)                                    C += A @ B
+    add_column_sums(c, A)                                   c += A.sum(axis=0)
+    transpose(T, A)                                         T = A.T
+    dense(out, x, weights, biases)                          out = x @ weights + biases
+    activate(a, code)                                       a = f(a), in place
+    activate_backward(delta, a, code)                       delta *= f′, where a = f(z)
+    forward(activations, x, net)                            every layer's outputs; returns those of the last
+    loss_and_delta(delta, predicted, y, scale, loss)        delta = scale · d loss / d predicted; returns scale · loss
+    backward(gradient, deltas, activations, x, transposed, net)   gradient += d loss / d parameters
+    update(parameters, gradient, rule, learning_rate)       one step of gradient descent
+    batch_gradient(gradient, workspace, rows, first, n, net, loss)   mean gradient of n rows; returns their mean loss
+    train(net, gradient, workspace, progress, rows, first, batch_size, learning_rates, loss, rule)
+                                                            one step per learning rate; returns how many were taken
+    predict(out, workspace, X, net)                         out = predictions for X, both in the user's units
+    mean_loss(workspace, rows, net, loss)                   returns the mean loss over all rows
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+
+ENGINES = ("cpu", "plain")
+
+
+def engine(name: str) -> ModuleType:
+    """The module that holds the kernels of the engine `name`; loading "cpu" imports Numba."""
+    return import_module(f".{name}", __package__)

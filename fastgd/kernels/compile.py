@@ -1,0 +1,186 @@
+"""How a kernel is compiled: one decorator with every option, and a disk cache that never runs stale code.
+
+Numba's own cache notices an edit in the file of the kernel itself, but not in the files of the kernels that it
+calls, and then runs the old machine code. Here the name of every cache file carries a stamp over all kernel
+sources and over the settings that change the code, so a cached kernel is either from these sources or not found.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+import warnings
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core import caching, config
+from numba.core.compiler import Compiler
+from numba.extending import overload
+
+from ..errors import CacheWarning
+
+KERNELS = Path(__file__).parent
+
+# Contraction (a·b + c in one rounding) is the only liberty. Reassociation is not needed, because vectors run over
+# outputs and never over a sum; "nnan" and "ninf" would delete the checks for finite values.
+OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
+
+
+def kernel(*, noalias: bool = False, inline: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """Compile a function as a kernel.
+
+    `noalias` promises that the arrays it gets never overlap: the compiler leaves out its overlap checks, which cost
+    a third of the product loop at 64 columns. `inline` pastes the function into its callers, so that their loops
+    can become vector loops.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        if config.DISABLE_JIT:
+            return function
+        options = dict(OPTIONS, forceinline=inline)
+        if noalias:
+            options["pipeline_class"] = _NoAliasCompiler
+        dispatcher = numba.njit(**options)(function)
+        dispatcher._cache = _StampedCache(function)
+        return dispatcher
+
+    return decorate
+
+
+def by_dtype(function: Callable[..., Any], float32: Any, float64: Any) -> Any:
+    """Give `function(x)` the body `float32(x)` or `float64(x)`, chosen by the type of `x` when a caller is compiled."""
+
+    def choose(x):  # type: ignore[no-untyped-def]  # Numba compares this signature with the lambda's
+        return (lambda x: float32(x)) if x == numba.types.float32 else (lambda x: float64(x))
+
+    overload(function, jit_options=dict(OPTIONS, forceinline=True))(choose)
+    return function
+
+
+def is_ready(dispatcher: Any) -> bool:
+    """Whether a kernel has machine code: compiled in this process, or kept on disk for these sources."""
+    if config.DISABLE_JIT or dispatcher.overloads:
+        return True
+    return cache_folder() is not None and Path(dispatcher._cache._cache_file._index_path).exists()
+
+
+class _NoAliasCompiler(Compiler):  # type: ignore[misc]
+    def define_pipelines(self) -> Any:
+        self.state.flags.noalias = True
+        return super().define_pipelines()
+
+
+@lru_cache(maxsize=1)
+def source_stamp() -> str:
+    """A hash over the text of every kernel source, in the order of the paths."""
+    digest = hashlib.sha256()
+    for path in sorted(KERNELS.rglob("*.py")):
+        digest.update(path.relative_to(KERNELS).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def _settings_stamp() -> str:
+    """A hash over the settings that change machine code and that Numba leaves out of its cache key."""
+    settings = (
+        config.BOUNDSCHECK,
+        config.OPT,
+        config.LOOP_VECTORIZE,
+        config.SLP_VECTORIZE,
+        numba.__version__,
+    )
+    return hashlib.sha256(repr(settings).encode()).hexdigest()[:8]
+
+
+@lru_cache(maxsize=1)
+def cache_folder() -> Path | None:
+    """The first folder that can be written to: NUMBA_CACHE_DIR, beside the sources, the user's cache; or none."""
+    user_cache = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    folders = [KERNELS / "__pycache__", user_cache / "fastgd"]
+    if config.CACHE_DIR:
+        folders.insert(0, Path(config.CACHE_DIR) / "fastgd")
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=folder).close()
+            return folder
+    _say_once(f"no folder is writable ({', '.join(map(str, folders))})")
+    return None
+
+
+@lru_cache(maxsize=1)
+def _say_once(reason: str) -> None:
+    warnings.warn(
+        f"compiled kernels cannot be kept on disk: {reason}. Every process compiles them again; "
+        "set NUMBA_CACHE_DIR to a writable folder.",
+        CacheWarning,
+        stacklevel=2,
+    )
+
+
+class _StampedLocator(caching._CacheLocator):  # type: ignore[misc]
+    """Tells Numba where the cache of one kernel is, and which sources it belongs to."""
+
+    def __init__(self, function: Callable[..., Any], source_file: str) -> None:
+        self._py_file = source_file  # Numba reads this name when it warns
+        self._package = function.__module__.partition(".kernels.")[0]
+
+    def get_cache_path(self) -> str:
+        return str(cache_folder())
+
+    def get_source_stamp(self) -> str:
+        return source_stamp()
+
+    def get_disambiguator(self) -> str:
+        # The package's name, because two versions of it may be loaded under two names in one process.
+        return f"{self._package}-{_settings_stamp()}-{source_stamp()}"
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> _StampedLocator:
+        return cls(py_func, py_file)
+
+
+class _StampedCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
+    _locator_classes = (_StampedLocator,)
+
+
+class _StampedCache(caching.FunctionCache):  # type: ignore[misc]
+    """Numba's cache, except that whatever is wrong on disk means "not cached" and never an error."""
+
+    _impl_class = _StampedCacheImpl
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        if cache_folder() is None:
+            return None
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # truncated or foreign files raise anything from EOFError to AttributeError
+            self._forget()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        if cache_folder() is None:
+            return
+        try:
+            self._remove_stale()
+            super().save_overload(sig, data)
+        except OSError as error:
+            _say_once(str(error))
+        except Exception:
+            self._forget()
+
+    def _forget(self) -> None:
+        with contextlib.suppress(OSError):
+            Path(self._cache_file._index_path).unlink()
+
+    def _remove_stale(self) -> None:
+        """Delete what other sources left for this kernel in the same package and settings."""
+        base = self._impl.filename_base
+        before, _, after = base.partition(source_stamp())
+        for path in Path(self._cache_path).glob(f"{before}*{after}.*nb[ic]"):
+            if not path.name.startswith(base):
+                path.unlink(missing_ok=True)

@@ -1,0 +1,77 @@
+"""Random order without a table: which row stands at a place of the shuffled epoch is a function of seed and epoch.
+
+A permutation of n rows by a Feistel network needs no memory that grows with n, can start anywhere (a chunk, a resumed
+training, another thread) and gives the same order on every engine. All numbers are 32-bit values held in uint64.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..compile import kernel
+
+ROUNDS = 8  # 4 already pass the tests of uniformity for 12 rows or more; tiny tables need more
+MASK = np.uint64(0xFFFFFFFF)
+ONE = np.uint64(1)
+FACTOR_1 = np.uint64(0x7FEB352D)
+FACTOR_2 = np.uint64(0x846CA68B)
+S15, S16, S32 = np.uint64(15), np.uint64(16), np.uint64(32)
+R0, R1, R2, R3, R4, R5, R6, R7 = (np.uint64(r) for r in range(ROUNDS))
+
+
+@kernel(inline=True)
+def hash32(v):
+    """Scramble 32 bits, one to one. Source: lowbias32 of Chris Wellons' "Hash Function Prospector" (public domain)."""
+    v = v ^ (v >> S16)
+    v = (v * FACTOR_1) & MASK
+    v = v ^ (v >> S15)
+    v = (v * FACTOR_2) & MASK
+    return v ^ (v >> S16)
+
+
+@kernel(inline=True)
+def key32(seed, epoch):
+    """32 bits that depend on all of seed and epoch."""
+    v = hash32(seed & MASK)
+    v = hash32(v ^ (seed >> S32))
+    return hash32(v ^ (np.uint64(epoch) & MASK))
+
+
+@kernel(inline=True)
+def permute(place, n_left, n_right, keys):
+    """Map the numbers below n_left · n_right one to one onto themselves.
+
+    A place is a pair (left, right); each half in turn is moved round its circle by a hash of the other half.
+    """
+    left = place // n_right
+    right = place - left * n_right
+    for r in range(0, ROUNDS, 2):
+        left = left + ((hash32(right ^ keys[r]) * n_left) >> S32)
+        left = left - n_left if left >= n_left else left
+        right = right + ((hash32(left ^ keys[r + 1]) * n_right) >> S32)
+        right = right - n_right if right >= n_right else right
+    return left * n_right + right
+
+
+@kernel()
+def row_order(order, first, n_rows, seed, epoch, shuffle):
+    """order[i] = the row at place first + i of the epoch; without shuffling, first + i itself."""
+    if not shuffle:
+        for i in range(order.shape[0]):
+            order[i] = first + i
+        return
+    n_left = np.uint64(math.ceil(math.sqrt(n_rows)))
+    n_right = (np.uint64(n_rows) + n_left - ONE) // n_left
+    key = key32(seed, epoch)
+    keys = (
+        hash32(key ^ R0), hash32(key ^ R1), hash32(key ^ R2), hash32(key ^ R3),
+        hash32(key ^ R4), hash32(key ^ R5), hash32(key ^ R6), hash32(key ^ R7),
+    )  # fmt: skip
+    for i in range(order.shape[0]):
+        order[i] = np.int64(permute(np.uint64(first + i), n_left, n_right, keys))
+    # The pairs are up to n_left more than the rows: a place that falls outside moves on until it is inside again.
+    for i in range(order.shape[0]):
+        while order[i] >= n_rows:
+            order[i] = np.int64(permute(np.uint64(order[i]), n_left, n_right, keys))

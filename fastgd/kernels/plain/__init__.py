@@ -1,0 +1,41 @@
+"""The kernels in plain NumPy: the oracle of the tests and the fair baseline of the benchmarks."""
+
+from __future__ import annotations
+
+from .activations import activate, activate_backward
+from .backward import backward, transpose_weights
+from .forward import forward, gather
+from .losses import loss_and_delta
+from .products import add_column_sums, add_product, dense, transpose
+from .random import row_order
+from .training import batch_gradient, mean_loss, predict, train
+from .updates import update
+
+BLOCK_ROWS = None  # NumPy is fastest on whole batches
+
+__all__ = [
+    "BLOCK_ROWS",
+    "activate",
+    "activate_backward",
+    "add_column_sums",
+    "add_product",
+    "backward",
+    "batch_gradient",
+    "dense",
+    "forward",
+    "gather",
+    "is_compiled",
+    "loss_and_delta",
+    "mean_loss",
+    "predict",
+    "row_order",
+    "train",
+    "transpose",
+    "transpose_weights",
+    "update",
+]
+
+
+def is_compiled() -> bool:
+    """Whether the training loop can start at once: NumPy always can."""
+    return True

@@ -1,0 +1,76 @@
+"""Names that users type: an unknown one is answered with the right ones."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+from .errors import InvalidInputError
+
+Value = TypeVar("Value")
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+# What other libraries call our options.
+ALIASES = {
+    "lr": "learning_rate",
+    "learning_rate_init": "learning_rate",
+    "eta": "learning_rate",
+    "n_epochs": "epochs",
+    "max_iter": "epochs",
+    "num_epochs": "epochs",
+    "batchsize": "batch_size",
+    "seed": "random_state",
+    "random_seed": "random_state",
+    "l2": "weight_decay",
+    "alpha": "weight_decay",
+    "n_jobs": "n_threads",
+    "num_threads": "n_threads",
+    "hidden_sizes": "layer_sizes",
+    "sizes": "layer_sizes",
+    "optim": "optimizer",
+    "normalize": "standardize",
+    "standardise": "standardize",
+}
+
+
+def look_up(name: object, table: Mapping[str, Value], what: str) -> Value:
+    """The entry of `table` called `name`; an unknown name lists the right ones."""
+    if isinstance(name, str) and name in table:
+        return table[name]
+    near = get_close_matches(str(name), table, n=1)
+    hint = f" Did you mean {near[0]!r}?" if near else ""
+    raise InvalidInputError(f"There is no {what} {name!r}; there are: {', '.join(table)}.{hint}")
+
+
+def checked_names(function: Function) -> Function:
+    """Make a call with an unknown option an error that names the right one."""
+    known = list(inspect.signature(function).parameters)
+
+    @functools.wraps(function)
+    def wrapper(*args: Any, **options: Any) -> Any:
+        for name in options:
+            if name not in known:
+                raise InvalidInputError(_unknown_option(name, [k for k in known if k != "self"]))
+        return function(*args, **options)
+
+    return wrapper  # type: ignore[return-value]
+
+
+def _unknown_option(name: str, known: list[str]) -> str:
+    right = ALIASES.get(name.lower())
+    if right not in known:
+        near = get_close_matches(name, known, n=1)
+        right = near[0] if near else None
+    if right:
+        return f"`{name}` is called `{right}`."
+    return f"There is no option `{name}`; the options are: {', '.join(known)}."
+
+
+def positive_integer(value: object, what: str, *, least: int = 1) -> int:
+    """`value` as an int, or an error that says what it should have been."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+        raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {value!r}.")
+    return int(value.__index__())

@@ -1,0 +1,94 @@
+"""Reading a CSV file of numbers, plain or gzipped, with messages that name the line and the column."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import zlib
+from array import array
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InvalidInputError
+
+
+def read_columns(
+    path: Path, numbers: Sequence[str], text: Sequence[str] = ()
+) -> tuple[NDArray[np.float64], dict[str, list[str]]]:
+    """Read the named columns of a CSV file with a header line: numbers (n_rows, n_numbers), and text by name.
+
+    Raises:
+        InvalidInputError: no such file, no such column, or a cell that is not a finite number.
+    """
+    values = array("d")
+    texts: dict[str, list[str]] = {name: [] for name in text}
+    with _opened(path) as file:
+        lines = csv.reader(file)
+        header = [name.strip() for name in next(lines, [])]
+        if not header:
+            raise InvalidInputError(f"{path} is empty.")
+        for name in (*numbers, *text):
+            if header.count(name) != 1:
+                problem = "no column" if name not in header else "more than one column"
+                raise InvalidInputError(f"{path} has {problem} {name!r}; its columns are: {', '.join(header)}.")
+        places = [header.index(name) for name in numbers]
+        text_places = [(texts[name], header.index(name)) for name in text]
+        for row in lines:
+            if not row:
+                continue
+            if len(row) != len(header):
+                raise InvalidInputError(
+                    f"{path}, line {lines.line_num} has {len(row)} cells, but the header names {len(header)} columns."
+                )
+            try:
+                values.extend([float(row[place]) for place in places])
+            except ValueError:
+                raise InvalidInputError(_bad_cell(path, lines.line_num, row, header, places)) from None
+            for cells, place in text_places:
+                cells.append(row[place])
+    table = np.frombuffer(values, np.float64) if values else np.empty(0)
+    table = table.reshape(-1, len(numbers))
+    if not len(table):
+        raise InvalidInputError(f"{path} has a header line but no rows.")
+    if not np.isfinite(table).all():
+        row_number, column = np.argwhere(~np.isfinite(table))[0]
+        raise InvalidInputError(
+            f"{path}, data row {row_number + 1}, column {numbers[column]!r} is {table[row_number, column]}: "
+            "fill it, or drop the row."
+        )
+    return table, texts
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[TextIO]:
+    """The file as text; whatever is wrong with the file itself becomes one sentence."""
+    try:
+        if path.suffix == ".gz":
+            with gzip.open(path, "rt", encoding="utf-8-sig", newline="") as file:
+                yield file
+        else:
+            with path.open(encoding="utf-8-sig", newline="") as file:
+                yield file
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise InvalidInputError(f"{path} is not a whole gzip file: {error}.") from error
+    except UnicodeDecodeError as error:
+        raise InvalidInputError(f"{path} is not text in UTF-8: {error}.") from error
+    except csv.Error as error:
+        raise InvalidInputError(f"{path} cannot be read as CSV: {error}.") from error
+    except OSError as error:
+        raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _bad_cell(path: Path, line: int, row: list[str], header: list[str], places: list[int]) -> str:
+    for place in places:
+        try:
+            float(row[place])
+        except ValueError:
+            what = f"holds {row[place]!r}, which is not a number" if row[place].strip() else "is empty"
+            return f"{path}, line {line}, column {header[place]!r} {what}: correct it, or drop the line."
+    raise AssertionError("every cell is a number")

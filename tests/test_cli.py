@@ -1,0 +1,181 @@
+"""The command line, as a person meets it: what it prints, and one line for every mistake."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pty
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import fastgd
+from fastgd.cli import main
+from fastgd.tables import read_columns
+
+FASTGD = [sys.executable, "-m", "fastgd.cli"]
+ARGUMENTS = ["--target", "price", "--features", "size,rooms"]
+
+
+def run(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def write(path, n=200, **columns):
+    generator = np.random.default_rng(0)
+    size = generator.integers(30, 200, n)
+    table = {"id": [f"h{i // 4}" for i in range(n)], "size": size, "rooms": size // 30, "price": size * 3000 + 1}
+    table |= columns
+    lines = [",".join(table), *(",".join(map(str, row)) for row in zip(*table.values(), strict=True))]
+    text = "\n".join(lines) + "\n"
+    opener = gzip.open if path.suffix == ".gz" else open
+    with opener(path, "wt", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+def test_demo():
+    result = run("demo", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    out = result.output
+    assert re.search(r"predicted -?[\d,]+ EUR   actual [\d,]+ EUR   error -?[\d,]+ EUR", out)
+    assert re.search(r"epoch 2/2  loss ", out)
+    before, after = (float(re.search(rf"{when} .*? (-?\d\.\d+) *\n", out)[1]) for when in ("before", "after"))
+    assert before < 0 < 0.9 < after
+    houses = re.findall(r"^ ?\d+ m² .*EUR +[\d,]+ EUR +[+-][\d.]+% *$", out, re.MULTILINE)
+    assert len(houses) == 10
+    assert re.search(r"200,000 rows in [\d.]+ s of training: [\d,]+ rows/s", out)
+    assert max(map(len, out.splitlines())) <= 80
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("name", ["houses.csv", "houses.csv.gz"])
+def test_train(tmp_path, name):
+    path = write(tmp_path / name)
+    result = run("train", path, *ARGUMENTS, "--hidden", "8", "--epochs", 30, "--group", "id", "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "200 rows, 40 of them held out, no id on both sides." in result.output
+    assert float(re.search(r"held out +40 +(\S+)", result.output)[1]) > 0.95
+    assert "Network 2-8-1" in result.output
+    again = run("train", path, *ARGUMENTS, "--hidden", "8", "--epochs", 30, "--group", "id", "--seed", 3)
+    assert re.findall("held out .*", again.output) == re.findall("held out .*", result.output)
+    linear = run("train", path, *ARGUMENTS, "--hidden", "", "--epochs", 5, "--batch-size", 8, "--validation", 0.5)
+    assert linear.exit_code == 0, linear.output
+    assert "Network 2-1" in linear.output
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ({"size": ["30"] * 199 + ["big"]}, ARGUMENTS, r"line 201, column 'size' holds 'big', which is not a number"),
+        ({"rooms": ["3"] * 10 + [""] + ["3"] * 189}, ARGUMENTS, r"line 12, column 'rooms' is empty"),
+        ({"rooms": ["3"] * 10 + ["nan"] + ["3"] * 189}, ARGUMENTS, r"data row 11, column 'rooms' is nan"),
+        ({}, ["--target", "cost", "--features", "size"], r"no column 'cost'; its columns are: id, size, rooms, price"),
+        ({}, ["--target", "price", "--features", "size,price"], r"both the target and a feature"),
+        ({}, ["--target", "price", "--features", "size,,rooms"], r"not a list of different names"),
+        ({}, [*ARGUMENTS, "--hidden", "8,x"], r"not a list of layer widths such as 64,64"),
+        ({}, [*ARGUMENTS, "--group", "owner"], r"no column 'owner'"),
+        ({}, [*ARGUMENTS, "--learning-rate", "-1"], r"learning_rate must be a positive number, not -1.0"),
+        ({}, [*ARGUMENTS, "--learning-rate", "nan"], r"learning_rate must be a positive number"),
+        ({}, [*ARGUMENTS, "--learning-rate", "1000"], r"diverged at step \d+"),
+        ({}, [*ARGUMENTS, "--validation", "1"], r"--validation.* 1.0 is not in the range"),
+        ({"id": ["same"] * 200}, [*ARGUMENTS, "--group", "id"], r"too few to hold out"),
+        ({}, [*ARGUMENTS, "--lr", "1"], r"No such option"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(tmp_path, content, arguments, message):
+    result = run("train", write(tmp_path / "houses.csv", **content), *arguments, "--epochs", 3)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert re.search(message, result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("fastgd: ")
+
+
+def test_files_that_are_no_tables(tmp_path):
+    def refused(path, message):
+        result = run("train", path, *ARGUMENTS)
+        assert (result.exit_code, "Traceback" in result.output) == (2, False)
+        assert re.search(message, result.stderr), result.stderr
+        assert len(result.stderr.splitlines()) == 1
+
+    refused(tmp_path / "none.csv", "No such file")
+    refused(tmp_path, "Is a directory")
+    for name, content, message in (
+        ("empty.csv", b"", "is empty"),
+        ("header.csv", b"size,rooms,price\n", "header line but no rows"),
+        ("ragged.csv", b"size,rooms,price\n1,2,3\n1,2\n", "line 3 has 2 cells, but the header names 3"),
+        ("twice.csv", b"size,rooms,size,price\n", "more than one column 'size'"),
+        ("plain.csv.gz", b"size,rooms,price\n1,2,3\n", "not a whole gzip file"),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"size,rooms,price\n" + os.urandom(5000))[:2000],
+            "not a whole gzip file|not text",
+        ),
+        ("binary.csv", b"\xff\xfe\x00\x01", "not text in UTF-8"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, message)
+
+
+def test_reading_a_table(tmp_path):
+    (tmp_path / "t.csv").write_text('\ufeffa, b ,c\n1,"2",x\n\n3,4e1,"y,z"\n', encoding="utf-8")
+    numbers, text = read_columns(Path(tmp_path / "t.csv"), ["b", "a"], ["c"])
+    assert numbers.tolist() == [[2, 1], [40, 3]]
+    assert text == {"c": ["x", "y,z"]}
+
+
+def test_version_is_light():
+    code = (
+        "import sys\nfrom fastgd.cli import main\n"
+        "try: main(['--version'])\nexcept SystemExit: pass\n"
+        "print([m for m in ('numba', 'numpy', 'rich') if m in sys.modules])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.splitlines() == [f"fastgd {fastgd.__version__}", "[]"]
+
+
+def in_a_terminal(arguments, columns=80, interrupt_when=None):
+    """Run in a real pseudo-terminal; return what it wrote and the exit code."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(COLUMNS=str(columns), TERM="xterm-256color")
+        os.execv(arguments[0], arguments)
+    out, deadline = b"", time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if select.select([terminal], [], [], 0.1)[0]:
+            try:
+                piece = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not piece:
+                break
+            out += piece
+        if interrupt_when and interrupt_when in out:
+            os.kill(pid, signal.SIGINT)
+            interrupt_when = None
+    return out.decode(), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def test_a_live_bar_on_a_terminal():
+    out, code = in_a_terminal([*FASTGD, "demo", "--epochs", "5"])
+    assert code == 0, out
+    assert re.search(r"epoch 5/5  loss \d", out)
+    assert re.search(r"[\d,]+ rows/s", out)
+    assert "━" in out
+
+
+def test_ctrl_c_on_a_terminal_shows_what_was_learned():
+    out, code = in_a_terminal([*FASTGD, "demo", "--epochs", "5000"], interrupt_when=b"epoch 2")
+    assert code == 130, out
+    assert re.search(r"stopped after \d+ complete epochs: interrupted in epoch \d+", out)
+    assert "Ten of them" in out
+    assert "Traceback" not in out

@@ -1,0 +1,137 @@
+"""Compiled code is never stale, never compiled twice, and never an error when the disk is unkind."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fastgd
+from fastgd.kernels import compile as compile_module
+from fastgd.kernels import cpu
+
+PACKAGE = Path(fastgd.__file__).parent
+
+# `activate` is in one file, the hyperbolic tangent that it calls in another.
+ASK = """
+import numpy as np
+from fastgd.kernels.cpu.activations import activate
+from fastgd.kernels import codes
+a = np.full((1, 3), 0.5)
+activate(a, codes.TANH)
+print(a[0, 0], sum(activate.stats.cache_hits.values()))
+"""
+
+
+def run(code, home, **environment):
+    result = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        cwd=home,
+        env={**os.environ, "PYTHONPATH": str(home), **environment},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    return result.stdout.split()
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "fastgd", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path
+
+
+def cache_files(home):
+    return sorted((home / "fastgd" / "kernels" / "__pycache__").glob("activations.activate-*.nb[ic]"))
+
+
+def test_an_edit_in_a_file_that_a_kernel_calls_is_never_missed(copy):
+    value, hits = run(ASK, copy)
+    assert (float(value), hits) == (pytest.approx(np.tanh(0.5)), "0")
+    assert run(ASK, copy) == [value, "1"]
+    callee = copy / "fastgd" / "kernels" / "cpu" / "elementary.py"
+    text = callee.read_text()
+    kept = callee.stat()
+    callee.write_text(text.replace("np.copysign(t / (t + 2.0), x)", "np.copysign(t / (t + 3.0), x)"))
+    os.utime(callee, (kept.st_atime, kept.st_mtime))  # not even when the file looks as old as before
+    changed, hits = run(ASK, copy)
+    assert (changed != value, hits) == (True, "0")
+    assert len(cache_files(copy)) == 2, "what the old sources left is removed"
+    callee.write_text(text)
+    assert run(ASK, copy)[0] == value
+
+
+def test_other_compiler_settings_have_code_of_their_own(copy):
+    run(ASK, copy)
+    assert run(ASK, copy, NUMBA_BOUNDSCHECK="1")[1] == "0"
+    assert run(ASK, copy)[1] == "1"
+
+
+def test_damaged_cache_files_are_compiled_anew(copy):
+    value, _ = run(ASK, copy)
+    for kind in (".nbi", ".nbc"):
+        for damage in (b"", b"not a pickle"):
+            damaged = [path for path in cache_files(copy) if path.suffix == kind]
+            assert damaged
+            for path in damaged:
+                path.write_bytes(damage)
+            assert run(ASK, copy) == [value, "0"]
+            assert run(ASK, copy) == [value, "1"]
+
+
+def test_no_writable_folder_means_one_warning_and_the_same_result(copy):
+    code = (
+        "import warnings\nfrom pathlib import Path\nimport tempfile\n"
+        "def refuse(*a, **k): raise OSError('read-only')\n"
+        "tempfile.TemporaryFile = refuse\n"
+        "with warnings.catch_warnings(record=True) as seen:\n"
+        "    warnings.simplefilter('always')\n" + "".join(f"    {line}\n" for line in ASK.strip().splitlines()) +
+        "print(len(seen), str(seen[0].message).split(';')[-1].strip().replace(' ', '_'))\n"
+    )  # fmt: skip
+    value, hits, warnings, advice = run(code, copy)
+    assert float(value) == pytest.approx(np.tanh(0.5))
+    assert (hits, warnings, advice) == ("0", "1", "set_NUMBA_CACHE_DIR_to_a_writable_folder.")
+
+
+def test_the_stamp_covers_every_kernel_source(tmp_path, monkeypatch):
+    folder = tmp_path / "kernels"
+    shutil.copytree(PACKAGE / "kernels", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(compile_module, "KERNELS", folder)
+    stamps = {compile_module.source_stamp.__wrapped__()}
+    sources = sorted(folder.rglob("*.py"))
+    assert len(sources) >= 20
+    for source in sources:
+        source.write_text(source.read_text() + "\n# edited\n")
+        stamps.add(compile_module.source_stamp.__wrapped__())
+    assert len(stamps) == len(sources) + 1
+
+
+def test_nothing_is_compiled_twice():
+    generator = np.random.default_rng(0)
+
+    def session(sizes, activation, rows):
+        X = generator.normal(size=(rows, sizes[0])).astype(np.float32)
+        X.flags.writeable = bool(rows % 2)
+        y = generator.normal(size=rows)
+        model = fastgd.MLP(sizes, activation=activation)
+        model.fit(X, y, epochs=1, batch_size=7, verbose=0)
+        model.predict(np.asfortranarray(X))
+        model.evaluate(X.astype(float), y)
+        model.gradient(X, y)
+
+    def signatures():
+        kernels = {name: getattr(cpu, name) for name in cpu.__all__}
+        return {name: len(kernel.overloads) for name, kernel in kernels.items() if hasattr(kernel, "overloads")}
+
+    session([3, 4, 1], "relu", 20)
+    counts = signatures()
+    session([3, 4, 1], "relu", 20)
+    session([5, 6, 7, 1], "tanh", 31)
+    session([2, 1], "sigmoid", 1)
+    assert signatures() == counts
