@@ -29,10 +29,11 @@ print(a[0, 0], sum(activate.stats.cache_hits.values()))
 
 
 def run(code, home, **environment):
+    inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     result = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", code],
         cwd=home,
-        env={**os.environ, "PYTHONPATH": str(home), **environment},
+        env={**inherited, "PYTHONPATH": str(home), **environment},
         capture_output=True,
         text=True,
         timeout=300,

@@ -16,7 +16,9 @@ import sys
 from pathlib import Path
 
 README = Path(__file__).parent.parent / "README.md"
-BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<code>[^`]*)```\n\n<!-- output -->\n```text\n(?P<output>[^`]*)```", re.DOTALL)
+BLOCK = re.compile(
+    r"```(?P<language>\w+)\n(?P<code>[^`]*)```\n\n<!-- output -->\n```text\n(?P<output>[^`]*)```",
+)
 CHANGING = re.compile(r"[\d,]+ rows/s|\d+\.\d+ s\b")
 
 
