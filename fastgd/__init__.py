@@ -14,19 +14,35 @@ __version__ = "0.1.0"
 _HOME = {  # public name → the module that holds it; None: it is a module itself
     "MLP": "model",
     "History": "history",
+    "load": "saving",
     "SGD": "optimizers",
+    "Adagrad": "optimizers",
+    "RMSprop": "optimizers",
+    "Adam": "optimizers",
+    "AdamW": "optimizers",
+    "callbacks": None,
     "datasets": None,
     "errors": None,
+    "losses": None,
+    "schedules": None,
 }
 
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from . import callbacks as callbacks
     from . import datasets as datasets
     from . import errors as errors
+    from . import losses as losses
+    from . import schedules as schedules
     from .history import History as History
     from .model import MLP as MLP
     from .optimizers import SGD as SGD
+    from .optimizers import Adagrad as Adagrad
+    from .optimizers import Adam as Adam
+    from .optimizers import AdamW as AdamW
+    from .optimizers import RMSprop as RMSprop
+    from .saving import load as load
 
 
 def __getattr__(name: str) -> Any:

@@ -7,14 +7,14 @@ them. A C-contiguous array that has the right dtype already is used as it is, wi
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidInputError, PrecisionWarning
+from .errors import InvalidInputError, PrecisionWarning, warn
+from .names import is_number
 
 Reals = NDArray[Any]
 
@@ -32,6 +32,8 @@ def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | Non
     """Check a table of inputs: (n_rows, n_in) finite numbers, columns in the order of `names` if named."""
     table = _read(X, "X", dtype, names)
     values = table.values
+    if values.size == 0 and values.shape[0] == 0:
+        raise InvalidInputError(f"X is empty: it has shape {values.shape} and no rows.")
     if values.ndim == 1:
         raise InvalidInputError(
             f"X must be a table of rows and columns, but has shape {values.shape}: "
@@ -42,8 +44,6 @@ def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | Non
     if values.shape[1] != n_in:
         columns = f" ({', '.join(names)})" if names else ""
         raise InvalidInputError(f"X has {values.shape[1]} columns, but the network has {n_in} inputs{columns}.")
-    if values.shape[0] == 0:
-        raise InvalidInputError(f"X is empty: it has shape {values.shape} and no rows.")
     return Table(_finished(values, "X", dtype, table.names or names), table.names)
 
 
@@ -63,6 +63,130 @@ def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> Reals:
     return _finished(values, "y", dtype, table.names)
 
 
+def row_weights(weights: Any, dtype: np.dtype[Any], n_rows: int) -> Reals:
+    """Check sample weights: (n_rows,) numbers of at least 0, not all 0; (0,) where there are none."""
+    if weights is None:
+        return np.zeros(0, dtype)
+    values = _read(weights, "sample_weight", dtype, None).values
+    if values.shape not in ((n_rows,), (n_rows, 1)):
+        raise InvalidInputError(f"sample_weight has shape {values.shape}, but there are {n_rows} rows.")
+    checked = _finished(values.reshape(-1, 1), "sample_weight", dtype, None)[:, 0]
+    if checked.min() < 0:
+        row = int(np.argmax(checked < 0))
+        raise InvalidInputError(f"sample_weight, row {row} is {checked[row]}: a weight must be at least 0.")
+    if checked.max() == 0:
+        raise InvalidInputError("sample_weight is 0 in every row: nothing is left to learn from.")
+    return checked
+
+
+def labels(y: Any, n_rows: int) -> NDArray[Any]:
+    """Check labels of classes: (n_rows,) whole numbers, truth values or text."""
+    frame = None if isinstance(y, np.ndarray | list | tuple) else _as_frame(y, "y")
+    if frame is not None:
+        if hasattr(frame, "columns"):
+            if len(frame.columns) != 1:
+                raise InvalidInputError(f"y has {len(frame.columns)} columns, but labels of classes are one column.")
+            frame = frame[:, 0]
+        _check_nulls(frame, "y")
+        y = frame.to_numpy()
+    values = np.asarray(y)
+    if np.ma.is_masked(y):
+        raise InvalidInputError("y has masked entries: fill them, or drop these rows.")
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        hint = " For one column for each class, use y.argmax(axis=1)." if values.ndim == 2 else ""
+        raise InvalidInputError(f"y has shape {values.shape}, but labels of classes are one column.{hint}")
+    if len(values) != n_rows:
+        raise InvalidInputError(
+            f"X and y have different lengths: X has {n_rows} rows, y has {len(values)}; each row needs its y."
+        )
+    if values.dtype.kind == "O":
+        if not all(isinstance(label, str) for label in values):
+            row = next(row for row, label in enumerate(values) if not isinstance(label, str))
+            raise InvalidInputError(f"y, row {row} is {values[row]!r}: labels must be all text or all whole numbers.")
+        values = values.astype(str)
+    if values.dtype.kind == "f":
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values == np.rint(values))))
+        if wrong.size:
+            raise InvalidInputError(
+                f"y, row {wrong[0]} is {values[wrong[0]]}: labels of classes must be whole numbers or text."
+            )
+        values = values.astype(np.int64)
+    if values.dtype.kind not in "biuU":
+        raise InvalidInputError(f"y has dtype {values.dtype}: labels of classes must be whole numbers or text.")
+    return values
+
+
+def has_shares(y: Any) -> bool:
+    """Whether y holds numbers that are not whole: probabilities of the second class instead of labels."""
+    frame = None if isinstance(y, np.ndarray | list | tuple) else _as_frame(y, "y")
+    try:
+        values = np.asarray(y if frame is None else frame.to_numpy())
+    except (ValueError, TypeError):
+        return False
+    return values.dtype.kind == "f" and bool((values != np.rint(values)).any())
+
+
+def classes_of(values: NDArray[Any], n_classes: int) -> NDArray[Any]:
+    """The classes that labels stand for, ascending; whole numbers below n_classes need not all occur."""
+    found = np.unique(values)
+    if found.size == n_classes:
+        return found
+    if found.dtype.kind in "biu" and found[0] >= 0 and found[-1] < n_classes:
+        return np.arange(n_classes)
+    what = f"{found.size} classes ({', '.join(map(str, found[:5]))}{', …' if found.size > 5 else ''})"
+    raise InvalidInputError(f"y has {what}, but the network has outputs for {n_classes}.")
+
+
+def class_numbers(values: NDArray[Any], classes: NDArray[Any], dtype: np.dtype[Any]) -> Reals:
+    """Labels as numbers of their classes, (n_rows, 1)."""
+    same_kind = (values.dtype.kind == "U") == (classes.dtype.kind == "U")
+    places = np.searchsorted(classes, values) if same_kind else np.zeros(len(values), np.int64)
+    places = np.minimum(places, classes.size - 1)
+    unknown = np.flatnonzero(classes[places] != values) if same_kind else np.arange(1)
+    if unknown.size:
+        row = int(unknown[0])
+        raise InvalidInputError(
+            f"y, row {row} has the label {values[row].item()!r}, which the model does not know; "
+            f"its classes are: {', '.join(map(str, classes[:20]))}."
+        )
+    numbers: Reals = places.astype(dtype).reshape(-1, 1)
+    numbers.flags.writeable = False
+    return numbers
+
+
+def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArray[np.float64]:
+    """Each row's weight, (n_rows,), from weights of classes: {class: weight}, or "balanced" for n / (K · count)."""
+    places = numbers[:, 0].astype(np.int64)
+    counts = np.bincount(places, minlength=classes.size)
+    if isinstance(weights, str) and weights == "balanced":
+        present = np.count_nonzero(counts)
+        return (len(places) / (present * np.maximum(counts, 1)))[places]
+    if not isinstance(weights, dict):
+        raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")
+    table = np.ones(classes.size)
+    known = {label.item(): place for place, label in enumerate(classes)}
+    for label, weight in weights.items():
+        if label not in known or counts[known[label]] == 0:
+            raise InvalidInputError(
+                f"class_weight names the class {label!r}, which y does not have; "
+                f"its classes are: {', '.join(str(classes[place]) for place in np.flatnonzero(counts))}."
+            )
+        if not is_number(weight) or not 0 <= weight < np.inf:
+            raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {weight!r}.")
+        table[known[label]] = weight
+    return table[places]
+
+
+def within(values: Reals, low: float, high: float, what: str) -> None:
+    """Check the range of a target."""
+    wrong = np.argwhere((values < low) | (values > high))
+    if wrong.size:
+        row, column = (int(place) for place in wrong[0])
+        raise InvalidInputError(f"y, row {row} is {values[row, column]}: {what}.")
+
+
 def mean_and_std(values: Reals, what: str, names: tuple[str, ...] | None) -> tuple[Reals, Reals]:
     """Each column's mean and standard deviation, in the table's dtype; 1 instead of 0 for a constant column.
 
@@ -76,11 +200,10 @@ def mean_and_std(values: Reals, what: str, names: tuple[str, ...] | None) -> tup
     resolution = np.abs(mean) * np.finfo(dtype).eps
     constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, np.finfo(dtype).tiny)
     for column in np.flatnonzero((std < 1000 * resolution) & ~constant):
-        warnings.warn(
+        warn(
             f"{_column(what, int(column), names)} varies by {std[column]:.3g} around {mean[column]:.6g}, which {dtype} "
             "hardly resolves: subtract a constant from it first, or use dtype='float64'.",
             PrecisionWarning,
-            stacklevel=4,
         )
     mean_in_dtype = mean.astype(dtype)
     return mean_in_dtype, np.where(constant, 1.0, std).astype(dtype)
@@ -89,19 +212,26 @@ def mean_and_std(values: Reals, what: str, names: tuple[str, ...] | None) -> tup
 def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int) -> tuple[Any, Any]:
     """Row numbers (training, held out), each ascending: at random, and with equal `groups` on the same side.
 
-    Of the shuffled groups, as many are held out as bring the number of rows closest to `fraction`.
+    Shuffled groups are held out one after another; one that would bring more than `fraction` of the rows is passed
+    over, unless it is the only way to hold out any.
     """
-    labels = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
-    sizes = np.bincount(labels)
-    order = np.random.default_rng(seed).permutation(sizes.size)
-    reached = np.cumsum(sizes[order])
-    count = 1 + int(np.argmin(np.abs(reached - fraction * n)))
-    if count >= sizes.size:
-        what = "rows" if groups is None else "groups"
-        raise InvalidInputError(f"{n} rows in {sizes.size} {what} are too few to hold out {fraction:.0%} of them.")
+    members = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    sizes = np.bincount(members)
+    if sizes.size < 2:
+        what = "row" if groups is None else "group"
+        raise InvalidInputError(f"{n} rows that are one {what} are too few to hold out {fraction:.0%} of them.")
+    wanted = max(round(fraction * n), 1)
     held_out = np.zeros(sizes.size, bool)
-    held_out[order[:count]] = True
-    return np.flatnonzero(~held_out[labels]), np.flatnonzero(held_out[labels])
+    rows = 0
+    for group in np.random.default_rng(seed).permutation(sizes.size):
+        if rows + sizes[group] <= wanted:
+            held_out[group] = True
+            rows += int(sizes[group])
+    if rows == 0:
+        held_out[int(np.argmin(sizes))] = True
+    if held_out.all():
+        raise InvalidInputError(f"{n} rows are too few to hold out {fraction:.0%} of them.")
+    return np.flatnonzero(~held_out[members]), np.flatnonzero(held_out[members])
 
 
 def _read(source: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> Table:
@@ -112,10 +242,14 @@ def _read(source: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] 
             return _read_frame(frame, what, dtype, wanted)
     try:
         values = np.asarray(source)
-    except (ValueError, TypeError) as error:
+        if values.dtype.kind in "US" and not isinstance(source, np.ndarray):
+            values = np.asarray(source, object)  # NumPy turned the numbers among text into text, too
+    except (ValueError, TypeError, OverflowError) as error:
         raise InvalidInputError(f"{what} cannot be read as a table of numbers: its rows differ in length.") from error
     if values.ndim == 0:
         raise InvalidInputError(f"{what} must be a table of numbers, not {type(source).__name__}.")
+    if np.ma.is_masked(source):
+        raise InvalidInputError(f"{what} has masked entries: fill them, or drop these rows.")
     _check_kind(values, what)
     return Table(values, None)
 
@@ -127,13 +261,13 @@ def _check_kind(values: Reals, what: str) -> None:
         raise InvalidInputError(f"{what} has complex numbers ({values.dtype}): pass real columns, such as {what}.real.")
     for place in np.ndindex(values.shape):
         entry = values[place]
-        if isinstance(entry, str | bytes) or entry is None:
-            kind = "text" if isinstance(entry, str | bytes) else "nothing"
+        if entry is None or isinstance(entry, str | bytes):
+            kind = "nothing" if entry is None else f"text ({str(entry)!r})"
             raise InvalidInputError(
-                f"{_place(what, place, None)} holds {kind} ({entry!r}), but only numbers can be learned from: "
-                "turn it into a number, or leave the column out."
+                f"{_place(what, place, None)} holds {kind}, but only numbers can be learned from: "
+                "turn it into a number, or leave it out."
             )
-    raise InvalidInputError(f"{what} has dtype {values.dtype}, which is not numbers: use {what}.astype(float).")
+    raise InvalidInputError(f"{what} has dtype {values.dtype}, which is not numbers: convert it with astype(float).")
 
 
 def _as_frame(source: Any, what: str) -> Any:
@@ -172,18 +306,39 @@ def _read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, 
 
 
 def _column_values(series: Any, what: str, dtype: np.dtype[Any], place: int) -> Reals:
-    where = f"{what}, column {place} ({series.name})"
+    where = f"{what}, column {place} ({series.name})" if series.name is not None else what
     if not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
+        kind = getattr(series.to_native(), "dtype", series.dtype)
         raise InvalidInputError(
-            f"{where} is {series.dtype}, but only numbers can be learned from: "
-            "turn it into numbers, or leave the column out."
+            f"{where} is {kind}, but only numbers can be learned from: turn it into numbers, or leave it out."
         )
-    if series.is_null().any():
-        row = int(np.flatnonzero(series.is_null().to_numpy())[0])
-        raise InvalidInputError(f"{what}, row {row}, column {place} ({series.name}) is empty: fill or drop the row.")
-    values: Reals = series.to_numpy()
+    _check_nulls(series, what, f", column {place} ({series.name})" if what == "X" else "")
+    try:
+        values: Reals = np.asarray(series.to_numpy())
+        if values.dtype.kind == "O":  # decimals and whole numbers of any size
+            values = values.astype(np.float64)
+    except Exception as error:  # each library has errors of its own
+        raise InvalidInputError(f"{where} cannot be read as numbers: convert it to floats first.") from error
     _check_kind(values, where)
+    if np.isfinite(values).all():
+        with np.errstate(over="ignore"):
+            small = np.isfinite(values.astype(dtype))
+        if not small.all():
+            row = int(np.argmin(small))
+            raise InvalidInputError(f"{where}, row {row} is {values[row]}, {_too_large(dtype)}.")
     return values
+
+
+def _check_nulls(series: Any, what: str, column: str = "") -> None:
+    empty = series.is_null()
+    if empty.any():
+        row = int(np.flatnonzero(empty.to_numpy())[0])
+        raise InvalidInputError(f"{what}, row {row}{column} is empty: fill it, or drop the row.")
+
+
+def _too_large(dtype: np.dtype[Any]) -> str:
+    advice = "use other units" if dtype == np.float64 else "use other units, or dtype='float64'"
+    return f"too large for {dtype}: {advice}"
 
 
 def _finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, ...] | None) -> Reals:
@@ -199,7 +354,7 @@ def _finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, 
             problem = (
                 f"is {entry}: fill it, or drop the row"
                 if not np.isfinite(entry)
-                else f"is {entry}, too large for {dtype}: use other units, or dtype='float64'"
+                else f"is {entry}, {_too_large(dtype)}"
             )
             raise InvalidInputError(f"{_place(what, (start + row, column), names)} {problem}.")
     view = converted.view()
@@ -213,7 +368,7 @@ def _rows_per_chunk(values: Reals) -> int:
 
 def _place(what: str, place: tuple[int, ...], names: tuple[str, ...] | None) -> str:
     row = f"{what}, row {place[0]}"
-    if len(place) < 2 or what.startswith("y"):
+    if len(place) < 2 or what != "X":
         return row
     return f"{row}, column {place[1]}" + (f" ({names[place[1]]})" if names else "")
 

@@ -3,6 +3,12 @@
 They are one family below `FastgdError`, and each is also the built-in class that a user would catch anyway.
 """
 
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
 
 class FastgdError(Exception):
     """The base of all errors of this package."""
@@ -10,6 +16,10 @@ class FastgdError(Exception):
 
 class InvalidInputError(FastgdError, ValueError):
     """A table, an option or a name that cannot be used; the message names the row and the column where it can."""
+
+
+class ModelFileError(FastgdError, OSError):
+    """A model file that cannot be read or written: truncated, foreign, or from a newer version."""
 
 
 class DivergenceError(FastgdError, ArithmeticError):
@@ -26,3 +36,12 @@ class CacheWarning(FastgdWarning):
 
 class PrecisionWarning(FastgdWarning):
     """A column varies by less than the model's dtype can resolve around its mean."""
+
+
+def warn(message: str, category: type[FastgdWarning]) -> None:
+    """Warn, pointing at the line outside this package that led here."""
+    package = str(Path(__file__).parent)
+    level, frame = 1, sys._getframe()
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import data, training
+from .callbacks import CallbackList
 from .errors import InvalidInputError
 from .history import History
 from .kernels import ENGINES, engine
-from .kernels.records import Loss, Net, Rows, new_workspace
-from .metrics import regression_metrics
-from .names import checked_names, look_up, positive_integer
-from .network import Network
+from .kernels.records import Net, Rows, new_workspace
+from .losses import Loss, Quantile
+from .metrics import accuracy, below, regression_metrics
+from .names import checked_names, is_number, look_up, positive_integer, yes_or_no
+from .network import Network, finite_array
 from .optimizers import SGD, Optimizer
 from .progress import display
+from .training import TrainingState
+
+if TYPE_CHECKING:
+    from .finder import LearningRateSearch
 
 Reals = NDArray[Any]
 
@@ -30,18 +37,24 @@ class MLP:
 
     It predicts as soon as it exists, from random weights. `fit` standardises inputs and target with the mean and
     standard deviation of the first table that it sees and keeps these with the weights; predictions and errors are
-    always in the units of y.
+    always in the units of y. (A target is not scaled where the last layer has an activation with a range of its own.)
 
     Args:
         layer_sizes: inputs, units of each hidden layer, outputs, such as [4, 64, 64, 1].
-        activation: of the hidden layers: "identity", "relu", "tanh" or "sigmoid".
-        output_activation: of the last layer, one of the same.
-        loss: what training makes small: "mse".
-        initializer: of the weights: "he_normal", "glorot_uniform", or "auto" for what suits each activation.
+        activation: of the hidden layers, or a list with one for each: "identity", "relu", "leaky_relu", "elu",
+            "gelu", "silu", "softplus", "tanh", "sigmoid".
+        output_activation: of the last layer, one of the same, where the loss allows it.
+        loss: what training makes small: "mse", "mae", "huber", "log_cosh", "quantile", "poisson",
+            "binary_cross_entropy", "cross_entropy", "gaussian_nll", or such as fastgd.losses.Huber(delta=2).
+        initializer: of the weights: "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal",
+            "lecun_uniform", "orthogonal", "zeros", "auto" for what suits each activation, or a list of
+            (weights, biases).
         dtype: "float32" or "float64"; all arithmetic is done in it.
         standardize: whether inputs and target are scaled to mean 0 and standard deviation 1 inside the model.
         feature_names: a name for each input, for messages and data frames; taken from the first data frame if None.
-        random_state: seed of the starting weights and of the order of rows; None draws one, kept as `random_state`.
+        random_state: seed of the starting weights, the order of rows, dropout and splits; None draws one, kept as
+            `random_state`.
+        dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
 
     Raises:
         InvalidInputError: an option that cannot be used.
@@ -57,42 +70,47 @@ class MLP:
         (2,)
     """
 
+    stop_training: bool = False  # a callback may set it
+
     @checked_names
     def __init__(
         self,
         layer_sizes: Sequence[int],
-        activation: str = "relu",
+        activation: str | Sequence[str] = "relu",
         output_activation: str = "identity",
-        loss: str = "mse",
-        initializer: str = "auto",
+        loss: str | Loss = "mse",
+        initializer: str | Sequence[tuple[Any, Any]] = "auto",
         dtype: str = "float32",
         standardize: bool = True,
         feature_names: Sequence[str] | None = None,
         random_state: int | None = 0,
+        dropout: float | Sequence[float] = 0.0,
     ) -> None:
-        self.network = Network.from_names(layer_sizes, activation, output_activation, loss)
+        self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
         self.dtype = look_up(
             np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype,
             {name: np.dtype(name) for name in ("float32", "float64")},
             "dtype",
         )
-        self.standardize = bool(standardize)
+        self.standardize = yes_or_no(standardize, "standardize")
         self.feature_names = _checked_feature_names(feature_names, self.network.n_in)
         seed = secrets.randbits(32) if random_state is None else random_state
         self.random_state = positive_integer(seed, "random_state", least=0)
         if self.random_state >= 1 << 64:
             raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
-        n_in, n_out = self.network.n_in, self.network.n_out
+        n_in, n_targets = self.network.n_in, self.network.n_targets
         self._net = Net(
             parameters=self.network.starting_values(initializer, self.dtype, self.random_state),
             layers=self.network.layers(),
             input_mean=np.zeros(n_in, self.dtype),
             input_std=np.ones(n_in, self.dtype),
-            target_mean=np.zeros(n_out, self.dtype),
-            target_std=np.ones(n_out, self.dtype),
+            target_mean=np.zeros(n_targets, self.dtype),
+            target_std=np.ones(n_targets, self.dtype),
+            dropout=np.array(self.network.dropout, self.dtype),
         )
-        self._scaled = False
-        self._epochs_begun = 0
+        self.classes = self._first_classes()
+        self._scaled = False  # whether scaling and classes are those of a table that was trained on
+        self._training: TrainingState | None = None
 
     @checked_names
     def fit(
@@ -102,27 +120,40 @@ class MLP:
         epochs: int = 10,
         batch_size: int = 32,
         optimizer: Optimizer | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
+        sample_weight: Any = None,
+        class_weight: dict[Any, float] | str | None = None,
         shuffle: bool = True,
+        callbacks: Sequence[Any] = (),
         device: str = "cpu",
         verbose: str | int = "auto",
     ) -> History:
         """Train: for each batch of rows predict, measure the loss, and nudge every weight against its gradient.
 
-        A second call goes on from the weights of the first and keeps its scaling. Ctrl-C stops the training and
-        keeps what was learned; the history says so.
+        A second call goes on exactly where the first one stopped: it keeps the scaling, the moments of an optimizer
+        of the same kind, the position in its schedule, and the count of epochs that orders rows. Ctrl-C stops the
+        training and keeps what was learned; the history says so.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
-            y: actual values, (n_rows,) or (n_rows, n_out).
+            y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes, whole numbers or text.
             epochs: passes over all rows.
             batch_size: rows per step; the last batch of an epoch may be smaller.
-            optimizer: such as fastgd.SGD(learning_rate=0.05), which is the default.
+            optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first SGD().
+            validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
+            validation_split: share of the rows, drawn at random, that is held out for the same purpose.
+            sample_weight: how much each row counts, (n_rows,), at least 0: 2 is the same as the row twice in a full
+                batch. A batch's loss is the weighted mean over its rows.
+            class_weight: how much each class counts, such as {"yes": 3}; "balanced" makes all count the same.
             shuffle: whether each epoch has its own random order of rows.
-            device: "cpu" for the compiled loops, "plain" for the same in NumPy.
+            callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
+            device: "cpu" for the compiled loops, "plain" for the training loop in NumPy.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
 
         Returns:
-            The history: the mean loss of each epoch's batches in the units of y, and what ran.
+            The history: for each epoch the mean "loss" of its batches in the units of y (without dropout's absence or
+            penalties), the "learning_rate" of its last step, and with validation rows "val_loss".
 
         Raises:
             InvalidInputError: a table or option that cannot be used; nothing has changed.
@@ -130,33 +161,46 @@ class MLP:
         """
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
-        optimizer = SGD() if optimizer is None else optimizer
-        if not isinstance(optimizer, Optimizer):
-            raise InvalidInputError(f"optimizer must be one such as fastgd.SGD(learning_rate=0.05), not {optimizer!r}.")
-        kernels = look_up(device, {name: name for name in ENGINES}, "device")
-        shown = display(verbose)
-        X_table, Y = self._table(X, y)
-        if self.feature_names is None and X_table.names is not None:
-            self.feature_names = X_table.names
-        if self.standardize and not self._scaled:
-            self._learn_scaling(X_table.values, Y)
+        shuffle = yes_or_no(shuffle, "shuffle")
+        kernels = engine(look_up(device, {name: name for name in ENGINES}, "device"))
+        state = self._training_state(optimizer)
+        shown, told = display(verbose), CallbackList(callbacks, self)
+        twin = self._twin()  # what a refused table must not change
+        table = data.inputs(X, self.dtype, self.network.n_in, self.feature_names)
+        Y, classes = twin._targets(y, len(table.values), learn=not self._scaled)
+        twin.classes = classes
+        weights = twin._weights(sample_weight, class_weight, Y)
+        if twin.feature_names is None:
+            twin.feature_names = table.names
+        rows = Rows(table.values, Y, weights, np.uint64(self.random_state), state.epoch, shuffle)
+        rows, held_out = twin._hold_out(rows, validation_data, validation_split, class_weight)
+        if not self._scaled:
+            twin._learn_scaling(rows)
+        self._take_over(twin)
+        self._training = state
+        loss = self.network.loss.record(self._net.target_std)
         history = training.fit(
             self._net,
-            Rows(X_table.values, Y, np.uint64(self.random_state), self._epochs_begun, bool(shuffle)),
-            self._loss(),
-            optimizer,
-            engine(kernels),
+            rows,
+            loss,
+            state,
+            kernels,
             epochs=epochs,
             batch_size=batch_size,
+            unit=self._unit(),
             shown=shown,
+            callbacks=told,
+            validate=self._validation(held_out, kernels) if held_out else None,
         )
-        self._epochs_begun += min(epochs, history.epochs + (history.stop_reason != "completed"))
+        self._scaled = True
         return history
 
+    @checked_names
     def predict(self, X: Any) -> Reals:
-        """Predict: (n_rows,) for a network with one output, else (n_rows, n_out), in the units of y.
+        """Predict, in the units of y: (n_rows,) for a network with one output, else (n_rows, n_out).
 
-        A row's prediction has the same bits alone and among others.
+        Classes are predicted as labels, counts as rates, and for gaussian_nll the means come first, then the standard
+        deviations. A row's prediction has the same bits alone and among others.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -164,46 +208,136 @@ class MLP:
         Raises:
             InvalidInputError: a table that cannot be used.
         """
-        values = data.inputs(X, self.dtype, self.network.n_in, self.feature_names).values
-        out = np.empty((len(values), self.network.n_out), self.dtype)
-        kernels = engine("cpu")
-        kernels.predict(out, self._workspace(kernels), values, self._net)
-        return out[:, 0] if self.network.n_out == 1 else out
+        return self._decided(self._respond(self._inputs(X)))
 
-    def evaluate(self, X: Any, y: Any) -> dict[str, float]:
-        """How wrong the predictions are: "loss", and "rmse", "mae" and "r2" (R², 1 is perfect), in the units of y.
+    @checked_names
+    def predict_proba(self, X: Any) -> Reals:
+        """Probabilities of the classes, (n_rows, n_classes) in the order of `classes`; each row adds up to 1.
+
+        For several yes/no labels, (n_rows, n_labels): the probability of each.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
-            y: actual values, (n_rows,) or (n_rows, n_out).
+
+        Raises:
+            InvalidInputError: a table that cannot be used, or a model that does not predict classes.
+        """
+        if self.network.loss.task not in ("classes", "labels"):
+            raise InvalidInputError(
+                f"A model with loss={self.network.loss.name!r} has no probabilities: "
+                "that takes 'cross_entropy' or 'binary_cross_entropy'."
+            )
+        out = self._respond(self._inputs(X))
+        if self.network.loss.task == "labels" and self.network.n_out == 1:
+            return np.column_stack([1 - out[:, 0], out[:, 0]])
+        return out
+
+    @checked_names
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+        """How wrong the predictions are: "loss", and what people compare, in the units of y.
+
+        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "log_loss". Quantiles: for each level
+        the share of actual values below it, such as "below_0.9".
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            sample_weight: how much each row counts, (n_rows,).
 
         Raises:
             InvalidInputError: a table that cannot be used.
         """
-        table, Y = self._table(X, y)
-        kernels = engine("cpu")
-        loss = kernels.mean_loss(self._workspace(kernels), self._rows(table.values, Y), self._net, self._loss())
-        return {"loss": float(loss), **regression_metrics(self.predict(table.values).reshape(Y.shape), Y)}
+        rows = self._rows(X, y, sample_weight)
+        return {"loss": self._mean_loss(rows, engine("cpu")), **self._metrics(rows)}
 
-    def gradient(self, X: Any, y: Any) -> Reals:
+    @checked_names
+    def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Reals:
         """The loss's gradient, (n_parameters,): every weight's share of the blame, as the mean over the rows.
 
-        It is the gradient that training uses: of the loss with the target in standard deviations, as `fit` scales it
-        (with standardize=False or before `fit`, in its own units).
+        It is the gradient that training uses, without dropout and penalties: of the loss with the target in standard
+        deviations, as `fit` scales it (with standardize=False or before `fit`, in its own units).
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
-            y: actual values, (n_rows,) or (n_rows, n_out).
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            sample_weight: how much each row counts, (n_rows,).
 
         Raises:
             InvalidInputError: a table that cannot be used.
         """
-        table, Y = self._table(X, y)
-        kernels = engine("cpu")
-        gradient = np.zeros_like(self._net.parameters)
-        rows = self._rows(table.values, Y)
-        kernels.batch_gradient(gradient, self._workspace(kernels), rows, 0, len(Y), self._net, self._loss())
+        rows = self._rows(X, y, sample_weight)
+        kernels, net = engine("cpu"), self._resting()
+        gradient = np.zeros_like(net.parameters)
+        loss = self.network.loss.record(net.target_std)
+        kernels.batch_gradient(gradient, self._workspace(kernels), rows, 0, len(rows.X), net, loss)
         return gradient
+
+    @checked_names
+    def find_learning_rate(
+        self,
+        X: Any,
+        y: Any,
+        batch_size: int = 32,
+        optimizer: Optimizer | None = None,
+        lowest: float = 1e-6,
+        highest: float = 10.0,
+        steps: int = 200,
+        sample_weight: Any = None,
+    ) -> LearningRateSearch:
+        """Find a learning rate by a range test: raise it from step to step and watch the loss. Changes nothing here.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            batch_size: rows per step, as for `fit`.
+            optimizer: the rule whose rate is sought, such as fastgd.Adam(); its own rate is not used.
+            lowest, highest: the range, walked in equal factors.
+            steps: how many steps the walk has.
+            sample_weight: how much each row counts, (n_rows,).
+
+        Returns:
+            The chosen rate, the curve of rates and losses, and the reason.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used.
+        """
+        from .finder import find_learning_rate
+
+        optimizer = self._checked_optimizer(optimizer)
+        batch_size = positive_integer(batch_size, "batch_size")
+        twin = self._twin()
+        table = data.inputs(X, self.dtype, self.network.n_in, self.feature_names)
+        Y, twin.classes = twin._targets(y, len(table.values), learn=not self._scaled)
+        weights = twin._weights(sample_weight, None, Y)
+        rows = Rows(table.values, Y, weights, np.uint64(self.random_state), 0, True)
+        if not self._scaled:
+            twin._learn_scaling(rows)
+        loss = self.network.loss.record(twin._net.target_std)
+        return find_learning_rate(
+            twin._net,
+            rows,
+            loss,
+            optimizer,
+            twin._unit(),
+            batch_size,
+            lowest,
+            highest,
+            positive_integer(steps, "steps"),
+        )
+
+    def save(self, path: str | Path, training_state: bool = False) -> None:
+        """Write the model to a file, whole or not at all; `fastgd.load` reads it.
+
+        Args:
+            path: such as "house.safetensors"; a file of that name is replaced.
+            training_state: whether to keep what a further `fit` needs to go on exactly where this one stopped.
+
+        Raises:
+            ModelFileError: the file cannot be written.
+        """
+        from .saving import save
+
+        save(self, path, yes_or_no(training_state, "training_state"))
 
     @property
     def parameters(self) -> Reals:
@@ -212,14 +346,7 @@ class MLP:
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
-        vector = np.asarray(values)
-        if vector.shape != self._net.parameters.shape:
-            raise InvalidInputError(
-                f"parameters must have shape {self._net.parameters.shape}, but {vector.shape} was given."
-            )
-        if vector.dtype.kind not in "fiu" or not np.isfinite(vector).all():
-            raise InvalidInputError("parameters must be finite numbers.")
-        self._net.parameters[:] = vector
+        self._net.parameters[:] = finite_array(values, self._net.parameters.shape, self.dtype, "parameters")
 
     def get_parameters(self) -> list[tuple[Reals, Reals]]:
         """Copies of each layer's (weights (n_in, n_out), biases (n_out,))."""
@@ -236,30 +363,186 @@ class MLP:
     def __repr__(self) -> str:
         return f"<MLP {self.network}, {self.dtype}>"
 
-    def _table(self, X: Any, y: Any) -> tuple[data.Table, Reals]:
-        table = data.inputs(X, self.dtype, self.network.n_in, self.feature_names)
-        return table, data.targets(y, self.dtype, self.network.n_out, len(table.values))
+    # Tables in.
 
-    def _rows(self, X: Reals, Y: Reals) -> Rows:
-        return Rows(X, Y, np.uint64(self.random_state), 0, False)
+    def _inputs(self, X: Any) -> Reals:
+        return data.inputs(X, self.dtype, self.network.n_in, self.feature_names).values
 
-    def _loss(self) -> Loss:
-        return Loss(self.network.loss.code, self._net.target_std**self.network.loss.unit_power)
+    def _targets(self, y: Any, n_rows: int, learn: bool) -> tuple[Reals, NDArray[Any] | None]:
+        """y as kernels take it, and the classes: those of y if they are to be learned, else the model's own."""
+        loss, n_out = self.network.loss, self.network.n_out
+        if loss.task == "classes" or (loss.task == "labels" and n_out == 1 and not data.has_shares(y)):
+            values = data.labels(y, n_rows)
+            n_classes = n_out if loss.task == "classes" else 2
+            classes = data.classes_of(values, n_classes) if learn else self.classes
+            assert classes is not None
+            return data.class_numbers(values, classes, self.dtype), classes
+        Y = data.targets(y, self.dtype, self.network.n_targets, n_rows)
+        if loss.task == "labels":
+            data.within(Y, 0, 1, "binary_cross_entropy needs labels, or probabilities from 0 to 1")
+        if loss.task == "counts":
+            data.within(Y, 0, np.inf, "poisson needs counts of at least 0")
+        return Y, self.classes
+
+    def _weights(self, sample_weight: Any, class_weight: Any, Y: Reals) -> Reals:
+        weights = data.row_weights(sample_weight, self.dtype, len(Y))
+        if class_weight is None:
+            return weights
+        if self.classes is None:
+            raise InvalidInputError(
+                f"class_weight is for classes; with loss={self.network.loss.name!r} there are none."
+            )
+        by_class = data.class_weights(class_weight, Y, self.classes)
+        return data.row_weights(by_class * weights if weights.size else by_class, self.dtype, len(Y))
+
+    def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
+        values = self._inputs(X)
+        Y, _ = self._targets(y, len(values), learn=False)
+        return _in_order(values, Y, self._weights(sample_weight, None, Y))
+
+    def _hold_out(self, rows: Rows, given: Any, split: Any, class_weight: Any) -> tuple[Rows, Rows | None]:
+        """The rows to train on, and those to validate with, if any."""
+        if not is_number(split) or not 0 <= split < 1:
+            raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {split!r}.")
+        if given is not None:
+            if split:
+                raise InvalidInputError("validation_data and validation_split cannot both be given.")
+            if not isinstance(given, tuple | list) or len(given) not in (2, 3):
+                raise InvalidInputError("validation_data must be (X, y) or (X, y, sample_weight).")
+            values = data.inputs(given[0], self.dtype, self.network.n_in, self.feature_names).values
+            Y, _ = self._targets(given[1], len(values), learn=False)
+            weights = self._weights(given[2] if len(given) == 3 else None, None, Y)
+            return rows, _in_order(values, Y, self._with_class_weights(weights, class_weight, Y, rows.Y))
+        if not split:
+            return rows, None
+        train, test = data.split_rows(len(rows.X), float(split), None, self.random_state)
+        parts = [(rows.X[part], rows.Y[part], rows.weights[part] if rows.weights.size else rows.weights)
+                 for part in (train, test)]  # fmt: skip
+        for part in parts:
+            for array in part:
+                array.flags.writeable = False
+        return rows._replace(X=parts[0][0], Y=parts[0][1], weights=parts[0][2]), _in_order(*parts[1])
+
+    def _with_class_weights(self, weights: Reals, class_weight: Any, Y: Reals, training_Y: Reals) -> Reals:
+        """Validation rows count as their class does in training, so that both losses are the same quantity."""
+        if class_weight is None:
+            return weights
+        assert self.classes is not None
+        by_class = np.ones(self.classes.size)
+        by_class[training_Y[:, 0].astype(np.int64)] = data.class_weights(class_weight, training_Y, self.classes)
+        by_row = by_class[Y[:, 0].astype(np.int64)]
+        return data.row_weights(by_row * weights if weights.size else by_row, self.dtype, len(Y))
+
+    # Scaling, classes, and what a training keeps.
+
+    def _first_classes(self) -> NDArray[Any] | None:
+        loss, n_out = self.network.loss, self.network.n_out
+        if loss.task == "classes":
+            return np.arange(n_out)
+        return np.arange(2) if loss.task == "labels" and n_out == 1 else None
+
+    def _learn_scaling(self, rows: Rows) -> None:
+        net, scaling = self._net, self.network.loss.scaling
+        if self.standardize:
+            net.input_mean[:], net.input_std[:] = data.mean_and_std(rows.X, "X", self.feature_names)
+        if self.standardize and scaling == "standard" and self.network.standardizes_target:
+            net.target_mean[:], net.target_std[:] = data.mean_and_std(rows.Y, "y", None)
+        elif self.standardize and scaling == "rate":
+            mean, _ = data.mean_and_std(rows.Y, "y", None)
+            net.target_std[:] = np.where(mean > 0, mean, 1)
+
+    def _twin(self) -> MLP:
+        """The same model with scaling of its own; it shares nothing that a fit writes."""
+        twin = object.__new__(MLP)
+        twin.__dict__.update(self.__dict__)
+        twin._net = Net(*(array.copy() for array in self._net))
+        return twin
+
+    def _take_over(self, twin: MLP) -> None:
+        self.classes, self.feature_names = twin.classes, twin.feature_names
+        for mine, its in zip(self._net, twin._net, strict=True):
+            mine[:] = its
+
+    def _checked_optimizer(self, optimizer: Any) -> Optimizer:
+        if optimizer is None:
+            return self._training.optimizer if self._training else SGD()
+        if not isinstance(optimizer, Optimizer):
+            raise InvalidInputError(f"optimizer must be one such as fastgd.SGD(learning_rate=0.05), not {optimizer!r}.")
+        return optimizer
+
+    def _training_state(self, optimizer: Any) -> TrainingState:
+        checked = self._checked_optimizer(optimizer)
+        fresh = TrainingState(checked, checked.new_state(self._net.parameters))
+        return self._training.continued_by(checked, fresh) if self._training else fresh
+
+    # Kernels.
+
+    def _unit(self) -> float:
+        return self.network.loss.unit(self._net.target_std)
+
+    def _resting(self) -> Net:
+        """The network as it predicts: nothing is dropped."""
+        return self._net._replace(dropout=np.zeros_like(self._net.dropout))
 
     def _workspace(self, kernels: Any) -> Any:
         return new_workspace(self._net, kernels.BLOCK_ROWS or PREDICT_ROWS)
 
-    def _learn_scaling(self, X: Reals, Y: Reals) -> None:
-        names = self.feature_names
-        self._net.input_mean[:], self._net.input_std[:] = data.mean_and_std(X, "X", names)
-        self._net.target_mean[:], self._net.target_std[:] = data.mean_and_std(Y, "y", None)
-        self._scaled = True
+    def _respond(self, X: Reals) -> Reals:
+        out = np.empty((len(X), self.network.n_out), self.dtype)
+        kernels, loss = engine("cpu"), self.network.loss.record(self._net.target_std)
+        kernels.predict(out, self._workspace(kernels), X, self._resting(), loss)
+        return out
+
+    def _decided(self, out: Reals) -> Reals:
+        """Predictions from responses: labels for probabilities, one column as a vector."""
+        if self.network.loss.task == "classes":
+            assert self.classes is not None
+            return np.asarray(self.classes[out.argmax(axis=1)])
+        if self.network.loss.task == "labels":
+            chosen = (out >= 0.5).astype(np.int64)
+            return chosen if self.classes is None else np.asarray(self.classes[chosen[:, 0]])
+        return out[:, 0] if self.network.n_out == 1 else out
+
+    def _mean_loss(self, rows: Rows, kernels: Any) -> float:
+        loss = self.network.loss.record(self._net.target_std)
+        return float(kernels.mean_loss(self._workspace(kernels), rows, self._resting(), loss)) * self._unit()
+
+    def _metrics(self, rows: Rows) -> dict[str, float]:
+        out, loss, weights = self._respond(rows.X), self.network.loss, rows.weights
+        if loss.task == "classes":
+            hits = out.argmax(axis=1) == rows.Y[:, 0]
+            return {"accuracy": accuracy(hits, weights), "log_loss": self._mean_loss(rows, engine("cpu"))}
+        if loss.task == "labels":
+            hits = (out >= 0.5) == (rows.Y >= 0.5)
+            return {"accuracy": accuracy(hits, weights), "log_loss": self._mean_loss(rows, engine("cpu"))}
+        if isinstance(loss, Quantile):
+            n = len(loss.levels)
+            return {
+                f"below_{level:g}": below(out[:, place::n], rows.Y, weights) for place, level in enumerate(loss.levels)
+            }
+        return regression_metrics(out[:, : self.network.n_targets], rows.Y, weights)
+
+    def _validation(self, rows: Rows, kernels: Any) -> Callable[[], dict[str, float]]:
+        """What is measured on held-out rows after each epoch, on the same definition as the training loss."""
+
+        def measure() -> dict[str, float]:
+            logs = {"val_loss": self._mean_loss(rows, kernels)}
+            if self.network.loss.task in ("classes", "labels"):
+                logs["val_accuracy"] = self._metrics(rows)["accuracy"]
+            return logs
+
+        return measure
 
 
-def _checked_feature_names(names: Sequence[str] | None, n_in: int) -> tuple[str, ...] | None:
+def _in_order(X: Reals, Y: Reals, weights: Reals) -> Rows:
+    """Rows to measure with, as they come."""
+    return Rows(X, Y, weights, np.uint64(0), 0, False)
+
+
+def _checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:
     if names is None:
         return None
-    checked = (names,) if isinstance(names, str) else tuple(map(str, names))
+    checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
     if len(checked) != n_in or len(set(checked)) != n_in:
-        raise InvalidInputError(f"feature_names must be {n_in} different names, not {list(checked)}.")
+        raise InvalidInputError(f"feature_names must be a list of {n_in} different names, not {names!r}.")
     return checked

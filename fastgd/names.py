@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
+import numbers
+import operator
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
+
+import numpy as np
 
 from .errors import InvalidInputError
 
@@ -71,6 +75,28 @@ def _unknown_option(name: str, known: list[str]) -> str:
 
 def positive_integer(value: object, what: str, *, least: int = 1) -> int:
     """`value` as an int, or an error that says what it should have been."""
-    if isinstance(value, bool) or not hasattr(value, "__index__") or value.__index__() < least:
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        number = least - 1
+    if isinstance(value, bool) or number < least:
         raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {value!r}.")
-    return int(value.__index__())
+    return number
+
+
+def yes_or_no(value: object, what: str) -> bool:
+    """`value` as a bool, or an error: "no" would otherwise count as true."""
+    if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1)):
+        return bool(value)
+    raise InvalidInputError(f"{what} must be True or False, not {value!r}.")
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a real number that a float can hold, and not a bool."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        float(value)
+    except OverflowError:
+        return False
+    return True

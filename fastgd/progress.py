@@ -7,10 +7,13 @@ import sys
 import time
 from typing import Any, Protocol
 
+import numpy as np
+
 from .errors import InvalidInputError
 from .history import History
 
 PLAIN_LINES = 10  # at most so many lines for a training without a terminal
+SHOWN = ("loss", "val_loss", "val_accuracy")
 
 
 class Display(Protocol):
@@ -57,19 +60,18 @@ class Lines(Silent):
 
     def begin(self, epochs: int, n_rows: int) -> None:
         self.epochs, self.n_rows = epochs, n_rows
-        self.interval = 1 if self.every_epoch else max(1, math.ceil(epochs / PLAIN_LINES))
+        self.interval = 1 if self.every_epoch else max(1, math.ceil(epochs / (PLAIN_LINES - 1)))
         self.started = time.perf_counter()
 
     def epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         done = epoch + 1
-        if done == 1 or done % self.interval == 0 or done == self.epochs:
+        if done == 1 or done == self.epochs or (done % self.interval == 0 and done + self.interval <= self.epochs):
             speed = self.n_rows * done / max(time.perf_counter() - self.started, 1e-9)
-            values = "  ".join(f"{name} {value:.4g}" for name, value in logs.items())
+            values = "  ".join(f"{name} {value:#.4g}" for name, value in logs.items() if name in SHOWN)
             _write(f"epoch {done:>{len(str(self.epochs))}}/{self.epochs}  {values}  {speed:,.0f} rows/s")
 
     def end(self, history: History | None) -> None:
-        if history is not None and history.stop_reason != "completed":
-            _write(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
+        _say_why(history)
 
 
 class Bar:
@@ -83,15 +85,15 @@ class Bar:
             TimeRemainingColumn(compact=True),
         )  # fmt: skip
         self.task = self.progress.add_task("starting", total=None, speed="")
-        self.progress.start()
 
     def compiling(self) -> None:
+        self.progress.start()
         self.progress.update(self.task, description="compiling the loops, once")
-        self.progress.refresh()
 
     def begin(self, epochs: int, n_rows: int) -> None:
         self.epochs, self.n_rows, self.loss = epochs, n_rows, ""
         self.started = time.perf_counter()
+        self.progress.start()
         self.progress.reset(self.task, total=epochs * n_rows, description="starting")
 
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
@@ -100,32 +102,32 @@ class Bar:
         self.progress.update(
             self.task,
             completed=done,
-            description=f"epoch {epoch + 1}/{self.epochs}  loss {loss:.4g}{self.loss}",
+            description=f"epoch {epoch + 1}/{self.epochs}  loss {loss:#.4g}{self.loss}",
             speed=f"{speed:,.0f} rows/s",
         )
 
     def epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
-        self.loss = "".join(f"  {name} {value:.4g}" for name, value in logs.items() if name != "loss")
+        self.loss = "".join(f"  {name} {value:#.4g}" for name, value in logs.items() if name in SHOWN[1:])
 
     def end(self, history: History | None) -> None:
         self.progress.stop()
-        if history is not None and history.stop_reason != "completed":
-            _write(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
+        _say_why(history)
 
 
 def display(verbose: Any) -> Display:
     """The display for `verbose`: "auto", 0 (nothing), 1 (live bar) or 2 (a line per epoch)."""
-    if verbose == "auto":
+    if isinstance(verbose, str) and verbose == "auto":
         return Bar() if sys.stdout.isatty() else Lines()
-    if verbose == 0:
-        return Silent()
-    if verbose == 1:
-        return Bar()
-    if verbose == 2:
-        return Lines(every_epoch=True)
+    if isinstance(verbose, int | np.integer) and 0 <= verbose <= 2:
+        return (Silent, Bar, lambda: Lines(every_epoch=True))[int(verbose)]()
     raise InvalidInputError(
         f"verbose must be 'auto', 0 (silent), 1 (live bar) or 2 (a line per epoch), not {verbose!r}."
     )
+
+
+def _say_why(history: History | None) -> None:
+    if history is not None and history.stop_reason != "completed":
+        _write(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
 
 
 def _write(line: str) -> None:

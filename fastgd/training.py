@@ -8,99 +8,235 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import ModuleType
 
 import numpy as np
 
+from .callbacks import CallbackList
 from .errors import DivergenceError
 from .history import History
-from .kernels.records import Loss, Net, Rows, new_workspace
+from .kernels.records import Loss, Net, Reals, Rows, State, new_workspace
+from .names import look_up
 from .optimizers import Optimizer
 from .progress import Display
+from .schedules import ReduceOnPlateau, Schedule, checked_rates
 
 CHUNK_SECONDS = 0.07
-FIRST_CHUNK_STEPS = 64
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
+CHUNK_GROWTH = 8
+
+
+@dataclass
+class Plateau:
+    """What ReduceOnPlateau has seen, and the share of the learning rate that it has left."""
+
+    share: float = 1.0
+    best: float = math.inf
+    waited: int = 0
+
+    def look_at(self, schedule: ReduceOnPlateau, logs: dict[str, float]) -> None:
+        """Shrink the share if the monitored number has not become better for too long."""
+        value = look_up(schedule.monitor, logs, "quantity to monitor")
+        if value < self.best * (1 - schedule.threshold):
+            self.best, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited > schedule.patience:
+            least = schedule.least / schedule.learning_rate
+            self.share, self.waited = max(self.share * schedule.factor, least), 0
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next training needs to go on exactly where the last one stopped."""
+
+    optimizer: Optimizer
+    state: State
+    epoch: int = 0  # how many epochs have begun: the number of the next order of rows
+    plateau: Plateau = field(default_factory=Plateau)
+    raw: Reals | None = None  # the parameters that training moves, where the model shows their moving average
+
+    def continued_by(self, optimizer: Optimizer, fresh: TrainingState) -> TrainingState:
+        """The state for the next training: moments and steps go on if the optimizer is of the same kind."""
+        old = self.optimizer
+        fresh.epoch = self.epoch
+        same = type(old) is type(optimizer) and old.moments() == optimizer.moments()
+        if same and (old.ema_decay is None) == (optimizer.ema_decay is None):
+            fresh.state, fresh.raw = self.state, self.raw
+            fresh.plateau = self.plateau if old.schedule == optimizer.schedule else Plateau()
+        return fresh
 
 
 def fit(
     net: Net,
     rows: Rows,
     loss: Loss,
-    optimizer: Optimizer,
+    training: TrainingState,
     kernels: ModuleType,
     *,
     epochs: int,
     batch_size: int,
+    unit: float,
     shown: Display,
+    callbacks: CallbackList,
+    validate: Callable[[], dict[str, float]] | None,
 ) -> History:
-    """Train `net` in place for `epochs` passes over `rows`, the first with number rows.epoch."""
-    n_rows = len(rows.X)
-    batch_size = min(batch_size, n_rows)
-    workspace = new_workspace(net, kernels.BLOCK_ROWS or batch_size)
-    gradient = np.zeros_like(net.parameters)
-    history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2])
-    rule = optimizer.rule()
-    steps_per_epoch = math.ceil(n_rows / batch_size)
-    chunk = FIRST_CHUNK_STEPS
-
-    if not kernels.is_compiled():
-        shown.compiling()
-    # No learning rates, no steps: this only compiles, so that the clock below measures training.
-    kernels.train(net, gradient, workspace, np.zeros(1), rows, 0, batch_size, np.zeros(0), loss, rule)
-
-    shown.begin(epochs, n_rows)
-    started = time.perf_counter()
-    finished = False
+    """Train `net` in place for `epochs` passes over `rows`; `unit` turns losses into the user's units."""
+    run = _Run(net, rows, loss, training, kernels, epochs, batch_size, unit, shown)
+    history = run.history
+    over = False
     try:
+        run.compile()
+        shown.begin(epochs, run.n_rows)
+        callbacks.train_begin()
+        started = time.perf_counter()
+        run.resume_average()
         for epoch in range(epochs):
-            this_epoch = rows._replace(epoch=rows.epoch + epoch)
-            progress = np.zeros(1)  # loss of each step times its rows, added up over the epoch
-            done = 0
-            while done < steps_per_epoch:
-                n_steps = min(chunk, steps_per_epoch - done)
-                rates = np.full(n_steps, float(optimizer.learning_rate))
-                kept = net.parameters.copy()
-                chunk_started = time.perf_counter()
-                taken = kernels.train(
-                    net,
-                    gradient,
-                    workspace,
-                    progress,
-                    this_epoch,
-                    done * batch_size,
-                    batch_size,
-                    rates,
-                    loss,
-                    rule,
-                )
-                elapsed = time.perf_counter() - chunk_started
-                history.steps += taken
-                if taken < n_steps or not np.isfinite(net.parameters).all():
-                    net.parameters[:] = kept
-                    raise _diverged(history.steps, epoch, optimizer)
-                done += n_steps
-                rows_done = min(done * batch_size, n_rows)
-                history.rows_seen = epoch * n_rows + rows_done
-                history.seconds = time.perf_counter() - started
-                shown.advance(epoch, rows_done, progress[0] / rows_done)
-                wanted = n_steps * CHUNK_SECONDS / max(elapsed, 1e-9)
-                chunk = int(min(max(wanted, n_steps / 8, 1), n_steps * 8, MOST_CHUNK_STEPS))
-            logs = {"loss": float(progress[0] / n_rows)}
+            callbacks.epoch_begin(epoch)
+            run.train_epoch(epoch, started)
+            run.show_average()
+            logs = run.epoch_logs() | (validate() if validate else {})
             history.append(logs)
+            history.seconds = time.perf_counter() - started
+            if isinstance(run.schedule, ReduceOnPlateau):
+                training.plateau.look_at(run.schedule, logs)
             shown.epoch_end(epoch, logs)
-        finished = True
+            callbacks.epoch_end(epoch, logs)
+            if callbacks.stop:
+                history.stop_reason = f"stopped by a callback after epoch {epoch + 1}"
+                break
+            if epoch + 1 < epochs:
+                run.resume_average()
+        over = True
     except KeyboardInterrupt:
+        run.settle()
+        run.show_average()
         history.stop_reason = f"interrupted in epoch {history.epochs + 1}"
-        finished = True
+        over = True
     finally:
-        shown.end(history if finished else None)
+        shown.end(history if over else None)
+    callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
     return history
 
 
-def _diverged(step: int, epoch: int, optimizer: Optimizer) -> DivergenceError:
-    rate = optimizer.learning_rate
-    return DivergenceError(
-        f"Training diverged at step {step} (epoch {epoch + 1}): the loss is no longer a finite number. The model keeps "
-        f"its last good weights; try a smaller learning rate, such as {rate / 10:.2g} instead of {rate:.2g}."
-    )
+class _Run:
+    """One training: what the kernels need, and the books that are kept between chunks."""
+
+    def __init__(
+        self,
+        net: Net,
+        rows: Rows,
+        loss: Loss,
+        training: TrainingState,
+        kernels: ModuleType,
+        epochs: int,
+        batch_size: int,
+        unit: float,
+        shown: Display,
+    ) -> None:
+        self.net, self.rows, self.loss, self.training, self.kernels = net, rows, loss, training, kernels
+        self.n_rows = len(rows.X)
+        self.batch_size = min(batch_size, self.n_rows)
+        self.unit, self.shown = unit, shown
+        self.workspace = new_workspace(net, kernels.BLOCK_ROWS or self.batch_size)
+        self.gradient = np.zeros_like(net.parameters)
+        self.progress = np.zeros(2)  # over the epoch: each step's loss times its weight, and the weight
+        self.history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2])
+        self.rule = training.optimizer.rule()
+        self.schedule: Schedule = training.optimizer.schedule
+        self.steps_per_epoch = math.ceil(self.n_rows / self.batch_size)
+        self.first_step = int(training.state.step[0])
+        self.total_steps = self.first_step + epochs * self.steps_per_epoch
+        self.chunk = 1
+        self.kept = net.parameters.copy()
+        self.rate = 0.0
+
+    def compile(self) -> None:
+        """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
+        if not self.kernels.is_compiled():
+            self.shown.compiling()
+        self._train(0, np.zeros(0))
+
+    def train_epoch(self, epoch: int, started: float) -> None:
+        """All steps of one epoch, chunk by chunk."""
+        self.rows = self.rows._replace(epoch=self.training.epoch)
+        self.training.epoch += 1
+        self.progress[:] = 0
+        done = 0
+        while done < self.steps_per_epoch:
+            n_steps = min(self.chunk, self.steps_per_epoch - done)
+            rates = checked_rates(self.schedule, int(self.training.state.step[0]), n_steps, self.total_steps)
+            rates *= self.training.plateau.share
+            self.kept[:] = self.net.parameters
+            chunk_started = time.perf_counter()
+            taken = self._train(done * self.batch_size, rates)
+            elapsed = time.perf_counter() - chunk_started
+            self.settle()
+            if taken < n_steps or not np.isfinite(self.progress).all():
+                raise self._diverged(float(rates[min(taken, n_steps - 1)]))
+            done += n_steps
+            self.rate = float(rates[-1])
+            rows_done = min(done * self.batch_size, self.n_rows)
+            self.history.seconds = time.perf_counter() - started
+            self.shown.advance(epoch, rows_done, self._mean_loss())
+            wanted = n_steps * CHUNK_SECONDS / max(elapsed, 1e-9)
+            self.chunk = int(min(max(wanted, n_steps / CHUNK_GROWTH, 1), n_steps * CHUNK_GROWTH, MOST_CHUNK_STEPS))
+
+    def settle(self) -> None:
+        """Bring the books up to date after a chunk; parameters that are not finite go back to the chunk's start."""
+        steps = self.history.steps = int(self.training.state.step[0]) - self.first_step
+        epochs, steps = divmod(steps, self.steps_per_epoch)
+        self.history.rows_seen = epochs * self.n_rows + steps * self.batch_size
+        if not np.isfinite(self.net.parameters).all():
+            self.net.parameters[:] = self.kept
+            self.progress[0] = math.nan
+
+    def epoch_logs(self) -> dict[str, float]:
+        """The numbers of the epoch that has just been completed."""
+        return {"loss": self._mean_loss(), "learning_rate": self.rate}
+
+    def show_average(self) -> None:
+        """Let the model have the moving average of its parameters, and put what training moves aside."""
+        average = self.training.state.average
+        if average.size and self.training.raw is None:
+            self.training.raw = self.net.parameters.copy()
+            self.net.parameters[:] = average
+
+    def resume_average(self) -> None:
+        """Undo show_average, unless the parameters have been changed since: then the average starts from these."""
+        average = self.training.state.average
+        if self.training.raw is not None:
+            if (self.net.parameters == average).all():
+                self.net.parameters[:] = self.training.raw
+            else:
+                average[:] = self.net.parameters
+            self.training.raw = None
+
+    def _train(self, first: int, rates: Reals) -> int:
+        return int(
+            self.kernels.train(
+                self.net,
+                self.training.state,
+                self.gradient,
+                self.workspace,
+                self.progress,
+                self.rows,
+                first,
+                self.batch_size,
+                rates,
+                self.loss,
+                self.rule,
+            )
+        )
+
+    def _mean_loss(self) -> float:
+        return float(self.progress[0] / self.progress[1]) * self.unit if self.progress[1] else 0.0
+
+    def _diverged(self, rate: float) -> DivergenceError:
+        return DivergenceError(
+            f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}): the loss is no longer "
+            "a finite number. The model keeps its last good weights; try a smaller learning rate, such as "
+            f"{rate / 10:.2g} instead of {rate:.2g}, or clip_norm=1.0 in the optimizer."
+        )

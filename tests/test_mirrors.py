@@ -10,6 +10,8 @@ from conftest import DTYPES, ODD_SHAPES, TINY_SHAPES, make_case
 
 from fastgd.activations import ACTIVATIONS
 from fastgd.kernels import cpu, plain
+from fastgd.losses import LOSSES, Huber, Quantile
+from fastgd.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 SHAPES = [
@@ -95,18 +97,95 @@ def test_a_wrong_product_is_noticed():
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name, dtype):
-    code = ACTIVATIONS[name].code
-    z = np.concatenate([np.linspace(-30, 30, 67), [0.0, -0.0, 1e-30, -1e-30]]).astype(dtype).reshape(1, -1)
-    outputs, deltas = [], []
+    activation = ACTIVATIONS[name]
+    z = np.concatenate([np.linspace(-30, 30, 67), [0.0, -0.0, 1e-30, -1e-30, 1e20, -1e20]])
+    z = z.astype(dtype).reshape(1, -1)
+    seen = {}
     for kernels in (cpu, plain):
-        a = z.copy()
-        kernels.activate(a, code)
-        delta = np.full_like(a, 1.5)
-        kernels.activate_backward(delta, a, code)
-        outputs.append(a)
-        deltas.append(delta)
-    assert_close(*outputs, dtype)
-    assert_close(*deltas, dtype)
+        a, slopes, delta = z.copy(), np.zeros_like(z), np.full_like(z, 1.5)
+        with np.errstate(all="ignore"):
+            kernels.activate(a, activation.code)
+            if not activation.needs_slopes:
+                kernels.activate_backward(delta, a, activation.code)
+            again = z.copy()
+            kernels.activate_with_slopes(again, slopes, activation.code)
+        np.testing.assert_array_equal(again, a)
+        seen[kernels] = (a[np.abs(a) < 1e10], slopes, delta)
+    for actual, expected in zip(seen[cpu], seen[plain], strict=True):
+        assert_close(actual, expected, dtype)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("rate", [0.1, 0.5, 0.9])
+def test_dropout_is_the_same_on_both_engines_and_drops_its_share(rate):
+    order = np.array([5, 0, 17, 100_000, 3])
+    results = []
+    for kernels in (cpu, plain):
+        a, slopes = np.ones((5, 400), np.float32), np.full((5, 400), 2, np.float32)
+        kernels.drop(a, slopes, order, np.uint64(7), 2, 1, np.float32(rate))
+        results.append(a)
+        assert (slopes == 2 * a).all()
+    np.testing.assert_array_equal(*results)
+    assert set(np.unique(results[0])) == {np.float32(0), np.float32(1 / (1 - np.float32(rate)))}
+    assert np.mean(results[0] == 0) == pytest.approx(rate, abs=0.05)
+    alone = np.ones((1, 400), np.float32)
+    cpu.drop(alone, alone.copy(), order[2:3], np.uint64(7), 2, 1, np.float32(rate))
+    np.testing.assert_array_equal(alone[0], results[0][2])
+    for other in ({"seed": np.uint64(8)}, {"epoch": 3}, {"layer": 2}):
+        arguments = {"order": order, "seed": np.uint64(7), "epoch": 2, "layer": 1, "rate": np.float32(rate), **other}
+        a = np.ones((5, 400), np.float32)
+        cpu.drop(a, a.copy(), *arguments.values())
+        assert (a != results[0]).any()
+
+
+def losses_to_test():
+    yield from ((name, 2) for name in LOSSES if name not in ("quantile", "cross_entropy"))
+    yield from ((Quantile([0.1, 0.5, 0.9]), 6), ("quantile", 1), ("cross_entropy", 4), (Huber(0.3), 3))
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("loss", "n_out"), list(losses_to_test()), ids=str)
+def test_losses_and_responses(loss, n_out, dtype):
+    case = make_case(7, [2, n_out], dtype, loss=loss, weighted=True)
+    predicted = np.random.default_rng(0).normal(size=(7, n_out)).astype(dtype) * 3
+    results = []
+    for kernels in (cpu, plain):
+        delta, out = np.zeros_like(predicted), np.zeros_like(predicted)
+        value = kernels.loss_and_delta(delta, predicted, case.rows.Y, case.rows.weights, 0.3, case.loss)
+        kernels.respond(out, predicted, case.net, case.loss)
+        results.append((np.array([value]), delta, out))
+    for actual, expected in zip(*results, strict=True):
+        assert_close(actual, expected, dtype)
+
+
+OPTIMIZERS = [
+    SGD(),
+    SGD(momentum=0.9),
+    SGD(momentum=0.9, nesterov=True, weight_decay=0.1, l1=0.02),
+    Adagrad(weight_decay=0.1, decay_biases=True),
+    RMSprop(clip_value=0.3),
+    RMSprop(momentum=0.5, ema_decay=0.8),
+    Adam(clip_norm=0.5, l1=0.1),
+    AdamW(weight_decay=0.3, ema_decay=0.9, clip_value=1.0, clip_norm=2.0),
+]
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_updates(optimizer, dtype):
+    gradients = np.random.default_rng(1).normal(size=(5, 26)).astype(dtype)
+    gradients[:, 3] = 0
+    results = []
+    for kernels in (cpu, plain):
+        case = make_case(1, [3, 4, 2], dtype, optimizer=optimizer)
+        state, rule = case.state, optimizer.rule()
+        for gradient in gradients:
+            kernels.update(case.net, state, gradient.copy(), rule, 0.1)
+        results.append((case.net.parameters, *state))
+    for actual, expected in zip(*results, strict=True):
+        assert_close(actual, expected, dtype)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -114,20 +193,25 @@ def test_activations(name, dtype):
 def test_every_stage_of_a_step(n_rows, sizes, dtype):
     results = {}
     for kernels in (cpu, plain):
-        net, rows, loss, rule, workspace, gradient = make_case(n_rows, sizes, dtype, block=max(n_rows, 1))
+        net, rows, loss, optimizer, workspace, gradient = case = make_case(
+            n_rows, sizes, dtype, activation=["gelu", "elu", "tanh"][: len(sizes) - 2], dropout=0.3, weighted=True,
+            block=max(n_rows, 1),
+        )  # fmt: skip
         seen = results[kernels] = {}
-        order, x, y = workspace.order, workspace.x, workspace.y
+        order, x, y, w = workspace.order, workspace.x, workspace.y, workspace.w
+        activations, slopes = workspace.activations, workspace.slopes
         kernels.row_order(order, 0, n_rows, rows.seed, rows.epoch, True)
-        kernels.gather(x, y, rows, order, net)
-        predicted = kernels.forward(workspace.activations, x, net)
+        kernels.gather(x, y, w, rows, order, net)
+        predicted = kernels.forward(activations, slopes, x, order, rows.seed, rows.epoch, net)
         last = (len(sizes) - 2) % 2
         delta = workspace.deltas[last, : n_rows * sizes[-1]].reshape(n_rows, sizes[-1])
-        value = kernels.loss_and_delta(delta, predicted, y, 1.0 / n_rows, loss)
-        seen.update(order=order, x=x, y=y, activations=workspace.activations, loss=value, delta=delta.copy())
+        weight = kernels.batch_weight(workspace, rows, 0, n_rows)
+        value = kernels.loss_and_delta(delta, predicted, y, w, 1.0 / weight, loss)
+        seen.update(order=order, x=x, y=y, w=w, activations=activations, slopes=slopes, loss=value, delta=delta.copy())
         kernels.transpose_weights(workspace.transposed, net)
-        kernels.backward(gradient, workspace.deltas, workspace.activations, x, workspace.transposed, net)
+        kernels.backward(gradient, workspace.deltas, activations, slopes, x, workspace.transposed, net)
         seen["gradient"] = gradient.copy()
-        kernels.update(net.parameters, gradient, rule, 0.1)
+        kernels.update(net, case.state, gradient, optimizer.rule(), 0.1)
         seen["updated"] = net.parameters
     for name, value in results[cpu].items():
         assert_close(value, results[plain][name], dtype, factor=10)
@@ -139,14 +223,16 @@ def test_every_stage_of_a_step(n_rows, sizes, dtype):
 def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
     results = []
     for kernels in (cpu, plain):
-        net, rows, loss, rule, workspace, gradient = make_case(n_rows, sizes, dtype, block=min(batch_size, 64))
-        progress = np.zeros(1)
+        net, rows, loss, optimizer, workspace, gradient = case = make_case(
+            n_rows, sizes, dtype, weighted=batch_size == 3, block=min(batch_size, 64)
+        )
+        progress = np.zeros(2)
         steps = -(-n_rows // batch_size)
-        rates = np.full(steps, 0.01)
-        taken = kernels.train(net, gradient, workspace, progress, rows, 0, batch_size, rates, loss, rule)
+        rates, rule = np.full(steps, 0.01), optimizer.rule()
+        taken = kernels.train(net, case.state, gradient, workspace, progress, rows, 0, batch_size, rates, loss, rule)
         assert taken == steps
         predictions = np.zeros((n_rows, sizes[-1]), dtype)
-        kernels.predict(predictions, workspace, rows.X, net)
+        kernels.predict(predictions, workspace, rows.X, net, loss)
         mean_loss = kernels.mean_loss(workspace, rows, net, loss)
         mean_gradient = np.zeros_like(gradient)
         value = kernels.batch_gradient(mean_gradient, workspace, rows, 0, n_rows, net, loss)
@@ -159,8 +245,10 @@ def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
 @pytest.mark.tiny
 def test_training_stops_before_a_step_that_is_not_finite():
     for kernels in (cpu, plain):
-        net, rows, loss, rule, workspace, gradient = make_case(6, [2, 3, 1], "float64", activation="relu")
+        net, rows, loss, optimizer, workspace, gradient = case = make_case(6, [2, 3, 1], "float64", activation="relu")
         with np.errstate(all="ignore"):
-            rates = np.array([0.01, 1e300, 0.01, 0.01, 0.01])
-            taken = kernels.train(net, gradient, workspace, np.zeros(1), rows, 0, 1, rates, loss, rule)
+            rates, progress = np.array([0.01, 1e300, 0.01, 0.01, 0.01]), np.zeros(2)
+            taken = kernels.train(
+                net, case.state, gradient, workspace, progress, rows, 0, 1, rates, loss, optimizer.rule()
+            )
         assert 2 <= taken < 5

@@ -5,21 +5,27 @@ then sizes and constants. `cpu` is explicit loops compiled by Numba; `plain` is 
 tests and the fair baseline of the benchmarks. Arrays are checked before they come here; nothing is checked here.
 
     row_order(order, first, n_rows, seed, epoch, shuffle)   order[i] = the row at place first + i of the epoch
-    gather(x, y, rows, order, net)                          x, y = the rows named by order, standardised
+    drop(a, slopes, order, seed, epoch, layer, rate)        a, slopes = a share of them 0, the rest scaled up
+    gather(x, y, w, rows, order, net)                       x, y, w = the rows named by order, standardised; weights
     add_product(C, A, B)                                    C += A @ B
     add_column_sums(c, A)                                   c += A.sum(axis=0)
     transpose(T, A)                                         T = A.T
     dense(out, x, weights, biases)                          out = x @ weights + biases
     activate(a, code)                                       a = f(a), in place
     activate_backward(delta, a, code)                       delta *= f′, where a = f(z)
-    forward(activations, x, net)                            every layer's outputs; returns those of the last
-    loss_and_delta(delta, predicted, y, scale, loss)        delta = scale · d loss / d predicted; returns scale · loss
-    backward(gradient, deltas, activations, x, transposed, net)   gradient += d loss / d parameters
-    update(parameters, gradient, rule, learning_rate)       one step of gradient descent
+    activate_with_slopes(a, slopes, code)                   slopes = f′(a), a = f(a)
+    forward(activations, slopes, x, order, seed, epoch, net)   every layer's outputs; returns those of the last
+    loss_and_delta(delta, predicted, y, w, scale, loss)     delta = scale · d loss / d predicted; returns scale · loss
+    transpose_weights(transposed, net)                      each layer's weights as (n_out, n_in)
+    backward(gradient, deltas, activations, slopes, x, transposed, net)   gradient += d loss / d parameters
+    clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole
+    update(net, state, gradient, rule, learning_rate)       one step of the optimizer
+    batch_weight(workspace, rows, first, n)                 returns the sum of the weights of n rows
     batch_gradient(gradient, workspace, rows, first, n, net, loss)   mean gradient of n rows; returns their mean loss
-    train(net, gradient, workspace, progress, rows, first, batch_size, learning_rates, loss, rule)
+    train(net, state, gradient, workspace, progress, rows, first, batch_size, learning_rates, loss, rule)
                                                             one step per learning rate; returns how many were taken
-    predict(out, workspace, X, net)                         out = predictions for X, both in the user's units
+    respond(out, outputs, net, loss)                        out = predictions, rates or probabilities
+    predict(out, workspace, X, net, loss)                   the same for X, in the user's units
     mean_loss(workspace, rows, net, loss)                   returns the mean loss over all rows
 """
 

@@ -12,17 +12,31 @@ WEIGHTS = 2  # where its weights start in the flat parameter vector, stored (n_i
 BIASES = 3  # where its biases start
 OUTPUTS = 4  # how many outputs a row has in the layers before: where the activations start, per row
 ACTIVATION = 5  # one of the codes below
-LAYER_COLUMNS = 6
+SLOPES = 6  # 1: training keeps f′(z) of the layer, because the outputs alone do not tell it (or units are dropped)
+LAYER_COLUMNS = 7
 
 IDENTITY = 0
 RELU = 1
 TANH = 2
 SIGMOID = 3
+LEAKY_RELU = 4
+ELU = 5
+GELU = 6
+SILU = 7
+SOFTPLUS = 8
 
 MSE = 0
+MAE = 1
+HUBER = 2
+LOG_COSH = 3
+QUANTILE = 4
+POISSON = 5
+BINARY_CROSS_ENTROPY = 6
+CROSS_ENTROPY = 7
+GAUSSIAN_NLL = 8
 
 SGD = 0
-
-ACTIVATIONS = {"identity": IDENTITY, "relu": RELU, "tanh": TANH, "sigmoid": SIGMOID}
-LOSSES = {"mse": MSE}
-UPDATES = {"sgd": SGD}
+ADAGRAD = 1
+RMSPROP = 2
+ADAM = 3
+ADAMW = 4

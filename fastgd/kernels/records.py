@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import LAYER_COLUMNS, N_IN, N_OUT, OUTPUTS
+from .codes import N_IN, N_OUT, OUTPUTS
 
 Reals = NDArray[Any]  # float32 or float64
 Integers = NDArray[np.int64]
@@ -23,15 +23,17 @@ class Net(NamedTuple):
     layers: Integers  # (n_layers, LAYER_COLUMNS), see codes.py
     input_mean: Reals  # (n_in,) real
     input_std: Reals  # (n_in,) real
-    target_mean: Reals  # (n_out,) real
-    target_std: Reals  # (n_out,) real
+    target_mean: Reals  # (n_targets,) real
+    target_std: Reals  # (n_targets,) real
+    dropout: Reals  # (n_layers,) real: the share of a layer's outputs that training sets to zero
 
 
 class Rows(NamedTuple):
     """Labelled examples in the user's units, and the order in which a pass walks them."""
 
     X: Reals  # (n_rows, n_in) real, read-only
-    Y: Reals  # (n_rows, n_out) real, read-only
+    Y: Reals  # (n_rows, n_targets) real, read-only; for classes one column with the number of the class
+    weights: Reals  # (n_rows,) real, read-only: how much each row counts; (0,) if all count the same
     seed: np.uint64  # the order is a function of seed and epoch
     epoch: int
     shuffle: bool
@@ -41,13 +43,34 @@ class Loss(NamedTuple):
     """What is minimised. The gradient is taken in standard deviations of the target, the value in the user's units."""
 
     code: int
-    unit: Reals  # (n_out,) real: the value of each output's share in the user's units, for one in standard units
+    unit: Reals  # (n_targets,) real: the value of each target's share in the user's units, for one in standard units
+    constants: Reals  # (any,) real: huber's threshold, the quantile levels, or the logarithms of the targets' units
 
 
 class Rule(NamedTuple):
     """How a gradient becomes a step."""
 
     code: int
+    momentum: float  # SGD, RMSprop
+    nesterov: bool  # SGD
+    beta1: float  # Adam: decay of the mean of gradients
+    beta2: float  # Adam, RMSprop: decay of the mean of squared gradients
+    epsilon: float
+    weight_decay: float
+    l1: float
+    decay_biases: bool  # whether weight_decay and l1 hold for biases, too
+    clip_norm: float  # longest gradient; inf for no limit
+    clip_value: float  # largest entry of a gradient; inf for no limit
+    ema_decay: float  # of the moving average of the parameters, where there is one
+
+
+class State(NamedTuple):
+    """What an update rule remembers from step to step."""
+
+    step: Integers  # (1,): steps taken
+    first: Reals  # (n_parameters,) real, or (0,) where the rule needs none: velocity or mean of gradients
+    second: Reals  # likewise: sums or means of squared gradients
+    average: Reals  # likewise: moving average of the parameters
 
 
 class Workspace(NamedTuple):
@@ -55,8 +78,10 @@ class Workspace(NamedTuple):
 
     order: Integers  # (block,) row numbers
     x: Reals  # (block, n_in) real: the block's inputs, standardised
-    y: Reals  # (block, n_out) real: its targets, standardised
+    y: Reals  # (block, n_targets) real: its targets, standardised
+    w: Reals  # (block,) real: its weights
     activations: Reals  # (block × all outputs,) real: for each layer an array (rows, n_out), one after the other
+    slopes: Reals  # the same layout: f′(z), with zeros for dropped units, of the layers that ask for it
     deltas: Reals  # (2, block × widest layer) real: d loss / d outputs of a layer and of the layer before
     transposed: Reals  # (n_parameters,) real: each layer's weights as (n_out, n_in), where its weights start
 
@@ -70,10 +95,9 @@ def new_workspace(net: Net, block_rows: int) -> Workspace:
         order=np.zeros(block_rows, np.int64),
         x=np.zeros((block_rows, int(net.layers[0, N_IN])), dtype),
         y=np.zeros((block_rows, net.target_mean.size), dtype),
+        w=np.zeros(block_rows, dtype),
         activations=np.zeros(block_rows * outputs, dtype),
+        slopes=np.zeros(block_rows * outputs, dtype),
         deltas=np.zeros((2, block_rows * int(widths.max())), dtype),
         transposed=np.zeros(net.parameters.size, dtype),
     )
-
-
-__all__ = ["LAYER_COLUMNS", "Integers", "Loss", "Net", "Reals", "Rows", "Rule", "Workspace", "new_workspace"]

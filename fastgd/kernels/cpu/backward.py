@@ -5,11 +5,11 @@ Shapes: B rows of a block, I inputs and O outputs of a layer, delta (B, O) = d l
 
 from __future__ import annotations
 
-from ..codes import ACTIVATION, N_IN, N_OUT
+from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
 from ..compile import kernel
 from .activations import activate_backward
 from .forward import layer_biases, layer_outputs, layer_weights
-from .products import add_column_sums, add_product, transpose
+from .products import add_column_sums, add_product, multiply, transpose
 
 
 @kernel()
@@ -27,7 +27,7 @@ def layer_delta(deltas, index, B, width):
 
 
 @kernel()
-def backward(gradient, deltas, activations, x, transposed, net):
+def backward(gradient, deltas, activations, slopes, x, transposed, net):
     """gradient += d loss / d parameters, from the delta of the last layer, which the loss has written."""
     B = x.shape[0]
     for index in range(net.layers.shape[0] - 1, -1, -1):
@@ -37,7 +37,10 @@ def backward(gradient, deltas, activations, x, transposed, net):
         a = x if index == 0 else layer_outputs(activations, net.layers[index - 1], B)
 
         # forward: outputs = f(z)
-        activate_backward(delta, layer_outputs(activations, layer, B), layer[ACTIVATION])
+        if layer[SLOPES]:
+            multiply(delta, layer_outputs(slopes, layer, B))
+        else:
+            activate_backward(delta, layer_outputs(activations, layer, B), layer[ACTIVATION])
         # forward: z = a @ weights + biases
         add_column_sums(layer_biases(gradient, layer), delta)
         if O == 1:  # the same numbers, seen as one row: a vector over one column would be no vector

@@ -20,7 +20,7 @@ LARGEST_32, SMALLEST_32 = F(89.0), F(-104.0)  # beyond these eˣ is inf, 0
 LOG2E_64, ROUND_64 = 1.4426950408889634, 6755399441055744.0  # 1.5 · 2⁵²
 LN2_HIGH_64, LN2_LOW_64 = 6.93145751953125e-1, 1.42860682030941723212e-6
 LARGEST_64, SMALLEST_64 = 710.0, -746.0
-LOWEST_32 = F(-30.0)
+LOWEST_32, LOWEST_64 = F(-30.0), -60.0  # eˣ − 1 is −1 from here on
 ZERO_32, HALF_32, ONE_32, TWO_32 = F(0), F(0.5), F(1), F(2)
 C3_32, C4_32, C5_32, C6_32, C7_32 = F(1 / 6), F(1 / 24), F(1 / 120), F(1 / 720), F(1 / 5040)
 C3, C4, C5, C6, C7, C8 = 1 / 6, 1 / 24, 1 / 120, 1 / 720, 1 / 5040, 1 / 40320
@@ -83,26 +83,41 @@ def exp(x):
 
 
 @kernel(inline=True)
-def tanh_float32(x):
-    # tanh x = −t / (t + 2) with t = e^(−2|x|) − 1, which loses no digits near zero. 2|x| ≥ 20 gives 1 exactly.
-    a = -TWO_32 * abs(x)
-    a = max(a, LOWEST_32)
+def expm1_float32(x):
+    a = max(x, LOWEST_32)
     n = a * LOG2E_32 + ROUND_32 - ROUND_32
     r = a - n * LN2_HIGH_32 - n * LN2_LOW_32
     power = power_of_two_float32(np.int32(n))
-    t = power * series_float32(r) + (power - ONE_32)
+    value = power * series_float32(r) + (power - ONE_32)
+    return x if x != x else value
+
+
+@kernel(inline=True)
+def expm1_float64(x):
+    a = max(x, LOWEST_64)
+    n = a * LOG2E_64 + ROUND_64 - ROUND_64
+    r = a - n * LN2_HIGH_64 - n * LN2_LOW_64
+    power = power_of_two_float64(np.int64(n))
+    value = power * series_float64(r) + (power - 1.0)
+    return x if x != x else value
+
+
+def expm1(x):
+    """eˣ − 1 for x ≤ 0, exact to the last digits near zero."""
+    return expm1_float32(x) if isinstance(x, np.float32) else expm1_float64(x)
+
+
+@kernel(inline=True)
+def tanh_float32(x):
+    # tanh x = −t / (t + 2) with t = e^(−2|x|) − 1, which loses no digits near zero.
+    t = expm1_float32(-TWO_32 * abs(x))
     value = np.copysign(t / (t + TWO_32), x)
     return x if x != x else value
 
 
 @kernel(inline=True)
 def tanh_float64(x):
-    a = -2.0 * abs(x)
-    a = max(a, -60.0)
-    n = a * LOG2E_64 + ROUND_64 - ROUND_64
-    r = a - n * LN2_HIGH_64 - n * LN2_LOW_64
-    power = power_of_two_float64(np.int64(n))
-    t = power * series_float64(r) + (power - 1.0)
+    t = expm1_float64(-2.0 * abs(x))
     value = np.copysign(t / (t + 2.0), x)
     return x if x != x else value
 
@@ -110,6 +125,59 @@ def tanh_float64(x):
 def tanh(x):
     """The hyperbolic tangent: (eˣ − e⁻ˣ) / (eˣ + e⁻ˣ)."""
     return tanh_float32(x) if isinstance(x, np.float32) else tanh_float64(x)
+
+
+# ln(1 + x) = e · ln 2 + ln m with 1 + x = 2ᵉ · m and m from √½ to √2; what the rounding of 1 + x loses is added back.
+# With f = m − 1 and s = f / (2 + f): ln m = f − f²/2 + s · (f²/2 + 2s²/3 + 2s⁴/5 + …), the series of atanh cut where
+# |s| ≤ 0.1716 leaves less than a tenth of a unit in the last place. The form is that of fdlibm's s_log1p.c.
+L3_32, L5_32, L7_32, L9_32 = F(2 / 3), F(2 / 5), F(2 / 7), F(2 / 9)
+L3, L5, L7, L9, L11 = 2 / 3, 2 / 5, 2 / 7, 2 / 9, 2 / 11
+L13, L15, L17, L19, L21, L23 = 2 / 13, 2 / 15, 2 / 17, 2 / 19, 2 / 21, 2 / 23
+INFINITY_32, INFINITY_64 = F(np.inf), np.inf
+SQRT_HALF_BITS_32, MANTISSA_32, SHIFT_32 = np.int32(0x3F3504F3), np.int32(0x007FFFFF), np.int32(23)
+SQRT_HALF_BITS_64, MANTISSA_64, SHIFT_64 = np.int64(0x3FE6A09E667F3BCD), np.int64(0x000FFFFFFFFFFFFF), np.int64(52)
+
+
+@kernel(inline=True)
+def log1p_float32(x):
+    u = ONE_32 + x
+    lost = (x - (u - ONE_32)) / u
+    moved = np.int32(np.float32(u).view(np.int32) - SQRT_HALF_BITS_32)
+    e = np.float32(np.int32(moved >> SHIFT_32))
+    m = np.int32((moved & MANTISSA_32) + SQRT_HALF_BITS_32).view(np.float32)
+    f = m - ONE_32
+    s = f / (TWO_32 + f)
+    z = s * s
+    half = HALF_32 * f * f
+    tail = s * (half + z * (L3_32 + z * (L5_32 + z * (L7_32 + z * L9_32))))
+    value = e * LN2_HIGH_32 + (f - (half - (tail + (e * LN2_LOW_32 + lost))))
+    value = -INFINITY_32 if x == -ONE_32 else value
+    value = INFINITY_32 - INFINITY_32 if x < -ONE_32 else value
+    return value if x == x and x != ZERO_32 and x != INFINITY_32 else x
+
+
+@kernel(inline=True)
+def log1p_float64(x):
+    u = 1.0 + x
+    lost = (x - (u - 1.0)) / u
+    moved = np.int64(np.float64(u).view(np.int64) - SQRT_HALF_BITS_64)
+    e = np.float64(np.int64(moved >> SHIFT_64))
+    m = np.int64((moved & MANTISSA_64) + SQRT_HALF_BITS_64).view(np.float64)
+    f = m - 1.0
+    s = f / (2.0 + f)
+    z = s * s
+    half = 0.5 * f * f
+    series = L11 + z * (L13 + z * (L15 + z * (L17 + z * (L19 + z * (L21 + z * L23)))))
+    tail = s * (half + z * (L3 + z * (L5 + z * (L7 + z * (L9 + z * series)))))
+    value = e * LN2_HIGH_64 + (f - (half - (tail + (e * LN2_LOW_64 + lost))))
+    value = -INFINITY_64 if x == -1.0 else value
+    value = INFINITY_64 - INFINITY_64 if x < -1.0 else value
+    return value if x == x and x != 0.0 and x != INFINITY_64 else x
+
+
+def log1p(x):
+    """ln(1 + x): −inf at −1, NaN below, exact to the last digits near zero."""
+    return log1p_float32(x) if isinstance(x, np.float32) else log1p_float64(x)
 
 
 @kernel(inline=True)
@@ -130,5 +198,7 @@ def sigmoid(x):
 
 
 by_dtype(exp, exp_float32, exp_float64)
+by_dtype(expm1, expm1_float32, expm1_float64)
+by_dtype(log1p, log1p_float32, log1p_float64)
 by_dtype(tanh, tanh_float32, tanh_float64)
 by_dtype(sigmoid, sigmoid_float32, sigmoid_float64)

@@ -5,10 +5,11 @@ Shapes: B rows of a block, I inputs, O outputs of a layer.
 
 from __future__ import annotations
 
-from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, OUTPUTS, WEIGHTS
+from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..compile import kernel
-from .activations import activate
+from .activations import activate, activate_with_slopes
 from .products import dense
+from .random import drop
 
 
 @kernel(noalias=True)
@@ -21,10 +22,12 @@ def standardise(x, X, order, mean, std):
 
 
 @kernel()
-def gather(x, y, rows, order, net):
-    """x (B, I) and y (B, O) = the rows that order names, in standard units."""
+def gather(x, y, w, rows, order, net):
+    """x (B, I), y (B, T) and w (B,) = the rows that order names, in standard units, and their weights."""
     standardise(x, rows.X, order, net.input_mean, net.input_std)
     standardise(y, rows.Y, order, net.target_mean, net.target_std)
+    for i in range(order.shape[0]):
+        w[i] = rows.weights[order[i]] if rows.weights.size else w.dtype.type(1)
 
 
 @kernel(inline=True)
@@ -48,13 +51,20 @@ def layer_outputs(activations, layer, B):
 
 
 @kernel()
-def forward(activations, x, net):
+def forward(activations, slopes, x, order, seed, epoch, net):
     """Write every layer's outputs for x (B, I) into activations; return those of the last layer (B, O)."""
     B = x.shape[0]
     a = x
-    for layer in net.layers:
+    for index in range(net.layers.shape[0]):
+        layer = net.layers[index]
         out = layer_outputs(activations, layer, B)
         dense(out, a, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
-        activate(out, layer[ACTIVATION])
+        if layer[SLOPES]:
+            slope = layer_outputs(slopes, layer, B)
+            activate_with_slopes(out, slope, layer[ACTIVATION])
+            if net.dropout[index] > 0:
+                drop(out, slope, order, seed, epoch, index, net.dropout[index])
+        else:
+            activate(out, layer[ACTIVATION])
         a = out
     return a

@@ -95,6 +95,14 @@ def add_column_sums(c, A):
 
 
 @kernel(noalias=True)
+def multiply(C, A):
+    """C = C · A, element by element."""
+    c, a = C.reshape(C.size), A.reshape(A.size)
+    for i in range(c.size):
+        c[i] = c[i] * a[i]
+
+
+@kernel(noalias=True)
 def transpose(T, A):
     """T (N, M) = the transpose of A (M, N)."""
     M, N = A.shape

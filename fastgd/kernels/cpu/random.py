@@ -1,4 +1,4 @@
-"""Random order without a table: which row stands at a place of the shuffled epoch is a function of seed and epoch.
+"""Random order and random gaps without a table: both are functions of seed, epoch and row.
 
 A permutation of n rows by a Feistel network needs no memory that grows with n, can start anywhere (a chunk, a resumed
 training, another thread) and gives the same order on every engine. All numbers are 32-bit values held in uint64.
@@ -17,6 +17,7 @@ MASK = np.uint64(0xFFFFFFFF)
 ONE = np.uint64(1)
 FACTOR_1 = np.uint64(0x7FEB352D)
 FACTOR_2 = np.uint64(0x846CA68B)
+DROPOUT_STREAM = np.uint64(0x5BD1)  # keeps the keys of dropout apart from those of the order
 S15, S16, S32 = np.uint64(15), np.uint64(16), np.uint64(32)
 R0, R1, R2, R3, R4, R5, R6, R7 = (np.uint64(r) for r in range(ROUNDS))
 
@@ -37,6 +38,28 @@ def key32(seed, epoch):
     v = hash32(seed & MASK)
     v = hash32(v ^ (seed >> S32))
     return hash32(v ^ (np.uint64(epoch) & MASK))
+
+
+@kernel()
+def drop(a, slopes, order, seed, epoch, layer, rate):
+    """Set a share `rate` of a and slopes (B, O) to zero and scale the rest by 1 / (1 − rate).
+
+    Which units are dropped depends on seed, epoch, row and layer, not on the batch. Source: Srivastava et al. 2014,
+    in the form that leaves predictions alone.
+    """
+    B, O = a.shape
+    threshold = np.uint64(rate * 4294967296.0)
+    scale = a.dtype.type(1.0 / (1.0 - rate))
+    zero = a.dtype.type(0)
+    key = hash32(key32(seed, epoch) ^ (np.uint64(layer) + DROPOUT_STREAM))
+    for i in range(B):
+        row = hash32(key ^ (np.uint64(order[i]) & MASK))
+        outputs, row_slopes = a[i], slopes[i]
+        for j in range(O):
+            kept = hash32((row + np.uint64(j)) & MASK) >= threshold
+            factor = scale if kept else zero
+            outputs[j] = outputs[j] * factor
+            row_slopes[j] = row_slopes[j] * factor
 
 
 @kernel(inline=True)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from .activations import activate, activate_backward
+from .activations import activate, activate_backward, activate_with_slopes
 from .backward import backward, transpose_weights
 from .forward import forward, gather
 from .losses import loss_and_delta
 from .products import add_column_sums, add_product, dense, transpose
-from .random import row_order
-from .training import batch_gradient, mean_loss, predict, train
-from .updates import update
+from .random import drop, row_order
+from .responses import respond
+from .training import batch_gradient, batch_weight, mean_loss, predict, train
+from .updates import clip, update
 
 BLOCK_ROWS = None  # NumPy is fastest on whole batches
 
@@ -17,17 +18,22 @@ __all__ = [
     "BLOCK_ROWS",
     "activate",
     "activate_backward",
+    "activate_with_slopes",
     "add_column_sums",
     "add_product",
     "backward",
     "batch_gradient",
+    "batch_weight",
+    "clip",
     "dense",
+    "drop",
     "forward",
     "gather",
     "is_compiled",
     "loss_and_delta",
     "mean_loss",
     "predict",
+    "respond",
     "row_order",
     "train",
     "transpose",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..codes import ACTIVATION, N_IN, N_OUT
+from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
 from .activations import activate_backward
 from .forward import layer_biases, layer_outputs, layer_weights
 from .products import add_column_sums, add_product, transpose
@@ -22,7 +22,7 @@ def layer_delta(deltas, index, B, width):
     return deltas[index % 2, : B * width].reshape(B, width)
 
 
-def backward(gradient, deltas, activations, x, transposed, net):
+def backward(gradient, deltas, activations, slopes, x, transposed, net):
     """gradient += d loss / d parameters, from the delta of the last layer, which the loss has written."""
     B = x.shape[0]
     for index in range(net.layers.shape[0] - 1, -1, -1):
@@ -32,7 +32,10 @@ def backward(gradient, deltas, activations, x, transposed, net):
         a = x if index == 0 else layer_outputs(activations, net.layers[index - 1], B)
 
         # forward: outputs = f(z)
-        activate_backward(delta, layer_outputs(activations, layer, B), layer[ACTIVATION])
+        if layer[SLOPES]:
+            delta *= layer_outputs(slopes, layer, B)
+        else:
+            activate_backward(delta, layer_outputs(activations, layer, B), layer[ACTIVATION])
         # forward: z = a @ weights + biases
         add_column_sums(layer_biases(gradient, layer), delta)
         add_product(layer_weights(gradient, layer), a.T, delta)

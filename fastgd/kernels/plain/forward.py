@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, OUTPUTS, WEIGHTS
-from .activations import activate
+from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
+from .activations import activate, activate_with_slopes
 from .products import dense
+from .random import drop
 
 
 def standardise(x, X, order, mean, std):
@@ -12,10 +13,11 @@ def standardise(x, X, order, mean, std):
     x[:] = (X[order] - mean) / std
 
 
-def gather(x, y, rows, order, net):
-    """x (B, I) and y (B, O) = the rows that order names, in standard units."""
+def gather(x, y, w, rows, order, net):
+    """x (B, I), y (B, T) and w (B,) = the rows that order names, in standard units, and their weights."""
     standardise(x, rows.X, order, net.input_mean, net.input_std)
     standardise(y, rows.Y, order, net.target_mean, net.target_std)
+    w[:] = rows.weights[order] if rows.weights.size else 1
 
 
 def layer_weights(parameters, layer):
@@ -35,12 +37,18 @@ def layer_outputs(activations, layer, B):
     return activations[start : start + B * layer[N_OUT]].reshape(B, layer[N_OUT])
 
 
-def forward(activations, x, net):
+def forward(activations, slopes, x, order, seed, epoch, net):
     """Write every layer's outputs for x (B, I) into activations; return those of the last layer (B, O)."""
     a = x
-    for layer in net.layers:
+    for index, layer in enumerate(net.layers):
         out = layer_outputs(activations, layer, x.shape[0])
         dense(out, a, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
-        activate(out, layer[ACTIVATION])
+        if layer[SLOPES]:
+            slope = layer_outputs(slopes, layer, x.shape[0])
+            activate_with_slopes(out, slope, layer[ACTIVATION])
+            if net.dropout[index] > 0:
+                drop(out, slope, order, seed, epoch, index, float(net.dropout[index]))
+        else:
+            activate(out, layer[ACTIVATION])
         a = out
     return a

@@ -1,4 +1,4 @@
-"""Random order as a function of seed and epoch: the same numbers as the compiled loops, a whole block at a time."""
+"""Random order and random gaps as functions of seed, epoch and row: the same numbers as the compiled loops."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 
 ROUNDS = 8
 MASK = np.uint64(0xFFFFFFFF)
+DROPOUT_STREAM = np.uint64(0x5BD1)
 S15, S16, S32 = np.uint64(15), np.uint64(16), np.uint64(32)
 
 
@@ -25,6 +26,16 @@ def key32(seed, epoch):
     v = hash32(np.uint64(seed) & MASK)
     v = hash32(v ^ (np.uint64(seed) >> S32))
     return hash32(v ^ (np.uint64(epoch) & MASK))
+
+
+def drop(a, slopes, order, seed, epoch, layer, rate):
+    """Set a share `rate` of a and slopes (B, O) to zero and scale the rest by 1 / (1 − rate)."""
+    key = hash32(key32(seed, epoch) ^ (np.uint64(layer) + DROPOUT_STREAM))
+    row = hash32(key ^ (order.astype(np.uint64) & MASK))
+    bits = hash32((row[:, None] + np.arange(a.shape[1], dtype=np.uint64)) & MASK)
+    factor = np.where(bits >= np.uint64(rate * 4294967296.0), 1.0 / (1.0 - rate), 0.0).astype(a.dtype)
+    a *= factor
+    slopes *= factor
 
 
 def permute(place, n_left, n_right, keys):

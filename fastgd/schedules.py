@@ -1,0 +1,265 @@
+"""Learning-rate schedules: the rate as a function of the step, counted from 0 over all of a model's training.
+
+A schedule stands in the place of a learning rate: `fastgd.Adam(learning_rate=fastgd.schedules.Cosine(1e-3))`. So may
+any function of the step. `steps=None` means: until the end of the `fit` that starts the schedule.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .errors import InvalidInputError
+from .names import checked_names, is_number
+
+Steps = NDArray[np.int64]
+Rates = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """What all schedules share: numbers that are checked, and rates for an array of steps."""
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            value = getattr(self, entry.name)
+            low, strict, optional = entry.metadata.get("least", (None, False, False))
+            if low is None or (value is None and optional):
+                continue
+            good = is_number(value) and math.isfinite(value)
+            if not good or value < low or (strict and value == low):
+                bound = f"above {low}" if strict else f"of at least {low}"
+                raise InvalidInputError(f"{entry.name} must be a number {bound}, not {value!r}.")
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """The learning rate of each of the steps; `total` is the step at which the running `fit` ends."""
+        raise NotImplementedError
+
+
+def _number(default: Any = None, *, least: float = 0, strict: bool = True, optional: bool = False) -> Any:
+    metadata = {"least": (least, strict, optional)}
+    return field(metadata=metadata) if default is None and not optional else field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same rate at every step."""
+
+    learning_rate: float = _number()
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """learning_rate."""
+        return np.full(steps.shape, float(self.learning_rate))
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """learning_rate · factor^⌊t / every⌋: multiplied by `factor` after each `every` steps."""
+
+    learning_rate: float = _number()
+    every: int = _number(least=1, strict=False)
+    factor: float = _number(0.1)
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """learning_rate · factor^⌊t / every⌋."""
+        return self.learning_rate * np.power(float(self.factor), steps // self.every)
+
+
+@dataclass(frozen=True)
+class Exponential(Schedule):
+    """learning_rate · factor^(t / every): falls smoothly, by `factor` in each `every` steps."""
+
+    learning_rate: float = _number()
+    every: int = _number(least=1, strict=False)
+    factor: float = _number(0.1)
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """learning_rate · factor^(t / every)."""
+        return self.learning_rate * np.power(float(self.factor), steps / self.every)
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """learning_rate / (1 + t / every): half after `every` steps, a third after twice as many."""
+
+    learning_rate: float = _number()
+    every: int = _number(least=1, strict=False)
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """learning_rate / (1 + t / every)."""
+        return self.learning_rate / (1 + steps / self.every)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Half a cosine from learning_rate down to `final` over `steps`; stays there afterwards.
+
+    Source: Loshchilov and Hutter 2016, arXiv 1608.03983.
+    """
+
+    learning_rate: float = _number()
+    final: float = _number(0.0, strict=False)
+    steps: int | None = _number(least=1, strict=False, optional=True)
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """final + ½ (learning_rate − final) (1 + cos(π t / steps))."""
+        part = np.minimum(steps / (self.steps or total), 1)
+        return self.final + 0.5 * (self.learning_rate - self.final) * (1 + np.cos(np.pi * part))
+
+
+@dataclass(frozen=True)
+class CosineRestarts(Schedule):
+    """The cosine again and again, each period `multiply` times as long as the one before (SGDR).
+
+    Source: Loshchilov and Hutter 2016, arXiv 1608.03983.
+    """
+
+    learning_rate: float = _number()
+    period: int = _number(least=1, strict=False)
+    multiply: float = _number(1.0, least=1, strict=False)
+    final: float = _number(0.0, strict=False)
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """As Cosine, with t counted from the last restart."""
+        m = float(self.multiply)
+        if m == 1:
+            part = steps % self.period / self.period
+        else:
+            # Period i starts at period · (mⁱ − 1) / (m − 1); rounding may put a start into the period before.
+            i = np.floor(np.log1p(steps * (m - 1) / self.period) / math.log(m))
+            i += steps >= np.rint(self.period * (m ** (i + 1) - 1) / (m - 1))
+            part = (steps - self.period * (m**i - 1) / (m - 1)) / (self.period * m**i)
+        part = np.clip(part, 0, 1)
+        return self.final + 0.5 * (self.learning_rate - self.final) * (1 + np.cos(np.pi * part))
+
+
+@dataclass(frozen=True)
+class OneCycle(Schedule):
+    """Up to learning_rate over the first `rise` of the steps, then down to nearly nothing, both along cosines.
+
+    Starts at learning_rate / start_divisor and ends at a final_divisor-th of that.
+    Source: Smith and Topin 2017, arXiv 1708.07120, in the form of PyTorch's OneCycleLR.
+    """
+
+    learning_rate: float = _number()
+    rise: float = _number(0.3)
+    start_divisor: float = _number(25.0, least=1, strict=False)
+    final_divisor: float = _number(1e4, least=1, strict=False)
+    steps: int | None = _number(least=1, strict=False, optional=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.rise >= 1:
+            raise InvalidInputError(f"rise must be a share of the steps below 1, not {self.rise!r}.")
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """From start to learning_rate, then to the final rate, each along half a cosine."""
+        n = self.steps or total
+        start = self.learning_rate / self.start_divisor
+        final = start / self.final_divisor
+        top = max(self.rise * n - 1, 1e-9)
+        up = np.minimum(steps / top, 1)
+        down = np.clip((steps - top) / max(n - 1 - top, 1e-9), 0, 1)
+        rising = self.learning_rate + 0.5 * (start - self.learning_rate) * (1 + np.cos(np.pi * up))
+        falling = final + 0.5 * (self.learning_rate - final) * (1 + np.cos(np.pi * down))
+        return np.where(steps < top, rising, falling)
+
+
+@dataclass(frozen=True)
+class WarmUp(Schedule):
+    """A straight line from `start` to the rate where `schedule` begins, over `steps` steps; then the schedule."""
+
+    schedule: Schedule | float
+    steps: int = _number(least=1, strict=False)
+    start: float = _number(0.0, strict=False)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "schedule", as_schedule(self.schedule))
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """start + (first rate − start) · t / steps, then schedule(t − steps)."""
+        assert isinstance(self.schedule, Schedule)
+        after = np.maximum(steps - self.steps, 0)
+        later = self.schedule.rates(after, max(total - self.steps, 1))
+        first = self.schedule.rates(np.zeros(1, np.int64), max(total - self.steps, 1))
+        return np.where(steps < self.steps, self.start + (first - self.start) * steps / self.steps, later)
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau(Schedule):
+    """learning_rate, multiplied by `factor` whenever `monitor` has not become better for `patience` epochs.
+
+    Better means smaller by more than the share `threshold`. Never goes below `least`. As PyTorch's ReduceLROnPlateau.
+    """
+
+    learning_rate: float = _number()
+    factor: float = _number(0.1)
+    patience: int = _number(10, strict=False)
+    threshold: float = _number(1e-4, strict=False)
+    least: float = _number(0.0, strict=False)
+    monitor: str = "val_loss"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.factor >= 1:
+            raise InvalidInputError(f"factor must be below 1, not {self.factor!r}: the rate is multiplied by it.")
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """learning_rate; the training loop multiplies it by what the plateaus have left of it."""
+        return np.full(steps.shape, float(self.learning_rate))
+
+
+@dataclass(frozen=True)
+class Function(Schedule):
+    """Any function of the step."""
+
+    function: Callable[[int], float]
+
+    def rates(self, steps: Steps, total: int) -> Rates:
+        """function(t) for each step."""
+        values = [self.function(int(step)) for step in steps]
+        for step, value in zip(steps, values, strict=True):
+            if not is_number(value):
+                raise InvalidInputError(f"The learning-rate schedule returned {value!r} at step {step}, not a number.")
+        return np.array(values, np.float64)
+
+
+SCHEDULES = {
+    schedule.__name__: schedule
+    for schedule in (
+        Constant, StepDecay, Exponential, InverseTime, Cosine, CosineRestarts, OneCycle, WarmUp, ReduceOnPlateau,
+    )
+}  # fmt: skip
+for _schedule in SCHEDULES.values():
+    _schedule.__init__ = checked_names(_schedule.__init__)  # type: ignore[method-assign]
+
+
+def as_schedule(value: Any) -> Schedule:
+    """A schedule from a number, a function of the step, or as it is."""
+    if isinstance(value, Schedule):
+        return value
+    if callable(value):
+        return Function(value)
+    return Constant(value)
+
+
+def checked_rates(schedule: Schedule, first: int, count: int, total: int) -> Rates:
+    """The rates of `count` steps from step `first` on; each must be finite and not negative."""
+    rates = schedule.rates(np.arange(first, first + count, dtype=np.int64), total)
+    wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
+    if wrong.size:
+        raise InvalidInputError(
+            f"The learning-rate schedule returned {rates[wrong[0]]} at step {first + wrong[0]}; "
+            "a rate must be a finite number of at least 0."
+        )
+    return rates
+
+
+def __dir__() -> list[str]:
+    return sorted(SCHEDULES)
