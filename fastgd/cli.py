@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import functools
+import io
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +56,12 @@ def _one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(*args: Any, **options: Any) -> None:
         try:
-            command(*args, **options)
+            with warnings.catch_warnings():
+                warnings.showwarning = _one_line_warning
+                command(*args, **options)
+        except MemoryError:
+            click.echo("fastgd: there is not enough memory for this: use fewer rows, or a smaller network.", err=True)
+            sys.exit(2)
         except FastgdError as error:
             click.echo(f"fastgd: {error}", err=True)
             sys.exit(2)
@@ -85,10 +92,24 @@ class _OneLineUsage(click.Group):
         return result
 
 
-@click.group(cls=_OneLineUsage, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80})
+@click.group(
+    cls=_OneLineUsage,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+)
+@click.pass_context
 @click.version_option(__version__, prog_name="fastgd", message="%(prog)s %(version)s")
-def main() -> None:
+def main(context: click.Context) -> None:
     """Neural networks that learn by explicit, compiled loops."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal without m² and R² shows a question mark
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def _one_line_warning(message: Warning | str, *others: Any, **options: Any) -> None:
+    click.echo(f"fastgd: {message}", err=True)
 
 
 @main.command()
@@ -101,6 +122,7 @@ def demo(epochs: int, batch_size: int, learning_rate: float, seed: int) -> None:
     """Train on 100,000 generated houses, from meaningless predictions to good ones."""
     started = time.perf_counter()
     from . import datasets
+    from .kernels import engine
     from .model import MLP
     from .optimizers import SGD
 
@@ -113,6 +135,8 @@ def demo(epochs: int, batch_size: int, learning_rate: float, seed: int) -> None:
     size, bedrooms, distance, age = unseen_X[0]
     console.print(f"A house of {size:.0f} m² with {bedrooms:.0f} bedrooms, {distance:.1f} km from the centre, ", end="")
     console.print(f"{age:.0f} years old.")
+    if not engine("cpu").is_compiled():
+        console.print("(compiling the loops for this machine, once; this takes some seconds)")
     first = float(model.predict(unseen_X[:1])[0])
     console.print(f"A network with random weights, {model.network.n_parameters:,} of them, predicts its price:")
     console.print(f"  predicted {_euros(first)}   actual {_euros(unseen_y[0])}   error {_euros(first - unseen_y[0])}\n")
@@ -157,6 +181,7 @@ def demo(epochs: int, batch_size: int, learning_rate: float, seed: int) -> None:
     help="Share of the rows that is held out.",
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")
+@click.option("--save", type=click.Path(path_type=Path), help="Write the model there; fastgd.load reads it.")
 @_one_line_errors
 def train(
     file: Path,
@@ -169,6 +194,7 @@ def train(
     group: str | None,
     validation: float,
     seed: int,
+    save: Path | None,
 ) -> None:
     """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out."""
     from .data import split_rows
@@ -177,6 +203,9 @@ def train(
     from .optimizers import SGD
     from .tables import read_columns
 
+    target, group = target.strip(), group.strip() if group else None
+    if not 0 < validation < 1:  # not-a-number passes every range
+        raise InvalidInputError(f"--validation must be a share between 0 and 1, not {validation}.")
     if target in features:
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
     optimizer = SGD(learning_rate=learning_rate)
@@ -199,6 +228,9 @@ def train(
         ],
     )
     console.print(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
+    if save is not None:
+        model.save(save)
+        console.print(f"Saved to {save}.")
     if history.stop_reason != "completed":
         sys.exit(INTERRUPTED)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +18,8 @@ from .kernels.records import Loss, Net, Rows, new_workspace
 from .names import is_number
 from .optimizers import Optimizer
 
-SMOOTHING = 0.9  # of the losses of single batches, which jump about
-BLOWN_UP = 4.0  # the walk ends when the smoothed loss is so many times its smallest
+PROBE_ROWS = 1024  # the loss is measured on the same rows after every step: single batches differ too much
+BLOWN_UP = 4.0  # the walk ends when the loss is so many times its smallest
 MARGIN = 10.0  # the choice is this far below the rate with the smallest loss, where training is about to turn
 
 
@@ -29,7 +30,7 @@ class LearningRateSearch:
     Attributes:
         learning_rate: the rate to use.
         rates: the rates that were tried, one a step.
-        losses: the smoothed loss before each of these steps, in the units of y.
+        losses: the loss after each of these steps, always on the same rows, in the units of y.
         reason: why this rate.
     """
 
@@ -59,51 +60,62 @@ def find_learning_rate(
     if steps < 10:
         raise InvalidInputError(f"steps must be at least 10 to make a curve, not {steps}.")
     rates = np.geomspace(lowest, highest, steps)
-    losses = _walk(net, rows, loss, optimizer, batch_size, rates) * unit
-    rates = rates[: len(losses)]
-    if not len(losses):
+    start, losses = _walk(net, rows, loss, optimizer, batch_size, rates)
+    start, losses = start * unit, losses * unit
+    if not math.isfinite(start):
         raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
-    bottom = int(np.argmin(losses))
-    fell = losses[bottom] < losses[0] * 0.99
-    if not fell:
-        return LearningRateSearch(
-            lowest, rates, losses, "The loss never fell by 1 %: the lowest rate is kept; try a wider range."
-        )
-    chosen = float(max(rates[bottom] / MARGIN, lowest))
-    how = "blew up soon after" if len(losses) < steps else "was still falling at the end of the range or flat"
+    rates = rates[: len(losses)]
+    bottom = int(np.argmin(losses)) if len(losses) else 0
+    if not len(losses) or losses[bottom] > 0.99 * start:
+        reason = "The loss never fell by 1 %: the lowest rate is kept; try a wider range."
+        return LearningRateSearch(lowest, rates, losses, reason)
+    how = "blew up soon after" if len(losses) < steps else "did not blow up in this range"
     return LearningRateSearch(
-        chosen,
+        float(max(rates[bottom] / MARGIN, lowest)),
         rates,
         losses,
-        f"The loss fell from {losses[0]:.4g} to {losses[bottom]:.4g} at a rate of {rates[bottom]:.3g} and {how}; "
-        f"a tenth of that rate is safe.",
+        f"The loss fell from {start:.4g} to {losses[bottom]:.4g} at a rate of {rates[bottom]:.3g} and {how}; "
+        "a tenth of that rate is safe.",
     )
 
 
 def _walk(
     net: Net, rows: Rows, loss: Loss, optimizer: Optimizer, batch_size: int, rates: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The smoothed loss before each step, up to where it blows up."""
+) -> tuple[float, NDArray[np.float64]]:
+    """The loss at the start, and after each step up to where it blows up."""
     kernels = engine("cpu")
     n_rows = len(rows.X)
     batch_size = min(batch_size, n_rows)
     workspace = new_workspace(net, kernels.BLOCK_ROWS)
+    probe = _probe(rows, kernels)
+    resting = net._replace(dropout=np.zeros_like(net.dropout))
     gradient, state, rule = np.zeros_like(net.parameters), optimizer.new_state(net.parameters), optimizer.rule()
     per_epoch = math.ceil(n_rows / batch_size)
-    smooth, best, losses = 0.0, math.inf, []
+    start = best = float(kernels.mean_loss(workspace, probe, resting, loss))
+    losses: list[float] = []
     for step, rate in enumerate(rates):
         epoch, place = divmod(step, per_epoch)
-        progress = np.zeros(2)
-        kernels.train(
-            net, state, gradient, workspace, progress, rows._replace(epoch=epoch), place * batch_size, batch_size,
+        taken = kernels.train(
+            net, state, gradient, workspace, np.zeros(2), rows._replace(epoch=epoch), place * batch_size, batch_size,
             np.array([rate]), loss, rule,
         )  # fmt: skip
-        if not (np.isfinite(progress).all() and progress[1] > 0):
-            break
-        smooth = SMOOTHING * smooth + (1 - SMOOTHING) * progress[0] / progress[1]
-        value = smooth / (1 - SMOOTHING ** (step + 1))
-        if value > BLOWN_UP * best:
+        value = float(kernels.mean_loss(workspace, probe, resting, loss))
+        # A loss may be negative (gaussian_nll), so that "four times the smallest" is counted from there to the start.
+        if not taken or not math.isfinite(value) or value - best > (BLOWN_UP - 1) * max(abs(best), 0.1 * abs(start)):
             break
         best = min(best, value)
         losses.append(value)
-    return np.array(losses)
+    return start, np.array(losses)
+
+
+def _probe(rows: Rows, kernels: ModuleType) -> Rows:
+    """Some rows at random, to measure with."""
+    order = np.zeros(min(PROBE_ROWS, len(rows.X)), np.int64)
+    kernels.row_order(order, 0, len(rows.X), rows.seed, -1, True)
+    weights = rows.weights[order] if rows.weights.size else rows.weights
+    if weights.size and not weights.any():
+        return rows._replace(shuffle=False)
+    X, Y = rows.X[order], rows.Y[order]
+    for array in (X, Y, weights):
+        array.flags.writeable = False
+    return Rows(X, Y, weights, rows.seed, 0, False)

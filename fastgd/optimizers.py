@@ -23,8 +23,15 @@ from .schedules import Schedule, as_schedule
 Rate = float | Schedule | Callable[[int], float]
 
 
-def _at_least(low: float, default: float | None, *, strict: bool = False, below: float = math.inf) -> Any:
-    return field(default=default, metadata={"range": (low, strict, below)})
+def _at_least(
+    low: float, default: float | None, *, strict: bool = False, below: float = math.inf, kw_only: bool = False
+) -> Any:
+    metadata = {"range": (low, strict, below)}
+    return (
+        field(default=default, metadata=metadata, kw_only=True)
+        if kw_only
+        else field(default=default, metadata=metadata)
+    )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -205,7 +212,7 @@ class AdamW(Adam):
     """
 
     code = codes.ADAMW
-    weight_decay: float = _at_least(0, 0.01)
+    weight_decay: float = _at_least(0, 0.01, kw_only=True)
 
 
 OPTIMIZERS = {optimizer.__name__: optimizer for optimizer in (SGD, Adagrad, RMSprop, Adam, AdamW)}

@@ -77,7 +77,11 @@ def test_train(tmp_path, name):
     [
         ({"size": ["30"] * 199 + ["big"]}, ARGUMENTS, r"line 201, column 'size' holds 'big', which is not a number"),
         ({"rooms": ["3"] * 10 + [""] + ["3"] * 189}, ARGUMENTS, r"line 12, column 'rooms' is empty"),
-        ({"rooms": ["3"] * 10 + ["nan"] + ["3"] * 189}, ARGUMENTS, r"data row 11, column 'rooms' is nan"),
+        (
+            {"rooms": ["3"] * 10 + ["nan"] + ["3"] * 189},
+            ARGUMENTS,
+            r"line 12, column 'rooms' is nan, not a finite number: fill it",
+        ),
         ({}, ["--target", "cost", "--features", "size"], r"no column 'cost'; its columns are: id, size, rooms, price"),
         ({}, ["--target", "price", "--features", "size,price"], r"both the target and a feature"),
         ({}, ["--target", "price", "--features", "size,,rooms"], r"not a list of different names"),
@@ -88,11 +92,24 @@ def test_train(tmp_path, name):
         ({}, [*ARGUMENTS, "--learning-rate", "1000"], r"diverged at step \d+"),
         ({}, [*ARGUMENTS, "--validation", "1"], r"--validation.* 1.0 is not in the range"),
         ({"id": ["same"] * 200}, [*ARGUMENTS, "--group", "id"], r"too few to hold out"),
+        (
+            {},
+            [*ARGUMENTS, "--validation", "nan"],
+            r"--validation must be a share|--validation.* nan is not in the range",
+        ),
+        (
+            {"size": ["30"] * 199 + ["1e39"]},
+            ARGUMENTS,
+            r"line 201, column 'size' is 1e\+39, too large: use other units",
+        ),
+        ({"size": ["30"] * 199 + ["1_000"]}, ARGUMENTS, r"line 201, column 'size' holds '1_000'"),
+        ({}, [*ARGUMENTS, "--hidden", "99999999999"], r"layer_sizes ask for [\d,]+ parameters"),
+        ({}, [*ARGUMENTS, "--epochs", "1", "--save", "/nowhere/m"], r"/nowhere/m cannot be written"),
         ({}, [*ARGUMENTS, "--lr", "1"], r"No such option"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path, content, arguments, message):
-    result = run("train", write(tmp_path / "houses.csv", **content), *arguments, "--epochs", 3)
+    result = run("train", write(tmp_path / "houses.csv", **content), "--epochs", 3, *arguments)
     assert result.exit_code == 2
     assert "Traceback" not in result.output
     assert re.search(message, result.stderr), result.stderr
@@ -114,20 +131,44 @@ def test_files_that_are_no_tables(tmp_path):
         ("header.csv", b"size,rooms,price\n", "header line but no rows"),
         ("ragged.csv", b"size,rooms,price\n1,2,3\n1,2\n", "line 3 has 2 cells, but the header names 3"),
         ("twice.csv", b"size,rooms,size,price\n", "more than one column 'size'"),
-        ("plain.csv.gz", b"size,rooms,price\n1,2,3\n", "not a whole gzip file"),
+        ("plain.csv.gz", b"\x1f\x8bsize,rooms,price\n1,2,3\n", "not a whole gzip file"),
         (
             "cut.csv.gz",
             gzip.compress(b"size,rooms,price\n" + os.urandom(5000))[:2000],
             "not a whole gzip file|not text",
         ),
+        ("semicolons.csv", b"size;rooms;price\n1;2;3\n", "not seem to be separated by commas"),
         ("binary.csv", b"\xff\xfe\x00\x01", "not text in UTF-8"),
     ):
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name, message)
 
 
+def test_a_saved_model_predicts_the_same(tmp_path):
+    path = write(tmp_path / "houses.csv")
+    result = run("train", path, *ARGUMENTS, "--epochs", 5, "--save", tmp_path / "m.safetensors")
+    assert f"Saved to {tmp_path / 'm.safetensors'}." in result.output.replace("\n", "")
+    model = fastgd.load(tmp_path / "m.safetensors")
+    assert model.feature_names == ("size", "rooms")
+    assert 1e5 < model.predict([[100, 3]])[0] < 1e6
+
+
+def test_without_arguments_it_helps():
+    result = run()
+    assert result.exit_code == 0
+    assert "demo" in result.output
+    assert "train" in result.output
+
+
+def test_a_terminal_without_unicode():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    result = subprocess.run([*FASTGD, "demo", "--epochs", "1"], capture_output=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert b"EUR" in result.stdout
+
+
 def test_reading_a_table(tmp_path):
-    (tmp_path / "t.csv").write_text('\ufeffa, b ,c\n1,"2",x\n\n3,4e1,"y,z"\n', encoding="utf-8")
+    (tmp_path / "t.csv").write_text('\ufeff\na, b ,c\n1,"2",x\n\n  \n3,4e1,"y,z"\n', encoding="utf-8")
     numbers, text = read_columns(Path(tmp_path / "t.csv"), ["b", "a"], ["c"])
     assert numbers.tolist() == [[2, 1], [40, 3]]
     assert text == {"c": ["x", "y,z"]}

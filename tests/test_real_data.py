@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import QuantileTransformer
 
 import fastgd
 from fastgd.data import split_rows
@@ -12,11 +17,15 @@ from fastgd.tables import read_columns
 FEATURES = ["size_m2", "bedrooms", "distance_km", "age_years"]
 
 
+def barcelona(folder):
+    """Inputs, prices, and rows for training and testing; a house never is on both sides."""
+    table, text = read_columns(folder / "barcelona_houses.csv.gz", [*FEATURES, "price_eur"], ["asset_id"])
+    return table[:, :-1], table[:, -1], *split_rows(len(table), 0.2, text["asset_id"], 0)
+
+
 @pytest.mark.data
 def test_barcelona(data_folder):
-    table, text = read_columns(data_folder / "barcelona_houses.csv.gz", [*FEATURES, "price_eur"], ["asset_id"])
-    X, y = table[:, :-1], table[:, -1]
-    train, test = split_rows(len(X), 0.2, text["asset_id"], 0)
+    X, y, train, test = barcelona(data_folder)
     model = fastgd.MLP([4, 64, 64, 1], random_state=0)
     model.fit(X[train], y[train], epochs=40, batch_size=32, optimizer=fastgd.SGD(learning_rate=0.05), verbose=0)
     assert model.evaluate(X[test], y[test])["r2"] >= 0.80
@@ -24,3 +33,49 @@ def test_barcelona(data_folder):
     linear = design[test] @ np.linalg.lstsq(design[train], y[train])[0]
     linear_r2 = 1 - np.mean((linear - y[test]) ** 2) / y[test].var()
     assert 0.77 < linear_r2 < 0.80, "the same split, so that the comparison means something"
+
+
+@pytest.mark.data
+def test_barcelona_with_adamw(data_folder):
+    X, y, train, test = barcelona(data_folder)
+    optimizer = fastgd.AdamW(fastgd.schedules.OneCycle(0.01), weight_decay=0.02, ema_decay=0.998)
+    model = fastgd.MLP([4, 64, 64, 1], activation="leaky_relu", random_state=0)
+    model.fit(X[train], y[train], epochs=100, batch_size=256, optimizer=optimizer, verbose=0)
+    assert model.evaluate(X[test], y[test])["r2"] >= 0.825
+
+
+@pytest.mark.data
+def test_california(data_folder):
+    with gzip.open(data_folder / "cal_housing.data.gz") as file:
+        longitude, latitude, age, rooms, bedrooms, population, households, income, value = np.loadtxt(
+            file, delimiter=",", unpack=True
+        )
+    # scikit-learn's eight features, and the inputs transformed as in the publication.
+    averages = [rooms / households, bedrooms / households, population, population / households]
+    X, y = np.column_stack([income, age, *averages, latitude, longitude]), value / 100_000
+    test = np.load(data_folder / "rtdl_idx_test.npy")
+    train = np.setdiff1d(np.arange(len(y)), test)
+    transformer = QuantileTransformer(
+        output_distribution="normal", n_quantiles=len(train) // 30, subsample=None, random_state=0
+    )
+    noise = 1e-3 * X[train].std(axis=0) * np.random.default_rng(0).normal(size=X[train].shape)
+    X = transformer.fit(X[train] + noise).transform(X)
+    errors = []
+    for seed in range(5):
+        model = fastgd.MLP([8, 256, 256, 1], activation="gelu", dropout=0.1, random_state=seed)
+        optimizer = fastgd.AdamW(fastgd.schedules.OneCycle(0.004), weight_decay=0.02, ema_decay=0.99)
+        model.fit(X[train], y[train], epochs=60, batch_size=256, optimizer=optimizer, verbose=0)
+        errors.append(model.evaluate(X[test], y[test])["rmse"])
+    assert np.mean(errors) <= 0.510
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_digits(seed):
+    digits = load_digits()
+    X_train, X_test, y_train, y_test = train_test_split(
+        digits.data, digits.target, test_size=0.25, random_state=seed, stratify=digits.target
+    )
+    model = fastgd.MLP([64, 100, 10], loss="cross_entropy", random_state=seed)
+    optimizer = fastgd.Adam(fastgd.schedules.OneCycle(0.01))
+    model.fit(X_train, y_train, epochs=60, batch_size=32, optimizer=optimizer, verbose=0)
+    assert model.evaluate(X_test, y_test)["accuracy"] >= 0.975

@@ -1,4 +1,4 @@
-"""Write the outputs that README.md shows, by running what stands above them; or check that they are still true.
+"""Write the outputs that the README and the pages in docs/ show, by running what stands above them; or check them.
 
 A fenced block that follows the line `<!-- output -->` holds what the fenced block before it prints: Python code, or
 a console line that begins with `$`. Numbers of seconds and rows per second are not compared: they differ every time.
@@ -15,7 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-README = Path(__file__).parent.parent / "README.md"
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"```(?P<language>\w+)\n(?P<code>[^`]*)```\n\n<!-- output -->\n```text\n(?P<output>[^`]*)```",
 )
@@ -28,10 +29,11 @@ def printed_by(language: str, code: str) -> str:
         command = [sys.executable, "-c", code]
     else:
         program, *arguments = code.strip().removeprefix("$ ").split()
-        command = [str(Path(sys.executable).parent / Path(program).name), *arguments]
+        program = sys.executable if program == "python" else str(Path(sys.executable).parent / Path(program).name)
+        command = [program, *arguments]
     environment = {**os.environ, "COLUMNS": "80"}
-    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=README.parent)
-    lines = [line.rstrip() for line in result.stdout.splitlines() if not line.startswith("compiling the loops")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
+    lines = [line.rstrip() for line in result.stdout.splitlines() if "compiling the loops" not in line]
     return "\n".join(lines) + "\n"
 
 
@@ -40,22 +42,29 @@ def without_times(text: str) -> str:
     return re.sub(r" +", " ", CHANGING.sub("*", text))
 
 
-def main() -> None:
-    text = README.read_text(encoding="utf-8")
+def renewed(text: str) -> tuple[str, list[str]]:
+    """The page with every output as it is now, and the first lines of the blocks whose output had changed."""
     stale = []
 
-    def renewed(match: re.Match[str]) -> str:
+    def renew(match: re.Match[str]) -> str:
         output = printed_by(match["language"], match["code"])
         if without_times(output) == without_times(match["output"]):
             return match[0]
         stale.append(match["code"].strip().splitlines()[0])
         return match[0].replace(f"```text\n{match['output']}```", f"```text\n{output}```")
 
-    fresh = BLOCK.sub(renewed, text)
-    if "--check" not in sys.argv:
-        README.write_text(fresh, encoding="utf-8")
-    elif stale:
-        sys.exit(f"README.md no longer shows what this prints: {'; '.join(stale)}. Run python tools/readme.py.")
+    return BLOCK.sub(renew, text), stale
+
+
+def main() -> None:
+    all_stale = []
+    for page in PAGES:
+        fresh, stale = renewed(page.read_text(encoding="utf-8"))
+        all_stale += [f"{page.name}: {line}" for line in stale]
+        if "--check" not in sys.argv:
+            page.write_text(fresh, encoding="utf-8")
+    if "--check" in sys.argv and all_stale:
+        sys.exit(f"These no longer print what is shown: {'; '.join(all_stale)}. Run python tools/readme.py.")
 
 
 if __name__ == "__main__":
