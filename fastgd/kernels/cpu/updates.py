@@ -149,6 +149,18 @@ def rmsprop(w, velocity, squares, g, learning_rate, rule):
         w[p] = w[p] - rate * v
 
 
+@kernel()
+def power(base, n):
+    """baseⁿ for a whole n ≥ 0, by squaring: the C library's pow differs from system to system."""
+    result = 1.0
+    while n > 0:
+        if n & 1:
+            result *= base
+        base *= base
+        n >>= 1
+    return result
+
+
 @kernel(noalias=True)
 def adam(w, means, squares, g, learning_rate, rule, step):
     """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; both divided by 1 − βᵗ, then
@@ -157,8 +169,8 @@ def adam(w, means, squares, g, learning_rate, rule, step):
     real = w.dtype.type
     beta1, rest1 = real(rule.beta1), real(1.0 - rule.beta1)
     beta2, rest2 = real(rule.beta2), real(1.0 - rule.beta2)
-    rate = real(learning_rate / (1.0 - rule.beta1**step))
-    root, eps = real(1.0 / math.sqrt(1.0 - rule.beta2**step)), real(rule.epsilon)
+    rate = real(learning_rate / (1.0 - power(rule.beta1, step)))
+    root, eps = real(1.0 / math.sqrt(1.0 - power(rule.beta2, step))), real(rule.epsilon)
     tiny, zero = real(TINY), real(0)
     for p in range(w.size):
         m = beta1 * means[p] + rest1 * g[p]
