@@ -98,8 +98,7 @@ class EarlyStopping(Callback):
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare this epoch with the best so far."""
         value = look_up(self.monitor, logs or {}, "quantity to monitor")
-        if self.monitor.endswith("accuracy"):
-            value = -value
+        value = -value if larger_is_better(self.monitor) else value
         if value < self.best - self.min_delta or self.best_epoch < 0:
             self.best, self.best_epoch = value, epoch
             if self.restore_best_weights:
@@ -111,6 +110,18 @@ class EarlyStopping(Callback):
         """Go back to the best parameters."""
         if self.best_parameters is not None:
             self.model.parameters = self.best_parameters
+
+
+def check_monitor(name: str, names: Sequence[str]) -> None:
+    """Whether a quantity to monitor will be in the logs."""
+    if name not in names:
+        hint = " Give validation_data or validation_split for it." if name.startswith("val_") else ""
+        raise InvalidInputError(f"There is no quantity {name!r} to monitor; there are: {', '.join(names)}.{hint}")
+
+
+def larger_is_better(name: str) -> bool:
+    """Whether a logged quantity is to rise; losses are to fall."""
+    return name.endswith("accuracy")
 
 
 class CallbackList:
@@ -134,6 +145,12 @@ class CallbackList:
         self.callbacks, self.model = callbacks, model
         for callback in callbacks:
             callback.model = model
+
+    def check_monitors(self, names: Sequence[str]) -> None:
+        """Find out before the training, not after its first epoch, that a quantity to monitor will not be there."""
+        for callback in self.callbacks:
+            if isinstance(callback, EarlyStopping):
+                check_monitor(callback.monitor, names)
 
     @property
     def stop(self) -> bool:

@@ -76,6 +76,9 @@ def row_weights(weights: Any, dtype: np.dtype[Any], n_rows: int) -> Reals:
         raise InvalidInputError(f"sample_weight, row {row} is {checked[row]}: a weight must be at least 0.")
     if checked.max() == 0:
         raise InvalidInputError("sample_weight is 0 in every row: nothing is left to learn from.")
+    if not 1e-20 < checked.max() < 1e20:  # only their ratios count, and their sums must neither vanish nor overflow
+        checked = checked / checked.max()
+        checked.flags.writeable = False
     return checked
 
 
@@ -89,7 +92,12 @@ def labels(y: Any, n_rows: int) -> NDArray[Any]:
             frame = frame[:, 0]
         _check_nulls(frame, "y")
         y = frame.to_numpy()
-    values = np.asarray(y)
+    try:
+        values = np.asarray(y)
+        if values.dtype.kind in "US" and not isinstance(y, np.ndarray):
+            values = np.asarray(y, object)  # NumPy turned the numbers among text into text, too
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InvalidInputError("y cannot be read as labels: its rows differ in length.") from error
     if np.ma.is_masked(y):
         raise InvalidInputError("y has masked entries: fill them, or drop these rows.")
     if values.ndim == 2 and values.shape[1] == 1:
@@ -102,12 +110,14 @@ def labels(y: Any, n_rows: int) -> NDArray[Any]:
             f"X and y have different lengths: X has {n_rows} rows, y has {len(values)}; each row needs its y."
         )
     if values.dtype.kind == "O":
+        if all(isinstance(label, int | np.integer | np.bool_) for label in values):
+            return labels(np.array(values.tolist()), n_rows)
         if not all(isinstance(label, str) for label in values):
             row = next(row for row, label in enumerate(values) if not isinstance(label, str))
             raise InvalidInputError(f"y, row {row} is {values[row]!r}: labels must be all text or all whole numbers.")
         values = values.astype(str)
     if values.dtype.kind == "f":
-        wrong = np.flatnonzero(~(np.isfinite(values) & (values == np.rint(values))))
+        wrong = np.flatnonzero(~((np.abs(values) < 2.0**53) & (values == np.rint(values))))
         if wrong.size:
             raise InvalidInputError(
                 f"y, row {wrong[0]} is {values[wrong[0]]}: labels of classes must be whole numbers or text."
@@ -158,6 +168,8 @@ def class_numbers(values: NDArray[Any], classes: NDArray[Any], dtype: np.dtype[A
 
 def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArray[np.float64]:
     """Each row's weight, (n_rows,), from weights of classes: {class: weight}, or "balanced" for n / (K · count)."""
+    if (numbers != np.rint(numbers)).any():
+        raise InvalidInputError("class_weight is for labels of classes; y holds probabilities: use sample_weight.")
     places = numbers[:, 0].astype(np.int64)
     counts = np.bincount(places, minlength=classes.size)
     if isinstance(weights, str) and weights == "balanced":
@@ -176,6 +188,8 @@ def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArra
         if not is_number(weight) or not 0 <= weight < np.inf:
             raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {weight!r}.")
         table[known[label]] = weight
+    if not table[places].any():
+        raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")
     return table[places]
 
 
@@ -187,16 +201,24 @@ def within(values: Reals, low: float, high: float, what: str) -> None:
         raise InvalidInputError(f"y, row {row} is {values[row, column]}: {what}.")
 
 
-def mean_and_std(values: Reals, what: str, names: tuple[str, ...] | None) -> tuple[Reals, Reals]:
-    """Each column's mean and standard deviation, in the table's dtype; 1 instead of 0 for a constant column.
+def mean_and_std(values: Reals, weights: Reals, what: str, names: tuple[str, ...] | None) -> tuple[Reals, Reals]:
+    """Each column's weighted mean and standard deviation, in the table's dtype; 1 instead of 0 for a constant column.
 
-    Sums are float64, in two passes over chunks: no copy of the table.
+    Weights are (n_rows,), or (0,) for none. Sums are float64, in two passes over chunks: no copy of the table.
     """
     n, dtype = len(values), values.dtype
     rows = _rows_per_chunk(values)
-    mean = sum(values[i : i + rows].sum(axis=0, dtype=np.float64) for i in range(0, n, rows)) / n
-    squares = sum(((values[i : i + rows] - mean) ** 2).sum(axis=0) for i in range(0, n, rows))
-    std = np.sqrt(squares / n)
+
+    def total(transform: Any) -> Any:
+        parts = ((transform(values[i : i + rows]), weights[i : i + rows]) for i in range(0, n, rows))
+        return sum((p * w[:, None] if weights.size else p).sum(axis=0, dtype=np.float64) for p, w in parts)
+
+    weight = float(weights.sum(dtype=np.float64)) if weights.size else n
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = total(lambda chunk: chunk) / weight
+        std = np.sqrt(total(lambda chunk: (chunk - mean) ** 2) / weight)
+    for column in np.flatnonzero(~(np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype)))):
+        raise InvalidInputError(f"{_column(what, int(column), names)} has a spread {_too_large(dtype)}.")
     resolution = np.abs(mean) * np.finfo(dtype).eps
     constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, np.finfo(dtype).tiny)
     for column in np.flatnonzero((std < 1000 * resolution) & ~constant):

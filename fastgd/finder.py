@@ -19,6 +19,7 @@ from .names import is_number
 from .optimizers import Optimizer
 
 PROBE_ROWS = 1024  # the loss is measured on the same rows after every step: single batches differ too much
+PROBE_EPOCH = 0x7FFFFFFF  # drawn by an order that no training reaches
 BLOWN_UP = 4.0  # the walk ends when the loss is so many times its smallest
 MARGIN = 10.0  # the choice is this far below the rate with the smallest loss, where training is about to turn
 
@@ -66,7 +67,10 @@ def find_learning_rate(
         raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
     rates = rates[: len(losses)]
     bottom = int(np.argmin(losses)) if len(losses) else 0
-    if not len(losses) or losses[bottom] > 0.99 * start:
+    if not len(losses):
+        reason = "The loss blew up in the first step already: choose a smaller lowest."
+        return LearningRateSearch(lowest, rates, losses, reason)
+    if losses[bottom] > start - 0.01 * abs(start):
         reason = "The loss never fell by 1 %: the lowest rate is kept; try a wider range."
         return LearningRateSearch(lowest, rates, losses, reason)
     how = "blew up soon after" if len(losses) < steps else "did not blow up in this range"
@@ -111,7 +115,7 @@ def _walk(
 def _probe(rows: Rows, kernels: ModuleType) -> Rows:
     """Some rows at random, to measure with."""
     order = np.zeros(min(PROBE_ROWS, len(rows.X)), np.int64)
-    kernels.row_order(order, 0, len(rows.X), rows.seed, -1, True)
+    kernels.row_order(order, 0, len(rows.X), rows.seed, PROBE_EPOCH, True)
     weights = rows.weights[order] if rows.weights.size else rows.weights
     if weights.size and not weights.any():
         return rows._replace(shuffle=False)

@@ -7,8 +7,7 @@ large, a loss of power 2 is k² times as large.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -82,8 +81,9 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not is_number(self.delta) or not 0 < self.delta < math.inf:
-            raise InvalidInputError(f"delta must be a positive number, not {self.delta!r}.")
+        if not is_number(self.delta) or not 1e-30 < self.delta < 1e30:
+            raise InvalidInputError(f"delta must be a positive number (1e-30 to 1e30), not {self.delta!r}.")
+        object.__setattr__(self, "delta", float(self.delta))
 
     def constants(self, target_std: Reals) -> Reals:
         """The threshold."""
@@ -112,9 +112,13 @@ class Quantile(Loss):
     levels: tuple[float, ...] = (0.5,)
 
     def __post_init__(self) -> None:
-        levels: tuple[Any, ...] = (self.levels,) if is_number(self.levels) else tuple(self.levels)
-        if not levels or not all(is_number(level) and 0 < level < 1 for level in levels):
-            raise InvalidInputError(f"levels must be numbers between 0 and 1, such as [0.1, 0.9], not {self.levels!r}.")
+        levels: Any = (self.levels,) if is_number(self.levels) else self.levels
+        levels = tuple(levels) if isinstance(levels, Sequence | np.ndarray) and np.ndim(levels) == 1 else ()
+        good = all(is_number(level) and 0 < level < 1 for level in levels)
+        if not levels or not good or len(set(levels)) < len(levels):
+            raise InvalidInputError(
+                f"levels must be different numbers between 0 and 1, such as [0.1, 0.9], not {self.levels!r}."
+            )
         object.__setattr__(self, "levels", tuple(map(float, levels)))
 
     def n_targets(self, n_out: int) -> int:
@@ -206,4 +210,6 @@ LOSSES: Mapping[str, type[Loss]] = {
 
 def as_loss(value: object) -> Loss:
     """A loss from its name, or as it is."""
-    return value if isinstance(value, Loss) else look_up(value, LOSSES, "loss")()
+    if isinstance(value, Loss) and type(value) is not Loss:
+        return value
+    return look_up(value, LOSSES, "loss")()

@@ -18,7 +18,9 @@ def regression_metrics(predicted: NDArray[Any], actual: NDArray[Any], weights: N
     error = predicted - truth
     share = _shares(weights, len(truth))
     squares = share @ error**2
-    spread = share @ (truth - share @ truth) ** 2
+    mean = share @ truth
+    spread = share @ (truth - mean) ** 2
+    spread[spread <= (10 * np.finfo(np.float64).eps * mean) ** 2] = 0  # what rounding makes of a constant
     with np.errstate(divide="ignore", invalid="ignore"):
         r2 = np.where(spread > 0, 1 - squares / spread, np.where(squares > 0, 0.0, 1.0))
     return {

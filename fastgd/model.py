@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import data, training
-from .callbacks import CallbackList
-from .errors import InvalidInputError
+from .callbacks import CallbackList, check_monitor
+from .errors import DivergenceError, InvalidInputError
 from .history import History
 from .kernels import ENGINES, engine
 from .kernels.records import Net, Rows, new_workspace
@@ -133,7 +133,7 @@ class MLP:
 
         A second call goes on exactly where the first one stopped: it keeps the scaling, the moments of an optimizer
         of the same kind, the position in its schedule, and the count of epochs that orders rows. Ctrl-C stops the
-        training and keeps what was learned; the history says so.
+        training and keeps what was learned; the history says so (the next fit then begins a new epoch).
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -156,8 +156,9 @@ class MLP:
             penalties), the "learning_rate" of its last step, and with validation rows "val_loss".
 
         Raises:
-            InvalidInputError: a table or option that cannot be used; nothing has changed.
-            DivergenceError: the loss became infinite or NaN; the model keeps its last good weights.
+            InvalidInputError: a table or option that cannot be used; nothing has changed. (A schedule that returns
+                nonsense at a later step ends the training there.)
+            DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights.
         """
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
@@ -176,24 +177,35 @@ class MLP:
         rows, held_out = twin._hold_out(rows, validation_data, validation_split, class_weight)
         if not self._scaled:
             twin._learn_scaling(rows)
+        names = ["loss", "learning_rate"]
+        if held_out:
+            names += ["val_loss"] + ["val_accuracy"] * (self.network.loss.task in ("classes", "labels"))
+        told.check_monitors(names)
+        plateau = state.optimizer.schedule.plateau()
+        if plateau is not None:
+            check_monitor(plateau.monitor, names)
+        was_scaled = self._scaled
         self._take_over(twin)
         self._training = state
         loss = self.network.loss.record(self._net.target_std)
-        history = training.fit(
-            self._net,
-            rows,
-            loss,
-            state,
-            kernels,
-            epochs=epochs,
-            batch_size=batch_size,
-            unit=self._unit(),
-            shown=shown,
-            callbacks=told,
-            validate=self._validation(held_out, kernels) if held_out else None,
-        )
-        self._scaled = True
-        return history
+        try:
+            return training.fit(
+                self._net,
+                rows,
+                loss,
+                state,
+                kernels,
+                epochs=epochs,
+                batch_size=batch_size,
+                unit=self._unit(),
+                shown=shown,
+                callbacks=told,
+                validate=self._validation(held_out, kernels) if held_out else None,
+            )
+        except DivergenceError:
+            # If not a step was worth keeping, another table may bring a scaling of its own.
+            self._scaled = was_scaled or bool(state.state.step[0] > 0)
+            raise
 
     @checked_names
     def predict(self, X: Any) -> Reals:
@@ -418,7 +430,11 @@ class MLP:
         train, test = data.split_rows(len(rows.X), float(split), None, self.random_state)
         parts = [(rows.X[part], rows.Y[part], rows.weights[part] if rows.weights.size else rows.weights)
                  for part in (train, test)]  # fmt: skip
-        for part in parts:
+        for part, name in zip(parts, ("to train on", "to validate with"), strict=True):
+            if part[2].size and not part[2].any():
+                raise InvalidInputError(
+                    f"validation_split leaves only rows of weight 0 {name}: choose validation_data."
+                )
             for array in part:
                 array.flags.writeable = False
         return rows._replace(X=parts[0][0], Y=parts[0][1], weights=parts[0][2]), _in_order(*parts[1])
@@ -444,11 +460,11 @@ class MLP:
     def _learn_scaling(self, rows: Rows) -> None:
         net, scaling = self._net, self.network.loss.scaling
         if self.standardize:
-            net.input_mean[:], net.input_std[:] = data.mean_and_std(rows.X, "X", self.feature_names)
+            net.input_mean[:], net.input_std[:] = data.mean_and_std(rows.X, rows.weights, "X", self.feature_names)
         if self.standardize and scaling == "standard" and self.network.standardizes_target:
-            net.target_mean[:], net.target_std[:] = data.mean_and_std(rows.Y, "y", None)
+            net.target_mean[:], net.target_std[:] = data.mean_and_std(rows.Y, rows.weights, "y", None)
         elif self.standardize and scaling == "rate":
-            mean, _ = data.mean_and_std(rows.Y, "y", None)
+            mean, _ = data.mean_and_std(rows.Y, rows.weights, "y", None)
             net.target_std[:] = np.where(mean > 0, mean, 1)
 
     def _twin(self) -> MLP:
@@ -459,7 +475,7 @@ class MLP:
         return twin
 
     def _take_over(self, twin: MLP) -> None:
-        self.classes, self.feature_names = twin.classes, twin.feature_names
+        self.classes, self.feature_names, self._scaled = twin.classes, twin.feature_names, True
         for mine, its in zip(self._net, twin._net, strict=True):
             mine[:] = its
 

@@ -17,7 +17,7 @@ import numpy as np
 from .errors import InvalidInputError
 from .kernels import codes
 from .kernels.records import Reals, Rule, State
-from .names import checked_names, is_number
+from .names import checked_names, is_number, yes_or_no
 from .schedules import Schedule, as_schedule
 
 Rate = float | Schedule | Callable[[int], float]
@@ -32,6 +32,10 @@ def _at_least(
         if kw_only
         else field(default=default, metadata=metadata)
     )
+
+
+def _is_function(value: object) -> bool:
+    return callable(value) and not isinstance(value, type)
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -58,10 +62,11 @@ class Optimizer:
     ema_decay: float | None = _at_least(0, None, below=1)
 
     def __post_init__(self) -> None:
-        if not (is_number(self.rate) or isinstance(self.rate, Schedule) or callable(self.rate)):
+        if not (is_number(self.rate) or isinstance(self.rate, Schedule) or _is_function(self.rate)):
             raise InvalidInputError(f"learning_rate must be a positive number or a schedule, not {self.rate!r}.")
         if is_number(self.rate) and not (math.isfinite(self.rate) and self.rate > 0):
             raise InvalidInputError(f"learning_rate must be a positive number, not {self.rate!r}.")
+        yes_or_no(self.decay_biases, "decay_biases")
         for entry in fields(self):
             if "range" not in entry.metadata:
                 continue
@@ -107,7 +112,7 @@ class Optimizer:
             epsilon=number("epsilon", 0.0),
             weight_decay=number("weight_decay", 0.0),
             l1=number("l1", 0.0),
-            decay_biases=self.decay_biases,
+            decay_biases=bool(self.decay_biases),
             clip_norm=number("clip_norm", math.inf),
             clip_value=number("clip_value", math.inf),
             ema_decay=number("ema_decay", 0.0),
@@ -143,6 +148,7 @@ class SGD(Optimizer):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        yes_or_no(self.nesterov, "nesterov")
         if self.nesterov and not self.momentum:
             raise InvalidInputError("nesterov looks ahead along the momentum: give a momentum such as 0.9.")
 

@@ -19,6 +19,7 @@ from .errors import FastgdError, InvalidInputError, ModelFileError
 from .kernels.records import State
 from .losses import LOSSES, Loss
 from .model import MLP
+from .names import yes_or_no
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
 from .training import Plateau, TrainingState
@@ -39,13 +40,16 @@ def save(model: MLP, path: str | Path, training_state: bool) -> None:
         header["training"] = {
             "optimizer": _described(kept.optimizer),
             "epoch": kept.epoch,
-            "plateau": {name: repr(value) for name, value in asdict(kept.plateau).items()},
+            "plateau": {name: repr(float(value)) for name, value in asdict(kept.plateau).items()},
+            "origin": kept.origin,
         }
         arrays |= {f"training.{name}": getattr(kept.state, name) for name in STATE}
         if kept.raw is not None:
             arrays["training.raw"] = kept.raw
     metadata = {"fastgd": json.dumps(header, allow_nan=False)}
-    _write_whole(Path(path), to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+    _write_whole(
+        _as_path(path), to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+    )
 
 
 def load(path: str | Path) -> MLP:
@@ -65,17 +69,23 @@ def load(path: str | Path) -> MLP:
         >>> bool((fastgd.load(path).parameters == model.parameters).all())
         True
     """
-    header, arrays = _read(Path(path))
+    header, arrays = _read(_as_path(path))
     version = header.get("format")
-    if not isinstance(version, int) or version > FORMAT:
+    if isinstance(version, bool) or version != FORMAT:
         raise ModelFileError(
             f"{path} has format {version}, and this version of fastgd reads up to {FORMAT}: update fastgd."
         )
     try:
         return _rebuilt(header, arrays)
-    except (KeyError, TypeError, ValueError, AttributeError, FastgdError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, FastgdError) as error:
         what = f"{type(error).__name__}: {error}" if not isinstance(error, FastgdError) else str(error)
         raise ModelFileError(f"{path} does not hold a whole model ({what}).") from error
+
+
+def _as_path(path: Any) -> Path:
+    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+        raise ModelFileError(f"{path!r} is not the name of a file.")
+    return Path(path)
 
 
 def _header(model: MLP) -> dict[str, Any]:
@@ -115,7 +125,7 @@ def _rebuilt(header: dict[str, Any], arrays: dict[str, Any]) -> MLP:
         _fill(getattr(model._net, name), arrays[name], name)
     if not (model._net.input_std > 0).all() or not (model._net.target_std > 0).all():
         raise InvalidInputError("a standard deviation is not positive")
-    model._scaled = bool(header["scaled"])
+    model._scaled = yes_or_no(header["scaled"], "scaled")
     if header["classes"] is not None:
         kind = np.dtype(header["classes"]["dtype"])
         if kind.kind not in "biuU":
@@ -141,13 +151,20 @@ def _training(kept: dict[str, Any], arrays: dict[str, Any], model: MLP) -> Train
         _fill(getattr(state, name), arrays[f"training.{name}"], f"training.{name}")
     plateau = kept["plateau"]
     raw = arrays.get("training.raw")
+    epoch, step, origin = int(kept["epoch"]), int(state.step[0]), int(kept["origin"])
+    share, best = float(plateau["share"]), float(plateau["best"])
+    if not (0 <= epoch < 1 << 62 and 0 <= origin <= step and 0 <= share <= 1 and best == best):
+        raise InvalidInputError("the training state has numbers out of their range")
+    if (state.second < 0).any() or (raw is not None and not state.average.size):
+        raise InvalidInputError("the training state contradicts itself")
     if raw is not None:
         raw = _fill(np.zeros_like(model.parameters), raw, "training.raw")
     return TrainingState(
         optimizer,
         State(*state),
-        int(kept["epoch"]),
-        Plateau(float(plateau["share"]), float(plateau["best"]), int(plateau["waited"])),
+        epoch,
+        Plateau(share, best, int(float(plateau["waited"]))),
+        origin,
         raw,
     )
 
@@ -164,20 +181,16 @@ def _described(thing: Any) -> Any:
     if isinstance(thing, Optimizer | Schedule):
         name = type(thing).__name__
         if name not in OPTIMIZERS and name not in SCHEDULES:
-            raise InvalidInputError(
-                "A learning rate that is a function cannot be saved with the training state: "
-                "use one of fastgd.schedules, or save without training_state."
-            )
+            raise InvalidInputError(f"A {name} of your own cannot be saved with the training state.")
         return {"name": name, **{entry.name: _described(getattr(thing, entry.name)) for entry in fields(thing)}}
     if callable(thing):
-        return _described(_Function(thing))
-    return thing.item() if isinstance(thing, np.generic) else thing
-
-
-class _Function(Schedule):
-    """Stands for a function of the user's, which is refused."""
-
-    def __init__(self, function: Any) -> None: ...
+        raise InvalidInputError(
+            "A learning rate that is a function cannot be saved with the training state: "
+            "use one of fastgd.schedules, or save without training_state."
+        )
+    if isinstance(thing, bool | int | str | None):
+        return thing
+    return bool(thing) if isinstance(thing, np.bool_) else float(thing)
 
 
 def _made(description: Any, table: Any) -> Any:

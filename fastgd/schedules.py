@@ -1,7 +1,8 @@
 """Learning-rate schedules: the rate as a function of the step, counted from 0 over all of a model's training.
 
 A schedule stands in the place of a learning rate: `fastgd.Adam(learning_rate=fastgd.schedules.Cosine(1e-3))`. So may
-any function of the step. `steps=None` means: until the end of the `fit` that starts the schedule.
+any function of the step. `steps=None` means: over the steps of the running `fit`; the next `fit` starts it anew.
+Other schedules go on from `fit` to `fit`, as long as the optimizer has the same one.
 """
 
 from __future__ import annotations
@@ -37,8 +38,17 @@ class Schedule:
                 raise InvalidInputError(f"{entry.name} must be a number {bound}, not {value!r}.")
 
     def rates(self, steps: Steps, total: int) -> Rates:
-        """The learning rate of each of the steps; `total` is the step at which the running `fit` ends."""
-        raise NotImplementedError
+        """The learning rate of each of the steps; `total` is how many steps the running `fit` has."""
+        raise InvalidInputError("Schedule is the base of all schedules: use one of them, such as Constant(0.01).")
+
+    @property
+    def lasts_one_fit(self) -> bool:
+        """Whether the schedule stretches over the running fit, so that the next one starts it anew."""
+        return getattr(self, "steps", 0) is None
+
+    def plateau(self) -> ReduceOnPlateau | None:
+        """The part that looks at the losses, if there is one."""
+        return None
 
 
 def _number(default: Any = None, *, least: float = 0, strict: bool = True, optional: bool = False) -> Any:
@@ -190,12 +200,22 @@ class WarmUp(Schedule):
         first = self.schedule.rates(np.zeros(1, np.int64), max(total - self.steps, 1))
         return np.where(steps < self.steps, self.start + (first - self.start) * steps / self.steps, later)
 
+    @property
+    def lasts_one_fit(self) -> bool:
+        """As the schedule that it warms up for."""
+        return as_schedule(self.schedule).lasts_one_fit
+
+    def plateau(self) -> ReduceOnPlateau | None:
+        """That of the schedule that it warms up for."""
+        return as_schedule(self.schedule).plateau()
+
 
 @dataclass(frozen=True)
 class ReduceOnPlateau(Schedule):
     """learning_rate, multiplied by `factor` whenever `monitor` has not become better for `patience` epochs.
 
-    Better means smaller by more than the share `threshold`. Never goes below `least`. As PyTorch's ReduceLROnPlateau.
+    Better means smaller (larger for an accuracy) by more than the share `threshold`. Never goes below `least`.
+    As PyTorch's ReduceLROnPlateau.
     """
 
     learning_rate: float = _number()
@@ -209,6 +229,14 @@ class ReduceOnPlateau(Schedule):
         super().__post_init__()
         if self.factor >= 1:
             raise InvalidInputError(f"factor must be below 1, not {self.factor!r}: the rate is multiplied by it.")
+        if self.least > self.learning_rate:
+            raise InvalidInputError(
+                f"least must be at most the learning rate {self.learning_rate!r}, not {self.least!r}."
+            )
+
+    def plateau(self) -> ReduceOnPlateau | None:
+        """Itself."""
+        return self
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """learning_rate; the training loop multiplies it by what the plateaus have left of it."""
@@ -244,7 +272,7 @@ def as_schedule(value: Any) -> Schedule:
     """A schedule from a number, a function of the step, or as it is."""
     if isinstance(value, Schedule):
         return value
-    if callable(value):
+    if callable(value) and not isinstance(value, type):
         return Function(value)
     return Constant(value)
 

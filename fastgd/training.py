@@ -14,7 +14,7 @@ from types import ModuleType
 
 import numpy as np
 
-from .callbacks import CallbackList
+from .callbacks import CallbackList, larger_is_better
 from .errors import DivergenceError
 from .history import History
 from .kernels.records import Loss, Net, Reals, Rows, State, new_workspace
@@ -26,6 +26,7 @@ from .schedules import ReduceOnPlateau, Schedule, checked_rates
 CHUNK_SECONDS = 0.07
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
 CHUNK_GROWTH = 8
+OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
 
 
 @dataclass
@@ -39,7 +40,8 @@ class Plateau:
     def look_at(self, schedule: ReduceOnPlateau, logs: dict[str, float]) -> None:
         """Shrink the share if the monitored number has not become better for too long."""
         value = look_up(schedule.monitor, logs, "quantity to monitor")
-        if value < self.best * (1 - schedule.threshold):
+        value = -value if larger_is_better(schedule.monitor) else value
+        if self.best == math.inf or value < self.best - abs(self.best) * schedule.threshold:
             self.best, self.waited = value, 0
             return
         self.waited += 1
@@ -56,16 +58,18 @@ class TrainingState:
     state: State
     epoch: int = 0  # how many epochs have begun: the number of the next order of rows
     plateau: Plateau = field(default_factory=Plateau)
+    origin: int = 0  # the step at which the learning-rate schedule began
     raw: Reals | None = None  # the parameters that training moves, where the model shows their moving average
 
     def continued_by(self, optimizer: Optimizer, fresh: TrainingState) -> TrainingState:
         """The state for the next training: moments and steps go on if the optimizer is of the same kind."""
         old = self.optimizer
-        fresh.epoch = self.epoch
+        fresh.epoch = self.epoch  # moments may start anew, orders of rows never come twice
         same = type(old) is type(optimizer) and old.moments() == optimizer.moments()
         if same and (old.ema_decay is None) == (optimizer.ema_decay is None):
-            fresh.state, fresh.raw = self.state, self.raw
-            fresh.plateau = self.plateau if old.schedule == optimizer.schedule else Plateau()
+            fresh.state, fresh.raw, fresh.origin = self.state, self.raw, int(self.state.step[0])
+            if old.schedule == optimizer.schedule and not optimizer.schedule.lasts_one_fit:
+                fresh.plateau, fresh.origin = self.plateau, self.origin
         return fresh
 
 
@@ -92,7 +96,8 @@ def fit(
         shown.begin(epochs, run.n_rows)
         callbacks.train_begin()
         started = time.perf_counter()
-        run.resume_average()
+        if epochs:
+            run.resume_average()
         for epoch in range(epochs):
             callbacks.epoch_begin(epoch)
             run.train_epoch(epoch, started)
@@ -100,8 +105,8 @@ def fit(
             logs = run.epoch_logs() | (validate() if validate else {})
             history.append(logs)
             history.seconds = time.perf_counter() - started
-            if isinstance(run.schedule, ReduceOnPlateau):
-                training.plateau.look_at(run.schedule, logs)
+            if run.plateau is not None:
+                training.plateau.look_at(run.plateau, logs)
             shown.epoch_end(epoch, logs)
             callbacks.epoch_end(epoch, logs)
             if callbacks.stop:
@@ -115,9 +120,13 @@ def fit(
         run.show_average()
         history.stop_reason = f"interrupted in epoch {history.epochs + 1}"
         over = True
+    except BaseException:
+        run.settle()
+        run.show_average()
+        raise
     finally:
         shown.end(history if over else None)
-    callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
+        callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
     return history
 
 
@@ -146,11 +155,14 @@ class _Run:
         self.history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2])
         self.rule = training.optimizer.rule()
         self.schedule: Schedule = training.optimizer.schedule
+        self.plateau: ReduceOnPlateau | None = self.schedule.plateau()
         self.steps_per_epoch = math.ceil(self.n_rows / self.batch_size)
         self.first_step = int(training.state.step[0])
-        self.total_steps = self.first_step + epochs * self.steps_per_epoch
+        self.total_steps = epochs * self.steps_per_epoch
         self.chunk = 1
-        self.kept = net.parameters.copy()
+        self.kept = self._snapshot()  # at the start of the chunk
+        self.good = self.kept  # at the start of the last chunk whose loss was in the range of the ones before
+        self.lowest = math.inf  # mean loss of a chunk so far
         self.rate = 0.0
 
     def compile(self) -> None:
@@ -167,15 +179,19 @@ class _Run:
         done = 0
         while done < self.steps_per_epoch:
             n_steps = min(self.chunk, self.steps_per_epoch - done)
-            rates = checked_rates(self.schedule, int(self.training.state.step[0]), n_steps, self.total_steps)
+            step = int(self.training.state.step[0]) - self.training.origin
+            rates = checked_rates(self.schedule, step, n_steps, self.total_steps)
             rates *= self.training.plateau.share
-            self.kept[:] = self.net.parameters
+            self.kept = self._snapshot()
+            before = self.progress.copy()
             chunk_started = time.perf_counter()
             taken = self._train(done * self.batch_size, rates)
             elapsed = time.perf_counter() - chunk_started
             self.settle()
             if taken < n_steps or not np.isfinite(self.progress).all():
+                self._restore(self.good)
                 raise self._diverged(float(rates[min(taken, n_steps - 1)]))
+            self._judge(*(self.progress - before))
             done += n_steps
             self.rate = float(rates[-1])
             rows_done = min(done * self.batch_size, self.n_rows)
@@ -185,12 +201,12 @@ class _Run:
             self.chunk = int(min(max(wanted, n_steps / CHUNK_GROWTH, 1), n_steps * CHUNK_GROWTH, MOST_CHUNK_STEPS))
 
     def settle(self) -> None:
-        """Bring the books up to date after a chunk; parameters that are not finite go back to the chunk's start."""
+        """Bring the books up to date after a chunk; what is not finite goes back to the chunk's start."""
         steps = self.history.steps = int(self.training.state.step[0]) - self.first_step
         epochs, steps = divmod(steps, self.steps_per_epoch)
         self.history.rows_seen = epochs * self.n_rows + steps * self.batch_size
         if not np.isfinite(self.net.parameters).all():
-            self.net.parameters[:] = self.kept
+            self._restore(self.kept)
             self.progress[0] = math.nan
 
     def epoch_logs(self) -> dict[str, float]:
@@ -213,6 +229,24 @@ class _Run:
             else:
                 average[:] = self.net.parameters
             self.training.raw = None
+
+    def _arrays(self) -> tuple[Reals, ...]:
+        return self.net.parameters, *self.training.state
+
+    def _snapshot(self) -> tuple[Reals, ...]:
+        """Copies of the parameters and of everything that the optimizer remembers."""
+        return tuple(array.copy() for array in self._arrays())
+
+    def _restore(self, snapshot: tuple[Reals, ...]) -> None:
+        for array, kept in zip(self._arrays(), snapshot, strict=True):
+            array[:] = kept
+
+    def _judge(self, loss: float, weight: float) -> None:
+        """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
+        mean = loss / weight if weight else 0.0
+        if mean - self.lowest < OUT_OF_RANGE * max(abs(self.lowest), 1e-300) or self.lowest == math.inf:
+            self.good = self.kept
+        self.lowest = min(self.lowest, mean)
 
     def _train(self, first: int, rates: Reals) -> int:
         return int(

@@ -7,7 +7,7 @@ import re
 import numba
 import numpy as np
 import pytest
-from conftest import make_case
+from networks import make_case
 
 from fastgd.kernels import cpu
 from fastgd.kernels.compile import OPTIONS, kernel

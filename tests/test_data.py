@@ -126,7 +126,7 @@ def test_constant_columns():
     made.fit(X, np.full(6, 7.0), epochs=3, verbose=0)
     assert np.isfinite(made.predict(X)).all()
     for constant in (0.1, 1e20, 0.0, -3e-30):
-        mean, std = mean_and_std(np.full((1000, 1), constant), "X", None)
+        mean, std = mean_and_std(np.full((1000, 1), constant), np.zeros(0), "X", None)
         assert (mean[0], std[0]) == (pytest.approx(constant, rel=1e-12), 1.0)
 
 
@@ -134,7 +134,7 @@ def test_constant_columns():
 def test_mean_and_std_agree_with_numpy_across_chunks(monkeypatch):
     monkeypatch.setattr("fastgd.data.CHUNK", 64)
     X = np.random.default_rng(0).normal(size=(1000, 3)) * [1, 1e-3, 1e6] + [5, 0, -1e6]
-    mean, std = mean_and_std(X, "X", None)
+    mean, std = mean_and_std(X, np.zeros(0), "X", None)
     np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(std, X.std(axis=0), rtol=1e-12)
 

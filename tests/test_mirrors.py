@@ -6,7 +6,7 @@ import inspect
 
 import numpy as np
 import pytest
-from conftest import DTYPES, ODD_SHAPES, TINY_SHAPES, make_case
+from networks import DTYPES, ODD_SHAPES, TINY_SHAPES, make_case
 
 from fastgd.activations import ACTIVATIONS
 from fastgd.kernels import cpu, plain

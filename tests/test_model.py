@@ -57,7 +57,7 @@ def test_options_of_the_network(options, message):
         ({"shuffle": "no"}, r"shuffle must be True or False, not 'no'"),
         ({"device": "gpu"}, r"no device 'gpu'; there are: cpu, plain"),
         ({"verbose": 7}, r"verbose must be 'auto', 0"),
-        ({"lr": 0.1}, r"no option `lr`"),
+        ({"lr": 0.1}, r"`lr` belongs to the optimizer: optimizer=fastgd.SGD\(learning_rate=…\)"),
         ({"n_epochs": 3}, r"`n_epochs` is called `epochs`\."),
     ],
 )

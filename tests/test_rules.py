@@ -8,7 +8,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import make_case
+from networks import make_case
 from test_mirrors import losses_to_test
 
 import fastgd
@@ -84,29 +84,30 @@ def test_the_check_of_gradients_can_fail():
 # Weights.
 
 
-@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", "poisson", "quantile"])
-def test_a_weight_of_2_is_the_row_twice(loss):
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", "poisson", "quantile", "gaussian_nll"])
+def test_a_weight_of_2_is_the_row_twice(loss, standardize):
     X, y = table()
+    X[20] = 1e6  # a row of weight 0, which must not even reach the scaling
     y = np.abs(y).round() if loss == "poisson" else y
     weights = np.ones(N)
     weights[[3, 10]] = 2
     weights[20] = 0
     rows = [*[i for i in range(N) if i != 20], 3, 10]
-    options = {"epochs": 20, "batch_size": 1000, "loss": loss}
-    for standardize in (False,):
-        weighted, repeated = (
-            fastgd.MLP([3, 8, 1], loss=loss, dtype="float64", activation="tanh", standardize=standardize)
-            for _ in range(2)
-        )
-        options = {"epochs": 20, "batch_size": 1000, "shuffle": False, "verbose": 0}
-        first = weighted.fit(X, y, sample_weight=weights, **options)
-        second = repeated.fit(X[rows], y[rows], **options)
-        np.testing.assert_allclose(weighted.parameters, repeated.parameters, rtol=1e-9, atol=1e-12)
-        np.testing.assert_allclose(first.history["loss"], second.history["loss"], rtol=1e-10)
-        assert weighted.evaluate(X, y, weights) == pytest.approx(repeated.evaluate(X[rows], y[rows]), rel=1e-9)
-        unweighted = fastgd.MLP([3, 8, 1], loss=loss, dtype="float64", activation="tanh", standardize=False)
-        unweighted.fit(X, y, **options)
-        assert np.abs(unweighted.parameters - repeated.parameters).max() > 1e-4
+    options = {"epochs": 20, "batch_size": 1000, "shuffle": False, "optimizer": fastgd.SGD(0.01), "verbose": 0}
+
+    def new():
+        sizes = [3, 8, 2 if loss == "gaussian_nll" else 1]
+        return fastgd.MLP(sizes, loss=loss, dtype="float64", activation="tanh", standardize=standardize)
+
+    weighted, repeated, unweighted = new(), new(), new()
+    first = weighted.fit(X, y, sample_weight=weights, **options)
+    second = repeated.fit(X[rows], y[rows], **options)
+    np.testing.assert_allclose(weighted.parameters, repeated.parameters, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(first.history["loss"], second.history["loss"], rtol=1e-9)
+    assert weighted.evaluate(X, y, weights) == pytest.approx(repeated.evaluate(X[rows], y[rows]), rel=1e-8)
+    unweighted.fit(X, y, **options)
+    assert np.abs(unweighted.parameters - repeated.parameters).max() > 1e-5
 
 
 @pytest.mark.parametrize(("loss", "n_out"), [("cross_entropy", 3), ("binary_cross_entropy", 1)])
@@ -117,7 +118,7 @@ def test_class_weights_are_rows_repeated(loss, n_out):
     rows = np.concatenate([np.arange(N), np.flatnonzero(first)])
     results = []
     for data, extra in (((X, labels), {"class_weight": {labels[0].item(): 2}}), ((X[rows], labels[rows]), {})):
-        model = fastgd.MLP([3, 6, n_out], loss=loss, dtype="float64", standardize=False)
+        model = fastgd.MLP([3, 6, n_out], loss=loss, dtype="float64")
         model.fit(*data, epochs=20, batch_size=1000, shuffle=False, verbose=0, **extra)
         results.append(model.parameters)
     np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12)
@@ -470,7 +471,7 @@ def test_three_epochs_and_three_in_a_new_process_are_six(case, tmp_path, request
         (lambda: fastgd.MLP([3, 1], loss="cross_entropy"), r"needs an output for each class, at least 2"),
         (lambda: fastgd.MLP([3, 1], loss="gaussian_nll"), r"needs two outputs for each target"),
         (lambda: fastgd.MLP([3, 3], loss=fastgd.losses.Quantile([0.1, 0.9])), r"quantile with 2 levels"),
-        (lambda: fastgd.losses.Quantile([0.1, 1.0]), r"levels must be numbers between 0 and 1"),
+        (lambda: fastgd.losses.Quantile([0.1, 1.0]), r"levels must be different numbers between 0 and 1"),
         (lambda: fastgd.losses.Huber(delta=0), r"delta must be a positive number"),
         (lambda: fastgd.losses.Huber(threshold=1), r"no option `threshold`"),
         (lambda: fastgd.MLP([3, 4, 1], dropout=1.0), r"dropout must be a share of at least 0 and below 1, not 1.0"),
@@ -521,7 +522,10 @@ class PerBatch(Callback):
         ({"callbacks": EarlyStopping()}, r"callbacks must be a list"),
         ({"callbacks": [print]}, r"is not a callback: make it a subclass"),
         ({"callbacks": [PerBatch()]}, r"PerBatch.on_train_batch_end would never be heard"),
-        ({"callbacks": [EarlyStopping()]}, r"no quantity to monitor 'val_loss'; there are: loss, learning_rate"),
+        (
+            {"callbacks": [EarlyStopping()]},
+            r"no quantity 'val_loss' to monitor; there are: loss, learning_rate. Give validation_data",
+        ),
     ],
 )
 def test_options_of_fit(options, message):
@@ -563,3 +567,123 @@ def test_labels_that_do_not_fit():
         fastgd.MLP([3, 1], loss="poisson").fit(X, [1, -1, 2, 3], verbose=0)
     with pytest.raises(InvalidInputError, match=r"y, row 3 is 1.5: binary_cross_entropy needs"):
         fastgd.MLP([3, 1], loss="binary_cross_entropy").fit(X, [0, 0.5, 0, 1.5], verbose=0)
+
+
+# What goes wrong in the middle of a training.
+
+
+class Refuses(Callback):
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise RuntimeError("the disk is full")
+
+
+@pytest.mark.parametrize(
+    "optimizer", [fastgd.SGD(1e6), fastgd.SGD(1e4, momentum=0.9), fastgd.SGD(1e5, ema_decay=0.9)], ids=str
+)
+def test_after_a_divergence_training_can_go_on(optimizer):
+    X, y = table(200)
+    model = fastgd.MLP([3, 8, 1])
+    start = model.evaluate(X, y)["loss"]
+    stop = EarlyStopping(monitor="loss")
+    with pytest.raises(fastgd.errors.DivergenceError):
+        model.fit(X, y, epochs=50, optimizer=optimizer, callbacks=[stop], verbose=0)
+    assert model.evaluate(X, y)["loss"] < 20 * start
+    model.fit(X, y, epochs=20, optimizer=fastgd.SGD(0.02), verbose=0)
+    assert model.evaluate(X, y)["r2"] > 0.9
+
+
+def test_nothing_to_do_changes_nothing():
+    X, y = table()
+    model, _ = fitted(X, y, optimizer=fastgd.SGD(ema_decay=0.9))
+    before = model.parameters.copy()
+    model.fit(X, y, epochs=0, verbose=0)
+    np.testing.assert_array_equal(model.parameters, before)
+
+
+def test_an_error_in_a_callback_keeps_scaling_and_average():
+    X, y = table()
+    model = fastgd.MLP([3, 8, 1], dtype="float64")
+    with pytest.raises(RuntimeError, match="the disk is full"):
+        model.fit(X, y, epochs=3, optimizer=fastgd.SGD(ema_decay=0.9), callbacks=[Refuses()], verbose=0)
+    np.testing.assert_array_equal(model.parameters, model._training.state.average)
+    before = model.predict(X)
+    model.fit(X * 100, y, epochs=0, verbose=0)
+    np.testing.assert_array_equal(model.predict(X), before)
+
+
+def test_ctrl_c_with_a_moving_average_then_on():
+    X, y = table()
+
+    class Stop(Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    optimizer = fastgd.Adam(0.01, ema_decay=0.9)
+    broken, history = fitted(X, y, optimizer=optimizer, callbacks=[Stop()])
+    assert history.stop_reason == "interrupted in epoch 3"
+    np.testing.assert_array_equal(broken.parameters, broken._training.state.average)
+    broken.fit(X, y, epochs=3, batch_size=16, verbose=0)
+    whole, _ = fitted(X, y, optimizer=optimizer)
+    np.testing.assert_array_equal(broken.parameters, whole.parameters)
+
+
+def test_schedules_from_fit_to_fit():
+    X, y = table()
+
+    def rates(*optimizers):
+        model, seen = fastgd.MLP([3, 4, 1]), []
+        for optimizer in optimizers:
+            seen += model.fit(X, y, epochs=2, optimizer=optimizer, verbose=0).history["learning_rate"]
+        return seen
+
+    stretched = fastgd.SGD(schedules.Cosine(0.1))
+    first, second, third, fourth = rates(stretched, stretched)
+    assert (first, second) == (third, fourth), "without steps, each fit has the whole schedule"
+    falling = fastgd.SGD(schedules.InverseTime(0.1, every=1))
+    np.testing.assert_allclose(rates(falling, falling), [0.1 / t for t in (2, 4, 6, 8)])
+    other = fastgd.SGD(schedules.InverseTime(0.2, every=1))
+    np.testing.assert_allclose(rates(falling, other), [0.05, 0.025, 0.1, 0.05])
+
+
+def test_reduce_on_plateau_within_a_warm_up_and_for_an_accuracy():
+    X, y = table()
+    inner = schedules.ReduceOnPlateau(1e-9, patience=0, factor=0.1, monitor="loss")
+    warm = fastgd.SGD(schedules.WarmUp(inner, steps=1))
+    _, history = fitted(X, y, optimizer=warm, epochs=4)
+    np.testing.assert_allclose(history.history["learning_rate"], [1e-9, 1e-9, 1e-10, 1e-11])
+    from fastgd.training import Plateau
+
+    plateau, schedule = Plateau(), schedules.ReduceOnPlateau(0.1, patience=0, factor=0.5, monitor="val_accuracy")
+    for accuracy, share in ((0.5, 1), (0.6, 1), (0.7, 1), (0.7, 0.5), (0.6, 0.25)):
+        plateau.look_at(schedule, {"val_accuracy": accuracy})
+        assert plateau.share == share
+
+
+def test_clipping_a_gradient_whose_square_overflows():
+    for dtype, size in (("float32", 2e31), ("float64", 1e300)):
+        case = make_case(1, [1, 1], dtype, optimizer=fastgd.SGD(1.0, clip_norm=1.0))
+        gradient = np.array([size, -size], dtype)
+        cpu.clip(gradient, case.optimizer.rule())
+        np.testing.assert_allclose(gradient, [0.5**0.5, -(0.5**0.5)], rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["he", "glorot", "lecun"])
+def test_initializers(kind):
+    variance = {"he": 2 / 300, "glorot": 2 / 500, "lecun": 1 / 300}[kind]
+    for shape in ("normal", "uniform"):
+        weights, biases = fastgd.MLP([300, 200], initializer=f"{kind}_{shape}", dtype="float64").get_parameters()[0]
+        assert weights.var() == pytest.approx(variance, rel=0.03)
+        assert (biases == 0).all()
+        assert (np.abs(weights).max() < 2 * variance**0.5) == (shape == "uniform")
+
+
+def test_orthogonal_zero_and_given_weights():
+    for sizes in ([7, 4], [4, 7]):
+        weights, _ = fastgd.MLP(sizes, initializer="orthogonal", dtype="float64").get_parameters()[0]
+        square = weights.T @ weights if sizes[0] > sizes[1] else weights @ weights.T
+        np.testing.assert_allclose(square, np.eye(4), atol=1e-12)
+    assert (fastgd.MLP([3, 2], initializer="zeros").parameters == 0).all()
+    given = [(np.arange(6).reshape(3, 2), [7, 8])]
+    assert fastgd.MLP([3, 2], initializer=given).parameters.tolist() == [0, 1, 2, 3, 4, 5, 7, 8]

@@ -15,6 +15,21 @@ from ..compile import kernel
 TINY = 1e-30
 
 
+@kernel()
+def norm(v):
+    """The length of a vector, in parts of its largest entry, whose square could overflow."""
+    zero = v.dtype.type(0)
+    largest, total = zero, zero
+    for p in range(v.size):
+        largest = max(largest, abs(v[p]))
+    if largest == zero:
+        return 0.0
+    for p in range(v.size):
+        part = v[p] / largest
+        total = total + part * part
+    return float(largest) * math.sqrt(float(total))
+
+
 @kernel(merge=True)
 def clip(gradient, rule):
     """Bound every entry of the gradient to ±clip_value, then its length to clip_norm (as torch's clip_grad_norm_)."""
@@ -24,10 +39,7 @@ def clip(gradient, rule):
             g = gradient[p]
             gradient[p] = limit if g > limit else (-limit if g < -limit else g)
     if rule.clip_norm < math.inf:
-        total = 0.0
-        for p in range(gradient.size):
-            total += gradient[p] * gradient[p]
-        length = math.sqrt(total)
+        length = norm(gradient)
         if length > rule.clip_norm:
             scale = gradient.dtype.type(rule.clip_norm / (length + 1e-6))
             for p in range(gradient.size):

@@ -16,7 +16,7 @@ def clip(gradient, rule):
     if rule.clip_value < math.inf:
         np.clip(gradient, -rule.clip_value, rule.clip_value, out=gradient)
     if rule.clip_norm < math.inf:
-        length = math.sqrt(float(np.dot(gradient, gradient)))
+        length = float(np.linalg.norm(gradient.astype(np.float64)))
         if length > rule.clip_norm:
             gradient *= rule.clip_norm / (length + 1e-6)
 

@@ -1,0 +1,74 @@
+"""How a benchmark is taken: one thread, an explicit warm-up, and figures that can be compared."""
+
+from __future__ import annotations
+
+import sys
+import time
+import tracemalloc
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+import machine
+import numpy as np
+import pytest
+from cases import Case
+from threadpoolctl import threadpool_limits
+
+SECONDS = 0.25  # of measuring, for each benchmark
+LEAST_ROUNDS, MOST_ROUNDS = 5, 200
+ROUND = 1e-3  # shorter things are repeated within a round
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """BLAS gets one thread, as the loops have."""
+    with threadpool_limits(1):
+        yield
+
+
+@pytest.fixture
+def measure(benchmark):
+    """measure(case, run, signatures): time run(repeats) for a case, after its answer has been checked."""
+
+    def take(case: Case, who: str, run, signatures=lambda: 0) -> None:
+        run(1)
+        started = time.perf_counter()
+        run(1)
+        once = max(time.perf_counter() - started, 1e-7)
+        repeats = max(1, int(ROUND / once))
+        rounds = int(np.clip(SECONDS / (once * repeats), LEAST_ROUNDS, MOST_ROUNDS))
+        tracemalloc.start()
+        run(1)
+        peak_memory = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        compiled = signatures()
+        benchmark.group = case.name
+        benchmark.pedantic(lambda: run(repeats), rounds=rounds, warmup_rounds=1, iterations=1)
+        assert signatures() == compiled, "something was compiled while the clock ran"
+        seconds = benchmark.stats.stats.median / repeats
+        gflops = 2 * case.multiply_adds * case.work_rows / seconds / 1e9
+        benchmark.extra_info.update(
+            who=who,
+            case=case.name,
+            sentence=case.sentence,
+            stage=case.stage,
+            sizes=list(case.sizes),
+            batch_size=case.batch_size,
+            threads=1,
+            repeats=repeats,
+            microseconds=seconds * 1e6,
+            rows_per_second=case.work_rows / seconds,
+            gflops=gflops,
+            fraction_of_peak=gflops / machine.peak_gflops(),
+            peak_memory_bytes=peak_memory,
+        )
+
+    return take
+
+
+def pytest_benchmark_update_machine_info(config, machine_info):
+    """Put what matters about the machine into every saved run."""
+    machine_info.update(
+        machine.facts(), fingerprint=machine.fingerprint(), peak_gflops=machine.peak_gflops(), threads=1
+    )

@@ -1,0 +1,83 @@
+"""A case made concrete: tables, starting weights and everything that kernels take, for any copy of the package.
+
+The package is an argument, because the A/B tool loads two versions of it side by side under two names.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+from cases import Case
+
+BLOCK = 64  # rows per block in the compiled training loop
+LEARNING_RATE = 0.001
+
+
+class Tables(NamedTuple):
+    """The data of a case: the same arrays for everyone who is measured."""
+
+    X: Any
+    Y: Any
+
+
+class Problem(NamedTuple):
+    """What kernels take."""
+
+    net: Any
+    rows: Any
+    loss: Any
+    rule: Any
+    state: Any
+    workspace: Any
+    gradient: Any
+
+
+def tables(case: Case) -> Tables:
+    """Random tables of the case's shape; for cross-entropy Y holds numbers of classes."""
+    generator = np.random.default_rng(0)
+    rows = max(case.rows, case.batch_size)
+    X = generator.normal(size=(rows, case.sizes[0])).astype(case.dtype)
+    if case.loss == "cross_entropy":
+        Y = generator.integers(0, case.sizes[-1], (rows, 1)).astype(case.dtype)
+    else:
+        Y = generator.normal(size=(rows, case.sizes[-1])).astype(case.dtype)
+    X.flags.writeable = Y.flags.writeable = False
+    return Tables(X, Y)
+
+
+def optimizer(package: ModuleType, case: Case) -> Any:
+    """The case's optimizer, with a rate at which nothing blows up."""
+    if case.optimizer == "momentum":
+        return package.SGD(learning_rate=LEARNING_RATE, momentum=0.9)
+    return getattr(package, case.optimizer)(learning_rate=LEARNING_RATE)
+
+
+def model(package: ModuleType, case: Case) -> Any:
+    """An untrained network; inputs and targets are random numbers of size 1, so nothing is scaled."""
+    return package.MLP(
+        list(case.sizes),
+        activation=case.activation,
+        loss=case.loss,
+        dtype=case.dtype,
+        standardize=False,
+        random_state=0,
+    )
+
+
+def problem(package: ModuleType, case: Case, data: Tables, block: int = BLOCK) -> Problem:
+    """What kernels take, with fresh parameters."""
+    records = import_module(f"{package.__name__}.kernels.records")
+    made, rule = model(package, case), optimizer(package, case)
+    net = made._net
+    return Problem(
+        net,
+        records.Rows(data.X, data.Y, np.zeros(0, case.dtype), np.uint64(0), 0, True),
+        made.network.loss.record(net.target_std),
+        rule.rule(),
+        rule.new_state(net.parameters),
+        records.new_workspace(net, block),
+        np.zeros_like(net.parameters),
+    )

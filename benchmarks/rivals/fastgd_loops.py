@@ -1,0 +1,46 @@
+"""fastgd itself, through the same three names."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import problems
+
+import fastgd
+from fastgd.kernels import cpu
+
+NAME = "fastgd"
+
+
+def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
+    """The problem with these weights; the loops use one thread."""
+    p = problems.problem(fastgd, case, data)
+    p.net.parameters[:] = parameters
+    n = len(data.X)
+    rates = np.full(math.ceil(n / case.batch_size), case.learning_rate)
+    return {"p": p, "rates": rates, "batch_size": min(case.batch_size, n)}
+
+
+def epoch(state: Any, order: Any) -> None:
+    """One call of the compiled training loop; it makes the order itself (that of seed 0, epoch 0)."""
+    p = state["p"]
+    cpu.train(
+        p.net,
+        p.state,
+        p.gradient,
+        p.workspace,
+        np.zeros(2),
+        p.rows,
+        0,
+        state["batch_size"],
+        state["rates"],
+        p.loss,
+        p.rule,
+    )
+
+
+def parameters(state: Any) -> Any:
+    """All parameters as one vector."""
+    return state["p"].net.parameters.copy()

@@ -1,0 +1,26 @@
+"""The tuned NumPy baseline, through the same three names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import baselines
+from threadpoolctl import threadpool_limits
+
+NAME = "NumPy, tuned"
+
+
+def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
+    """Buffers and weights."""
+    return {"tuned": baselines.Tuned(case, data, parameters), "threads": threads}
+
+
+def epoch(state: Any, order: Any) -> None:
+    """All batches."""
+    with threadpool_limits(state["threads"]):
+        state["tuned"].epoch(order)
+
+
+def parameters(state: Any) -> Any:
+    """All parameters as one vector."""
+    return state["tuned"].parameters()

@@ -1,0 +1,59 @@
+"""Predictions: many rows, one row from Python, and one row from the user's own compiled code."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from baselines import BASELINES
+from cases import PREDICTIONS
+from problems import model, problem, tables
+from stages import loops
+
+import fastgd
+from fastgd.kernels import cpu, plain
+
+
+def expected(case, X):
+    p = problem(fastgd, case, tables(case), 1024)
+    out = np.zeros((len(X), case.sizes[-1]), case.dtype)
+    plain.predict(out, p.workspace, X, p.net, p.loss)
+    return out
+
+
+def signatures():
+    return len(cpu.predict.signatures) + len(loops(fastgd)["predict_row_compiled"].signatures)
+
+
+@pytest.mark.parametrize("case", PREDICTIONS, ids=lambda case: case.name)
+def test_loops(measure, case):
+    data = tables(case)
+    made = model(fastgd, case)
+    X = data.X[: case.work_rows]
+    p = problem(fastgd, case, data)
+    out = np.zeros((1, 1), np.float32)
+
+    def run(repeats):
+        if case.stage == "predict_row_compiled":
+            loops(fastgd)["predict_row_compiled"](repeats, out, p)
+            return out[:, 0]
+        for _ in range(repeats):
+            predicted = made.predict(X)
+        return predicted
+
+    np.testing.assert_allclose(run(1), expected(case, X)[:, 0], rtol=1e-3, atol=1e-4)
+    measure(case, "fastgd", run, signatures)
+
+
+@pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)
+@pytest.mark.parametrize("case", PREDICTIONS[:3], ids=lambda case: case.name)
+def test_numpy(measure, case, baseline):
+    data = tables(case)
+    X = data.X[: case.work_rows]
+    rival = baseline(case, data, problem(fastgd, case, data).net.parameters)
+    np.testing.assert_allclose(rival.predict(X), expected(case, X), rtol=1e-3, atol=1e-4)
+
+    def run(repeats):
+        for _ in range(repeats):
+            rival.predict(X)
+
+    measure(case, baseline.name, run)

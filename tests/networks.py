@@ -1,0 +1,85 @@
+"""A network with random parameters and rows, ready for any engine: what several test files share."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastgd.kernels.records import Loss, Net, Rows, State, Workspace, new_workspace
+from fastgd.network import Network
+from fastgd.optimizers import SGD, Optimizer
+
+TINY_SHAPES = [(1, [1, 1]), (3, [2, 3, 1]), (5, [3, 5, 4, 2])]
+ODD_SHAPES = [
+    *TINY_SHAPES,
+    (1, [4, 64, 64, 1]),
+    (7, [1, 63, 65, 1]),
+    (65, [5, 130, 3, 4]),
+    (130, [64, 1, 63, 5]),
+]
+DTYPES = ["float32", "float64"]
+
+
+class Case(NamedTuple):
+    """Everything that kernels take, made anew for each engine so that neither sees what the other wrote."""
+
+    net: Net
+    rows: Rows
+    loss: Loss
+    optimizer: Optimizer
+    workspace: Workspace
+    gradient: Any
+
+    @property
+    def state(self) -> State:
+        return self.optimizer.new_state(self.net.parameters)
+
+
+def make_case(
+    n_rows: int,
+    sizes: list[int],
+    dtype: str,
+    activation: Any = "tanh",
+    output: str = "identity",
+    loss: Any = "mse",
+    dropout: Any = 0.0,
+    weighted: bool = False,
+    optimizer: Optimizer | None = None,
+    block: int = 64,
+) -> Case:
+    """A network of `sizes` with random parameters and scaling, and `n_rows` random rows."""
+    network = Network.from_names(sizes, activation, output, loss, dropout)
+    generator = np.random.default_rng(sum(sizes) + n_rows)
+    real = np.dtype(dtype)
+
+    def normal(*shape: int) -> Any:
+        return generator.normal(size=shape).astype(real)
+
+    X, Y = normal(n_rows, sizes[0]), normal(n_rows, network.n_targets)
+    scaled = network.loss.scaling == "standard"
+    if network.loss.task == "classes":
+        Y = generator.integers(0, sizes[-1], (n_rows, 1)).astype(real)
+    elif network.loss.task in ("labels", "counts"):
+        Y = generator.integers(0, 2 if network.loss.task == "labels" else 9, Y.shape).astype(real)
+    weights = np.abs(normal(n_rows)) if weighted else np.zeros(0, real)
+    for array in (X, Y, weights):
+        array.flags.writeable = False
+    n_targets = network.n_targets
+    net = Net(
+        parameters=network.starting_values("glorot_uniform", real, 1) + real.type(0.1) * normal(network.n_parameters),
+        layers=network.layers(),
+        input_mean=normal(sizes[0]),
+        input_std=np.abs(normal(sizes[0])) + real.type(0.5),
+        target_mean=normal(n_targets) if scaled else np.zeros(n_targets, real),
+        target_std=np.abs(normal(n_targets)) + real.type(0.5) if scaled else np.ones(n_targets, real),
+        dropout=np.array(network.dropout, real),
+    )
+    return Case(
+        net,
+        Rows(X, Y, weights, np.uint64(3), 0, True),
+        network.loss.record(net.target_std),
+        optimizer or SGD(),
+        new_workspace(net, block),
+        np.zeros_like(net.parameters),
+    )
