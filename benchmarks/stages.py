@@ -89,16 +89,17 @@ def loops(package: ModuleType) -> dict[str, Any]:
 
 
 def prepared(package: ModuleType, case: Case, data: Tables, kernels: ModuleType, block: int) -> tuple[Problem, Any]:
-    """A problem on which all stages up to the case's own have run, and the order of its rows."""
+    """A problem on which the stages before the case's own have run, and the order of its rows."""
     p = problem(package, case, data, block)
     orders = np.zeros(case.batch_size, np.int64)
     kernels.row_order(orders, 0, len(data.X), p.rows.seed, 0, True)
     B = min(block, case.batch_size)
     w = p.workspace
     kernels.gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[:B], p.net)
-    predicted = kernels.forward(w.activations, w.slopes, w.x[:B], orders[:B], np.uint64(0), 0, p.net)
-    delta = w.deltas[(len(case.sizes) - 2) % 2, : predicted.size].reshape(predicted.shape)
-    kernels.loss_and_delta(delta, predicted, w.y[:B], w.w[:B], 1 / case.batch_size, p.loss)
+    if case.stage in ("loss", "backward"):
+        predicted = kernels.forward(w.activations, w.slopes, w.x[:B], orders[:B], np.uint64(0), 0, p.net)
+        delta = w.deltas[(len(case.sizes) - 2) % 2, : predicted.size].reshape(predicted.shape)
+        kernels.loss_and_delta(delta, predicted, w.y[:B], w.w[:B], 1 / case.batch_size, p.loss)
     return p, orders
 
 

@@ -35,6 +35,11 @@ def checked_loops(case, data):
             w.deltas[:] = delta
         if case.batch_size > BLOCK:
             return made  # later blocks of the compiled stage go on from the deltas that earlier ones left
+    if case.stage == "forward":
+        w = p.workspace
+        for start in range(0, case.batch_size, BLOCK):
+            B = min(BLOCK, case.batch_size - start)
+            plain.forward(w.activations, w.slopes, w.x[:B], orders[:B], np.uint64(0), 0, p.net)
     if case.stage == "update":
         plain.update(p.net, p.state, p.gradient, p.rule, 0.001)
     if case.stage == "gather":

@@ -1,4 +1,4 @@
-"""The command line: `fastgd demo` and `fastgd train FILE`. An error is one line and exit code 2."""
+"""The command line: `fastgd demo`, `fastgd train FILE`, `fastgd bench`. An error is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -233,6 +233,25 @@ def train(
         console.print(f"Saved to {save}.")
     if history.stop_reason != "completed":
         sys.exit(INTERRUPTED)
+
+
+@main.command()
+@click.option("--against", "revision", required=True, help="The git revision to compare the working tree with.")
+@click.option("--cases", default="", help="Only cases with this in their name.")
+@click.option("--limit", default=3.0, show_default=True, help="Differences up to so many per cent are none.")
+def bench(revision: str, cases: str, limit: float) -> None:
+    """Did my change make fastgd slower? For a clone of the repository.
+
+    Exit code 0: nothing is slower; 1: something is; 2: no answer.
+    """
+    import subprocess
+
+    folder = next((at for at in (Path.cwd(), *Path.cwd().parents) if (at / "benchmarks" / "ab.py").exists()), None)
+    if folder is None:
+        click.echo("fastgd: `bench` compares versions of fastgd itself: run it in a clone of its repository.", err=True)
+        sys.exit(2)
+    command = [sys.executable, str(folder / "benchmarks" / "ab.py"), "--base", revision, "--cases", cases]
+    sys.exit(subprocess.run([*command, "--limit", str(limit)]).returncode)
 
 
 def _console() -> Console:

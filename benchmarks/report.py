@@ -1,0 +1,244 @@
+"""Turn the kept runs into the README's tables and a chart.
+
+    python benchmarks/report.py            writes README.md between its markers, and docs/throughput.svg
+    python benchmarks/report.py --check    exits with 1 if they are not what the kept runs give
+    python benchmarks/report.py --history  the course of every case on this kind of machine, with its change points
+
+The newest run of each kind counts. Change points are a help to the eye: nothing passes or fails by them.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import statistics
+import sys
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+sys.path.insert(0, str(HERE))
+
+import results
+
+README, CHART = ROOT / "README.md", ROOT / "docs" / "throughput.svg"
+BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
+NAMES = {
+    "fastgd_loops": "fastgd",
+    "numpy_tuned": "NumPy, tuned",
+    "scikit_learn": "scikit-learn",
+    "torch_eager": "PyTorch eager",
+    "jax_scan": "JAX scan",
+}
+COLOURS = {  # light, dark
+    "fastgd": ("#c2410c", "#fb923c"),
+    "NumPy, tuned": ("#1d4ed8", "#60a5fa"),
+    "NumPy, textbook": ("#64748b", "#94a3b8"),
+    "scikit-learn": ("#a16207", "#facc15"),
+    "PyTorch eager": ("#7e22ce", "#c084fc"),
+    "JAX scan": ("#15803d", "#4ade80"),
+}
+HOUSES = [4, 64, 64, 1]
+STEP_CLEARLY = 4.0  # a change point is a step of so many times the scatter around it …
+STEP_AT_LEAST = 0.05  # … and of so large a share
+
+
+# Tables.
+
+
+def peers_table(run: dict[str, Any]) -> str:
+    """Milliseconds of one epoch for each peer, and the best peer's time divided by ours."""
+    present = [peer for peer in NAMES if any(peer in record["results"] for record in run["records"])]
+    header = ["one epoch, ms", *(NAMES[peer] for peer in present), "best peer ÷ fastgd"]
+    rows = [header, ["---", *["---:"] * (len(header) - 1)]]
+    for record in run["records"]:
+        times = {peer: 1e3 * record["results"][peer]["seconds"] for peer in present if peer in record["results"]}
+        others = [time for peer, time in times.items() if peer != "fastgd_loops"]
+        ratio = f"{min(others) / times['fastgd_loops']:.2f}" if others and "fastgd_loops" in times else ""
+        case = record["case"].removeprefix("epoch ").replace(" b", ", batch ")
+        rows.append([case, *(milliseconds(times.get(peer)) for peer in present), ratio])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def suite_table(run: dict[str, Any]) -> str:
+    """Each whole epoch and prediction beside NumPy, one thread each."""
+    cases: dict[str, dict[str, Any]] = {}
+    for record in run["records"]:
+        if record["stage"] in ("epoch", "predict", "predict_row", "predict_row_compiled"):
+            cases.setdefault(record["case"], {})[record["who"]] = record
+    rows = [["one thread", "fastgd", "NumPy, tuned", "NumPy, textbook", "tuned ÷ fastgd", "share of peak"]]
+    rows.append(["---", *["---:"] * 5])
+    for case, by_name in cases.items():
+        ours = by_name.get("fastgd")
+        if ours is None:
+            continue
+        times = [by_name[who]["microseconds"] if who in by_name else None for who in rows[0][1:4]]
+        ratio = f"{times[1] / times[0]:.2f}" if times[1] else ""
+        rows.append([case, *map(duration, times), ratio, f"{ours['fraction_of_peak']:.0%}"])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def milliseconds(value: float | None) -> str:
+    """Three digits."""
+    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def duration(microseconds: float | None) -> str:
+    """Three digits and a unit."""
+    if microseconds is None:
+        return ""
+    if microseconds >= 1000:
+        return f"{milliseconds(microseconds / 1000)} ms"
+    return f"{microseconds:.3g} µs"
+
+
+def section() -> str:
+    """What stands between the markers."""
+    parts = []
+    for kind, table, words in (
+        ("peers", peers_table, "Median epoch of plain SGD, each at its best number of threads"),
+        ("suite", suite_table, "Median time"),
+    ):
+        runs = results.kept(kind)
+        if runs:
+            run = runs[-1]
+            facts = run["machine"]
+            where = f"{facts['processor']}, {facts['cores']} cores, {facts['peak_gflops']:.0f} GFLOP/s a core"
+            parts.append(f"{words} ({where}; {run['time'][:10]}, `{run['commit']}`):\n\n{table(run)}")
+    chart = "![Rows per second against batch size](docs/throughput.svg)"
+    return "\n\n".join([BEGIN, *parts, chart, END])
+
+
+# The chart.
+
+
+def throughput() -> dict[str, dict[int, float]]:
+    """Rows per second of an epoch of the house network, by name and batch size."""
+    lines: dict[str, dict[int, float]] = {}
+    for run in results.kept("suite")[-1:]:
+        for r in run["records"]:
+            if r["stage"] == "epoch" and r["sizes"] == HOUSES and len(r["case"].split()) == 3:
+                lines.setdefault(r["who"], {})[r["batch_size"]] = r["rows_per_second"]
+    for run in results.kept("peers")[-1:]:
+        for record in run["records"]:
+            match = re.fullmatch(r"epoch 4-64-64-1 b(\d+)", record["case"])
+            for peer in ("scikit_learn", "torch_eager", "jax_scan") if match else ():
+                if peer in record["results"]:
+                    rows = 10_000 if match[1] == "1" else 100_000
+                    lines.setdefault(NAMES[peer], {})[int(match[1])] = rows / record["results"][peer]["seconds"]
+    return lines
+
+
+def chart() -> str:
+    """An SVG with logarithmic axes, for light and dark pages."""
+    lines = throughput()
+    values = [value for line in lines.values() for value in line.values()]
+    if not values:
+        return ""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    left, top, width, height = 70, 20, 520, 300
+
+    def x(batch: float) -> float:
+        return left + width * math.log2(batch) / 13
+
+    def y(rate: float) -> float:
+        return top + height * (high - math.log10(rate)) / (high - low)
+
+    style = ["text{font:13px sans-serif;fill:#334155}.g{stroke:#e2e8f0}"]
+    style += [f".c{i}{{stroke:{COLOURS[n][0]};fill:{COLOURS[n][0]}}}" for i, n in enumerate(lines)]
+    style += ["@media(prefers-color-scheme:dark){text{fill:#cbd5e1}.g{stroke:#334155}"]
+    style += [f".c{i}{{stroke:{COLOURS[n][1]};fill:{COLOURS[n][1]}}}" for i, n in enumerate(lines)] + ["}"]
+    parts = [f"<style>{''.join(style)}</style>"]
+    for power in range(low, high + 1):
+        at = y(10**power)
+        parts.append(f'<line class="g" x1="{left}" x2="{left + width}" y1="{at:.1f}" y2="{at:.1f}"/>')
+        parts.append(f'<text x="{left - 8}" y="{at + 4:.1f}" text-anchor="end">{10**power:,}</text>')
+    for batch in (1, 8, 32, 128, 256, 1024, 8192):
+        parts.append(f'<text x="{x(batch):.1f}" y="{top + height + 20}" text-anchor="middle">{batch}</text>')
+    parts.append(f'<text x="{left + width / 2}" y="{top + height + 42}" text-anchor="middle">rows in a batch</text>')
+    parts.append(f'<text x="{left}" y="12" text-anchor="middle">rows per second</text>')
+    ends: list[float] = []
+    for i, (name, line) in enumerate(lines.items()):
+        points = sorted(line.items())
+        path = " ".join(f"{x(b):.1f},{y(r):.1f}" for b, r in points)
+        parts.append(f'<polyline class="c{i}" style="fill:none;stroke-width:2" points="{path}"/>')
+        parts += [f'<circle class="c{i}" cx="{x(b):.1f}" cy="{y(r):.1f}" r="3"/>' for b, r in points]
+        at = y(points[-1][1]) + 4
+        while any(abs(at - other) < 15 for other in ends):
+            at += 1
+        ends.append(at)
+        parts.append(f'<text x="{left + width + 8}" y="{at:.1f}">{name}</text>')
+    box = f'viewBox="0 0 {left + width + 130} {top + height + 55}"'
+    return f'<svg xmlns="http://www.w3.org/2000/svg" {box}>\n' + "\n".join(parts) + "\n</svg>\n"
+
+
+# History.
+
+
+def change_points(values: list[float], first: int = 0) -> list[int]:
+    """Where a series steps: it is cut where the two sides scatter least around their medians, and each side again."""
+
+    def scatter(part: list[float]) -> float:
+        return sum(abs(value - statistics.median(part)) for value in part)
+
+    places = range(2, len(values) - 1)
+    if not places:
+        return []
+    cut = min(places, key=lambda i: scatter(values[:i]) + scatter(values[i:]))
+    before, after = values[:cut], values[cut:]
+    step = abs(statistics.median(after) - statistics.median(before))
+    noise = (scatter(before) + scatter(after)) / len(values)
+    if step <= max(STEP_CLEARLY * noise, STEP_AT_LEAST * statistics.median(before)):
+        return []
+    return [*change_points(before, first), first + cut, *change_points(after, first + cut)]
+
+
+def history(fingerprint: str) -> str:
+    """The course of our own cases on machines like this one."""
+    runs = [run for run in results.kept("suite") if run["machine"].get("fingerprint") == fingerprint]
+    series: dict[str, list[tuple[str, float]]] = {}
+    for run in runs:
+        for record in run["records"]:
+            if record["who"] == "fastgd":
+                series.setdefault(record["case"], []).append((run["commit"], record["microseconds"]))
+    lines = [f"{len(runs)} runs on {fingerprint}"]
+    for case, points in series.items():
+        steps = change_points([value for _, value in points])
+        marked = [
+            f"{duration(value)}{' ← changed at ' + commit if i in steps else ''}"
+            for i, (commit, value) in enumerate(points)
+        ]
+        lines.append(f"{case}: {', '.join(marked)}")
+    return "\n".join(lines)
+
+
+def main() -> int:
+    if "--history" in sys.argv:
+        import machine
+
+        print(history(machine.fingerprint()))
+        return 0
+    text = README.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        print(f"report: README.md needs the markers {BEGIN} and {END}, once each.", file=sys.stderr)
+        return 2
+    before, _, rest = text.partition(BEGIN)
+    fresh = before + section() + rest.partition(END)[2]
+    drawing = chart()
+    if "--check" in sys.argv:
+        if fresh != text or (drawing and (not CHART.exists() or CHART.read_text(encoding="utf-8") != drawing)):
+            print(
+                "report: README.md or docs/throughput.svg is not what the kept runs give: run it without --check.",
+                file=sys.stderr,
+            )
+            return 1
+        return 0
+    README.write_text(fresh, encoding="utf-8")
+    if drawing:
+        CHART.write_text(drawing, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
