@@ -96,7 +96,7 @@ def prepared(package: ModuleType, case: Case, data: Tables, kernels: ModuleType,
     B = min(block, case.batch_size)
     w = p.workspace
     kernels.gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[:B], p.net)
-    if case.stage in ("loss", "backward"):
+    if case.stage in ("loss", "backward", "update"):
         predicted = kernels.forward(w.activations, w.slopes, w.x[:B], orders[:B], np.uint64(0), 0, p.net)
         delta = w.deltas[(len(case.sizes) - 2) % 2, : predicted.size].reshape(predicted.shape)
         kernels.loss_and_delta(delta, predicted, w.y[:B], w.w[:B], 1 / case.batch_size, p.loss)
