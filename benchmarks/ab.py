@@ -114,14 +114,12 @@ def runner(package: ModuleType, case: Case, data: Any) -> tuple[Any, Any]:
         w, B = p.workspace, case.batch_size
         shape = (B, case.sizes[-1])
         delta = w.deltas[(len(case.sizes) - 2) % 2, : B * shape[1]].reshape(shape)
-        outputs = w.activations[w.activations.size - B * shape[1] :].reshape(shape)
+        outputs = kernels.last_outputs(w, B, p.net)
         calls = {
             "gather": lambda: kernels.gather(w.x, w.y, w.w, p.rows, orders, p.net),
-            "forward": lambda: kernels.forward(w.activations, w.slopes, w.x, orders, np.uint64(0), 0, p.net),
+            "forward": lambda: kernels.forward(w, B, np.uint64(0), 0, p.net),
             "loss": lambda: kernels.loss_and_delta(delta, outputs, w.y, w.w, 1 / B, p.loss),
-            "backward": lambda: kernels.backward(
-                p.gradient, w.deltas, w.activations, w.slopes, w.x, w.transposed, p.net
-            ),
+            "backward": lambda: kernels.backward(p.gradient, w, B, True, p.net),
             "update": lambda: kernels.update(p.net, p.state, p.gradient, p.rule, 1e-9),
         }
         return calls[case.stage], lambda: np.array(answer_of(case, p))
@@ -217,18 +215,18 @@ def normalised(assembly: str) -> str:
 def assembly(tree: Path, names: list[str]) -> dict[str, str]:
     """The normalised machine code of the kernel of each case; empty where there is none."""
     from problems import tables
+    from stages import kernels_of
 
     package = loaded("fastgd_compiled", tree)
-    kernels = importlib.import_module("fastgd_compiled.kernels.cpu")
-    by_stage = {"gather": "gather", "forward": "forward", "loss": "loss_and_delta", "backward": "backward"}
     texts: dict[str, str] = {}
     for case in COMPARED:
         if case.stage in STAGES and case.name in names:
             try:
                 run, _ = runner(package, case, tables(case))
                 run()
-                dispatcher = getattr(kernels, by_stage.get(case.stage, case.stage))
-                texts[case.name] = "\n".join(normalised(text) for text in dispatcher.inspect_asm().values())
+                parts = [kernel.inspect_asm().values() for kernel in kernels_of(package, case)]
+                assert all(parts)
+                texts[case.name] = "\n".join(normalised(text) for part in parts for text in part)
             except Exception:  # whatever is wrong, the machine code is not known
                 texts[case.name] = ""
     return texts

@@ -17,6 +17,7 @@ import importlib
 import importlib.util
 import json
 import os
+import signal
 import statistics
 import subprocess
 import sys
@@ -59,7 +60,7 @@ def serve(peer: str, case: Case, threads: int) -> None:
         data = problems.tables(case)
         order = np.zeros(len(data.X), np.int64)
         plain.row_order(order, 0, len(order), np.uint64(0), 0, True)
-        p = problems.problem(fastgd, case, data, case.batch_size)
+        p = problems.problem(fastgd, case, data, case.batch_size, "plain")
         return rival.prepare(case, data, p.net.parameters.copy(), threads), order, p
 
     short = case._replace(rows=min(case.rows, FEW_STEPS * case.batch_size))
@@ -67,7 +68,7 @@ def serve(peer: str, case: Case, threads: int) -> None:
     start = p.net.parameters.copy()
     steps = -(-short.rows // short.batch_size)
     plain.train(
-        p.net, p.state, p.gradient, p.workspace, np.zeros(2), p.rows, 0, min(short.batch_size, short.rows),
+        p.net, p.state, p.gradients, p.workspaces, np.zeros(2), p.rows, 0, min(short.batch_size, short.rows),
         np.full(steps, case.learning_rate), p.loss, p.rule,
     )  # fmt: skip
     rival.epoch(state, order)
@@ -93,19 +94,27 @@ class Server:
         )  # fmt: skip
         self.times: list[float] = []
         self.worst = self._answer()["worst"]
+        self._sleep(True)
 
     def round(self) -> None:
-        """One timed epoch."""
+        """One timed epoch. A peer sleeps while others run: some libraries' threads keep cores busy after their work."""
         if len(self.times) and sum(self.times) > SECONDS / 2:
             return
+        self._sleep(False)
         assert self.process.stdin is not None
         self.process.stdin.write("go\n")
         self.process.stdin.flush()
         self.times.append(self._answer()["seconds"])
+        self._sleep(True)
 
     def close(self) -> None:
         """End the process."""
+        self._sleep(False)
         self.process.communicate()
+
+    def _sleep(self, asleep: bool) -> None:
+        if hasattr(signal, "SIGSTOP"):
+            self.process.send_signal(signal.SIGSTOP if asleep else signal.SIGCONT)
 
     def _answer(self) -> dict[str, float]:
         assert self.process.stdout is not None
@@ -123,8 +132,6 @@ def measured(case: Case, peers: list[str], cores: int) -> dict[str, dict[str, An
     for threads in sorted({1, cores}):
         servers: dict[str, Server] = {}
         for peer in peers:
-            if peer == "fastgd_loops" and threads > 1:
-                continue  # the loops use one thread
             try:
                 servers[peer] = Server(peer, case, threads)
             except RuntimeError as error:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from cases import Case
 
-BLOCK = 64  # rows per block in the compiled training loop
+BLOCK = 128  # rows per block in the compiled training loop
 LEARNING_RATE = 0.001
 
 
@@ -31,8 +31,18 @@ class Problem(NamedTuple):
     loss: Any
     rule: Any
     state: Any
-    workspace: Any
-    gradient: Any
+    workspaces: Any
+    gradients: Any
+
+    @property
+    def workspace(self) -> Any:
+        """The first thread's."""
+        return self.workspaces[0]
+
+    @property
+    def gradient(self) -> Any:
+        """The first shard's."""
+        return self.gradients[0]
 
 
 def tables(case: Case) -> Tables:
@@ -67,17 +77,21 @@ def model(package: ModuleType, case: Case) -> Any:
     )
 
 
-def problem(package: ModuleType, case: Case, data: Tables, block: int = BLOCK) -> Problem:
-    """What kernels take, with fresh parameters."""
+def problem(
+    package: ModuleType, case: Case, data: Tables, block: int | None = None, engine: str = "cpu", n_threads: int = 1
+) -> Problem:
+    """What an engine's kernels take, with fresh parameters."""
+    kernels = import_module(f"{package.__name__}.kernels.{engine}")
     records = import_module(f"{package.__name__}.kernels.records")
     made, rule = model(package, case), optimizer(package, case)
-    net = made._net
+    net, loss = made._net, made.network.loss.record(made._net.target_std)
+    gradients = kernels.new_gradients(net, case.batch_size)
     return Problem(
         net,
         records.Rows(data.X, data.Y, np.zeros(0, case.dtype), np.uint64(0), 0, True),
-        made.network.loss.record(net.target_std),
+        loss,
         rule.rule(),
         rule.new_state(net.parameters),
-        records.new_workspace(net, block),
-        np.zeros_like(net.parameters),
+        kernels.new_workspaces(net, loss, rule.rule(), block, min(n_threads, len(gradients))),
+        gradients,
     )

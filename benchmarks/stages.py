@@ -15,7 +15,9 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 from cases import STAGES, Case
-from problems import BLOCK, LEARNING_RATE, Problem, Tables, problem
+from problems import BLOCK, LEARNING_RATE, Problem, Tables, model, optimizer, problem
+
+RULE = 2  # the place of the update rule in the table of addresses
 
 
 class Stage(NamedTuple):
@@ -30,74 +32,64 @@ def loops(package: ModuleType) -> dict[str, Any]:
     """For each stage a compiled function (repeats, batch, …) around the package's own kernel."""
     cpu = import_module(f"{package.__name__}.kernels.cpu")
     compile_module = import_module(f"{package.__name__}.kernels.compile")
+    training = import_module(f"{package.__name__}.kernels.cpu.training")
     jit = numba.njit(**compile_module.OPTIONS)
-    cpu_gather, cpu_forward, cpu_loss = cpu.gather, cpu.forward, cpu.loss_and_delta
-    cpu_backward, cpu_transpose, cpu_update, cpu_predict = cpu.backward, cpu.transpose_weights, cpu.update, cpu.predict
-    nothing = np.uint64(0)
+    cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.outputs_loss, cpu.backward
+    cpu_transpose, cpu_update, cpu_predict = cpu.transpose_weights, training.update_share, cpu.predict
+    nothing, alone = np.uint64(0), import_module(f"{package.__name__}.kernels.cpu.engine").team_of_one(1)
 
     @jit
-    def gather(repeats, batch, p, orders):
+    def gather(repeats, batch, p, team, function, orders):
+        w = p.workspaces[0]
         for _ in range(repeats):
             for start in range(0, batch, BLOCK):
                 B = min(BLOCK, batch - start)
-                w = p.workspace
                 cpu_gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[start : start + B], p.net)
 
     @jit
-    def forward(repeats, batch, p, orders):
+    def forward(repeats, batch, p, team, function, orders):
         for _ in range(repeats):
             for start in range(0, batch, BLOCK):
-                B = min(BLOCK, batch - start)
-                w = p.workspace
-                cpu_forward(w.activations, w.slopes, w.x[:B], orders[:B], nothing, 0, p.net)
+                cpu_forward(p.workspaces[0], min(BLOCK, batch - start), nothing, 0, p.net)
 
     @jit
-    def loss(repeats, batch, p, orders):
-        last = p.net.layers.shape[0] - 1
-        O = p.net.layers[last, 1]
-        outputs = p.net.layers[last, 4]
+    def loss(repeats, batch, p, team, function, orders):
         for _ in range(repeats):
             for start in range(0, batch, BLOCK):
-                B = min(BLOCK, batch - start)
-                w = p.workspace
-                predicted = w.activations[B * outputs : B * outputs + B * O].reshape(B, O)
-                delta = w.deltas[last % 2, : B * O].reshape(B, O)
-                cpu_loss(delta, predicted, w.y[:B], w.w[:B], 1.0 / batch, p.loss)
+                cpu_loss(p.workspaces[0], min(BLOCK, batch - start), 1.0 / batch, p.net, p.loss)
 
     @jit
-    def backward(repeats, batch, p, orders):
+    def backward(repeats, batch, p, team, function, orders):
         for _ in range(repeats):
-            p.gradient[:] = 0
-            cpu_transpose(p.workspace.transposed, p.net)
+            cpu_transpose(p.workspaces[0], p.net)
             for start in range(0, batch, BLOCK):
-                B = min(BLOCK, batch - start)
-                w = p.workspace
-                cpu_backward(p.gradient, w.deltas, w.activations, w.slopes, w.x[:B], w.transposed, p.net)
+                cpu_backward(p.gradients[0], p.workspaces[0], min(BLOCK, batch - start), start == 0, p.net)
 
     @jit
-    def update(repeats, batch, p, orders):
-        for _ in range(repeats):
-            cpu_update(p.net, p.state, p.gradient, p.rule, LEARNING_RATE)
+    def update(repeats, batch, p, team, function, orders):
+        for step in range(repeats):
+            cpu_update(team, p.net, p.state, p.gradients, 1, p.rule, LEARNING_RATE, step + 1, function)
 
     @jit
     def predict_row_compiled(repeats, out, p):
         for _ in range(repeats):
-            cpu_predict(out, p.workspace, p.rows.X[:1], p.net, p.loss)
+            cpu_predict(out, p.workspaces[0], p.rows.X[:1], p.net, p.loss)
 
     compiled = (gather, forward, loss, backward, update, predict_row_compiled)
-    return {function.__name__: function for function in compiled}
+    return {function.__name__: function for function in compiled} | {"team": alone}
 
 
 def prepared(package: ModuleType, case: Case, data: Tables, kernels: ModuleType, block: int) -> tuple[Problem, Any]:
     """A problem on which the stages before the case's own have run, and the order of its rows."""
-    p = problem(package, case, data, block)
+    p = problem(package, case, data, block, kernels.__name__.rpartition(".")[2])
     orders = np.zeros(case.batch_size, np.int64)
     kernels.row_order(orders, 0, len(data.X), p.rows.seed, 0, True)
     B = min(block, case.batch_size)
     w = p.workspace
     kernels.gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[:B], p.net)
     if case.stage in ("loss", "backward", "update"):
-        predicted = kernels.forward(w.activations, w.slopes, w.x[:B], orders[:B], np.uint64(0), 0, p.net)
+        kernels.forward(w, B, np.uint64(0), 0, p.net)
+        predicted = kernels.last_outputs(w, B, p.net)
         delta = w.deltas[(len(case.sizes) - 2) % 2, : predicted.size].reshape(predicted.shape)
         kernels.loss_and_delta(delta, predicted, w.y[:B], w.w[:B], 1 / case.batch_size, p.loss)
     return p, orders
@@ -120,5 +112,29 @@ def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
     kernels = import_module(f"{package.__name__}.kernels.cpu")
     assert case.stage in STAGES
     p, orders = prepared(package, case, data, kernels, BLOCK)
-    function = loops(package)[case.stage]
-    return Stage(lambda repeats: function(repeats, case.batch_size, p, orders), lambda: answer_of(case, p))
+    compiled = loops(package)
+    function = int(p.workspace.calls[RULE])
+    p = p._replace(workspaces=tuple(p.workspaces))  # compiled code takes no lists of records
+
+    def run(repeats: int) -> None:
+        compiled[case.stage](repeats, case.batch_size, p, compiled["team"], function, orders)
+
+    return Stage(run, lambda: answer_of(case, p))
+
+
+def kernels_of(package: ModuleType, case: Case) -> list[Any]:
+    """The compiled kernels in which a stage spends its time, those that are called by address included."""
+    cpu = import_module(f"{package.__name__}.kernels.cpu")
+    names = ("products", "activations", "losses", "updates", "training")
+    products, activations, losses, updates, training = (
+        import_module(f"{package.__name__}.kernels.cpu.{name}") for name in names
+    )
+    made = model(package, case)
+    hidden = made.network.activations[0].code
+    return {
+        "gather": [cpu.gather],
+        "forward": [cpu.forward, products.product, activations.FORWARD[hidden]],
+        "loss": [losses.KERNELS[made.network.loss.code]],
+        "backward": [cpu.backward, products.product, activations.BACKWARD[hidden]],
+        "update": [training.update_share, updates.kernel_of(optimizer(package, case).rule())],
+    }[case.stage]

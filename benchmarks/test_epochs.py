@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from baselines import BASELINES
 from cases import EPOCHS
-from problems import BLOCK, LEARNING_RATE, problem, tables
+from problems import LEARNING_RATE, problem, tables
 
 import fastgd
 from fastgd.kernels import cpu, plain
+from fastgd.kernels.cpu import training
 
 FEW_STEPS = 20
 
@@ -24,7 +25,7 @@ def epoch(kernels, p, case):
     def run(repeats=1):
         for _ in range(repeats):
             kernels.train(
-                p.net, p.state, p.gradient, p.workspace, np.zeros(2), p.rows, 0, batch_size, rates, p.loss, p.rule
+                p.net, p.state, p.gradients, p.workspaces, np.zeros(2), p.rows, 0, batch_size, rates, p.loss, p.rule
             )
 
     return run
@@ -38,7 +39,7 @@ def short(case):
 def check(parameters, case):
     """The answer after a few steps against the plain engine's."""
     data = tables(case)
-    p = problem(fastgd, case, data, case.batch_size)
+    p = problem(fastgd, case, data, case.batch_size, "plain")
     start = p.net.parameters.copy()
     epoch(plain, p, case)()
     moved = np.abs(p.net.parameters - start).max()
@@ -48,11 +49,11 @@ def check(parameters, case):
 
 @pytest.mark.parametrize("case", EPOCHS, ids=lambda case: case.name)
 def test_loops(measure, case):
-    p = problem(fastgd, short(case), tables(short(case)), BLOCK)
+    p = problem(fastgd, short(case), tables(short(case)))
     epoch(cpu, p, short(case))()
     check(p.net.parameters, short(case))
-    p = problem(fastgd, case, tables(case), BLOCK)
-    measure(case, "fastgd", epoch(cpu, p, case), lambda: len(cpu.train.signatures))
+    p = problem(fastgd, case, tables(case))
+    measure(case, "fastgd", epoch(cpu, p, case), lambda: len(training.train.signatures))
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)

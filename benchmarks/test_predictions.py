@@ -14,7 +14,7 @@ from fastgd.kernels import cpu, plain
 
 
 def expected(case, X):
-    p = problem(fastgd, case, tables(case), 1024)
+    p = problem(fastgd, case, tables(case), 1024, "plain")
     out = np.zeros((len(X), case.sizes[-1]), case.dtype)
     plain.predict(out, p.workspace, X, p.net, p.loss)
     return out
@@ -30,6 +30,7 @@ def test_loops(measure, case):
     made = model(fastgd, case)
     X = data.X[: case.work_rows]
     p = problem(fastgd, case, data)
+    p = p._replace(workspaces=tuple(p.workspaces))
     out = np.zeros((1, 1), np.float32)
 
     def run(repeats):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from .errors import InvalidInputError
 from .kernels import engine
-from .kernels.records import Loss, Net, Rows, new_workspace
+from .kernels.records import Loss, Net, Rows
 from .names import is_number
 from .optimizers import Optimizer
 
@@ -90,17 +90,19 @@ def _walk(
     kernels = engine("cpu")
     n_rows = len(rows.X)
     batch_size = min(batch_size, n_rows)
-    workspace = new_workspace(net, kernels.BLOCK_ROWS)
     probe = _probe(rows, kernels)
     resting = net._replace(dropout=np.zeros_like(net.dropout))
-    gradient, state, rule = np.zeros_like(net.parameters), optimizer.new_state(net.parameters), optimizer.rule()
+    gradients = kernels.new_gradients(net, batch_size)
+    state, rule = optimizer.new_state(net.parameters), optimizer.rule()
+    workspaces = kernels.new_workspaces(net, loss, rule)
+    workspace = workspaces[0]
     per_epoch = math.ceil(n_rows / batch_size)
     start = best = float(kernels.mean_loss(workspace, probe, resting, loss))
     losses: list[float] = []
     for step, rate in enumerate(rates):
         epoch, place = divmod(step, per_epoch)
         taken = kernels.train(
-            net, state, gradient, workspace, np.zeros(2), rows._replace(epoch=epoch), place * batch_size, batch_size,
+            net, state, gradients, workspaces, np.zeros(2), rows._replace(epoch=epoch), place * batch_size, batch_size,
             np.array([rate]), loss, rule,
         )  # fmt: skip
         value = float(kernels.mean_loss(workspace, probe, resting, loss))

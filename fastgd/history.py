@@ -14,6 +14,7 @@ class History:
         history: for each name, such as "loss", its value after every completed epoch.
         stop_reason: "completed", or what ended the training early.
         engine: the kernels that ran, "cpu" or "plain".
+        n_threads: how many threads worked: at most one for each 128 rows of a batch.
         steps: how many times the weights were nudged.
         rows_seen: how many rows these steps looked at.
         seconds: wall time of the training, without compilation that preceded the first step.
@@ -22,6 +23,7 @@ class History:
     history: dict[str, list[float]] = field(default_factory=dict)
     stop_reason: str = "completed"
     engine: str = "cpu"
+    n_threads: int = 1
     steps: int = 0
     rows_seen: int = 0
     seconds: float = 0.0
@@ -47,6 +49,7 @@ class History:
             "history": {name: list(values) for name, values in self.history.items()},
             "stop_reason": self.stop_reason,
             "engine": self.engine,
+            "n_threads": self.n_threads,
             "epochs": self.epochs,
             "steps": self.steps,
             "rows_seen": self.rows_seen,

@@ -15,7 +15,7 @@ from .callbacks import CallbackList, check_monitor
 from .errors import DivergenceError, InvalidInputError
 from .history import History
 from .kernels import ENGINES, engine
-from .kernels.records import Net, Rows, new_workspace
+from .kernels.records import Net, Rows
 from .losses import Loss, Quantile
 from .metrics import accuracy, below, regression_metrics
 from .names import checked_names, is_number, look_up, positive_integer, yes_or_no
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
     from .finder import LearningRateSearch
 
 Reals = NDArray[Any]
-
-PREDICT_ROWS = 1024  # rows per block of predictions by the plain engine
 
 
 class MLP:
@@ -126,6 +124,7 @@ class MLP:
         class_weight: dict[Any, float] | str | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Any] = (),
+        n_threads: int = 1,
         device: str = "cpu",
         verbose: str | int = "auto",
     ) -> History:
@@ -148,6 +147,8 @@ class MLP:
             class_weight: how much each class counts, such as {"yes": 3}; "balanced" makes all count the same.
             shuffle: whether each epoch has its own random order of rows.
             callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
+            n_threads: how many threads share the work of a batch, one for each 128 rows at most; the result has the
+                same bits for any number.
             device: "cpu" for the compiled loops, "plain" for the training loop in NumPy.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
 
@@ -162,7 +163,7 @@ class MLP:
         """
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
-        shuffle = yes_or_no(shuffle, "shuffle")
+        shuffle, n_threads = yes_or_no(shuffle, "shuffle"), positive_integer(n_threads, "n_threads")
         kernels = engine(look_up(device, {name: name for name in ENGINES}, "device"))
         state = self._training_state(optimizer)
         shown, told = display(verbose), CallbackList(callbacks, self)
@@ -198,6 +199,7 @@ class MLP:
                 epochs=epochs,
                 batch_size=batch_size,
                 unit=self._unit(),
+                n_threads=n_threads,
                 shown=shown,
                 callbacks=told,
                 validate=self._validation(held_out, kernels) if held_out else None,
@@ -279,10 +281,11 @@ class MLP:
         """
         rows = self._rows(X, y, sample_weight)
         kernels, net = engine("cpu"), self._resting()
-        gradient = np.zeros_like(net.parameters)
         loss = self.network.loss.record(net.target_std)
-        kernels.batch_gradient(gradient, self._workspace(kernels), rows, 0, len(rows.X), net, loss)
-        return gradient
+        gradients = kernels.new_gradients(net, len(rows.X))
+        (workspace,) = kernels.new_workspaces(net, loss)
+        kernels.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, loss)
+        return np.array(gradients[0])
 
     @checked_names
     def find_learning_rate(
@@ -500,13 +503,11 @@ class MLP:
         """The network as it predicts: nothing is dropped."""
         return self._net._replace(dropout=np.zeros_like(self._net.dropout))
 
-    def _workspace(self, kernels: Any) -> Any:
-        return new_workspace(self._net, kernels.BLOCK_ROWS or PREDICT_ROWS)
-
     def _respond(self, X: Reals) -> Reals:
         out = np.empty((len(X), self.network.n_out), self.dtype)
         kernels, loss = engine("cpu"), self.network.loss.record(self._net.target_std)
-        kernels.predict(out, self._workspace(kernels), X, self._resting(), loss)
+        (workspace,) = kernels.new_workspaces(self._net)
+        kernels.predict(out, workspace, X, self._resting(), loss)
         return out
 
     def _decided(self, out: Reals) -> Reals:
@@ -521,7 +522,8 @@ class MLP:
 
     def _mean_loss(self, rows: Rows, kernels: Any) -> float:
         loss = self.network.loss.record(self._net.target_std)
-        return float(kernels.mean_loss(self._workspace(kernels), rows, self._resting(), loss)) * self._unit()
+        (workspace,) = kernels.new_workspaces(self._net, loss)
+        return float(kernels.mean_loss(workspace, rows, self._resting(), loss)) * self._unit()
 
     def _metrics(self, rows: Rows) -> dict[str, float]:
         out, loss, weights = self._respond(rows.X), self.network.loss, rows.weights

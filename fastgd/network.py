@@ -18,6 +18,7 @@ from .activations import ACTIVATIONS, Activation
 from .errors import InvalidInputError
 from .initializers import INITIALIZERS
 from .kernels import codes
+from .kernels.records import aligned_zeros
 from .losses import Loss, as_loss
 from .names import is_number, look_up, positive_integer
 
@@ -105,7 +106,7 @@ class Network:
 
     def starting_values(self, initializer: Any, dtype: np.dtype[Any], seed: int) -> Reals:
         """Random weights and zero biases, or the arrays that a user gave, as the flat vector (n_parameters,)."""
-        values = np.zeros(self.n_parameters, dtype)
+        values = aligned_zeros(self.n_parameters, dtype)
         if not isinstance(initializer, str):
             self.join(initializer, values)
             return values

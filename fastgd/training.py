@@ -17,7 +17,7 @@ import numpy as np
 from .callbacks import CallbackList, larger_is_better
 from .errors import DivergenceError
 from .history import History
-from .kernels.records import Loss, Net, Reals, Rows, State, new_workspace
+from .kernels.records import Loss, Net, Reals, Rows, State
 from .names import look_up
 from .optimizers import Optimizer
 from .progress import Display
@@ -83,12 +83,13 @@ def fit(
     epochs: int,
     batch_size: int,
     unit: float,
+    n_threads: int,
     shown: Display,
     callbacks: CallbackList,
     validate: Callable[[], dict[str, float]] | None,
 ) -> History:
     """Train `net` in place for `epochs` passes over `rows`; `unit` turns losses into the user's units."""
-    run = _Run(net, rows, loss, training, kernels, epochs, batch_size, unit, shown)
+    run = _Run(net, rows, loss, training, kernels, epochs, batch_size, unit, n_threads, shown)
     history = run.history
     over = False
     try:
@@ -143,16 +144,17 @@ class _Run:
         epochs: int,
         batch_size: int,
         unit: float,
+        n_threads: int,
         shown: Display,
     ) -> None:
         self.net, self.rows, self.loss, self.training, self.kernels = net, rows, loss, training, kernels
         self.n_rows = len(rows.X)
         self.batch_size = min(batch_size, self.n_rows)
         self.unit, self.shown = unit, shown
-        self.workspace = new_workspace(net, kernels.BLOCK_ROWS or self.batch_size)
-        self.gradient = np.zeros_like(net.parameters)
+        self.gradients = kernels.new_gradients(net, self.batch_size)
+        self.n_threads = min(n_threads, len(self.gradients))  # a shard is the work of one thread
         self.progress = np.zeros(2)  # over the epoch: each step's loss times its weight, and the weight
-        self.history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2])
+        self.history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2], n_threads=self.n_threads)
         self.rule = training.optimizer.rule()
         self.schedule: Schedule = training.optimizer.schedule
         self.plateau: ReduceOnPlateau | None = self.schedule.plateau()
@@ -169,6 +171,8 @@ class _Run:
         """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
         if not self.kernels.is_compiled():
             self.shown.compiling()
+        block = self.batch_size if self.history.engine == "plain" else None
+        self.workspaces = self.kernels.new_workspaces(self.net, self.loss, self.rule, block, self.n_threads)
         self._train(0, np.zeros(0))
 
     def train_epoch(self, epoch: int, started: float) -> None:
@@ -253,8 +257,8 @@ class _Run:
             self.kernels.train(
                 self.net,
                 self.training.state,
-                self.gradient,
-                self.workspace,
+                self.gradients,
+                self.workspaces,
                 self.progress,
                 self.rows,
                 first,

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgd.kernels.records import Loss, Net, Rows, State, Workspace, new_workspace
+from fastgd.kernels import cpu
+from fastgd.kernels.records import Loss, Net, Rows, State, Workspace
 from fastgd.network import Network
 from fastgd.optimizers import SGD, Optimizer
 
@@ -28,12 +29,16 @@ class Case(NamedTuple):
     rows: Rows
     loss: Loss
     optimizer: Optimizer
-    workspace: Workspace
-    gradient: Any
+    workspaces: list[Workspace]
+    gradients: Any
 
     @property
     def state(self) -> State:
         return self.optimizer.new_state(self.net.parameters)
+
+    @property
+    def workspace(self) -> Workspace:
+        return self.workspaces[0]
 
 
 def make_case(
@@ -47,6 +52,8 @@ def make_case(
     weighted: bool = False,
     optimizer: Optimizer | None = None,
     block: int = 64,
+    batch_size: int = 1,
+    n_threads: int = 1,
 ) -> Case:
     """A network of `sizes` with random parameters and scaling, and `n_rows` random rows."""
     network = Network.from_names(sizes, activation, output, loss, dropout)
@@ -75,11 +82,12 @@ def make_case(
         target_std=np.abs(normal(n_targets)) + real.type(0.5) if scaled else np.ones(n_targets, real),
         dropout=np.array(network.dropout, real),
     )
+    record, optimizer = network.loss.record(net.target_std), optimizer or SGD()
     return Case(
         net,
         Rows(X, Y, weights, np.uint64(3), 0, True),
-        network.loss.record(net.target_std),
-        optimizer or SGD(),
-        new_workspace(net, block),
-        np.zeros_like(net.parameters),
+        record,
+        optimizer,
+        cpu.new_workspaces(net, record, optimizer.rule(), block, n_threads),  # plain NumPy takes the first of them
+        cpu.new_gradients(net, batch_size),
     )

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from networks import make_case
 
-from fastgd.kernels import cpu
+import fastgd
+from fastgd.kernels import calls
 from fastgd.kernels.compile import OPTIONS, kernel
-from fastgd.kernels.cpu import elementary
+from fastgd.kernels.cpu import activations, elementary, engine, losses, products, training, updates
 
 LIBM = re.compile(r"\b(exp|exp2|expm1|log|log1p|log2|pow|tanh|sinh|cosh|sin|cos|floor|ceil|round|rint|fma)f?\b")
 
@@ -23,38 +24,77 @@ def external_symbols(assembly):
 
 
 def assembly_of(dispatcher, arguments):
-    """Compiled here and now: what comes from the disk cache has no assembly text."""
-    fresh = numba.njit(**OPTIONS)(dispatcher.py_func)
-    fresh.compile(tuple(numba.typeof(argument) for argument in arguments))
+    """Compiled here and now, as the package compiles it: what comes from the disk cache has no assembly text."""
+    fresh = type(dispatcher)(
+        dispatcher.py_func,
+        targetoptions=dispatcher.targetoptions,
+        pipeline_class=dispatcher._compiler.pipeline_class,
+    )
+    fresh.compile(arguments)
     (text,) = fresh.inspect_asm().values()
     return text
 
 
-def train_arguments(dtype):
-    case = make_case(3, [2, 3, 1], dtype, weighted=True)
-    return (
-        case.net, case.state, case.gradient, case.workspace, np.zeros(2), case.rows, 0, 2, np.zeros(1), case.loss,
-        case.optimizer.rule(),
-    )  # fmt: skip
+def kernels_by_address():
+    """Name, kernel, types of its arguments, and whether it works on vectors."""
+    real, rule = calls.real_type("float32"), numba.typeof(fastgd.Adam().rule())
+    yield "product", products.product, calls.product(real).args, True
+    for each in losses.KERNELS.values():
+        yield each.__name__, each, calls.loss(real).args, False
+    for each in activations.FORWARD.values():
+        yield each.__name__, each, calls.elementwise(real).args, each is not activations.identity
+    for each in [*activations.BACKWARD.values(), *activations.WITH_SLOPES.values()]:
+        yield each.__name__, each, calls.elementwise_pair(real).args, each is not activations.identity_backward
+    for each in {updates.descend, updates.descend_with_momentum, *updates.KERNELS.values()}:
+        yield each.__name__, each, calls.update_rule(real, rule).args, True
 
 
-def predict_arguments(dtype):
-    case = make_case(3, [2, 3, 1], dtype)
-    return np.zeros((3, 1), dtype), case.workspace, case.rows.X, case.net, case.loss
+def whole_loops():
+    case = make_case(3, [2, 3, 1], "float32", weighted=True)
+    net, rows, loss, workspace = case.net, case.rows, case.loss, case.workspace
+    arguments = {
+        "train": (
+            engine.team_of_one(1), net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1),
+            loss, case.optimizer.rule(),
+        ),
+        "predict": (np.zeros((3, 1), np.float32), workspace, rows.X, net, loss),
+        "mean_loss": (workspace, rows, net, loss),
+    }  # fmt: skip
+    for name, given in arguments.items():
+        yield name, getattr(training, name), tuple(map(numba.typeof, given)), name == "train"
 
 
-KERNELS = {"train": (cpu.train, train_arguments), "predict": (cpu.predict, predict_arguments)}
+KERNELS = {name: rest for name, *rest in [
+    *kernels_by_address(), *whole_loops(),
+]}  # fmt: skip
+PACKED = r"v(?:mul|add|sub|div|max|min|cmp\w*|blendv|andn?|fn?madd\d+|fn?msub\d+){}\s.*[yz]mm"
 
 
 @pytest.mark.parametrize("name", KERNELS)
-def test_no_libm_call_in_a_float32_kernel(name):
-    dispatcher, arguments = KERNELS[name]
-    text = assembly_of(dispatcher, arguments("float32"))
-    assert len(text) > 10_000
+def test_the_machine_code_of_a_float32_kernel(name):
+    kernel, arguments, vectors = KERNELS[name]
+    text = assembly_of(kernel, arguments)
+    assert len(text) > 500
     assert not {symbol for symbol in external_symbols(text) if LIBM.search(symbol)}
-    packed = len(re.findall(r"v(?:fmadd|fnmadd)\d+ps\s.*[yz]mm", text))
-    assert packed > 20
-    assert not re.findall(r"v(?:mul|add|sub|div|fn?madd\d+)pd\s.*[yz]mm", text), "packed arithmetic on doubles"
+    assert not re.findall(PACKED.format("pd"), text), "packed arithmetic on doubles"
+    assert bool(re.findall(PACKED.format("ps"), text)) >= vectors
+
+
+def test_the_product_keeps_its_sums_in_registers():
+    """Its inner loop has 16 multiply-adds on vectors, two loads of B, and stores nothing."""
+    text = assembly_of(products.tile_8x2, products_tile_arguments())
+    blocks = re.split(r"\n\.?LBB\w+:", text)
+    inner = max(blocks, key=lambda block: len(re.findall(r"vfmadd\d+ps", block)))
+    vectors = len(re.findall(r"vfmadd\d+ps\s.*[yz]mm", inner))
+    assert vectors >= 16
+    if "zmm" in inner:
+        assert vectors % 16 == 0
+        assert not re.findall(r"vmov\w+\s+%[xyz]mm\d+,\s*-?\d*\(", inner)
+
+
+def products_tile_arguments():
+    p, n = numba.types.CPointer(numba.float32), numba.int64
+    return p, n, p, n, p, n, n, p, n, n
 
 
 def test_the_reading_of_assembly_can_fail():
@@ -73,8 +113,7 @@ def test_elementary_functions_become_vector_loops(function):
         for i in range(x.size):
             out[i] = function(x[i])
 
-    fresh = kernel()(loop)
-    fresh(np.zeros(8, np.float32), np.zeros(8, np.float32))
-    (text,) = fresh.inspect_asm().values()
+    array = numba.typeof(np.zeros(8, np.float32))
+    text = assembly_of(kernel()(loop), (array, array))
     assert len(re.findall(r"v(?:fmadd|fnmadd)\d+ps\s.*[yz]mm", text)) >= 6
     assert not {symbol for symbol in external_symbols(text) if LIBM.search(symbol)}

@@ -86,11 +86,11 @@ def test_a_planted_slow_down_is_named(tmp_path):
     slow = copied(tmp_path / "slow")
     source = slow / "fastgd" / "kernels" / "cpu" / "forward.py"
     text = source.read_text()
-    line = "    for i in range(order.shape[0]):\n        from_row, to_row = X[order[i]], x[i]\n"
+    line = "        for i in range(order.shape[0]):\n            row = load_part(at(X_, order[i] * I), k, n)\n"
     assert text.count(line) == 1
     # Some rows are standardised twice: the answer is the same, and gathering takes some 10 % longer.
-    again = "    for i in range(order.shape[0] // 6):\n        from_row, to_row = X[order[i]], x[i]\n"
-    again += "        for k in range(mean.shape[0]):\n            to_row[k] = (from_row[k] - mean[k]) / std[k]\n"
+    again = line.replace("order.shape[0]", "order.shape[0] // 6")
+    again += "            store_part(at(x_, i * I), k, (row - centre) * scale, n)\n"
     source.write_text(text.replace(line, again + line))
     verdicts = ab.compare(base, slow, options("4-64-64-1 b1024", time_all=False))
     assert verdicts["gather 4-64-64-1 b1024"].word == "slower"
@@ -103,8 +103,8 @@ def test_other_answers_are_not_timed(tmp_path):
     wrong = copied(tmp_path / "wrong")
     source = wrong / "fastgd" / "kernels" / "cpu" / "forward.py"
     text = source.read_text()
-    assert text.count("- mean[k]) / std[k]") == 1
-    source.write_text(text.replace("- mean[k]) / std[k]", "- mean[k]) / std[k] + mean[k] + std[k]"))
+    assert text.count("(row - centre) * scale,") == 1
+    source.write_text(text.replace("(row - centre) * scale,", "(row - centre) * scale + scale,"))
     verdict = ab.compare(base, wrong, options("gather", processes=1, most=1))["gather 4-64-64-1 b1024"]
     assert verdict.word == "answers differ"
 

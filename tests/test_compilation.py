@@ -17,14 +17,14 @@ from fastgd.kernels import cpu
 
 PACKAGE = Path(fastgd.__file__).parent
 
-# `activate` is in one file, the hyperbolic tangent that it calls in another.
+# The kernel of a layer's activation is in one file, the hyperbolic tangent that it calls in another.
 ASK = """
 import numpy as np
-from fastgd.kernels.cpu.activations import activate
-from fastgd.kernels import codes
+from fastgd.kernels import codes, cpu
+from fastgd.kernels.cpu.activations import hyperbolic_tangent
 a = np.full((1, 3), 0.5)
-activate(a, codes.TANH)
-print(a[0, 0], sum(activate.stats.cache_hits.values()))
+cpu.activate(a, codes.TANH)
+print(a[0, 0], sum(hyperbolic_tangent.stats.cache_hits.values()))
 """
 
 
@@ -49,7 +49,7 @@ def copy(tmp_path):
 
 
 def cache_files(home):
-    return sorted((home / "fastgd" / "kernels" / "__pycache__").glob("activations.activate-*.nb[ic]"))
+    return sorted((home / "fastgd" / "kernels" / "__pycache__").glob("activations.hyperbolic_tangent-*.nb[ic]"))
 
 
 def test_an_edit_in_a_file_that_a_kernel_calls_is_never_missed(copy):

@@ -193,7 +193,7 @@ def test_updates(optimizer, dtype):
 def test_every_stage_of_a_step(n_rows, sizes, dtype):
     results = {}
     for kernels in (cpu, plain):
-        net, rows, loss, optimizer, workspace, gradient = case = make_case(
+        net, rows, loss, optimizer, (workspace,), (gradient,) = case = make_case(
             n_rows, sizes, dtype, activation=["gelu", "elu", "tanh"][: len(sizes) - 2], dropout=0.3, weighted=True,
             block=max(n_rows, 1),
         )  # fmt: skip
@@ -202,15 +202,21 @@ def test_every_stage_of_a_step(n_rows, sizes, dtype):
         activations, slopes = workspace.activations, workspace.slopes
         kernels.row_order(order, 0, n_rows, rows.seed, rows.epoch, True)
         kernels.gather(x, y, w, rows, order, net)
-        predicted = kernels.forward(activations, slopes, x, order, rows.seed, rows.epoch, net)
+        kernels.forward(workspace, n_rows, rows.seed, rows.epoch, net)
+        predicted = kernels.last_outputs(workspace, n_rows, net)
         last = (len(sizes) - 2) % 2
         delta = workspace.deltas[last, : n_rows * sizes[-1]].reshape(n_rows, sizes[-1])
         weight = kernels.batch_weight(workspace, rows, 0, n_rows)
         value = kernels.loss_and_delta(delta, predicted, y, w, 1.0 / weight, loss)
         seen.update(order=order, x=x, y=y, w=w, activations=activations, slopes=slopes, loss=value, delta=delta.copy())
-        kernels.transpose_weights(workspace.transposed, net)
-        kernels.backward(gradient, workspace.deltas, activations, slopes, x, workspace.transposed, net)
+        kernels.transpose_weights(workspace, net)
+        again = workspace.deltas.copy()
+        kernels.backward(gradient, workspace, n_rows, True, net)
         seen["gradient"] = gradient.copy()
+        workspace.deltas[:] = again
+        kernels.backward(gradient, workspace, n_rows, False, net)
+        np.testing.assert_allclose(gradient, 2 * seen["gradient"], rtol=1e-4, atol=1e-6)
+        gradient[:] = seen["gradient"]
         kernels.update(net, case.state, gradient, optimizer.rule(), 0.1)
         seen["updated"] = net.parameters
     for name, value in results[cpu].items():
@@ -223,18 +229,19 @@ def test_every_stage_of_a_step(n_rows, sizes, dtype):
 def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
     results = []
     for kernels in (cpu, plain):
-        net, rows, loss, optimizer, workspace, gradient = case = make_case(
+        net, rows, loss, optimizer, workspaces, gradients = case = make_case(
             n_rows, sizes, dtype, weighted=batch_size == 3, block=min(batch_size, 64)
         )
+        workspace = workspaces[0]
         progress = np.zeros(2)
         steps = -(-n_rows // batch_size)
         rates, rule = np.full(steps, 0.01), optimizer.rule()
-        taken = kernels.train(net, case.state, gradient, workspace, progress, rows, 0, batch_size, rates, loss, rule)
+        taken = kernels.train(net, case.state, gradients, workspaces, progress, rows, 0, batch_size, rates, loss, rule)
         assert taken == steps
         predictions = np.zeros((n_rows, sizes[-1]), dtype)
         kernels.predict(predictions, workspace, rows.X, net, loss)
         mean_loss = kernels.mean_loss(workspace, rows, net, loss)
-        mean_gradient = np.zeros_like(gradient)
+        mean_gradient = np.zeros_like(gradients)
         value = kernels.batch_gradient(mean_gradient, workspace, rows, 0, n_rows, net, loss)
         assert value == pytest.approx(mean_loss, rel=1e-5)
         results.append((net.parameters, progress, predictions, np.array([mean_loss]), mean_gradient))
@@ -245,10 +252,11 @@ def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
 @pytest.mark.tiny
 def test_training_stops_before_a_step_that_is_not_finite():
     for kernels in (cpu, plain):
-        net, rows, loss, optimizer, workspace, gradient = case = make_case(6, [2, 3, 1], "float64", activation="relu")
+        net, rows, loss, optimizer, *scratch = case = make_case(6, [2, 3, 1], "float64", activation="relu")
+        workspaces, gradients = scratch
         with np.errstate(all="ignore"):
             rates, progress = np.array([0.01, 1e300, 0.01, 0.01, 0.01]), np.zeros(2)
             taken = kernels.train(
-                net, case.state, gradient, workspace, progress, rows, 0, 1, rates, loss, optimizer.rule()
+                net, case.state, gradients, workspaces, progress, rows, 0, 1, rates, loss, optimizer.rule()
             )
         assert 2 <= taken < 5

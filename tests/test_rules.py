@@ -39,9 +39,9 @@ def fitted(X, y, sizes=(3, 8, 1), **options):
 
 
 def batch_loss(case):
-    gradient = np.zeros_like(case.gradient)
+    gradients = np.zeros_like(case.gradients)
     n = len(case.rows.X)
-    return cpu.batch_gradient(gradient, case.workspace, case.rows, 0, n, case.net, case.loss), gradient
+    return cpu.batch_gradient(gradients, case.workspace, case.rows, 0, n, case.net, case.loss), gradients[0]
 
 
 def worst_relative_error(case, gradient, step=1e-6):

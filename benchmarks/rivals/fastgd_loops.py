@@ -15,8 +15,8 @@ NAME = "fastgd"
 
 
 def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
-    """The problem with these weights; the loops use one thread."""
-    p = problems.problem(fastgd, case, data)
+    """The problem with these weights."""
+    p = problems.problem(fastgd, case, data, n_threads=threads)
     p.net.parameters[:] = parameters
     n = len(data.X)
     rates = np.full(math.ceil(n / case.batch_size), case.learning_rate)
@@ -29,8 +29,8 @@ def epoch(state: Any, order: Any) -> None:
     cpu.train(
         p.net,
         p.state,
-        p.gradient,
-        p.workspace,
+        p.gradients,
+        p.workspaces,
         np.zeros(2),
         p.rows,
         0,

@@ -29,25 +29,29 @@ BESIDE_SOURCES = KERNELS / "__pycache__"
 
 # Contraction (a·b + c in one rounding) is the only liberty. Reassociation is not needed, because vectors run over
 # outputs and never over a sum; "nnan" and "ninf" would delete the checks for finite values.
-OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True}
+OPTIONS: dict[str, Any] = {"fastmath": {"contract"}, "error_model": "numpy", "nogil": True, "_nrt": False}
 
 
-def kernel(*, noalias: bool = False, inline: bool = False, merge: bool = False) -> Callable[[Callable[..., Any]], Any]:
+def kernel(
+    *, noalias: bool = False, inline: bool = False, merge: bool = False, inner: bool = False
+) -> Callable[[Callable[..., Any]], Any]:
     """Compile a function as a kernel.
 
     `noalias` promises that the arrays it gets never overlap: the compiler leaves out its overlap checks, which cost
-    a third of the product loop at 64 columns. `inline` pastes the function into its callers, so that their loops
-    can become vector loops. `merge` pastes it, too, but as source before types are inferred, which spares the compiler
-    a level of nesting: at each level everything below is optimised once more. Merging the steps of the training loop
-    took a third off its compile time.
+    a third of a loop over two of them. `inline` pastes the function into its callers, so that their loops can become
+    vector loops. `merge` pastes it as source, before types are inferred, so that it is not compiled by itself as well.
+    `inner` says that only kernels call it: the code that takes arguments from Python is left out.
     """
 
     def decorate(function: Callable[..., Any]) -> Any:
         if config.DISABLE_JIT:
             return function
-        options = dict(OPTIONS, forceinline=inline, inline="always" if merge else "never")
-        if noalias:
-            options["pipeline_class"] = _NoAliasCompiler
+        options = dict(
+            OPTIONS,
+            forceinline=inline,
+            inline="always" if merge else "never",
+            pipeline_class=_COMPILERS[noalias, inner or inline],
+        )
         dispatcher = numba.njit(**options)(function)
         dispatcher._cache = _StampedCache(function)
         return dispatcher
@@ -72,10 +76,17 @@ def is_ready(dispatcher: Any) -> bool:
     return cache_folder() is not None and Path(dispatcher._cache._cache_file._index_path).exists()
 
 
-class _NoAliasCompiler(Compiler):  # type: ignore[misc]
-    def define_pipelines(self) -> Any:
-        self.state.flags.noalias = True
-        return super().define_pipelines()
+def _compiler(noalias: bool, inner: bool) -> type[Compiler]:
+    class KernelCompiler(Compiler):  # type: ignore[misc]
+        def define_pipelines(self) -> Any:
+            flags = self.state.flags
+            flags.noalias, flags.no_cpython_wrapper, flags.no_cfunc_wrapper = noalias, inner, True
+            return super().define_pipelines()
+
+    return KernelCompiler
+
+
+_COMPILERS = {(noalias, inner): _compiler(noalias, inner) for noalias in (False, True) for inner in (False, True)}
 
 
 @lru_cache(maxsize=1)

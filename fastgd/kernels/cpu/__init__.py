@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from ..compile import is_ready
-from .activations import activate, activate_backward, activate_with_slopes
 from .backward import backward, transpose_weights
+from .engine import (
+    activate,
+    activate_backward,
+    activate_with_slopes,
+    batch_gradient,
+    is_compiled,
+    last_outputs,
+    loss_and_delta,
+    new_gradients,
+    new_workspaces,
+    train,
+    update,
+)
 from .forward import forward, gather
-from .losses import loss_and_delta
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
 from .responses import respond
-from .training import batch_gradient, batch_weight, mean_loss, predict, train
-from .updates import clip, update
-
-BLOCK_ROWS = 64  # a block's activations stay in the fastest cache; 32 and 128 rows were slower
+from .training import batch_weight, mean_loss, predict
+from .updates import clip
 
 __all__ = [
-    "BLOCK_ROWS",
     "activate",
     "activate_backward",
     "activate_with_slopes",
@@ -31,8 +38,11 @@ __all__ = [
     "forward",
     "gather",
     "is_compiled",
+    "last_outputs",
     "loss_and_delta",
     "mean_loss",
+    "new_gradients",
+    "new_workspaces",
     "predict",
     "respond",
     "row_order",
@@ -41,8 +51,3 @@ __all__ = [
     "transpose_weights",
     "update",
 ]
-
-
-def is_compiled() -> bool:
-    """Whether the training loop can start at once: it has run in this process, or is in the disk cache."""
-    return is_ready(train)

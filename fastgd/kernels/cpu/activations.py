@@ -1,15 +1,18 @@
 """Activation functions and their derivatives, forward and backward side by side.
 
-All take arrays of any shape (C-contiguous). Most derivatives are written in terms of the output a = f(z), so that z
-need not be kept. GELU and SiLU need z: training asks for their derivative in the same pass that overwrites it.
+Each activation is up to three kernels over the n numbers that a pointer points to: f(v, n) in place; f_backward(d, v,
+n), which turns the loss's derivative in a = f(z) into that in z, written in terms of the output a, so that z need not
+be kept; and f_with_slopes(v, s, n), which writes f′(z) beside f(z). GELU and SiLU need z and have only the first and
+the last. Units that are dropped ask for slopes, too. The tables at the end say which kernel a code means.
 """
 
 from __future__ import annotations
 
 import math
 
-from ..codes import ELU, GELU, LEAKY_RELU, RELU, SIGMOID, SILU, SOFTPLUS, TANH
+from ..codes import ELU, GELU, IDENTITY, LEAKY_RELU, RELU, SIGMOID, SILU, SOFTPLUS, TANH
 from ..compile import kernel
+from ..lanes import number
 from .elementary import exp, expm1, log1p, sigmoid, tanh
 
 LEAK = 0.01  # slope of leaky_relu on the left
@@ -25,95 +28,166 @@ def gelu_gate(z, inner, cube, flat):
     return tanh(inner * (z + cube * z * z * z))
 
 
-@kernel(inline=True)
-def softplus(z):
-    """ln(1 + eᶻ), without overflow."""
-    zero = z - z
-    return max(z, zero) + log1p(exp(-abs(z)))
+@kernel(inner=True)
+def identity(v, n):
+    """a = z."""
 
 
-@kernel()
-def activate(a, code):
-    """a = f(a)."""
-    v = a.reshape(a.size)
-    real = v.dtype.type
-    zero, half, one, leak = real(0), real(0.5), real(1), real(LEAK)
-    inner, cube, flat = real(GELU_INNER), real(GELU_CUBE), real(GELU_FLAT)
-    if code == RELU:
-        for i in range(v.size):
-            v[i] = zero if v[i] < zero else v[i]  # this way round NaN stays NaN
-    elif code == TANH:
-        for i in range(v.size):
-            v[i] = tanh(v[i])
-    elif code == SIGMOID:
-        for i in range(v.size):
-            v[i] = sigmoid(v[i])
-    elif code == LEAKY_RELU:
-        for i in range(v.size):
-            v[i] = leak * v[i] if v[i] < zero else v[i]
-    elif code == ELU:
-        for i in range(v.size):
-            v[i] = expm1(min(v[i], zero)) if v[i] < zero else v[i]
-    elif code == GELU:
-        for i in range(v.size):
-            v[i] = half * v[i] * (one + gelu_gate(v[i], inner, cube, flat))
-    elif code == SILU:
-        for i in range(v.size):
-            v[i] = v[i] * sigmoid(v[i])
-    elif code == SOFTPLUS:
-        for i in range(v.size):
-            v[i] = softplus(v[i])
+@kernel(inner=True)
+def identity_backward(d, v, n):
+    """f′ = 1."""
 
 
-@kernel(noalias=True)
-def activate_backward(delta, a, code):
-    """delta = delta · f′(z), where a = f(z); for all but GELU and SiLU."""
-    d = delta.reshape(delta.size)
-    v = a.reshape(a.size)
-    real = v.dtype.type
-    zero, one, leak = real(0), real(1), real(LEAK)
-    if code == RELU:  # forward: a = max(z, 0)
-        for i in range(v.size):
-            d[i] = d[i] if v[i] > zero else zero
-    elif code == TANH:  # forward: a = tanh z
-        for i in range(v.size):
-            d[i] = d[i] * (one - v[i] * v[i])
-    elif code == SIGMOID:  # forward: a = 1 / (1 + e⁻ᶻ)
-        for i in range(v.size):
-            d[i] = d[i] * (v[i] * (one - v[i]))
-    elif code == LEAKY_RELU:  # forward: a = z, or 0.01 z where z < 0
-        for i in range(v.size):
-            d[i] = d[i] * (one if v[i] > zero else leak)
-    elif code == ELU:  # forward: a = z, or eᶻ − 1 where z < 0
-        for i in range(v.size):
-            d[i] = d[i] * (one if v[i] > zero else v[i] + one)
-    elif code == SOFTPLUS:  # forward: a = ln(1 + eᶻ), so f′ = sigmoid z = 1 − e⁻ᵃ
-        for i in range(v.size):
-            d[i] = d[i] * -expm1(-v[i])
+@kernel(inner=True)
+def relu(v, n):
+    """a = max(z, 0)."""
+    zero = number(v, 0)
+    for i in range(n):
+        v[i] = zero if v[i] < zero else v[i]  # this way round NaN stays NaN
 
 
-@kernel(noalias=True)
-def activate_with_slopes(a, slopes, code):
-    """slopes = f′(a), then a = f(a)."""
-    v = a.reshape(a.size)
-    s = slopes.reshape(a.size)
-    real = v.dtype.type
-    half, one = real(0.5), real(1)
-    inner, cube, flat = real(GELU_INNER), real(GELU_CUBE), real(GELU_FLAT)
-    if code == GELU:
-        for i in range(v.size):
-            t = gelu_gate(v[i], inner, cube, flat)
-            z = min(max(v[i], -flat), flat)
-            steepness = inner * (one + (cube + cube + cube) * z * z)
-            s[i] = half * (one + t) + half * z * (one - t * t) * steepness
-        activate(a, code)
-    elif code == SILU:
-        for i in range(v.size):
-            gate = sigmoid(v[i])
-            s[i] = gate * (one + v[i] * (one - gate))
-        activate(a, code)
-    else:
-        activate(a, code)
-        for i in range(v.size):
-            s[i] = one
-        activate_backward(slopes, a, code)
+@kernel(noalias=True, inner=True)
+def relu_backward(d, v, n):
+    """f′ = 1 where a > 0, else 0."""
+    zero = number(v, 0)
+    for i in range(n):
+        d[i] = d[i] if v[i] > zero else zero
+
+
+@kernel(inner=True)
+def hyperbolic_tangent(v, n):
+    """a = tanh z."""
+    for i in range(n):
+        v[i] = tanh(v[i])
+
+
+@kernel(noalias=True, inner=True)
+def hyperbolic_tangent_backward(d, v, n):
+    """f′ = 1 − a²."""
+    one = number(v, 1)
+    for i in range(n):
+        d[i] = d[i] * (one - v[i] * v[i])
+
+
+@kernel(inner=True)
+def logistic(v, n):
+    """a = 1 / (1 + e⁻ᶻ)."""
+    for i in range(n):
+        v[i] = sigmoid(v[i])
+
+
+@kernel(noalias=True, inner=True)
+def logistic_backward(d, v, n):
+    """f′ = a (1 − a)."""
+    one = number(v, 1)
+    for i in range(n):
+        d[i] = d[i] * (v[i] * (one - v[i]))
+
+
+@kernel(inner=True)
+def leaky_relu(v, n):
+    """a = z, or 0.01 z where z < 0."""
+    zero, leak = number(v, 0), number(v, LEAK)
+    for i in range(n):
+        v[i] = leak * v[i] if v[i] < zero else v[i]
+
+
+@kernel(noalias=True, inner=True)
+def leaky_relu_backward(d, v, n):
+    """f′ = 1 where a > 0, else 0.01."""
+    zero, one, leak = number(v, 0), number(v, 1), number(v, LEAK)
+    for i in range(n):
+        d[i] = d[i] * (one if v[i] > zero else leak)
+
+
+@kernel(inner=True)
+def elu(v, n):
+    """a = z, or eᶻ − 1 where z < 0."""
+    zero = number(v, 0)
+    for i in range(n):
+        v[i] = expm1(min(v[i], zero)) if v[i] < zero else v[i]
+
+
+@kernel(noalias=True, inner=True)
+def elu_backward(d, v, n):
+    """f′ = 1 where a > 0, else eᶻ = a + 1."""
+    zero, one = number(v, 0), number(v, 1)
+    for i in range(n):
+        d[i] = d[i] * (one if v[i] > zero else v[i] + one)
+
+
+@kernel(inner=True)
+def softplus(v, n):
+    """a = ln(1 + eᶻ), without overflow."""
+    zero = number(v, 0)
+    for i in range(n):
+        v[i] = max(v[i], zero) + log1p(exp(-abs(v[i])))
+
+
+@kernel(noalias=True, inner=True)
+def softplus_backward(d, v, n):
+    """f′ = sigmoid z = 1 − e⁻ᵃ."""
+    for i in range(n):
+        d[i] = d[i] * -expm1(-v[i])
+
+
+@kernel(inner=True)
+def gelu(v, n):
+    """a = ½ z (1 + gate)."""
+    half, one = number(v, 0.5), number(v, 1)
+    inner, cube, flat = number(v, GELU_INNER), number(v, GELU_CUBE), number(v, GELU_FLAT)
+    for i in range(n):
+        v[i] = half * v[i] * (one + gelu_gate(v[i], inner, cube, flat))
+
+
+@kernel(noalias=True, inner=True)
+def gelu_with_slopes(v, s, n):
+    """f′ = ½ (1 + gate) + ½ z (1 − gate²) · d inner / dz."""
+    half, one = number(v, 0.5), number(v, 1)
+    inner, cube, flat = number(v, GELU_INNER), number(v, GELU_CUBE), number(v, GELU_FLAT)
+    for i in range(n):
+        t = gelu_gate(v[i], inner, cube, flat)
+        z = min(max(v[i], -flat), flat)
+        steepness = inner * (one + (cube + cube + cube) * z * z)
+        s[i] = half * (one + t) + half * z * (one - t * t) * steepness
+        v[i] = half * v[i] * (one + t)
+
+
+@kernel(inner=True)
+def silu(v, n):
+    """a = z · sigmoid z."""
+    for i in range(n):
+        v[i] = v[i] * sigmoid(v[i])
+
+
+@kernel(noalias=True, inner=True)
+def silu_with_slopes(v, s, n):
+    """f′ = g (1 + z (1 − g)) with g = sigmoid z."""
+    one = number(v, 1)
+    for i in range(n):
+        gate = sigmoid(v[i])
+        s[i] = gate * (one + v[i] * (one - gate))
+        v[i] = v[i] * gate
+
+
+FORWARD = {
+    IDENTITY: identity,
+    RELU: relu,
+    TANH: hyperbolic_tangent,
+    SIGMOID: logistic,
+    LEAKY_RELU: leaky_relu,
+    ELU: elu,
+    GELU: gelu,
+    SILU: silu,
+    SOFTPLUS: softplus,
+}
+BACKWARD = {
+    IDENTITY: identity_backward,
+    RELU: relu_backward,
+    TANH: hyperbolic_tangent_backward,
+    SIGMOID: logistic_backward,
+    LEAKY_RELU: leaky_relu_backward,
+    ELU: elu_backward,
+    SOFTPLUS: softplus_backward,
+}
+WITH_SLOPES = {GELU: gelu_with_slopes, SILU: silu_with_slopes}  # the others: f, then f_backward on ones

@@ -5,49 +5,65 @@ Shapes: B rows of a block, I inputs and O outputs of a layer, delta (B, O) = d l
 
 from __future__ import annotations
 
-from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
+import numpy as np
+
+from ..calls import ACTIVATE_BACKWARD, LAYERS, PER_LAYER, PRODUCT, call_elementwise_pair, call_product
+from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..compile import kernel
-from .activations import activate_backward
-from .forward import layer_biases, layer_outputs, layer_weights
-from .products import add_column_sums, add_product, multiply, transpose
+from ..lanes import at
+from .products import column_sums, transposed
 
 
-@kernel()
-def transpose_weights(transposed, net):
-    """Write each layer's weights as (O, I), once per batch: the input gradient then runs along contiguous columns."""
-    for layer in net.layers[1:]:
-        weights = layer_weights(net.parameters, layer)
-        transpose(layer_weights(transposed, layer).reshape(layer[N_OUT], layer[N_IN]), weights)
+@kernel(merge=True)
+def transpose_weights(workspace, net):
+    """Write each layer's weights as (O, I), once per step: the input gradient then runs along contiguous columns.
+
+    Every thread does this for itself: to fetch what another one has written takes longer. The first layer's inputs
+    need no gradient.
+    """
+    for index in range(1, net.layers.shape[0]):
+        I, O, start = net.layers[index, N_IN], net.layers[index, N_OUT], net.layers[index, WEIGHTS]
+        transposed(at(workspace.transposed, start), at(net.parameters, start), I, O)
 
 
-@kernel(inline=True)
-def layer_delta(deltas, index, B, width):
-    """Layers take turns with two buffers: the delta of a layer and that of the layer before."""
-    return deltas[index % 2, : B * width].reshape(B, width)
+@kernel(noalias=True, inner=True)
+def multiply(c, a, n):
+    """c = c · a, entry by entry."""
+    for i in range(n):
+        c[i] = c[i] * a[i]
 
 
-@kernel()
-def backward(gradient, deltas, activations, slopes, x, transposed, net):
-    """gradient += d loss / d parameters, from the delta of the last layer, which the loss has written."""
-    B = x.shape[0]
+@kernel(merge=True)
+def backward(gradient, workspace, B, fresh, net):
+    """gradient += d loss / d parameters, from the delta of the last layer, which the loss has written.
+
+    `fresh` says that there is no gradient yet: = instead of +=, which spares filling it with zeros.
+    """
+    zeros, g = at(workspace.zeros, 0), at(gradient, 0)
+    none, one = np.int64(0), np.int64(1)  # a plain 0 would be a type of its own
+    product = workspace.calls[PRODUCT]
     for index in range(net.layers.shape[0] - 1, -1, -1):
-        layer = net.layers[index]
-        I, O = layer[N_IN], layer[N_OUT]
-        delta = layer_delta(deltas, index, B, O)
-        a = x if index == 0 else layer_outputs(activations, net.layers[index - 1], B)
+        I, O, first = net.layers[index, N_IN], net.layers[index, N_OUT], B * net.layers[index, OUTPUTS]
+        # Layers take turns with two buffers: the delta of a layer and that of the layer before.
+        d, a = at(workspace.deltas, index % 2 * workspace.deltas.shape[1]), at(workspace.x, 0)
+        if index > 0:
+            a = at(workspace.activations, B * net.layers[index - 1, OUTPUTS])
 
         # forward: outputs = f(z)
-        if layer[SLOPES]:
-            multiply(delta, layer_outputs(slopes, layer, B))
-        else:
-            activate_backward(delta, layer_outputs(activations, layer, B), layer[ACTIVATION])
+        if net.layers[index, SLOPES]:
+            multiply(d, at(workspace.slopes, first), B * O)
+        elif net.layers[index, ACTIVATION] != IDENTITY:
+            function = workspace.calls[LAYERS + PER_LAYER * index + ACTIVATE_BACKWARD]
+            call_elementwise_pair(function, d, at(workspace.activations, first), B * O)
         # forward: z = a @ weights + biases
-        add_column_sums(layer_biases(gradient, layer), delta)
+        g_weights, g_biases = at(g, net.layers[index, WEIGHTS]), at(g, net.layers[index, BIASES])
+        column_sums(g_biases, zeros if fresh else g_biases, d, O, B, O)
+        start, start_row = (zeros, none) if fresh else (g_weights, O)
         if O == 1:  # the same numbers, seen as one row: a vector over one column would be no vector
-            add_product(layer_weights(gradient, layer).reshape(1, I), delta.reshape(1, B), a)
+            call_product(product, g_weights, I, start, none, d, none, one, a, I, one, I, B)
         else:
-            add_product(layer_weights(gradient, layer), a.T, delta)
+            call_product(product, g_weights, O, start, start_row, a, one, I, d, O, I, O, B)
         if index > 0:
-            before = layer_delta(deltas, index - 1, B, I)
-            before[:] = 0
-            add_product(before, delta, layer_weights(transposed, layer).reshape(O, I))
+            before = at(workspace.deltas, (1 - index % 2) * workspace.deltas.shape[1])
+            transposes = at(workspace.transposed, net.layers[index, WEIGHTS])
+            call_product(product, before, I, zeros, none, d, O, one, transposes, I, B, I, O)

@@ -5,66 +5,85 @@ Shapes: B rows of a block, I inputs, O outputs of a layer.
 
 from __future__ import annotations
 
-from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
+import numpy as np
+
+from ..calls import (
+    ACTIVATE,
+    ACTIVATE_BACKWARD,
+    ACTIVATE_WITH_SLOPES,
+    LAYERS,
+    PER_LAYER,
+    PRODUCT,
+    call_elementwise,
+    call_elementwise_pair,
+    call_product,
+)
+from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..compile import kernel
-from .activations import activate, activate_with_slopes
-from .products import dense
+from ..lanes import at, lanes, load_part, number, store_part
+from .products import dots
 from .random import drop
 
 
-@kernel(noalias=True)
+@kernel(inner=True)
 def standardise(x, X, order, mean, std):
-    """x (B, I) = (X[order] − mean) / std."""
-    for i in range(order.shape[0]):
-        from_row, to_row = X[order[i]], x[i]
-        for k in range(mean.shape[0]):
-            to_row[k] = (from_row[k] - mean[k]) / std[k]
+    """x (B, I) = (X[order] − mean) · (1 / std), a vector of columns at a time: one division for all rows."""
+    x_, X_, I = at(x, 0), at(X, 0), mean.shape[0]
+    one, L = number(x_, 1), lanes(x_)
+    for k in range(0, I, L):
+        n = I - k
+        centre, scale = load_part(at(mean, k), 0, n), one / load_part(at(std, k), 0, n, 1)
+        for i in range(order.shape[0]):
+            row = load_part(at(X_, order[i] * I), k, n)
+            store_part(at(x_, i * I), k, (row - centre) * scale, n)
 
 
-@kernel()
+@kernel(merge=True)
 def gather(x, y, w, rows, order, net):
     """x (B, I), y (B, T) and w (B,) = the rows that order names, in standard units, and their weights."""
     standardise(x, rows.X, order, net.input_mean, net.input_std)
     standardise(y, rows.Y, order, net.target_mean, net.target_std)
-    for i in range(order.shape[0]):
-        w[i] = rows.weights[order[i]] if rows.weights.size else w.dtype.type(1)
+    if rows.weights.size:
+        for i in range(order.shape[0]):
+            w[i] = rows.weights[order[i]]
+    else:
+        w[:] = 1
 
 
-@kernel(inline=True)
-def layer_weights(parameters, layer):
-    """The weights (I, O) of one layer, seen inside the flat vector."""
-    start = layer[WEIGHTS]
-    return parameters[start : start + layer[N_IN] * layer[N_OUT]].reshape(layer[N_IN], layer[N_OUT])
-
-
-@kernel(inline=True)
-def layer_biases(parameters, layer):
-    """The biases (O,) of one layer."""
-    return parameters[layer[BIASES] : layer[BIASES] + layer[N_OUT]]
-
-
-@kernel(inline=True)
-def layer_outputs(activations, layer, B):
-    """The outputs (B, O) of one layer for a block of B rows."""
-    start = B * layer[OUTPUTS]
-    return activations[start : start + B * layer[N_OUT]].reshape(B, layer[N_OUT])
-
-
-@kernel()
-def forward(activations, slopes, x, order, seed, epoch, net):
-    """Write every layer's outputs for x (B, I) into activations; return those of the last layer (B, O)."""
-    B = x.shape[0]
-    a = x
+@kernel(merge=True)
+def forward(workspace, B, seed, epoch, net):
+    """Write every layer's outputs for the first B rows of workspace.x into workspace.activations."""
+    x, calls = at(workspace.x, 0), workspace.calls
+    none, one = np.int64(0), np.int64(1)  # a plain 0 would be a type of its own
     for index in range(net.layers.shape[0]):
-        layer = net.layers[index]
-        out = layer_outputs(activations, layer, B)
-        dense(out, a, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
-        if layer[SLOPES]:
-            slope = layer_outputs(slopes, layer, B)
-            activate_with_slopes(out, slope, layer[ACTIVATION])
-            if net.dropout[index] > 0:
-                drop(out, slope, order, seed, epoch, index, net.dropout[index])
+        I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
+        first, functions = B * net.layers[index, OUTPUTS], LAYERS + PER_LAYER * index
+        out = at(workspace.activations, first)
+        weights, biases = at(net.parameters, net.layers[index, WEIGHTS]), at(net.parameters, net.layers[index, BIASES])
+        if O == 1:
+            dots(out, biases[0], x, I, weights, B, I)
         else:
-            activate(out, layer[ACTIVATION])
-        a = out
-    return a
+            call_product(calls[PRODUCT], out, O, biases, none, x, I, one, weights, O, B, O, I)
+        if net.layers[index, SLOPES]:
+            s = at(workspace.slopes, first)
+            if calls[functions + ACTIVATE_WITH_SLOPES]:
+                call_elementwise_pair(calls[functions + ACTIVATE_WITH_SLOPES], out, s, B * O)
+            else:
+                call_elementwise(calls[functions + ACTIVATE], out, B * O)
+                workspace.slopes[first : first + B * O] = 1
+                call_elementwise_pair(calls[functions + ACTIVATE_BACKWARD], s, out, B * O)
+            if net.dropout[index] > 0:
+                a, slopes = workspace.activations[first : first + B * O], workspace.slopes[first : first + B * O]
+                rate = net.dropout[index]
+                drop(a.reshape(B, O), slopes.reshape(B, O), workspace.order, seed, epoch, index, rate)
+        elif net.layers[index, ACTIVATION] != IDENTITY:
+            call_elementwise(calls[functions + ACTIVATE], out, B * O)
+        x = out
+
+
+@kernel(merge=True, inner=True)
+def outputs_of_last_layer(workspace, B, net):
+    """The outputs (B, O) of the last layer."""
+    layer = net.layers[net.layers.shape[0] - 1]
+    O = layer[N_OUT]
+    return workspace.activations[B * layer[OUTPUTS] : B * (layer[OUTPUTS] + O)].reshape(B, O)

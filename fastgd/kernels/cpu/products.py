@@ -1,126 +1,194 @@
-"""The product loop. All matrix products of training are this one loop, walked along contiguous columns of the result.
+"""The product loop. All matrix products of training are this one: C = S + A @ B, walked tile by tile of C.
 
-Shapes: C (M, N), A (M, K), B (K, N). The vector runs over the columns of C, never over the sum: each element is one
-chain of multiply-adds in the order of k, so its bits depend neither on the vector width nor on the rows around it.
+Shapes: C (M, N), A (M, K), B (K, N). S is what the sums start from: C itself, the biases (the same row for all), or
+zeros. A tile of C stays in registers while k runs, so that a multiply-add waits for nothing but the one before it on
+the same element. The vectors run over the columns of C, never over the sum: each element is one chain of multiply-adds
+in the order of k, so its bits depend neither on the tile that it is in nor on the rows around it.
+
+A matrix is a pointer to its first entry and the distance from row to row (and from column to column of A, which may be
+transposed).
 """
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..compile import kernel
+from ..lanes import at, lanes, load, load_part, store, store_part, sum_lanes, transpose_tile
 
 
-@kernel(noalias=True)
-def add_product(C, A, B):
-    """C += A @ B, four rows of C and four rows of B at a time: 16 multiply-adds for every 8 loads.
+@kernel(inner=True)
+def tile_8x2(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K):
+    """Eight rows and two vectors of C: 16 sums in registers; for each k ten loads and 16 multiply-adds.
 
-    The plain i, k, j loop reloads C for each multiply-add and reaches a quarter of the speed.
+    Four rows and four vectors were as fast; six and four run out of registers on some processors.
     """
-    M, K = A.shape
-    N = C.shape[1]
-    M4 = M - M % 4
-    K4 = K - K % 4
-    for i in range(0, M4, 4):
-        c0, c1, c2, c3 = C[i], C[i + 1], C[i + 2], C[i + 3]
-        for k in range(0, K4, 4):
-            b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
-            a00, a01, a02, a03 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
-            a10, a11, a12, a13 = A[i + 1, k], A[i + 1, k + 1], A[i + 1, k + 2], A[i + 1, k + 3]
-            a20, a21, a22, a23 = A[i + 2, k], A[i + 2, k + 1], A[i + 2, k + 2], A[i + 2, k + 3]
-            a30, a31, a32, a33 = A[i + 3, k], A[i + 3, k + 1], A[i + 3, k + 2], A[i + 3, k + 3]
-            for j in range(N):
-                c0[j] = c0[j] + a00 * b0[j] + a01 * b1[j] + a02 * b2[j] + a03 * b3[j]
-                c1[j] = c1[j] + a10 * b0[j] + a11 * b1[j] + a12 * b2[j] + a13 * b3[j]
-                c2[j] = c2[j] + a20 * b0[j] + a21 * b1[j] + a22 * b2[j] + a23 * b3[j]
-                c3[j] = c3[j] + a30 * b0[j] + a31 * b1[j] + a32 * b2[j] + a33 * b3[j]
-        for k in range(K4, K):
-            b0 = B[k]
-            a00, a10, a20, a30 = A[i, k], A[i + 1, k], A[i + 2, k], A[i + 3, k]
-            for j in range(N):
-                c0[j] = c0[j] + a00 * b0[j]
-                c1[j] = c1[j] + a10 * b0[j]
-                c2[j] = c2[j] + a20 * b0[j]
-                c3[j] = c3[j] + a30 * b0[j]
-    for i in range(M4, M):
-        c0 = C[i]
-        for k in range(0, K4, 4):
-            b0, b1, b2, b3 = B[k], B[k + 1], B[k + 2], B[k + 3]
-            a00, a01, a02, a03 = A[i, k], A[i, k + 1], A[i, k + 2], A[i, k + 3]
-            for j in range(N):
-                c0[j] = c0[j] + a00 * b0[j] + a01 * b1[j] + a02 * b2[j] + a03 * b3[j]
-        for k in range(K4, K):
-            b0 = B[k]
-            a00 = A[i, k]
-            for j in range(N):
-                c0[j] = c0[j] + a00 * b0[j]
+    L = lanes(c)
+    c00, c01 = load(s, 0), load(s, L)
+    c10, c11 = load(s, s_row), load(s, s_row + L)
+    c20, c21 = load(s, 2 * s_row), load(s, 2 * s_row + L)
+    c30, c31 = load(s, 3 * s_row), load(s, 3 * s_row + L)
+    c40, c41 = load(s, 4 * s_row), load(s, 4 * s_row + L)
+    c50, c51 = load(s, 5 * s_row), load(s, 5 * s_row + L)
+    c60, c61 = load(s, 6 * s_row), load(s, 6 * s_row + L)
+    c70, c71 = load(s, 7 * s_row), load(s, 7 * s_row + L)
+    for k in range(K):
+        b0, b1 = load(b, k * b_row), load(b, k * b_row + L)
+        ak = at(a, k * a_column)
+        a0, a1, a2, a3 = ak[0], ak[a_row], ak[2 * a_row], ak[3 * a_row]
+        c00, c01 = c00 + a0 * b0, c01 + a0 * b1
+        c10, c11 = c10 + a1 * b0, c11 + a1 * b1
+        c20, c21 = c20 + a2 * b0, c21 + a2 * b1
+        c30, c31 = c30 + a3 * b0, c31 + a3 * b1
+        a4, a5, a6, a7 = ak[4 * a_row], ak[5 * a_row], ak[6 * a_row], ak[7 * a_row]
+        c40, c41 = c40 + a4 * b0, c41 + a4 * b1
+        c50, c51 = c50 + a5 * b0, c51 + a5 * b1
+        c60, c61 = c60 + a6 * b0, c61 + a6 * b1
+        c70, c71 = c70 + a7 * b0, c71 + a7 * b1
+    for row, v0, v1 in (
+        (0, c00, c01), (1, c10, c11), (2, c20, c21), (3, c30, c31),
+        (4, c40, c41), (5, c50, c51), (6, c60, c61), (7, c70, c71),
+    ):  # fmt: skip
+        store(c, row * c_row, v0)
+        store(c, row * c_row + L, v1)
 
 
-@kernel(noalias=True)
-def add_column(c, A, b):
-    """c += A @ b for one column b (K,): eight rows side by side, each its own chain in the order of k.
+@kernel(inner=True)
+def tile_8x1(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K, n):
+    """Eight rows and the n columns that are left, less than two vectors: one at most is worked on."""
+    c0, c1 = load_part(s, 0, n), load_part(s, s_row, n)
+    c2, c3 = load_part(s, 2 * s_row, n), load_part(s, 3 * s_row, n)
+    c4, c5 = load_part(s, 4 * s_row, n), load_part(s, 5 * s_row, n)
+    c6, c7 = load_part(s, 6 * s_row, n), load_part(s, 7 * s_row, n)
+    for k in range(K):
+        bk = load_part(b, k * b_row, n)
+        ak = at(a, k * a_column)
+        c0, c1 = c0 + ak[0] * bk, c1 + ak[a_row] * bk
+        c2, c3 = c2 + ak[2 * a_row] * bk, c3 + ak[3 * a_row] * bk
+        c4, c5 = c4 + ak[4 * a_row] * bk, c5 + ak[5 * a_row] * bk
+        c6, c7 = c6 + ak[6 * a_row] * bk, c7 + ak[7 * a_row] * bk
+    for row, v in ((0, c0), (1, c1), (2, c2), (3, c3), (4, c4), (5, c5), (6, c6), (7, c7)):
+        store_part(c, row * c_row, v, n)
 
-    With a single chain each multiply-add would wait four cycles for the one before.
-    """
-    M, K = A.shape
-    M8 = M - M % 8
-    for i in range(0, M8, 8):
-        c0, c1, c2, c3 = c[i], c[i + 1], c[i + 2], c[i + 3]
-        c4, c5, c6, c7 = c[i + 4], c[i + 5], c[i + 6], c[i + 7]
-        for k in range(K):
-            bk = b[k]
-            c0 = c0 + A[i, k] * bk
-            c1 = c1 + A[i + 1, k] * bk
-            c2 = c2 + A[i + 2, k] * bk
-            c3 = c3 + A[i + 3, k] * bk
-            c4 = c4 + A[i + 4, k] * bk
-            c5 = c5 + A[i + 5, k] * bk
-            c6 = c6 + A[i + 6, k] * bk
-            c7 = c7 + A[i + 7, k] * bk
-        c[i], c[i + 1], c[i + 2], c[i + 3] = c0, c1, c2, c3
-        c[i + 4], c[i + 5], c[i + 6], c[i + 7] = c4, c5, c6, c7
+
+@kernel(inner=True)
+def tile_1x4(c, s, a, a_column, b, b_row, K, n):
+    """One row and up to four vectors of C, n columns in all."""
+    L = lanes(c)
+    c0, c1 = load_part(s, 0, n), load_part(s, L, n - L)
+    c2, c3 = load_part(s, 2 * L, n - 2 * L), load_part(s, 3 * L, n - 3 * L)
+    for k in range(K):
+        ak, bk = a[k * a_column], at(b, k * b_row)
+        c0 = c0 + ak * load_part(bk, 0, n)
+        c1 = c1 + ak * load_part(bk, L, n - L)
+        c2 = c2 + ak * load_part(bk, 2 * L, n - 2 * L)
+        c3 = c3 + ak * load_part(bk, 3 * L, n - 3 * L)
+    store_part(c, 0, c0, n)
+    store_part(c, L, c1, n - L)
+    store_part(c, 2 * L, c2, n - 2 * L)
+    store_part(c, 3 * L, c3, n - 3 * L)
+
+
+@kernel(inner=True)
+def product(c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K):
+    """C = S + A @ B."""
+    L = lanes(c)
+    M8, N2 = M - M % 8, N - N % (2 * L)
+    for j in range(0, N2, 2 * L):  # the columns of B that a tile needs stay in the fastest cache for all rows of C
+        for i in range(0, M8, 8):
+            ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
+            tile_8x2(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K)
+    for j in range(N2, N, L):
+        for i in range(0, M8, 8):
+            ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
+            tile_8x1(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K, N - j)
     for i in range(M8, M):
-        total = c[i]
-        for k in range(K):
-            total = total + A[i, k] * b[k]
-        c[i] = total
+        for j in range(0, N, 4 * L):
+            tile_1x4(at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row), a_column, at(b, j), b_row, K, N - j)
 
 
-@kernel(noalias=True)
+@kernel(inner=True)
+def dots(c, bias, a, a_row, b, M, K):
+    """C (M,) = bias + A @ b for one column b (K,): a vector over one column would be no vector.
+
+    Each sum runs in as many strands as a vector has entries, which are added at the end in one fixed order.
+    """
+    L = lanes(c)
+    K1 = K - K % L
+    for i in range(M):
+        ai = at(a, i * a_row)
+        strands = load_part(ai, K1, K - K1) * load_part(b, K1, K - K1)
+        for k in range(0, K1, L):
+            strands = strands + load(ai, k) * load(b, k)
+        c[i] = bias + sum_lanes(strands)
+
+
+@kernel(inner=True)
+def column_sums(c, s, a, a_row, M, N):
+    """c (N,) = s + the sum of the rows of A (M, N), rows in order."""
+    L = lanes(c)
+    for j in range(0, N, 4 * L):
+        n, aj = N - j, at(a, j)
+        c0, c1 = load_part(at(s, j), 0, n), load_part(at(s, j), L, n - L)
+        c2, c3 = load_part(at(s, j), 2 * L, n - 2 * L), load_part(at(s, j), 3 * L, n - 3 * L)
+        for i in range(M):
+            c0 = c0 + load_part(aj, i * a_row, n)
+            c1 = c1 + load_part(aj, i * a_row + L, n - L)
+            c2 = c2 + load_part(aj, i * a_row + 2 * L, n - 2 * L)
+            c3 = c3 + load_part(aj, i * a_row + 3 * L, n - 3 * L)
+        store_part(c, j, c0, n)
+        store_part(c, j + L, c1, n - L)
+        store_part(c, j + 2 * L, c2, n - 2 * L)
+        store_part(c, j + 3 * L, c3, n - 3 * L)
+
+
+@kernel(inner=True)
+def transposed(t, a, M, N):
+    """T (N, M) = the transpose of A (M, N).
+
+    In tiles that fit into registers: entry by entry it took as long as the product that needs it, at 32 rows a batch.
+    """
+    L = lanes(t)
+    M1, N1 = M - M % L, N - N % L
+    for i in range(0, M1, L):
+        for j in range(0, N1, L):
+            transpose_tile(at(t, j * M + i), M, at(a, i * N + j), N)
+        for j in range(N1, N):
+            for k in range(i, i + L):
+                t[j * M + k] = a[k * N + j]
+    for i in range(M1, M):
+        for j in range(N):
+            t[j * M + i] = a[i * N + j]
+
+
+# The same for arrays.
+
+
+@kernel()
+def add_product(C, A, B):
+    """C += A @ B; A may be a transposed view."""
+    c, row, column = at(C, 0), A.strides[0] // A.itemsize, A.strides[1] // A.itemsize
+    (M, K), N = A.shape, B.shape[1]
+    product(c, N, c, N, at(A, 0), row, column, at(B, 0), N, M, N, K)
+
+
+@kernel()
 def add_column_sums(c, A):
     """c += A.sum(axis=0), rows in order."""
-    M, N = A.shape
-    for i in range(M):
-        row = A[i]
-        for j in range(N):
-            c[j] = c[j] + row[j]
+    column_sums(at(c, 0), at(c, 0), at(A, 0), A.shape[1], A.shape[0], A.shape[1])
 
 
-@kernel(noalias=True)
-def multiply(C, A):
-    """C = C · A, element by element."""
-    c, a = C.reshape(C.size), A.reshape(A.size)
-    for i in range(c.size):
-        c[i] = c[i] * a[i]
-
-
-@kernel(noalias=True)
+@kernel()
 def transpose(T, A):
     """T (N, M) = the transpose of A (M, N)."""
-    M, N = A.shape
-    for j in range(N):
-        row = T[j]
-        for i in range(M):
-            row[i] = A[i, j]
+    transposed(at(T, 0), at(A, 0), A.shape[0], A.shape[1])
 
 
 @kernel()
 def dense(out, x, weights, biases):
     """out (B, O) = x (B, I) @ weights (I, O) + biases (O,)."""
-    B, O = out.shape
-    for i in range(B):
-        row = out[i]
-        for j in range(O):
-            row[j] = biases[j]
-    if O == 1:  # a vector over one column would be no vector
-        add_column(out.reshape(B), x, weights.reshape(weights.shape[0]))
+    (B, I), O, none, one = x.shape, out.shape[1], np.int64(0), np.int64(1)
+    if O == 1:
+        dots(at(out, 0), biases[0], at(x, 0), I, at(weights, 0), B, I)
     else:
-        add_product(out, x, weights)
+        product(at(out, 0), O, at(biases, 0), none, at(x, 0), I, one, at(weights, 0), O, B, O, I)

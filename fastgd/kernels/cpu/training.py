@@ -1,6 +1,8 @@
 """The training loop: for each batch gather, forward, loss, backward, update; no Python and no allocation per step.
 
-A batch is walked in blocks of rows (64), so that a block's activations stay in the fastest cache.
+A batch is walked in blocks of rows, so that a block's activations stay in the fast caches. A large batch is cut into
+shards, by its size alone: each has a gradient of its own, and these are added in the order of the shards, so that the
+bits are the same whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -9,15 +11,19 @@ import math
 
 import numpy as np
 
+from ..calls import ACTIVATE_BACKWARD, LAYERS, LOSS, PER_LAYER, RULE, call_elementwise_pair, call_loss
+from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SGD, SLOPES, WEIGHTS
 from ..compile import kernel
-from .backward import backward, layer_delta, transpose_weights
-from .forward import forward, gather, standardise
-from .losses import loss_and_delta
+from ..lanes import at, lanes, load_part, number, store_part, sum_lanes
+from ..teams import meet
+from .backward import backward, transpose_weights
+from .forward import forward, gather, outputs_of_last_layer, standardise
 from .random import row_order
 from .responses import respond
-from .updates import update
+from .updates import accumulate, clip, update_span
 
 NO_SEED = np.uint64(0)  # predictions drop no units
+SHARD_ROWS = 128  # the fewest that are worth a gradient of their own
 
 
 @kernel(merge=True)
@@ -40,46 +46,200 @@ def block_loss(workspace, rows, first, B, scale, net, loss):
     order, x, y, w = workspace.order[:B], workspace.x[:B], workspace.y[:B], workspace.w[:B]
     row_order(order, first, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
     gather(x, y, w, rows, order, net)
-    predicted = forward(workspace.activations, workspace.slopes, x, order, rows.seed, rows.epoch, net)
-    delta = layer_delta(workspace.deltas, net.layers.shape[0] - 1, B, predicted.shape[1])
-    return loss_and_delta(delta, predicted, y, w, scale, loss)
+    forward(workspace, B, rows.seed, rows.epoch, net)
+    return outputs_loss(workspace, B, scale, net, loss)
 
 
 @kernel(merge=True)
-def batch_gradient(gradient, workspace, rows, first, n, net, loss):
-    """gradient = weighted mean over n rows from place `first` on of d loss / d parameters; return their mean loss."""
-    gradient[:] = 0
-    weight = batch_weight(workspace, rows, first, n)
-    scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
-    transpose_weights(workspace.transposed, net)
-    total = 0.0
-    for start in range(first, first + n, workspace.x.shape[0]):
-        B = min(workspace.x.shape[0], first + n - start)
-        total += block_loss(workspace, rows, start, B, scale, net, loss)
-        x = workspace.x[:B]
-        activations, slopes = workspace.activations, workspace.slopes
-        backward(gradient, workspace.deltas, activations, slopes, x, workspace.transposed, net)
-    return total
+def outputs_loss(workspace, B, scale, net, loss):
+    """Loss of the last layer's outputs, times scale; leaves their delta behind."""
+    last = net.layers.shape[0] - 1
+    predicted = at(workspace.activations, B * net.layers[last, OUTPUTS])
+    delta = at(workspace.deltas, last % 2 * workspace.deltas.shape[1])
+    y, w, O, T = at(workspace.y, 0), at(workspace.w, 0), net.layers[last, N_OUT], workspace.y.shape[1]
+    unit, constants = loss.unit, loss.constants
+    return float(call_loss(workspace.calls[LOSS], delta, predicted, y, w, B, O, T, scale, unit, constants))
+
+
+@kernel(merge=True)
+def shard_rows(n, n_shards):
+    """How many rows of a batch of n each of at most n_shards shards has; the last may have fewer."""
+    return max(SHARD_ROWS, (n + 8 * n_shards - 1) // (8 * n_shards) * 8)
+
+
+@kernel(merge=True)
+def gradients_of_shards(gradients, team, workspace, rows, first, n, scale, net, loss):
+    """This thread's share of the shards: for each its gradient, and its loss into team.values."""
+    per, block = shard_rows(n, gradients.shape[0]), workspace.x.shape[0]
+    for shard in range(team.thread, (n + per - 1) // per, team.n_threads):
+        begin, end = first + shard * per, first + min(n, (shard + 1) * per)
+        total = 0.0
+        for start in range(begin, end, block):
+            B = min(block, end - start)
+            total += block_loss(workspace, rows, start, B, scale, net, loss)
+            backward(gradients[shard], workspace, B, start == begin, net)
+        team.values[shard] = total
+
+
+@kernel(merge=True)
+def add_shards(gradients, n_shards, first, last):
+    """gradients[0] += the gradients of the other shards, in order, for parameters from `first` up to `last`."""
+    for shard in range(1, n_shards):
+        accumulate(at(gradients, first), at(gradients, shard * gradients.shape[1] + first), last - first)
 
 
 @kernel()
-def train(net, state, gradient, workspace, progress, rows, first, batch_size, learning_rates, loss, rule):
+def batch_gradient(gradients, team, workspace, rows, first, n, net, loss):
+    """gradients[0] = weighted mean over n rows from place `first` on of d loss / d parameters; returns their mean loss.
+
+    For a team of one.
+    """
+    weight = batch_weight(workspace, rows, first, n)
+    scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
+    transpose_weights(workspace, net)
+    gradients_of_shards(gradients, team, workspace, rows, first, n, scale, net, loss)
+    per = shard_rows(n, gradients.shape[0])
+    add_shards(gradients, (n + per - 1) // per, np.int64(0), gradients.shape[1])
+    total = 0.0
+    for shard in range((n + per - 1) // per):
+        total += team.values[shard]
+    return total
+
+
+@kernel(merge=True)
+def descends_row_by_row(net, state, batch_size, rule):
+    """Whether a step is plain descent on one row, with nothing that needs the gradient as a whole."""
+    plain = rule.code == SGD and rule.momentum == 0 and rule.weight_decay == 0 and rule.l1 == 0
+    clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
+    return batch_size == 1 and plain and not clipped and state.average.size == 0 and not net.layers[:, SLOPES].any()
+
+
+@kernel(merge=True)
+def descend_on_row(net, workspace, learning_rate):
+    """A step of plain descent on one row, from the delta of the last layer: each weight is read and written once.
+
+    There is no gradient and there are no transposed weights: while a row of weights is at hand for the step, its
+    product with delta is the input's delta.
+    """
+    for index in range(net.layers.shape[0] - 1, -1, -1):
+        I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
+        weights, biases = at(net.parameters, net.layers[index, WEIGHTS]), at(net.parameters, net.layers[index, BIASES])
+        d, a = at(workspace.deltas, index % 2 * workspace.deltas.shape[1]), at(workspace.x, 0)
+        before = at(workspace.deltas, (1 - index % 2) * workspace.deltas.shape[1])
+        if index > 0:
+            a = at(workspace.activations, net.layers[index - 1, OUTPUTS])
+        if net.layers[index, ACTIVATION] != IDENTITY:
+            function = workspace.calls[LAYERS + PER_LAYER * index + ACTIVATE_BACKWARD]
+            call_elementwise_pair(function, d, at(workspace.activations, net.layers[index, OUTPUTS]), O)
+        rate, L = number(d, learning_rate), lanes(d)
+        if O == 1:
+            for i in range(0, I, L):
+                w = load_part(weights, i, I - i)
+                if index > 0:
+                    store_part(before, i, d[0] * w, I - i)
+                store_part(weights, i, w - rate * (d[0] * load_part(a, i, I - i)), I - i)
+        else:
+            for i in range(I):
+                row, ai = at(weights, i * O), a[i]
+                strands = load_part(d, 0, 0)  # zeros
+                for j in range(0, O, L):
+                    w, dj = load_part(row, j, O - j), load_part(d, j, O - j)
+                    strands = strands + w * dj
+                    store_part(row, j, w - rate * (ai * dj), O - j)
+                if index > 0:
+                    before[i] = sum_lanes(strands)
+        for j in range(0, O, L):
+            store_part(biases, j, load_part(biases, j, O - j) - rate * load_part(d, j, O - j), O - j)
+
+
+@kernel(merge=True)
+def share(n, thread, n_threads):
+    """Which of n rows a thread works on: about the same number for each, in units of 16."""
+    units = (n + 15) // 16
+    return min(16 * (units * thread // n_threads), n), min(16 * (units * (thread + 1) // n_threads), n)
+
+
+@kernel(merge=True)
+def update_share(team, net, state, gradients, n_shards, rule, learning_rate, step, function):
+    """This thread's share of a step: every layer's rows of weights in equal parts, the biases to the last thread."""
+    parameters, none = net.parameters, np.int64(0)
+    if team.n_threads == 1 and rule.weight_decay == 0 and rule.l1 == 0:
+        update_span(
+            parameters,
+            state,
+            gradients[0],
+            rule,
+            learning_rate,
+            step,
+            none,
+            parameters.size,
+            rule.decay_biases,
+            function,
+        )
+        return
+    for index in range(net.layers.shape[0]):
+        O, start = net.layers[index, N_OUT], net.layers[index, WEIGHTS]
+        row, end = share(net.layers[index, N_IN], team.thread, team.n_threads)
+        first, last = start + row * O, start + end * O
+        add_shards(gradients, n_shards, first, last)
+        update_span(parameters, state, gradients[0], rule, learning_rate, step, first, last, bool(O), function)
+        if team.thread == team.n_threads - 1:
+            first, last = net.layers[index, BIASES], net.layers[index, BIASES] + O
+            add_shards(gradients, n_shards, first, last)
+            decayed = rule.decay_biases
+            update_span(parameters, state, gradients[0], rule, learning_rate, step, first, last, decayed, function)
+
+
+@kernel()
+def train(team, net, state, gradients, workspace, progress, rows, first, batch_size, learning_rates, loss, rule):
     """Take one step for each learning rate, the first on the batch that starts at place `first` of the epoch.
 
-    progress (2,) gains each step's loss times its weight, and that weight. Stops before a step whose loss is not
-    finite; returns the number of steps taken.
+    Every thread of the team runs this. progress (2,) gains each step's loss times its weight, and that weight. Stops
+    before a step whose loss is not finite; returns the number of steps taken, or −1 if the team was given up.
     """
-    n_rows = rows.X.shape[0]
+    n_rows, function = rows.X.shape[0], workspace.calls[RULE]
+    clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
+    row_by_row = descends_row_by_row(net, state, batch_size, rule)
     for step in range(learning_rates.shape[0]):
         start = first + step * batch_size
         n = min(batch_size, n_rows - start)
-        value = batch_gradient(gradient, workspace, rows, start, n, net, loss)
+        taken = state.step[0] + 1
+        weight = batch_weight(workspace, rows, start, n)
+        scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
+        if row_by_row:
+            value = block_loss(workspace, rows, start, n, scale, net, loss)
+            if not math.isfinite(value):
+                return step
+            descend_on_row(net, workspace, learning_rates[step])
+            state.step[0] = taken
+            progress[0] += value * weight
+            progress[1] += weight
+            continue
+        transpose_weights(workspace, net)
+        gradients_of_shards(gradients, team, workspace, rows, start, n, scale, net, loss)
+        if not meet(team):
+            return -1
+        per = shard_rows(n, gradients.shape[0])
+        n_shards = (n + per - 1) // per
+        value = 0.0
+        for shard in range(n_shards):
+            value += team.values[shard]
         if not math.isfinite(value):
             return step
-        update(net, state, gradient, rule, learning_rates[step])
-        weight = batch_weight(workspace, rows, start, n)
-        progress[0] += value * weight
-        progress[1] += weight
+        if clipped or team.n_threads == 1:  # a gradient is clipped as a whole
+            if team.thread == 0:
+                add_shards(gradients, n_shards, np.int64(0), gradients.shape[1])
+                clip(gradients[0], rule)
+            n_shards = 1
+            if not meet(team):
+                return -1
+        update_share(team, net, state, gradients, n_shards, rule, learning_rates[step], taken, function)
+        if team.thread == 0:
+            state.step[0] = taken
+            progress[0] += value * weight
+            progress[1] += weight
+        if not meet(team):
+            return -1
     return learning_rates.shape[0]
 
 
@@ -104,5 +264,5 @@ def predict(out, workspace, X, net, loss):
         for i in range(B):
             order[i] = start + i
         standardise(x, X, order, net.input_mean, net.input_std)
-        outputs = forward(workspace.activations, workspace.slopes, x, order, NO_SEED, 0, net)
-        respond(out[start : start + B], outputs, net, loss)
+        forward(workspace, B, NO_SEED, 0, net)
+        respond(out[start : start + B], outputs_of_last_layer(workspace, B, net), net, loss)

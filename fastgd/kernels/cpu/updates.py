@@ -1,5 +1,8 @@
 """Update rules: how the gradient moves every weight. Each is one loop over a span of the flat vector.
 
+All take (w, g, first, second, n, learning_rate, rule, step): the span's parameters, their gradient, what the rule
+remembers (empty where it needs none), and how many steps there are with this one.
+
 Definitions equal PyTorch's (torch.optim), term by term. Weight decay and L1 hold for weights, and for biases only
 where the rule says so.
 """
@@ -8,14 +11,16 @@ from __future__ import annotations
 
 import math
 
-from ..codes import ADAGRAD, ADAM, ADAMW, BIASES, N_OUT, RMSPROP, SGD, WEIGHTS
+from ..calls import call_rule
+from ..codes import ADAGRAD, ADAM, ADAMW, RMSPROP, SGD
 from ..compile import kernel
+from ..lanes import at, number
 
 # Means of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower.
 TINY = 1e-30
 
 
-@kernel()
+@kernel(inner=True)
 def norm(v):
     """The length of a vector, in parts of its largest entry, whose square could overflow."""
     zero = v.dtype.type(0)
@@ -30,7 +35,7 @@ def norm(v):
     return float(largest) * math.sqrt(float(total))
 
 
-@kernel(merge=True)
+@kernel()
 def clip(gradient, rule):
     """Bound every entry of the gradient to ±clip_value, then its length to clip_norm (as torch's clip_grad_norm_)."""
     if rule.clip_value < math.inf:
@@ -46,122 +51,87 @@ def clip(gradient, rule):
                 gradient[p] = gradient[p] * scale
 
 
-@kernel(merge=True)
-def update(net, state, gradient, rule, learning_rate):
-    """Take one step: clip the gradient, move every parameter, and bring the moving average along."""
-    clip(gradient, rule)
-    state.step[0] += 1
-    if rule.weight_decay > 0 or rule.l1 > 0:
-        for layer in net.layers:
-            first, middle = layer[WEIGHTS], layer[BIASES]
-            last = middle + layer[N_OUT]
-            update_span(net.parameters, state, gradient, rule, learning_rate, first, middle, True)
-            update_span(net.parameters, state, gradient, rule, learning_rate, middle, last, rule.decay_biases)
-    else:  # weights and biases are treated alike
-        update_span(net.parameters, state, gradient, rule, learning_rate, 0, gradient.size, False)
-    if state.average.size:
-        follow(state.average, net.parameters, rule.ema_decay)
-
-
-@kernel(merge=True)
-def update_span(parameters, state, gradient, rule, learning_rate, first, last, decayed):
-    """Move the parameters from `first` up to `last`."""
-    w, g = parameters[first:last], gradient[first:last]
-    if decayed and rule.weight_decay > 0 and rule.code == ADAMW:
-        shrink(w, 1.0 - learning_rate * rule.weight_decay)
-    elif decayed and rule.weight_decay > 0:
-        add_penalty(g, w, rule.weight_decay)
-    if decayed and rule.l1 > 0:
-        add_signs(g, w, rule.l1)
-    if rule.code == SGD and rule.momentum == 0:
-        descend(w, g, learning_rate)
-    elif rule.code == SGD:
-        descend_with_momentum(w, state.first[first:last], g, learning_rate, rule.momentum, rule.nesterov)
-    elif rule.code == ADAGRAD:
-        adagrad(w, state.second[first:last], g, learning_rate, rule.epsilon)
-    elif rule.code == RMSPROP:
-        rmsprop(w, state.first[first:last], state.second[first:last], g, learning_rate, rule)
-    elif rule.code == ADAM or rule.code == ADAMW:
-        adam(w, state.first[first:last], state.second[first:last], g, learning_rate, rule, state.step[0])
-
-
-@kernel()
-def shrink(w, factor):
+@kernel(inner=True)
+def shrink(w, n, factor):
     """w = w · factor: decoupled weight decay."""
-    f = w.dtype.type(factor)
-    for p in range(w.size):
+    f = number(w, factor)
+    for p in range(n):
         w[p] = w[p] * f
 
 
-@kernel(noalias=True)
-def add_penalty(g, w, weight_decay):
+@kernel(noalias=True, inner=True)
+def add_penalty(g, w, n, weight_decay):
     """g += weight_decay · w: the gradient of ½ weight_decay Σ w²."""
-    decay = w.dtype.type(weight_decay)
-    for p in range(w.size):
+    decay = number(w, weight_decay)
+    for p in range(n):
         g[p] = g[p] + decay * w[p]
 
 
-@kernel(noalias=True)
-def add_signs(g, w, l1):
+@kernel(noalias=True, inner=True)
+def add_signs(g, w, n, l1):
     """g += l1 · sign(w): the gradient of l1 Σ |w|."""
-    zero, size = w.dtype.type(0), w.dtype.type(l1)
-    for p in range(w.size):
+    zero, size = number(w, 0), number(w, l1)
+    for p in range(n):
         g[p] = g[p] + (size if w[p] > zero else (-size if w[p] < zero else zero))
 
 
-@kernel(noalias=True)
-def descend(w, g, learning_rate):
+@kernel(noalias=True, inner=True)
+def descend(w, g, first, second, n, learning_rate, rule, step):
     """w −= learning_rate · g."""
-    rate = w.dtype.type(learning_rate)
-    for p in range(w.size):
+    rate = number(w, learning_rate)
+    for p in range(n):
         w[p] = w[p] - rate * g[p]
 
 
-@kernel(noalias=True)
-def descend_with_momentum(w, velocity, g, learning_rate, momentum, nesterov):
+@kernel(noalias=True, inner=True)
+def descend_with_momentum(w, g, velocity, second, n, learning_rate, rule, step):
     """velocity = momentum · velocity + g; w −= learning_rate · velocity, or one look ahead of it (Nesterov).
 
     Source: Polyak 1964; Sutskever et al. 2013.
     """
-    real = w.dtype.type
-    rate, mu, tiny, zero = real(learning_rate), real(momentum), real(TINY), real(0)
-    for p in range(w.size):
+    rate, mu, tiny, zero = number(w, learning_rate), number(w, rule.momentum), number(w, TINY), number(w, 0)
+    nesterov = rule.nesterov
+    for p in range(n):
         v = mu * velocity[p] + g[p]
         v = zero if abs(v) < tiny else v
         velocity[p] = v
         w[p] = w[p] - rate * (g[p] + mu * v if nesterov else v)
 
 
-@kernel(noalias=True)
-def adagrad(w, sums, g, learning_rate, epsilon):
+@kernel(noalias=True, inner=True)
+def adagrad(w, g, first, sums, n, learning_rate, rule, step):
     """sums += g²; w −= learning_rate · g / (√sums + ε). Source: Duchi, Hazan and Singer 2011."""
-    rate, eps = w.dtype.type(learning_rate), w.dtype.type(epsilon)
-    for p in range(w.size):
+    rate, eps = number(w, learning_rate), number(w, rule.epsilon)
+    for p in range(n):
         sums[p] = sums[p] + g[p] * g[p]
         w[p] = w[p] - rate * (g[p] / (math.sqrt(sums[p]) + eps))
 
 
-@kernel(noalias=True)
-def rmsprop(w, velocity, squares, g, learning_rate, rule):
+@kernel(noalias=True, inner=True)
+def rmsprop(w, g, velocity, squares, n, learning_rate, rule, step):
     """squares = β₂ squares + (1 − β₂) g²; w −= learning_rate · g / (√squares + ε), with momentum if there is one.
 
     Source: Tieleman and Hinton 2012. PyTorch calls β₂ alpha.
     """
-    real = w.dtype.type
-    rate, beta, mu, eps = real(learning_rate), real(rule.beta2), real(rule.momentum), real(rule.epsilon)
-    rest, tiny, zero = real(1.0 - rule.beta2), real(TINY), real(0)
-    for p in range(w.size):
+    rate, beta, mu, eps = (
+        number(w, learning_rate),
+        number(w, rule.beta2),
+        number(w, rule.momentum),
+        number(w, rule.epsilon),
+    )
+    rest, tiny, zero = number(w, 1.0 - rule.beta2), number(w, TINY), number(w, 0)
+    for p in range(n):
         s = beta * squares[p] + rest * g[p] * g[p]
         s = zero if s < tiny else s
         squares[p] = s
         v = g[p] / (math.sqrt(s) + eps)
-        if velocity.size:
+        if rule.momentum > 0:
             v = mu * velocity[p] + v
             velocity[p] = zero if abs(v) < tiny else v
         w[p] = w[p] - rate * v
 
 
-@kernel()
+@kernel(inner=True)
 def power(base, n):
     """baseⁿ for a whole n ≥ 0, by squaring: the C library's pow differs from system to system."""
     result = 1.0
@@ -173,18 +143,17 @@ def power(base, n):
     return result
 
 
-@kernel(noalias=True)
-def adam(w, means, squares, g, learning_rate, rule, step):
+@kernel(noalias=True, inner=True)
+def adam(w, g, means, squares, n, learning_rate, rule, step):
     """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; both divided by 1 − βᵗ, then
     w −= learning_rate · means / (√squares + ε). Source: Kingma and Ba 2014, arXiv 1412.6980.
     """
-    real = w.dtype.type
-    beta1, rest1 = real(rule.beta1), real(1.0 - rule.beta1)
-    beta2, rest2 = real(rule.beta2), real(1.0 - rule.beta2)
-    rate = real(learning_rate / (1.0 - power(rule.beta1, step)))
-    root, eps = real(1.0 / math.sqrt(1.0 - power(rule.beta2, step))), real(rule.epsilon)
-    tiny, zero = real(TINY), real(0)
-    for p in range(w.size):
+    beta1, rest1 = number(w, rule.beta1), number(w, 1.0 - rule.beta1)
+    beta2, rest2 = number(w, rule.beta2), number(w, 1.0 - rule.beta2)
+    rate = number(w, learning_rate / (1.0 - power(rule.beta1, step)))
+    root, eps = number(w, 1.0 / math.sqrt(1.0 - power(rule.beta2, step))), number(w, rule.epsilon)
+    tiny, zero = number(w, TINY), number(w, 0)
+    for p in range(n):
         m = beta1 * means[p] + rest1 * g[p]
         s = beta2 * squares[p] + rest2 * g[p] * g[p]
         m = zero if abs(m) < tiny else m
@@ -194,9 +163,43 @@ def adam(w, means, squares, g, learning_rate, rule, step):
         w[p] = w[p] - rate * (m / (math.sqrt(s) * root + eps))
 
 
-@kernel(noalias=True)
-def follow(average, parameters, decay):
+@kernel(noalias=True, inner=True)
+def follow(average, parameters, n, decay):
     """average = decay · average + (1 − decay) · parameters."""
-    d, rest = average.dtype.type(decay), average.dtype.type(1.0 - decay)
-    for p in range(average.size):
+    d, rest = number(average, decay), number(average, 1.0 - decay)
+    for p in range(n):
         average[p] = d * average[p] + rest * parameters[p]
+
+
+@kernel(noalias=True, inner=True)
+def accumulate(total, part, n):
+    """total += part."""
+    for p in range(n):
+        total[p] = total[p] + part[p]
+
+
+@kernel(merge=True)
+def update_span(parameters, state, gradient, rule, learning_rate, step, first, last, decayed, kernel_of_rule):
+    """Move the parameters from `first` up to `last`; `decayed`: weight decay and L1 hold for them."""
+    w, g, n = at(parameters, first), at(gradient, first), last - first
+    if decayed and rule.weight_decay > 0 and rule.code == ADAMW:
+        shrink(w, n, 1.0 - learning_rate * rule.weight_decay)
+    elif decayed and rule.weight_decay > 0:
+        add_penalty(g, w, n, rule.weight_decay)
+    if decayed and rule.l1 > 0:
+        add_signs(g, w, n, rule.l1)
+    moment = at(state.first, min(first, state.first.size))
+    square = at(state.second, min(first, state.second.size))
+    call_rule(kernel_of_rule, w, g, moment, square, n, learning_rate, rule, step)
+    if state.average.size:
+        follow(at(state.average, first), w, n, rule.ema_decay)
+
+
+KERNELS = {ADAGRAD: adagrad, RMSPROP: rmsprop, ADAM: adam, ADAMW: adam}
+
+
+def kernel_of(rule):
+    """The kernel of a rule: that of plain descent is one of its own."""
+    if rule.code == SGD:
+        return descend_with_momentum if rule.momentum else descend
+    return KERNELS[rule.code]

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from .activations import activate, activate_backward, activate_with_slopes
 from .backward import backward, transpose_weights
-from .forward import forward, gather
+from .forward import forward, gather, last_outputs
 from .losses import loss_and_delta
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
 from .responses import respond
-from .training import batch_gradient, batch_weight, mean_loss, predict, train
+from .training import batch_gradient, batch_weight, mean_loss, new_gradients, new_workspaces, predict, train
 from .updates import clip, update
 
-BLOCK_ROWS = None  # NumPy is fastest on whole batches
-
 __all__ = [
-    "BLOCK_ROWS",
     "activate",
     "activate_backward",
     "activate_with_slopes",
@@ -30,8 +27,11 @@ __all__ = [
     "forward",
     "gather",
     "is_compiled",
+    "last_outputs",
     "loss_and_delta",
     "mean_loss",
+    "new_gradients",
+    "new_workspaces",
     "predict",
     "respond",
     "row_order",

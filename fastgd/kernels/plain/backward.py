@@ -10,8 +10,9 @@ from .forward import layer_biases, layer_outputs, layer_weights
 from .products import add_column_sums, add_product, transpose
 
 
-def transpose_weights(transposed, net):
+def transpose_weights(workspace, net):
     """Write each layer's weights as (O, I)."""
+    transposed = workspace.transposed
     for layer in net.layers[1:]:
         weights = layer_weights(net.parameters, layer)
         transpose(layer_weights(transposed, layer).reshape(layer[N_OUT], layer[N_IN]), weights)
@@ -22,9 +23,11 @@ def layer_delta(deltas, index, B, width):
     return deltas[index % 2, : B * width].reshape(B, width)
 
 
-def backward(gradient, deltas, activations, slopes, x, transposed, net):
-    """gradient += d loss / d parameters, from the delta of the last layer, which the loss has written."""
-    B = x.shape[0]
+def backward(gradient, workspace, B, fresh, net):
+    """gradient += (or =, if it is fresh) d loss / d parameters, from the delta of the last layer."""
+    x, activations, slopes, deltas = workspace.x[:B], workspace.activations, workspace.slopes, workspace.deltas
+    if fresh:
+        gradient[:] = 0
     for index in range(net.layers.shape[0] - 1, -1, -1):
         layer = net.layers[index]
         I, O = layer[N_IN], layer[N_OUT]

@@ -37,18 +37,22 @@ def layer_outputs(activations, layer, B):
     return activations[start : start + B * layer[N_OUT]].reshape(B, layer[N_OUT])
 
 
-def forward(activations, slopes, x, order, seed, epoch, net):
-    """Write every layer's outputs for x (B, I) into activations; return those of the last layer (B, O)."""
-    a = x
+def forward(workspace, B, seed, epoch, net):
+    """Write every layer's outputs for the first B rows of workspace.x into workspace.activations."""
+    a = workspace.x[:B]
     for index, layer in enumerate(net.layers):
-        out = layer_outputs(activations, layer, x.shape[0])
+        out = layer_outputs(workspace.activations, layer, B)
         dense(out, a, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
         if layer[SLOPES]:
-            slope = layer_outputs(slopes, layer, x.shape[0])
+            slope = layer_outputs(workspace.slopes, layer, B)
             activate_with_slopes(out, slope, layer[ACTIVATION])
             if net.dropout[index] > 0:
-                drop(out, slope, order, seed, epoch, index, float(net.dropout[index]))
+                drop(out, slope, workspace.order[:B], seed, epoch, index, float(net.dropout[index]))
         else:
             activate(out, layer[ACTIVATION])
         a = out
-    return a
+
+
+def last_outputs(workspace, B, net):
+    """The outputs (B, O) of the last layer."""
+    return layer_outputs(workspace.activations, net.layers[-1], B)

@@ -6,12 +6,25 @@ import math
 
 import numpy as np
 
+from ..records import new_workspace
 from .backward import backward, layer_delta
-from .forward import forward, gather, standardise
+from .forward import forward, gather, last_outputs, standardise
 from .losses import loss_and_delta
 from .random import row_order
 from .responses import respond
 from .updates import update
+
+BLOCK_ROWS = 1024  # of predictions; a training says how large its batches are
+
+
+def new_workspaces(net, loss=None, rule=None, block_rows=None, n_threads=1):
+    """Scratch for whole batches, on which NumPy is fastest."""
+    return [new_workspace(net, block_rows or BLOCK_ROWS)]
+
+
+def new_gradients(net, batch_size):
+    """One gradient (1, n_parameters): a batch is one shard."""
+    return np.zeros((1, net.parameters.size), net.parameters.dtype)
 
 
 def places(rows, first, n):
@@ -35,34 +48,34 @@ def block_loss(workspace, rows, order, scale, net, loss):
     """Loss of the rows in order, times scale; leaves x, activations and the last layer's delta behind."""
     B = order.size
     x, y, w = workspace.x[:B], workspace.y[:B], workspace.w[:B]
+    workspace.order[:B] = order
     gather(x, y, w, rows, order, net)
-    predicted = forward(workspace.activations, workspace.slopes, x, order, rows.seed, rows.epoch, net)
+    forward(workspace, B, rows.seed, rows.epoch, net)
+    predicted = last_outputs(workspace, B, net)
     delta = layer_delta(workspace.deltas, net.layers.shape[0] - 1, B, predicted.shape[1])
     return loss_and_delta(delta, predicted, y, w, scale, loss)
 
 
 def ordered_gradient(gradient, workspace, rows, order, net, loss):
     """gradient = mean over the rows in order of d loss / d parameters; return their mean loss."""
-    gradient[:] = 0
     weight = order_weight(rows, order)
     scale = 1.0 / weight if weight > 0 else 0.0
     total = 0.0
     for start in range(0, order.size, workspace.x.shape[0]):
         block = order[start : start + workspace.x.shape[0]]
         total += float(block_loss(workspace, rows, block, scale, net, loss))
-        x = workspace.x[: block.size]
-        activations, slopes = workspace.activations, workspace.slopes
-        backward(gradient, workspace.deltas, activations, slopes, x, workspace.transposed, net)
+        backward(gradient, workspace, block.size, start == 0, net)
     return total
 
 
-def batch_gradient(gradient, workspace, rows, first, n, net, loss):
-    """gradient = mean over n rows from place `first` on of d loss / d parameters; return their mean loss."""
-    return ordered_gradient(gradient, workspace, rows, places(rows, first, n), net, loss)
+def batch_gradient(gradients, workspace, rows, first, n, net, loss):
+    """gradients[0] = mean over n rows from place `first` on of d loss / d parameters; return their mean loss."""
+    return ordered_gradient(gradients[0], workspace, rows, places(rows, first, n), net, loss)
 
 
-def train(net, state, gradient, workspace, progress, rows, first, batch_size, learning_rates, loss, rule):
-    """Take one step for each learning rate; see the compiled twin."""
+def train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule):
+    """Take one step for each learning rate; see the compiled twin. There is one thread, and BLAS may have others."""
+    gradient, workspace = gradients[0], workspaces[0]
     order = places(rows, first, min(learning_rates.size * batch_size, rows.X.shape[0] - first))
     for step in range(learning_rates.size):
         batch = order[step * batch_size : (step + 1) * batch_size]
@@ -94,5 +107,5 @@ def predict(out, workspace, X, net, loss):
         order, x = workspace.order[:B], workspace.x[:B]
         order[:] = range(start, start + B)
         standardise(x, X, order, net.input_mean, net.input_std)
-        outputs = forward(workspace.activations, workspace.slopes, x, order, np.uint64(0), 0, net)
-        respond(out[start : start + B], outputs, net, loss)
+        forward(workspace, B, np.uint64(0), 0, net)
+        respond(out[start : start + B], last_outputs(workspace, B, net), net, loss)

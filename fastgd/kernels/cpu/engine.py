@@ -1,0 +1,183 @@
+"""The engine from Python: scratch, addresses and threads for the compiled loops.
+
+What is chosen by name (an activation, a loss, an update rule) is a kernel of its own, compiled when it is first used;
+here it is looked up.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from .. import calls, teams
+from ..codes import ACTIVATION, IDENTITY, N_OUT, OUTPUTS, SLOPES
+from ..compile import is_ready, kernel
+from ..lanes import at
+from ..records import Team, aligned_zeros, new_workspace
+from . import activations, losses, products, training, updates
+
+BLOCK_ROWS = 128  # a block stays in the second cache; 64 rows took 3 to 8 % longer, 256 the same
+SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
+FEWEST_SHARDS, MOST_SHARDS = 4, 16
+
+
+def is_compiled():
+    """Whether the training loop can start at once: it has run in this process, or is in the disk cache."""
+    return is_ready(training.train)
+
+
+def new_workspaces(net, loss=None, rule=None, block_rows=None, n_threads=1):
+    """Scratch for each thread. Without a loss it serves predictions, without a rule gradients and losses."""
+    table = addresses(net, loss, rule)
+    return [new_workspace(net, block_rows or BLOCK_ROWS)._replace(calls=table) for _ in range(n_threads)]
+
+
+def new_gradients(net, batch_size):
+    """One gradient for each shard of a batch (n_shards, n_parameters): few for large networks, so that they fit."""
+    most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
+    n_shards = min(-(-batch_size // training.SHARD_ROWS), most)
+    return aligned_zeros((n_shards, net.parameters.size), net.parameters.dtype)
+
+
+def addresses(net, loss=None, rule=None):
+    """Where the kernels lie that this network, this loss and this rule need; see calls.py."""
+    real = calls.real_type(net.parameters.dtype)
+    table = calls.table(len(net.layers))
+    table[calls.PAUSE] = calls.pause_address()
+    table[calls.PRODUCT] = calls.address(products.product, calls.product(real))
+    if loss is not None:
+        table[calls.LOSS] = calls.address(losses.KERNELS[loss.code], calls.loss(real))
+    if rule is not None:
+        table[calls.RULE] = calls.address(updates.kernel_of(rule), calls.update_rule(real, rule))
+    for index, layer in enumerate(net.layers):
+        code, place = int(layer[ACTIVATION]), calls.LAYERS + calls.PER_LAYER * index
+        if code == IDENTITY and not layer[SLOPES]:
+            continue
+        table[place + calls.ACTIVATE] = calls.address(activations.FORWARD[code], calls.elementwise(real))
+        if layer[SLOPES] and code in activations.WITH_SLOPES:
+            kernel = activations.WITH_SLOPES[code]
+            table[place + calls.ACTIVATE_WITH_SLOPES] = calls.address(kernel, calls.elementwise_pair(real))
+        elif layer[SLOPES] or loss is not None:
+            kernel = activations.BACKWARD[code]
+            table[place + calls.ACTIVATE_BACKWARD] = calls.address(kernel, calls.elementwise_pair(real))
+    return table
+
+
+def team_of_one(n_shards):
+    """A thread that works alone."""
+    return Team(0, 1, np.zeros(teams.FIRST, np.int64), np.zeros(n_shards), 0)
+
+
+# The contract, where it is not a kernel itself.
+
+
+def activate(a, code):
+    """a = f(a)."""
+    real = calls.real_type(a.dtype)
+    apply(calls.address(activations.FORWARD[code], calls.elementwise(real)), a.reshape(-1))
+
+
+def activate_backward(delta, a, code):
+    """delta = delta · f′(z), where a = f(z)."""
+    real = calls.real_type(a.dtype)
+    function = calls.address(activations.BACKWARD[code], calls.elementwise_pair(real))
+    apply_pair(function, delta.reshape(-1), a.reshape(-1))
+
+
+def activate_with_slopes(a, slopes, code):
+    """slopes = f′(a), then a = f(a)."""
+    if code in activations.WITH_SLOPES:
+        real = calls.real_type(a.dtype)
+        function = calls.address(activations.WITH_SLOPES[code], calls.elementwise_pair(real))
+        apply_pair(function, a.reshape(-1), slopes.reshape(-1))
+        return
+    activate(a, code)
+    slopes[:] = 1
+    activate_backward(slopes, a, code)
+
+
+def loss_and_delta(delta, predicted, y, w, scale, loss):
+    """delta = scale · d loss / d predicted; returns scale · the sum of the rows' losses."""
+    function = calls.address(losses.KERNELS[loss.code], calls.loss(calls.real_type(delta.dtype)))
+    return apply_loss(function, delta, predicted, y, w, float(scale), loss.unit, loss.constants)
+
+
+@kernel()
+def apply(function, v):
+    """f(v), for all of an array."""
+    calls.call_elementwise(function, at(v, 0), v.size)
+
+
+@kernel()
+def apply_pair(function, d, v):
+    """f(d, v), for all of two arrays."""
+    calls.call_elementwise_pair(function, at(d, 0), at(v, 0), v.size)
+
+
+@kernel()
+def apply_loss(function, delta, predicted, y, w, scale, unit, constants):
+    """A loss of arrays."""
+    (B, O), T = delta.shape, y.shape[1]
+    return calls.call_loss(
+        function, at(delta, 0), at(predicted, 0), at(y, 0), at(w, 0), B, O, T, scale, unit, constants
+    )
+
+
+def last_outputs(workspace, B, net):
+    """The outputs (B, O) of the last layer."""
+    layer = net.layers[-1]
+    first, O = B * layer[OUTPUTS], layer[N_OUT]
+    return workspace.activations[first : first + B * O].reshape(B, O)
+
+
+def update(net, state, gradient, rule, learning_rate):
+    """Take one step: clip the gradient, move every parameter, and bring the moving average along."""
+    updates.clip(gradient, rule)
+    signature = calls.update_rule(calls.real_type(gradient.dtype), rule)
+    function = calls.address(updates.kernel_of(rule), signature)
+    state.step[0] += 1
+    step = int(state.step[0])
+    gradients = gradient.reshape(1, -1)
+    training.update_share(team_of_one(1), net, state, gradients, 1, rule, learning_rate, step, function)
+
+
+def batch_gradient(gradients, workspace, rows, first, n, net, loss):
+    """gradients[0] = weighted mean over n rows from place `first` on of d loss / d parameters; returns their loss."""
+    team = team_of_one(len(gradients))
+    return float(training.batch_gradient(gradients, team, workspace, rows, first, n, net, loss))
+
+
+def train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule):
+    """Take one step for each learning rate, in as many threads as there are workspaces; returns how many were taken."""
+    n_threads = len(workspaces)
+    counters, values = np.zeros(teams.FIRST + teams.APART * n_threads, np.int64), np.zeros(len(gradients))
+    pause = int(workspaces[0].calls[calls.PAUSE])
+    taken, failures = [0] * n_threads, []
+
+    def work(thread):
+        team = Team(thread, n_threads, counters, values, pause)
+        try:
+            taken[thread] = training.train(
+                team, net, state, gradients, workspaces[thread], progress, rows, first, batch_size, learning_rates,
+                loss, rule,
+            )  # fmt: skip
+        except BaseException as failure:
+            counters[teams.GIVEN_UP] = 1
+            failures.append(failure)
+
+    workers = [threading.Thread(target=work, args=(thread,), daemon=True) for thread in range(1, n_threads)]
+    try:
+        for worker in workers:
+            worker.start()
+        work(0)
+    except BaseException:  # no thread may wait for one that never comes
+        counters[teams.GIVEN_UP] = 1
+        raise
+    finally:
+        for worker in workers:
+            if worker.ident is not None:
+                worker.join()
+    if failures:
+        raise failures[0]
+    return int(taken[0])

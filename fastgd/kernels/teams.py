@@ -1,0 +1,78 @@
+"""Threads that train one network together: where they wait for each other.
+
+Each thread runs the whole training loop on its own share of the work; they meet twice a step. Numba's own parallel
+loops cost 1.2 µs each with one threading layer and 90 µs with another, which also ends the process when two threads
+enter it; a meeting of two costs 0.3 µs, needs no layer, and can be given up.
+"""
+
+from __future__ import annotations
+
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic
+
+from .calls import call_pause
+from .compile import kernel
+
+GIVEN_UP = 0  # not 0: a thread failed before it came
+FIRST = 16  # how many meetings the first thread has come to; each thread has a counter, which it alone writes
+APART = 16  # 128 bytes between them keep the threads out of each other's cache lines
+SPINS = 2000  # looks before a waiting thread offers its processor to others: some 2 µs
+
+if config.DISABLE_JIT:
+
+    def seen(counters, place):
+        """counters[place]."""
+        return counters[place]
+
+    def tell(counters, place, value):
+        """counters[place] = value."""
+        counters[place] = value
+
+else:
+
+    def _pointer(context, builder, kind, array, place):
+        return builder.gep(context.make_array(kind)(context, builder, array).data, [place])
+
+    @intrinsic
+    def seen(typing, counters, place):
+        """counters[place], and everything that was written before it."""
+
+        def code(context, builder, signature, arguments):
+            return builder.load_atomic(_pointer(context, builder, signature.args[0], *arguments), "acquire", 8)
+
+        return types.int64(counters, types.intp), code
+
+    @intrinsic
+    def tell(typing, counters, place, value):
+        """counters[place] = value, for everyone to see, after everything that was written before."""
+
+        def code(context, builder, signature, arguments):
+            counters, place, value = arguments
+            pointer = _pointer(context, builder, signature.args[0], counters, place)
+            builder.store_atomic(value, pointer, "release", 8)
+            return context.get_dummy_value()
+
+        return types.void(counters, types.intp, types.int64), code
+
+
+@kernel(merge=True)
+def meet(team):
+    """Wait until every thread of the team is here. Returns False if the team was given up.
+
+    Each thread writes a counter of its own and looks at the others': half the time of one counter for all.
+    """
+    if team.n_threads == 1:
+        return True
+    counters = team.counters
+    meeting = counters[FIRST + APART * team.thread] + 1
+    tell(counters, FIRST + APART * team.thread, meeting)
+    for other in range(team.n_threads):
+        spins = 0
+        while seen(counters, FIRST + APART * other) < meeting:
+            if seen(counters, GIVEN_UP):
+                return False
+            spins += 1
+            if spins > SPINS:
+                call_pause(team.pause)
+    return True
