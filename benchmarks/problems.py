@@ -92,6 +92,6 @@ def problem(
         loss,
         rule.rule(),
         rule.new_state(net.parameters),
-        kernels.new_workspaces(net, loss, rule.rule(), block, min(n_threads, len(gradients))),
+        kernels.new_workspaces(net, loss, rule.rule(), case.batch_size, n_threads, block),
         gradients,
     )

@@ -152,9 +152,9 @@ class _Run:
         self.batch_size = min(batch_size, self.n_rows)
         self.unit, self.shown = unit, shown
         self.gradients = kernels.new_gradients(net, self.batch_size)
-        self.n_threads = min(n_threads, len(self.gradients))  # a shard is the work of one thread
+        self.n_threads = n_threads
         self.progress = np.zeros(2)  # over the epoch: each step's loss times its weight, and the weight
-        self.history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2], n_threads=self.n_threads)
+        self.history = History({"loss": []}, engine=kernels.__name__.rpartition(".")[2])
         self.rule = training.optimizer.rule()
         self.schedule: Schedule = training.optimizer.schedule
         self.plateau: ReduceOnPlateau | None = self.schedule.plateau()
@@ -171,8 +171,9 @@ class _Run:
         """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
         if not self.kernels.is_compiled():
             self.shown.compiling()
-        block = self.batch_size if self.history.engine == "plain" else None
-        self.workspaces = self.kernels.new_workspaces(self.net, self.loss, self.rule, block, self.n_threads)
+        kernels, net = self.kernels, self.net
+        self.workspaces = kernels.new_workspaces(net, self.loss, self.rule, self.batch_size, self.n_threads)
+        self.history.n_threads = len(self.workspaces)
         self._train(0, np.zeros(0))
 
     def train_epoch(self, epoch: int, started: float) -> None:

@@ -88,6 +88,8 @@ def make_case(
         Rows(X, Y, weights, np.uint64(3), 0, True),
         record,
         optimizer,
-        cpu.new_workspaces(net, record, optimizer.rule(), block, n_threads),  # plain NumPy takes the first of them
+        cpu.new_workspaces(
+            net, record, optimizer.rule(), batch_size, n_threads, block
+        ),  # plain NumPy takes the first of them
         cpu.new_gradients(net, batch_size),
     )

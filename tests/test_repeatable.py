@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import llvmlite.binding
 import numpy as np
 import pytest
+from networks import make_case
 
 import fastgd
 from fastgd import training
+from fastgd.kernels import cpu
 
 N = 500
 
@@ -76,3 +85,74 @@ def test_the_users_table_is_neither_changed_nor_copied():
     X.flags.writeable = y.flags.writeable = False
     fastgd.MLP([4, 8, 1]).fit(X, y, epochs=1, verbose=0)
     assert np.shares_memory(fastgd.MLP([4, 8, 1])._inputs(X), X)
+
+
+THREADED = {
+    "shards": {"batch_size": 300, "sizes": (4, 33, 5, 1)},
+    "shards, weights, all of Adam": {
+        "batch_size": 400,
+        "sizes": (4, 33, 5, 2),
+        "optimizer": fastgd.AdamW(weight_decay=0.01, l1=0.001, clip_norm=0.5, ema_decay=0.9),
+        "sample_weight": np.linspace(0, 2, N),
+    },
+    "columns": {"batch_size": 64, "sizes": (5, 96, 130, 3)},
+    "columns, dropout and decay": {
+        "batch_size": 100,
+        "sizes": (5, 96, 130, 1),
+        "dropout": 0.25,
+        "optimizer": fastgd.RMSprop(weight_decay=0.1, momentum=0.5, clip_value=0.1, ema_decay=0.9),
+    },
+    "columns, slopes": {"batch_size": 64, "sizes": (5, 96, 130, 3), "activation": ["gelu", "silu"]},
+    "columns, classes": {"batch_size": 64, "sizes": (40, 160, 100, 3), "loss": "cross_entropy"},
+}
+
+
+def in_threads(n_threads, sizes, dtype="float32", activation="tanh", dropout=0.0, loss="mse", **options):
+    X, y = table(sizes[0], 1 if loss == "cross_entropy" else sizes[-1])
+    model = fastgd.MLP(list(sizes), activation=activation, dropout=dropout, loss=loss, dtype=dtype)
+    y = np.digitize(y[:, 0], [-0.5, 0.5]) if loss == "cross_entropy" else y
+    history = model.fit(X, y, epochs=2, verbose=0, n_threads=n_threads, **options)
+    return model.parameters, history
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", THREADED)
+def test_the_number_of_threads_does_not_matter(name, dtype):
+    alone, history = in_threads(1, dtype=dtype, **THREADED[name])
+    assert history.n_threads == 1
+    for n_threads in (2, 3, 4, 16):
+        parameters, its_history = in_threads(n_threads, dtype=dtype, **THREADED[name])
+        assert 2 <= its_history.n_threads <= n_threads
+        assert (parameters == alone).all()
+        assert its_history.history == history.history
+
+
+def test_a_team_whose_thread_fails_is_given_up():
+    case = make_case(512, [4, 8, 1], "float32", batch_size=512, n_threads=3)
+    workspaces = [*case.workspaces[:2], None]
+    before = case.net.parameters.copy()
+    with pytest.raises(Exception, match="calls"):
+        cpu.train(
+            case.net, case.state, case.gradients, workspaces, np.zeros(2), case.rows, 0, 512, np.full(1, 0.1),
+            case.loss, case.optimizer.rule(),
+        )  # fmt: skip
+    assert (case.net.parameters == before).all()
+
+
+GENERIC = """
+import sys; sys.path.insert(0, {tests!r})
+from test_gates import EXPECTED, trained
+import hashlib
+print([hashlib.sha256(trained(case).tobytes()).hexdigest()[:16] == EXPECTED[case] for case in EXPECTED])
+"""
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="names of x86 processors")
+def test_another_processor_has_the_same_bits():
+    features = llvmlite.binding.get_host_cpu_features()
+    if not (features.get("fma") and features.get("avx2")):
+        pytest.skip("bits are promised with FMA")
+    environment = {**os.environ, "NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "+fma,+avx2"}
+    code = GENERIC.format(tests=str(Path(__file__).parent))
+    result = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert result.stdout.split() == ["[True,", "True,", "True,", "True]"], result.stderr[-500:]

@@ -60,9 +60,9 @@ def loss(real: types.Type) -> Any:
 
 
 def update_rule(real: types.Type, rule: Any) -> Any:
-    """f(w, g, first, second, n, learning_rate, rule, step): update rules; `rule` is the record or its type."""
-    p, record = types.CPointer(real), rule if isinstance(rule, types.Type) else numba.typeof(rule)
-    return types.void(p, p, p, p, types.int64, types.float64, record, types.int64)
+    """f(w, g, first, second, rows, row, n, learning_rate, rule, step); `rule` is the record or its type."""
+    p, n, record = types.CPointer(real), types.int64, rule if isinstance(rule, types.Type) else numba.typeof(rule)
+    return types.void(p, p, p, p, n, n, n, types.float64, record, n)
 
 
 REGISTRY: list[Callable[..., Any]] = []  # without the compiler an "address" is a place in this list
@@ -169,9 +169,9 @@ else:
         return _loss(function, (delta, predicted, y, w, B, O, T, scale, unit, constants), delta.dtype)
 
     @intrinsic
-    def call_rule(typing, function, w, g, first, second, n, learning_rate, rule, step):
+    def call_rule(typing, function, w, g, first, second, rows, row, n, learning_rate, rule, step):
         """Call an update rule."""
-        arguments = (w, g, first, second, n, learning_rate, rule, step)
+        arguments = (w, g, first, second, rows, row, n, learning_rate, rule, step)
         return _calling(lambda real: update_rule(real, rule))(function, arguments, w.dtype)
 
     @intrinsic

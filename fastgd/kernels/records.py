@@ -96,6 +96,7 @@ class Workspace(NamedTuple):
     slopes: Reals  # the same layout: f′(z), with zeros for dropped units; (0,) if no layer asks for it
     deltas: Reals  # (2, block × widest layer) real: d loss / d outputs of a layer and of the layer before
     transposed: Reals  # (n_parameters,) real: each layer's weights as (n_out, n_in), where its weights start
+    values: NDArray[np.float64]  # (1,): where a thread that works alone could tell others its loss
     zeros: Reals  # (widest layer or input,) real: where sums start
     calls: Integers  # addresses of the kernels for these activations, this loss and rule, where an engine uses them
 
@@ -125,6 +126,7 @@ def new_workspace(net: Net, block_rows: int) -> Workspace:
         slopes=aligned_zeros(block_rows * outputs if net.layers[:, SLOPES].any() else 0, dtype),
         deltas=aligned_zeros((2, block_rows * int(widths.max())), dtype),
         transposed=aligned_zeros(net.parameters.size, dtype),
+        values=np.zeros(1),
         zeros=aligned_zeros(max(n_in, int(widths.max())), dtype),
         calls=np.zeros(0, np.int64),
     )

@@ -57,6 +57,15 @@ else:
 
 
 @kernel(merge=True)
+def share(n, team):
+    """Which of n columns or rows this thread works on, (first, last): equal parts, in units of two vectors."""
+    units = (n + 31) // 32
+    return min(32 * (units * team.thread // team.n_threads), n), min(
+        32 * (units * (team.thread + 1) // team.n_threads), n
+    )
+
+
+@kernel(merge=True)
 def meet(team):
     """Wait until every thread of the team is here. Returns False if the team was given up.
 

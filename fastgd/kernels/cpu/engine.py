@@ -20,6 +20,7 @@ from . import activations, losses, products, training, updates
 BLOCK_ROWS = 128  # a block stays in the second cache; 64 rows took 3 to 8 % longer, 256 the same
 SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
 FEWEST_SHARDS, MOST_SHARDS = 4, 16
+SHARED_WORK = 1 << 19  # rows × parameters from which a batch of one shard is worth a crew of threads
 
 
 def is_compiled():
@@ -27,17 +28,32 @@ def is_compiled():
     return is_ready(training.train)
 
 
-def new_workspaces(net, loss=None, rule=None, block_rows=None, n_threads=1):
-    """Scratch for each thread. Without a loss it serves predictions, without a rule gradients and losses."""
+def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_rows=None):
+    """Scratch for each of the threads that a batch of this size is worth, n_threads at most.
+
+    Without a loss it serves predictions, without a rule gradients and losses.
+    """
     table = addresses(net, loss, rule)
-    return [new_workspace(net, block_rows or BLOCK_ROWS)._replace(calls=table) for _ in range(n_threads)]
+    n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
+    together = n_shards == 1 and batch_size * net.parameters.size >= SHARED_WORK
+    n_threads = min(n_threads, n_shards if n_shards > 1 else widest // 32 if together else 1)
+    workspaces = [new_workspace(net, block_rows or BLOCK_ROWS)._replace(calls=table) for _ in range(max(n_threads, 1))]
+    if together:  # a crew works on the same outputs
+        first = workspaces[0]
+        shared = {"activations": first.activations, "slopes": first.slopes, "deltas": first.deltas}
+        return [workspace._replace(**shared) for workspace in workspaces]
+    return workspaces
 
 
 def new_gradients(net, batch_size):
-    """One gradient for each shard of a batch (n_shards, n_parameters): few for large networks, so that they fit."""
+    """One gradient for each shard of a batch (n_shards, n_parameters)."""
+    return aligned_zeros((count_shards(net, batch_size), net.parameters.size), net.parameters.dtype)
+
+
+def count_shards(net, batch_size):
+    """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
     most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
-    n_shards = min(-(-batch_size // training.SHARD_ROWS), most)
-    return aligned_zeros((n_shards, net.parameters.size), net.parameters.dtype)
+    return min(-(-batch_size // training.SHARD_ROWS), most)
 
 
 def addresses(net, loss=None, rule=None):
@@ -138,8 +154,8 @@ def update(net, state, gradient, rule, learning_rate):
     function = calls.address(updates.kernel_of(rule), signature)
     state.step[0] += 1
     step = int(state.step[0])
-    gradients = gradient.reshape(1, -1)
-    training.update_share(team_of_one(1), net, state, gradients, 1, rule, learning_rate, step, function)
+    gradients, alone = gradient.reshape(1, -1), team_of_one(1)
+    training.update_share(alone, alone, net, state, gradients, 1, rule, learning_rate, step, function)
 
 
 def batch_gradient(gradients, workspace, rows, first, n, net, loss):
@@ -157,10 +173,11 @@ def train(net, state, gradients, workspaces, progress, rows, first, batch_size, 
 
     def work(thread):
         team = Team(thread, n_threads, counters, values, pause)
+        crew = team if len(gradients) == 1 else Team(0, 1, counters, values, pause)
         try:
             taken[thread] = training.train(
-                team, net, state, gradients, workspaces[thread], progress, rows, first, batch_size, learning_rates,
-                loss, rule,
+                team, crew, net, state, gradients, workspaces[thread], progress, rows, first, batch_size,
+                learning_rates, loss, rule,
             )  # fmt: skip
         except BaseException as failure:
             counters[teams.GIVEN_UP] = 1

@@ -21,8 +21,10 @@ from ..calls import (
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..compile import kernel
 from ..lanes import at, lanes, load_part, number, store_part
+from ..records import Team
+from ..teams import meet, share
 from .products import dots
-from .random import drop
+from .random import drop_units
 
 
 @kernel(inner=True)
@@ -50,35 +52,53 @@ def gather(x, y, w, rows, order, net):
         w[:] = 1
 
 
-@kernel(merge=True)
+@kernel()
 def forward(workspace, B, seed, epoch, net):
     """Write every layer's outputs for the first B rows of workspace.x into workspace.activations."""
+    forward_columns(Team(0, 1, workspace.calls, workspace.values, 0), workspace, B, seed, epoch, net)
+
+
+@kernel(merge=True)
+def forward_columns(crew, workspace, B, seed, epoch, net):
+    """The same by a crew of threads: of every layer, each works on its share of the columns."""
     x, calls = at(workspace.x, 0), workspace.calls
     none, one = np.int64(0), np.int64(1)  # a plain 0 would be a type of its own
     for index in range(net.layers.shape[0]):
         I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
-        first, functions = B * net.layers[index, OUTPUTS], LAYERS + PER_LAYER * index
-        out = at(workspace.activations, first)
+        start, (first, last) = B * net.layers[index, OUTPUTS], share(O, crew)
+        out, n = at(workspace.activations, start + first), last - first
         weights, biases = at(net.parameters, net.layers[index, WEIGHTS]), at(net.parameters, net.layers[index, BIASES])
-        if O == 1:
+        if O == 1 and n == 1:
             dots(out, biases[0], x, I, weights, B, I)
+        elif n > 0:
+            weights, biases = at(weights, first), at(biases, first)
+            call_product(calls[PRODUCT], out, O, biases, none, x, I, one, weights, O, B, n, I)
+        if net.layers[index, SLOPES] or net.layers[index, ACTIVATION] != IDENTITY:
+            # All rows in one go, where they lie side by side.
+            runs, length = (one, B * O) if n == O else (B, n)
+            for run in range(runs if n > 0 else none):
+                activate_run(workspace, index, start + first + run * O, length, net)
+        if net.dropout[index] > 0 and n > 0:
+            a, s = at(workspace.activations, start), at(workspace.slopes, start)
+            drop_units(a, s, O, workspace.order, B, first, last, seed, epoch, index, net.dropout[index])
+        meet(crew)
+        x = at(workspace.activations, start)
+
+
+@kernel(merge=True)
+def activate_run(workspace, index, first, n, net):
+    """The activation of a layer on n outputs from entry `first` on, and its slopes where they are asked for."""
+    out, calls, functions = at(workspace.activations, first), workspace.calls, LAYERS + PER_LAYER * index
+    if net.layers[index, SLOPES]:
+        s = at(workspace.slopes, first)
+        if calls[functions + ACTIVATE_WITH_SLOPES]:
+            call_elementwise_pair(calls[functions + ACTIVATE_WITH_SLOPES], out, s, n)
         else:
-            call_product(calls[PRODUCT], out, O, biases, none, x, I, one, weights, O, B, O, I)
-        if net.layers[index, SLOPES]:
-            s = at(workspace.slopes, first)
-            if calls[functions + ACTIVATE_WITH_SLOPES]:
-                call_elementwise_pair(calls[functions + ACTIVATE_WITH_SLOPES], out, s, B * O)
-            else:
-                call_elementwise(calls[functions + ACTIVATE], out, B * O)
-                workspace.slopes[first : first + B * O] = 1
-                call_elementwise_pair(calls[functions + ACTIVATE_BACKWARD], s, out, B * O)
-            if net.dropout[index] > 0:
-                a, slopes = workspace.activations[first : first + B * O], workspace.slopes[first : first + B * O]
-                rate = net.dropout[index]
-                drop(a.reshape(B, O), slopes.reshape(B, O), workspace.order, seed, epoch, index, rate)
-        elif net.layers[index, ACTIVATION] != IDENTITY:
-            call_elementwise(calls[functions + ACTIVATE], out, B * O)
-        x = out
+            call_elementwise(calls[functions + ACTIVATE], out, n)
+            workspace.slopes[first : first + n] = 1
+            call_elementwise_pair(calls[functions + ACTIVATE_BACKWARD], s, out, n)
+    else:
+        call_elementwise(calls[functions + ACTIVATE], out, n)
 
 
 @kernel(merge=True, inner=True)

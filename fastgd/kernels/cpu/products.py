@@ -117,9 +117,10 @@ def dots(c, bias, a, a_row, b, M, K):
     K1 = K - K % L
     for i in range(M):
         ai = at(a, i * a_row)
-        strands = load_part(ai, K1, K - K1) * load_part(b, K1, K - K1)
+        strands = load_part(b, 0, 0)  # zeros: begun with a product, it could be rounded in either of two orders
         for k in range(0, K1, L):
             strands = strands + load(ai, k) * load(b, k)
+        strands = strands + load_part(ai, K1, K - K1) * load_part(b, K1, K - K1)
         c[i] = bias + sum_lanes(strands)
 
 
@@ -143,8 +144,8 @@ def column_sums(c, s, a, a_row, M, N):
 
 
 @kernel(inner=True)
-def transposed(t, a, M, N):
-    """T (N, M) = the transpose of A (M, N).
+def transposed(t, t_row, a, M, N):
+    """T (N, M), rows t_row entries apart, = the transpose of A (M, N).
 
     In tiles that fit into registers: entry by entry it took as long as the product that needs it, at 32 rows a batch.
     """
@@ -152,13 +153,13 @@ def transposed(t, a, M, N):
     M1, N1 = M - M % L, N - N % L
     for i in range(0, M1, L):
         for j in range(0, N1, L):
-            transpose_tile(at(t, j * M + i), M, at(a, i * N + j), N)
+            transpose_tile(at(t, j * t_row + i), t_row, at(a, i * N + j), N)
         for j in range(N1, N):
             for k in range(i, i + L):
-                t[j * M + k] = a[k * N + j]
+                t[j * t_row + k] = a[k * N + j]
     for i in range(M1, M):
         for j in range(N):
-            t[j * M + i] = a[i * N + j]
+            t[j * t_row + i] = a[i * N + j]
 
 
 # The same for arrays.
@@ -181,7 +182,7 @@ def add_column_sums(c, A):
 @kernel()
 def transpose(T, A):
     """T (N, M) = the transpose of A (M, N)."""
-    transposed(at(T, 0), at(A, 0), A.shape[0], A.shape[1])
+    transposed(at(T, 0), A.shape[0], at(A, 0), A.shape[0], A.shape[1])
 
 
 @kernel()

@@ -11,6 +11,7 @@ import math
 import numpy as np
 
 from ..compile import kernel
+from ..lanes import at, number
 
 ROUNDS = 8  # 4 already pass the tests of uniformity for 12 rows or more; tiny tables need more
 MASK = np.uint64(0xFFFFFFFF)
@@ -48,14 +49,19 @@ def drop(a, slopes, order, seed, epoch, layer, rate):
     in the form that leaves predictions alone.
     """
     B, O = a.shape
+    drop_units(at(a, 0), at(slopes, 0), O, order, B, np.int64(0), O, seed, epoch, layer, rate)
+
+
+@kernel(inner=True)
+def drop_units(a, slopes, O, order, B, first, last, seed, epoch, layer, rate):
+    """The same for the columns from `first` up to `last`."""
     threshold = np.uint64(rate * 4294967296.0)
-    scale = a.dtype.type(1.0 / (1.0 - rate))
-    zero = a.dtype.type(0)
+    scale, zero = number(a, 1.0 / (1.0 - rate)), number(a, 0)
     key = hash32(key32(seed, epoch) ^ (np.uint64(layer) + DROPOUT_STREAM))
     for i in range(B):
         row = hash32(key ^ (np.uint64(order[i]) & MASK))
-        outputs, row_slopes = a[i], slopes[i]
-        for j in range(O):
+        outputs, row_slopes = at(a, i * O), at(slopes, i * O)
+        for j in range(first, last):
             kept = hash32((row + np.uint64(j)) & MASK) >= threshold
             factor = scale if kept else zero
             outputs[j] = outputs[j] * factor

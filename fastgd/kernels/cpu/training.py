@@ -15,12 +15,13 @@ from ..calls import ACTIVATE_BACKWARD, LAYERS, LOSS, PER_LAYER, RULE, call_eleme
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SGD, SLOPES, WEIGHTS
 from ..compile import kernel
 from ..lanes import at, lanes, load_part, number, store_part, sum_lanes
-from ..teams import meet
-from .backward import backward, transpose_weights
-from .forward import forward, gather, outputs_of_last_layer, standardise
+from ..records import Team
+from ..teams import meet, share
+from .backward import backward_columns, transpose_share
+from .forward import forward_columns, gather, outputs_of_last_layer, standardise
 from .random import row_order
 from .responses import respond
-from .updates import accumulate, clip, update_span
+from .updates import accumulate, clip, update_block
 
 NO_SEED = np.uint64(0)  # predictions drop no units
 SHARD_ROWS = 128  # the fewest that are worth a gradient of their own
@@ -41,13 +42,18 @@ def batch_weight(workspace, rows, first, n):
 
 
 @kernel(merge=True)
-def block_loss(workspace, rows, first, B, scale, net, loss):
-    """Loss of B rows from place `first` on, times scale; leaves x, activations and the last layer's delta behind."""
+def block_loss(crew, workspace, rows, first, B, scale, net, loss):
+    """Loss of B rows from place `first` on, times scale; leaves x, activations and the last layer's delta behind.
+
+    Where a crew shares the block, its first thread alone has the loss.
+    """
     order, x, y, w = workspace.order[:B], workspace.x[:B], workspace.y[:B], workspace.w[:B]
     row_order(order, first, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
     gather(x, y, w, rows, order, net)
-    forward(workspace, B, rows.seed, rows.epoch, net)
-    return outputs_loss(workspace, B, scale, net, loss)
+    forward_columns(crew, workspace, B, rows.seed, rows.epoch, net)
+    value = outputs_loss(workspace, B, scale, net, loss) if crew.thread == 0 else 0.0
+    meet(crew)
+    return value
 
 
 @kernel(merge=True)
@@ -68,17 +74,19 @@ def shard_rows(n, n_shards):
 
 
 @kernel(merge=True)
-def gradients_of_shards(gradients, team, workspace, rows, first, n, scale, net, loss):
-    """This thread's share of the shards: for each its gradient, and its loss into team.values."""
+def gradients_of_shards(gradients, team, crew, workspace, rows, first, n, scale, net, loss):
+    """For each shard its gradient, and its loss into team.values: a thread does its own shards, a crew all of them."""
     per, block = shard_rows(n, gradients.shape[0]), workspace.x.shape[0]
-    for shard in range(team.thread, (n + per - 1) // per, team.n_threads):
+    own, step = (team.thread, team.n_threads) if crew.n_threads == 1 else (0, 1)
+    for shard in range(own, (n + per - 1) // per, step):
         begin, end = first + shard * per, first + min(n, (shard + 1) * per)
         total = 0.0
         for start in range(begin, end, block):
             B = min(block, end - start)
-            total += block_loss(workspace, rows, start, B, scale, net, loss)
-            backward(gradients[shard], workspace, B, start == begin, net)
-        team.values[shard] = total
+            total += block_loss(crew, workspace, rows, start, B, scale, net, loss)
+            backward_columns(gradients[shard], crew, workspace, B, start == begin, net)
+        if crew.thread == 0:
+            team.values[shard] = total
 
 
 @kernel(merge=True)
@@ -96,8 +104,8 @@ def batch_gradient(gradients, team, workspace, rows, first, n, net, loss):
     """
     weight = batch_weight(workspace, rows, first, n)
     scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
-    transpose_weights(workspace, net)
-    gradients_of_shards(gradients, team, workspace, rows, first, n, scale, net, loss)
+    transpose_share(team, workspace, net)
+    gradients_of_shards(gradients, team, team, workspace, rows, first, n, scale, net, loss)
     per = shard_rows(n, gradients.shape[0])
     add_shards(gradients, (n + per - 1) // per, np.int64(0), gradients.shape[1])
     total = 0.0
@@ -153,48 +161,47 @@ def descend_on_row(net, workspace, learning_rate):
 
 
 @kernel(merge=True)
-def share(n, thread, n_threads):
-    """Which of n rows a thread works on: about the same number for each, in units of 16."""
-    units = (n + 15) // 16
-    return min(16 * (units * thread // n_threads), n), min(16 * (units * (thread + 1) // n_threads), n)
+def update_share(team, crew, net, state, gradients, n_shards, rule, learning_rate, step, function):
+    """This thread's share of a step: of every layer its rows of weights, or as one of a crew its columns.
 
-
-@kernel(merge=True)
-def update_share(team, net, state, gradients, n_shards, rule, learning_rate, step, function):
-    """This thread's share of a step: every layer's rows of weights in equal parts, the biases to the last thread."""
-    parameters, none = net.parameters, np.int64(0)
+    A crew's thread reads the weights of its own columns in the next forward pass: what another one has written would
+    have to be fetched first. The biases are the last thread's, or go with their columns.
+    """
+    parameters, none, one = net.parameters, np.int64(0), np.int64(1)
     if team.n_threads == 1 and rule.weight_decay == 0 and rule.l1 == 0:
-        update_span(
-            parameters,
-            state,
-            gradients[0],
-            rule,
-            learning_rate,
-            step,
-            none,
-            parameters.size,
-            rule.decay_biases,
+        decayed = rule.decay_biases
+        update_block(
+            parameters, state, gradients[0], rule, learning_rate, step, none, one, none, parameters.size, decayed,
             function,
-        )
+        )  # fmt: skip
         return
     for index in range(net.layers.shape[0]):
-        O, start = net.layers[index, N_OUT], net.layers[index, WEIGHTS]
-        row, end = share(net.layers[index, N_IN], team.thread, team.n_threads)
-        first, last = start + row * O, start + end * O
-        add_shards(gradients, n_shards, first, last)
-        update_span(parameters, state, gradients[0], rule, learning_rate, step, first, last, bool(O), function)
-        if team.thread == team.n_threads - 1:
-            first, last = net.layers[index, BIASES], net.layers[index, BIASES] + O
+        I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
+        weights, biases = net.layers[index, WEIGHTS], net.layers[index, BIASES]
+        if crew.n_threads > 1:
+            first, last = share(O, crew)
+            first_bias, last_bias, rows, row, n = biases + first, biases + last, I, O, last - first
+            first = weights + first
+        else:
+            first, last = share(I, team)
+            first, last = weights + first * O, weights + last * O
+            first_bias, last_bias = biases, biases + (O if team.thread == team.n_threads - 1 else 0)
+            rows, row, n = one, none, last - first
             add_shards(gradients, n_shards, first, last)
-            decayed = rule.decay_biases
-            update_span(parameters, state, gradients[0], rule, learning_rate, step, first, last, decayed, function)
+            add_shards(gradients, n_shards, first_bias, last_bias)
+        update_block(parameters, state, gradients[0], rule, learning_rate, step, first, rows, row, n, bool(O), function)
+        update_block(
+            parameters, state, gradients[0], rule, learning_rate, step, first_bias, one, none, last_bias - first_bias,
+            rule.decay_biases, function,
+        )  # fmt: skip
 
 
 @kernel()
-def train(team, net, state, gradients, workspace, progress, rows, first, batch_size, learning_rates, loss, rule):
+def train(team, crew, net, state, gradients, workspace, progress, rows, first, batch_size, learning_rates, loss, rule):
     """Take one step for each learning rate, the first on the batch that starts at place `first` of the epoch.
 
-    Every thread of the team runs this. progress (2,) gains each step's loss times its weight, and that weight. Stops
+    Every thread of the team runs this, alone on shards of its own or with the whole team as the crew that shares every
+    block. progress (2,) gains each step's loss times its weight, and that weight. Stops
     before a step whose loss is not finite; returns the number of steps taken, or −1 if the team was given up.
     """
     n_rows, function = rows.X.shape[0], workspace.calls[RULE]
@@ -207,7 +214,7 @@ def train(team, net, state, gradients, workspace, progress, rows, first, batch_s
         weight = batch_weight(workspace, rows, start, n)
         scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
         if row_by_row:
-            value = block_loss(workspace, rows, start, n, scale, net, loss)
+            value = block_loss(crew, workspace, rows, start, n, scale, net, loss)
             if not math.isfinite(value):
                 return step
             descend_on_row(net, workspace, learning_rates[step])
@@ -215,8 +222,8 @@ def train(team, net, state, gradients, workspace, progress, rows, first, batch_s
             progress[0] += value * weight
             progress[1] += weight
             continue
-        transpose_weights(workspace, net)
-        gradients_of_shards(gradients, team, workspace, rows, start, n, scale, net, loss)
+        transpose_share(crew, workspace, net)
+        gradients_of_shards(gradients, team, crew, workspace, rows, start, n, scale, net, loss)
         if not meet(team):
             return -1
         per = shard_rows(n, gradients.shape[0])
@@ -233,7 +240,7 @@ def train(team, net, state, gradients, workspace, progress, rows, first, batch_s
             n_shards = 1
             if not meet(team):
                 return -1
-        update_share(team, net, state, gradients, n_shards, rule, learning_rates[step], taken, function)
+        update_share(team, crew, net, state, gradients, n_shards, rule, learning_rates[step], taken, function)
         if team.thread == 0:
             state.step[0] = taken
             progress[0] += value * weight
@@ -246,23 +253,23 @@ def train(team, net, state, gradients, workspace, progress, rows, first, batch_s
 @kernel()
 def mean_loss(workspace, rows, net, loss):
     """The weighted mean loss over all rows."""
-    n = rows.X.shape[0]
+    n, alone = rows.X.shape[0], Team(0, 1, workspace.calls, workspace.values, 0)
     total = 0.0
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
-        total += block_loss(workspace, rows, start, B, 1.0, net, loss)
+        total += block_loss(alone, workspace, rows, start, B, 1.0, net, loss)
     return total / batch_weight(workspace, rows, 0, n)
 
 
 @kernel()
 def predict(out, workspace, X, net, loss):
     """out (n, O) = predictions for X (n, I), both in the user's units; see respond."""
-    n = X.shape[0]
+    n, alone = X.shape[0], Team(0, 1, workspace.calls, workspace.values, 0)
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
         order, x = workspace.order[:B], workspace.x[:B]
         for i in range(B):
             order[i] = start + i
         standardise(x, X, order, net.input_mean, net.input_std)
-        forward(workspace, B, NO_SEED, 0, net)
+        forward_columns(alone, workspace, B, NO_SEED, 0, net)
         respond(out[start : start + B], outputs_of_last_layer(workspace, B, net), net, loss)

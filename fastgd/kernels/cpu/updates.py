@@ -1,7 +1,8 @@
-"""Update rules: how the gradient moves every weight. Each is one loop over a span of the flat vector.
+"""Update rules: how the gradient moves every weight. Each is one loop over a block of the flat vector.
 
-All take (w, g, first, second, n, learning_rate, rule, step): the span's parameters, their gradient, what the rule
-remembers (empty where it needs none), and how many steps there are with this one.
+All take (w, g, first, second, rows, row, n, learning_rate, rule, step): pointers to a block of parameters, to their
+gradient and to what the rule remembers (nothing where it needs none); how many rows of n the block has, `row` apart;
+and how many steps there are with this one.
 
 Definitions equal PyTorch's (torch.optim), term by term. Weight decay and L1 hold for weights, and for biases only
 where the rule says so.
@@ -76,39 +77,42 @@ def add_signs(g, w, n, l1):
 
 
 @kernel(noalias=True, inner=True)
-def descend(w, g, first, second, n, learning_rate, rule, step):
+def descend(w, g, first, second, rows, row, n, learning_rate, rule, step):
     """w −= learning_rate · g."""
     rate = number(w, learning_rate)
-    for p in range(n):
-        w[p] = w[p] - rate * g[p]
+    for i in range(rows):
+        for p in range(i * row, i * row + n):
+            w[p] = w[p] - rate * g[p]
 
 
 @kernel(noalias=True, inner=True)
-def descend_with_momentum(w, g, velocity, second, n, learning_rate, rule, step):
+def descend_with_momentum(w, g, velocity, second, rows, row, n, learning_rate, rule, step):
     """velocity = momentum · velocity + g; w −= learning_rate · velocity, or one look ahead of it (Nesterov).
 
     Source: Polyak 1964; Sutskever et al. 2013.
     """
     rate, mu, tiny, zero = number(w, learning_rate), number(w, rule.momentum), number(w, TINY), number(w, 0)
     nesterov = rule.nesterov
-    for p in range(n):
-        v = mu * velocity[p] + g[p]
-        v = zero if abs(v) < tiny else v
-        velocity[p] = v
-        w[p] = w[p] - rate * (g[p] + mu * v if nesterov else v)
+    for i in range(rows):
+        for p in range(i * row, i * row + n):
+            v = mu * velocity[p] + g[p]
+            v = zero if abs(v) < tiny else v
+            velocity[p] = v
+            w[p] = w[p] - rate * (g[p] + mu * v if nesterov else v)
 
 
 @kernel(noalias=True, inner=True)
-def adagrad(w, g, first, sums, n, learning_rate, rule, step):
+def adagrad(w, g, first, sums, rows, row, n, learning_rate, rule, step):
     """sums += g²; w −= learning_rate · g / (√sums + ε). Source: Duchi, Hazan and Singer 2011."""
     rate, eps = number(w, learning_rate), number(w, rule.epsilon)
-    for p in range(n):
-        sums[p] = sums[p] + g[p] * g[p]
-        w[p] = w[p] - rate * (g[p] / (math.sqrt(sums[p]) + eps))
+    for i in range(rows):
+        for p in range(i * row, i * row + n):
+            sums[p] = sums[p] + g[p] * g[p]
+            w[p] = w[p] - rate * (g[p] / (math.sqrt(sums[p]) + eps))
 
 
 @kernel(noalias=True, inner=True)
-def rmsprop(w, g, velocity, squares, n, learning_rate, rule, step):
+def rmsprop(w, g, velocity, squares, rows, row, n, learning_rate, rule, step):
     """squares = β₂ squares + (1 − β₂) g²; w −= learning_rate · g / (√squares + ε), with momentum if there is one.
 
     Source: Tieleman and Hinton 2012. PyTorch calls β₂ alpha.
@@ -120,15 +124,16 @@ def rmsprop(w, g, velocity, squares, n, learning_rate, rule, step):
         number(w, rule.epsilon),
     )
     rest, tiny, zero = number(w, 1.0 - rule.beta2), number(w, TINY), number(w, 0)
-    for p in range(n):
-        s = beta * squares[p] + rest * g[p] * g[p]
-        s = zero if s < tiny else s
-        squares[p] = s
-        v = g[p] / (math.sqrt(s) + eps)
-        if rule.momentum > 0:
-            v = mu * velocity[p] + v
-            velocity[p] = zero if abs(v) < tiny else v
-        w[p] = w[p] - rate * v
+    for i in range(rows):
+        for p in range(i * row, i * row + n):
+            s = beta * squares[p] + rest * g[p] * g[p]
+            s = zero if s < tiny else s
+            squares[p] = s
+            v = g[p] / (math.sqrt(s) + eps)
+            if rule.momentum > 0:
+                v = mu * velocity[p] + v
+                velocity[p] = zero if abs(v) < tiny else v
+            w[p] = w[p] - rate * v
 
 
 @kernel(inner=True)
@@ -144,7 +149,7 @@ def power(base, n):
 
 
 @kernel(noalias=True, inner=True)
-def adam(w, g, means, squares, n, learning_rate, rule, step):
+def adam(w, g, means, squares, rows, row, n, learning_rate, rule, step):
     """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; both divided by 1 − βᵗ, then
     w −= learning_rate · means / (√squares + ε). Source: Kingma and Ba 2014, arXiv 1412.6980.
     """
@@ -153,14 +158,15 @@ def adam(w, g, means, squares, n, learning_rate, rule, step):
     rate = number(w, learning_rate / (1.0 - power(rule.beta1, step)))
     root, eps = number(w, 1.0 / math.sqrt(1.0 - power(rule.beta2, step))), number(w, rule.epsilon)
     tiny, zero = number(w, TINY), number(w, 0)
-    for p in range(n):
-        m = beta1 * means[p] + rest1 * g[p]
-        s = beta2 * squares[p] + rest2 * g[p] * g[p]
-        m = zero if abs(m) < tiny else m
-        s = zero if s < tiny else s
-        means[p] = m
-        squares[p] = s
-        w[p] = w[p] - rate * (m / (math.sqrt(s) * root + eps))
+    for i in range(rows):
+        for p in range(i * row, i * row + n):
+            m = beta1 * means[p] + rest1 * g[p]
+            s = beta2 * squares[p] + rest2 * g[p] * g[p]
+            m = zero if abs(m) < tiny else m
+            s = zero if s < tiny else s
+            means[p] = m
+            squares[p] = s
+            w[p] = w[p] - rate * (m / (math.sqrt(s) * root + eps))
 
 
 @kernel(noalias=True, inner=True)
@@ -179,20 +185,26 @@ def accumulate(total, part, n):
 
 
 @kernel(merge=True)
-def update_span(parameters, state, gradient, rule, learning_rate, step, first, last, decayed, kernel_of_rule):
-    """Move the parameters from `first` up to `last`; `decayed`: weight decay and L1 hold for them."""
-    w, g, n = at(parameters, first), at(gradient, first), last - first
-    if decayed and rule.weight_decay > 0 and rule.code == ADAMW:
-        shrink(w, n, 1.0 - learning_rate * rule.weight_decay)
-    elif decayed and rule.weight_decay > 0:
-        add_penalty(g, w, n, rule.weight_decay)
-    if decayed and rule.l1 > 0:
-        add_signs(g, w, n, rule.l1)
+def update_block(parameters, state, gradient, rule, learning_rate, step, first, rows, row, n, decayed, function):
+    """Move a block of the parameters, `rows` times n of them, `row` apart, from `first` on.
+
+    `decayed`: weight decay and L1 hold for them; `function`: the address of the rule's kernel.
+    """
+    w, g = at(parameters, first), at(gradient, first)
+    for i in range(rows):
+        wi, gi = at(w, i * row), at(g, i * row)
+        if decayed and rule.weight_decay > 0 and rule.code == ADAMW:
+            shrink(wi, n, 1.0 - learning_rate * rule.weight_decay)
+        elif decayed and rule.weight_decay > 0:
+            add_penalty(gi, wi, n, rule.weight_decay)
+        if decayed and rule.l1 > 0:
+            add_signs(gi, wi, n, rule.l1)
     moment = at(state.first, min(first, state.first.size))
     square = at(state.second, min(first, state.second.size))
-    call_rule(kernel_of_rule, w, g, moment, square, n, learning_rate, rule, step)
+    call_rule(function, w, g, moment, square, rows, row, n, learning_rate, rule, step)
     if state.average.size:
-        follow(at(state.average, first), w, n, rule.ema_decay)
+        for i in range(rows):
+            follow(at(state.average, first + i * row), at(w, i * row), n, rule.ema_decay)
 
 
 KERNELS = {ADAGRAD: adagrad, RMSPROP: rmsprop, ADAM: adam, ADAMW: adam}

@@ -14,12 +14,12 @@ from .random import row_order
 from .responses import respond
 from .updates import update
 
-BLOCK_ROWS = 1024  # of predictions; a training says how large its batches are
+BLOCK_ROWS = 1024  # of predictions
 
 
-def new_workspaces(net, loss=None, rule=None, block_rows=None, n_threads=1):
+def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_rows=None):
     """Scratch for whole batches, on which NumPy is fastest."""
-    return [new_workspace(net, block_rows or BLOCK_ROWS)]
+    return [new_workspace(net, block_rows or max(batch_size, BLOCK_ROWS))]
 
 
 def new_gradients(net, batch_size):
