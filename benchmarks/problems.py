@@ -85,10 +85,12 @@ def problem(
     records = import_module(f"{package.__name__}.kernels.records")
     made, rule = model(package, case), optimizer(package, case)
     net, loss = made._net, made.network.loss.record(made._net.target_std)
+    no_weights = np.zeros(0, case.dtype)
+    no_weights.flags.writeable = False
     gradients = kernels.new_gradients(net, case.batch_size)
     return Problem(
         net,
-        records.Rows(data.X, data.Y, np.zeros(0, case.dtype), np.uint64(0), 0, True),
+        records.Rows(data.X, data.Y, no_weights, np.uint64(0), 0, True),
         loss,
         rule.rule(),
         rule.new_state(net.parameters),

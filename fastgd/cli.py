@@ -1,4 +1,4 @@
-"""The command line: `fastgd demo`, `fastgd train FILE`, `fastgd bench`. An error is one line and exit code 2."""
+"""The command line: `fastgd demo`, `train FILE`, `warmup`, `bench`. An error is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -252,6 +252,19 @@ def bench(revision: str, cases: str, limit: float) -> None:
         sys.exit(2)
     command = [sys.executable, str(folder / "benchmarks" / "ab.py"), "--base", revision, "--cases", cases]
     sys.exit(subprocess.run([*command, "--limit", str(limit)]).returncode)
+
+
+@main.command()
+@_one_line_errors
+def warmup() -> None:
+    """Compile every loop for this machine in advance; the machine code is kept on disk."""
+    from .warmup import warm_up
+
+    console, total = _console(), 0.0
+    for warmed in warm_up():
+        total += warmed.seconds
+        console.print(f"{warmed.seconds:6.1f} s  {warmed.what}")
+    console.print(f"{total:6.1f} s  in all; what was ready before takes no time")
 
 
 def _console() -> Console:

@@ -47,6 +47,19 @@ def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | Non
     return Table(_finished(values, "X", dtype, table.names or names), table.names)
 
 
+def fits(X: Any, dtype: np.dtype[Any], n_in: int) -> bool:
+    """Whether X is an array as kernels take it, so that only its values are left to be looked at."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype == dtype
+        and X.ndim == 2
+        and X.shape[1] == n_in
+        and X.shape[0] > 0
+        and X.flags.c_contiguous
+        and X.flags.aligned
+    )
+
+
 def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> Reals:
     """Check the actual values: (n_rows, n_out), or (n_rows,) for one output."""
     table = _read(y, "y", dtype, None)
@@ -66,7 +79,9 @@ def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> Reals:
 def row_weights(weights: Any, dtype: np.dtype[Any], n_rows: int) -> Reals:
     """Check sample weights: (n_rows,) numbers of at least 0, not all 0; (0,) where there are none."""
     if weights is None:
-        return np.zeros(0, dtype)
+        none = np.zeros(0, dtype)
+        none.flags.writeable = False  # as weights are: to the compiler the two are different types
+        return none
     values = _read(weights, "sample_weight", dtype, None).values
     if values.shape not in ((n_rows,), (n_rows, 1)):
         raise InvalidInputError(f"sample_weight has shape {values.shape}, but there are {n_rows} rows.")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,15 @@ if TYPE_CHECKING:
     from .finder import LearningRateSearch
 
 Reals = NDArray[Any]
+
+
+class _Scratch(NamedTuple):
+    """What a prediction needs besides the rows, kept from call to call."""
+
+    predict: Callable[..., bool]
+    workspace: Any
+    net: Net
+    loss: Any
 
 
 class MLP:
@@ -109,6 +118,10 @@ class MLP:
         self.classes = self._first_classes()
         self._scaled = False  # whether scaling and classes are those of a table that was trained on
         self._training: TrainingState | None = None
+        self._scratch: list[_Scratch] = []
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_scratch": []}  # it holds addresses of this process
 
     @checked_names
     def fit(
@@ -222,7 +235,7 @@ class MLP:
         Raises:
             InvalidInputError: a table that cannot be used.
         """
-        return self._decided(self._respond(self._inputs(X)))
+        return self._decided(self._responses(X))
 
     @checked_names
     def predict_proba(self, X: Any) -> Reals:
@@ -241,7 +254,7 @@ class MLP:
                 f"A model with loss={self.network.loss.name!r} has no probabilities: "
                 "that takes 'cross_entropy' or 'binary_cross_entropy'."
             )
-        out = self._respond(self._inputs(X))
+        out = self._responses(X)
         if self.network.loss.task == "labels" and self.network.n_out == 1:
             return np.column_stack([1 - out[:, 0], out[:, 0]])
         return out
@@ -479,6 +492,7 @@ class MLP:
 
     def _take_over(self, twin: MLP) -> None:
         self.classes, self.feature_names, self._scaled = twin.classes, twin.feature_names, True
+        self._scratch = []
         for mine, its in zip(self._net, twin._net, strict=True):
             mine[:] = its
 
@@ -503,12 +517,28 @@ class MLP:
         """The network as it predicts: nothing is dropped."""
         return self._net._replace(dropout=np.zeros_like(self._net.dropout))
 
-    def _respond(self, X: Reals) -> Reals:
+    def _responses(self, X: Any) -> Reals:
+        """The last layer's responses to a table. One that is as kernels take it is looked at by the kernel alone."""
+        if data.fits(X, self.dtype, self.network.n_in):
+            view = X.view()
+            view.flags.writeable = False
+            out, finite = self._respond(view)
+            if finite:
+                return out
+        return self._respond(self._inputs(X))[0]
+
+    def _respond(self, X: Reals) -> tuple[Reals, bool]:
+        """Responses, and whether all of X is finite. Scratch is kept, and belongs to one thread at a time."""
+        try:
+            scratch = self._scratch.pop()
+        except IndexError:
+            kernels, net = engine("cpu"), self._resting()
+            loss = self.network.loss.record(net.target_std)
+            scratch = _Scratch(kernels.predict, kernels.new_workspaces(net)[0], net, loss)
         out = np.empty((len(X), self.network.n_out), self.dtype)
-        kernels, loss = engine("cpu"), self.network.loss.record(self._net.target_std)
-        (workspace,) = kernels.new_workspaces(self._net)
-        kernels.predict(out, workspace, X, self._resting(), loss)
-        return out
+        finite = scratch.predict(out, scratch.workspace, X, scratch.net, scratch.loss)
+        self._scratch.append(scratch)
+        return out, finite
 
     def _decided(self, out: Reals) -> Reals:
         """Predictions from responses: labels for probabilities, one column as a vector."""
@@ -526,7 +556,7 @@ class MLP:
         return float(kernels.mean_loss(workspace, rows, self._resting(), loss)) * self._unit()
 
     def _metrics(self, rows: Rows) -> dict[str, float]:
-        out, loss, weights = self._respond(rows.X), self.network.loss, rows.weights
+        (out, _), loss, weights = self._respond(rows.X), self.network.loss, rows.weights
         if loss.task == "classes":
             hits = out.argmax(axis=1) == rows.Y[:, 0]
             return {"accuracy": accuracy(hits, weights), "log_loss": self._mean_loss(rows, engine("cpu"))}

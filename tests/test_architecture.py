@@ -18,7 +18,7 @@ PACKAGE = Path(fastgd.__file__).parent
 ORDER = [
     "errors", "names", "kernels", "tables", "data", "datasets", "activations", "losses", "initializers", "schedules",
     "optimizers", "network", "history", "callbacks", "progress", "training", "metrics", "finder", "model", "saving",
-    "cli", "__init__",
+    "warmup", "cli", "__init__",
 ]  # fmt: skip
 ENGINE = ["network", "training", "history"]
 HEAVY = ["numba", "sklearn", "pandas", "polars", "matplotlib", "rich", "click", "narwhals", "safetensors"]

@@ -220,3 +220,12 @@ def test_ctrl_c_on_a_terminal_shows_what_was_learned():
     assert re.search(r"stopped after \d+ complete epochs: interrupted in epoch \d+", out)
     assert "Ten of them" in out
     assert "Traceback" not in out
+
+
+def test_warmup():
+    result = run("warmup")
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert len(lines) == 9
+    assert "float64: 9 losses" in result.output
+    assert re.fullmatch(r" +[\d.]+ s  in all; what was ready before takes no time", lines[-1])

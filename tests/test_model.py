@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 import threading
+from copy import deepcopy
 
 import numpy as np
 import pytest
@@ -271,3 +273,62 @@ def test_public_names():
         assert name in dir(fastgd)
     with pytest.raises(AttributeError, match="no attribute 'perceptron'"):
         fastgd.perceptron  # noqa: B018
+
+
+def test_predictions_from_many_threads_at_once():
+    X = np.random.default_rng(0).normal(size=(2000, 4)).astype(np.float32)
+    model = fastgd.MLP([4, 64, 64, 1])
+    expected, seen = model.predict(X), []
+
+    def predict(part):
+        for _ in range(50):
+            seen.append((model.predict(X[part]) == expected[part]).all())
+
+    threads = [threading.Thread(target=predict, args=(slice(i * 400, i * 400 + 400),)) for i in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) == 250
+    assert all(seen)
+
+
+def test_a_model_that_has_predicted_can_be_copied():
+    X, y = houses(50)
+    X = X.astype(np.float32)
+    model = fastgd.MLP([4, 8, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    model.predict(X)
+    for copy in (pickle.loads(pickle.dumps(model)), deepcopy(model)):
+        assert (copy.predict(X) == model.predict(X)).all()
+        copy.fit(X, y, epochs=1, verbose=0)
+        assert (copy.predict(X) != model.predict(X)).any()
+
+
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_predict_names_the_place_of_what_is_not_finite(wrong):
+    X = np.ones((300, 4), np.float32)
+    X[257, 2] = wrong
+    with pytest.raises(InvalidInputError, match=f"X, row 257, column 2 is {wrong}"):
+        fastgd.MLP([4, 8, 1], activation="tanh").predict(X)
+
+
+def test_predictions_follow_parameters_and_scaling():
+    X, y = houses(50)
+    X = X.astype(np.float32)
+    model = fastgd.MLP([4, 8, 1])
+    before = model.predict(X)
+    model.parameters[:] = 0
+    assert (model.predict(X) == 0).all()
+    model.fit(X, y, epochs=1, verbose=0)
+    twin = fastgd.MLP([4, 8, 1])
+    twin.parameters[:] = 0
+    twin.fit(X.tolist(), y, epochs=1, verbose=0)
+    assert (model.predict(X) == twin.predict(X.tolist())).all()
+    assert (before != model.predict(X)).any()
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "two", True])
+def test_n_threads_must_be_a_whole_number(value):
+    with pytest.raises(InvalidInputError, match="n_threads must be a whole number of at least 1"):
+        fastgd.MLP([4, 8, 1]).fit(*houses(50), n_threads=value, verbose=0)

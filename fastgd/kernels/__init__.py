@@ -4,6 +4,8 @@ Every engine has the same kernels with the same names and arguments: what is wri
 then sizes and constants. `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy, the oracle of the
 tests and the fair baseline of the benchmarks. Arrays are checked before they come here; nothing is checked here.
 
+    new_workspaces(net, loss, rule, batch_size, n_threads, block_rows)   scratch for each thread that a batch is worth
+    new_gradients(net, batch_size)                          (n_shards, n_parameters): one for each shard of a batch
     row_order(order, first, n_rows, seed, epoch, shuffle)   order[i] = the row at place first + i of the epoch
     drop(a, slopes, order, seed, epoch, layer, rate)        a, slopes = a share of them 0, the rest scaled up
     gather(x, y, w, rows, order, net)                       x, y, w = the rows named by order, standardised; weights
@@ -14,18 +16,21 @@ tests and the fair baseline of the benchmarks. Arrays are checked before they co
     activate(a, code)                                       a = f(a), in place
     activate_backward(delta, a, code)                       delta *= f′, where a = f(z)
     activate_with_slopes(a, slopes, code)                   slopes = f′(a), a = f(a)
-    forward(activations, slopes, x, order, seed, epoch, net)   every layer's outputs; returns those of the last
+    forward(workspace, B, seed, epoch, net)                 every layer's outputs for B rows of workspace.x
+    last_outputs(workspace, B, net)                         returns those of the last layer
     loss_and_delta(delta, predicted, y, w, scale, loss)     delta = scale · d loss / d predicted; returns scale · loss
-    transpose_weights(transposed, net)                      each layer's weights as (n_out, n_in)
-    backward(gradient, deltas, activations, slopes, x, transposed, net)   gradient += d loss / d parameters
+    transpose_weights(workspace, net)                       each layer's weights as (n_out, n_in)
+    backward(gradient, workspace, B, fresh, net)            gradient += (or =, if fresh) d loss / d parameters
     clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole
     update(net, state, gradient, rule, learning_rate)       one step of the optimizer
     batch_weight(workspace, rows, first, n)                 returns the sum of the weights of n rows
-    batch_gradient(gradient, workspace, rows, first, n, net, loss)   mean gradient of n rows; returns their mean loss
-    train(net, state, gradient, workspace, progress, rows, first, batch_size, learning_rates, loss, rule)
+    batch_gradient(gradients, workspace, rows, first, n, net, loss)   gradients[0] = mean gradient of n rows; returns
+                                                            their mean loss
+    train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule)
                                                             one step per learning rate; returns how many were taken
     respond(out, outputs, net, loss)                        out = predictions, rates or probabilities
-    predict(out, workspace, X, net, loss)                   the same for X, in the user's units
+    predict(out, workspace, X, net, loss)                   the same for X, in the user's units; returns whether X is
+                                                            finite
     mean_loss(workspace, rows, net, loss)                   returns the mean loss over all rows
 """
 

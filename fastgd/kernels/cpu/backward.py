@@ -22,7 +22,7 @@ def transpose_weights(workspace, net):
     transpose_share(Team(0, 1, workspace.calls, workspace.values, 0), workspace, net)
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def transpose_share(crew, workspace, net):
     """The same for the columns (O, share of I) whose delta this thread of a crew will ask for.
 
@@ -52,7 +52,7 @@ def backward(gradient, workspace, B, fresh, net):
     backward_columns(gradient, Team(0, 1, workspace.calls, workspace.values, 0), workspace, B, fresh, net)
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def backward_columns(gradient, crew, workspace, B, fresh, net):
     """The same by a crew of threads: of every layer, each works on its share of the outputs, and then of the inputs."""
     zeros, g = at(workspace.zeros, 0), at(gradient, 0)

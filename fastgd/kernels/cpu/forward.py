@@ -58,7 +58,7 @@ def forward(workspace, B, seed, epoch, net):
     forward_columns(Team(0, 1, workspace.calls, workspace.values, 0), workspace, B, seed, epoch, net)
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def forward_columns(crew, workspace, B, seed, epoch, net):
     """The same by a crew of threads: of every layer, each works on its share of the columns."""
     x, calls = at(workspace.x, 0), workspace.calls

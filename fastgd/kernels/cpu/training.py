@@ -41,7 +41,7 @@ def batch_weight(workspace, rows, first, n):
     return total
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def block_loss(crew, workspace, rows, first, B, scale, net, loss):
     """Loss of B rows from place `first` on, times scale; leaves x, activations and the last layer's delta behind.
 
@@ -73,7 +73,7 @@ def shard_rows(n, n_shards):
     return max(SHARD_ROWS, (n + 8 * n_shards - 1) // (8 * n_shards) * 8)
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def gradients_of_shards(gradients, team, crew, workspace, rows, first, n, scale, net, loss):
     """For each shard its gradient, and its loss into team.values: a thread does its own shards, a crew all of them."""
     per, block = shard_rows(n, gradients.shape[0]), workspace.x.shape[0]
@@ -122,7 +122,7 @@ def descends_row_by_row(net, state, batch_size, rule):
     return batch_size == 1 and plain and not clipped and state.average.size == 0 and not net.layers[:, SLOPES].any()
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def descend_on_row(net, workspace, learning_rate):
     """A step of plain descent on one row, from the delta of the last layer: each weight is read and written once.
 
@@ -160,7 +160,7 @@ def descend_on_row(net, workspace, learning_rate):
             store_part(biases, j, load_part(biases, j, O - j) - rate * load_part(d, j, O - j), O - j)
 
 
-@kernel(merge=True)
+@kernel(inline=True)
 def update_share(team, crew, net, state, gradients, n_shards, rule, learning_rate, step, function):
     """This thread's share of a step: of every layer its rows of weights, or as one of a crew its columns.
 
@@ -263,13 +263,28 @@ def mean_loss(workspace, rows, net, loss):
 
 @kernel()
 def predict(out, workspace, X, net, loss):
-    """out (n, O) = predictions for X (n, I), both in the user's units; see respond."""
+    """out (n, O) = predictions for X (n, I), both in the user's units; see respond. Returns whether X is all finite.
+
+    (What is finite in the user's units but not in standard ones counts as not finite here.)
+    """
     n, alone = X.shape[0], Team(0, 1, workspace.calls, workspace.values, 0)
-    for start in range(0, n, workspace.x.shape[0]):
-        B = min(workspace.x.shape[0], n - start)
+    block, wrong = workspace.x.shape[0], 0
+    for start in range(0, n, block):
+        B = min(block, n - start)
         order, x = workspace.order[:B], workspace.x[:B]
         for i in range(B):
             order[i] = start + i
         standardise(x, X, order, net.input_mean, net.input_std)
+        wrong += count_not_finite(at(x, 0), x.size)
         forward_columns(alone, workspace, B, NO_SEED, 0, net)
         respond(out[start : start + B], outputs_of_last_layer(workspace, B, net), net, loss)
+    return wrong == 0
+
+
+@kernel(inner=True)
+def count_not_finite(v, n):
+    """How many of n numbers are infinite or NaN."""
+    count, infinite = 0, number(v, math.inf)
+    for i in range(n):
+        count += not abs(v[i]) < infinite
+    return count

@@ -100,7 +100,7 @@ def mean_loss(workspace, rows, net, loss):
 
 
 def predict(out, workspace, X, net, loss):
-    """out (n, O) = predictions for X (n, I), both in the user's units."""
+    """out (n, O) = predictions for X (n, I), both in the user's units. Returns whether X is all finite."""
     n = X.shape[0]
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
@@ -109,3 +109,4 @@ def predict(out, workspace, X, net, loss):
         standardise(x, X, order, net.input_mean, net.input_std)
         forward(workspace, B, np.uint64(0), 0, net)
         respond(out[start : start + B], last_outputs(workspace, B, net), net, loss)
+    return bool(np.isfinite(X).all())
