@@ -16,6 +16,7 @@ from ..compile import is_ready, kernel
 from ..lanes import at
 from ..records import Team, aligned_zeros, new_workspace
 from . import activations, losses, products, training, updates
+from .training import update_share
 
 BLOCK_ROWS = 128  # a block stays in the second cache; 64 rows took 3 to 8 % longer, 256 the same
 SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
@@ -120,6 +121,12 @@ def loss_and_delta(delta, predicted, y, w, scale, loss):
 
 
 @kernel()
+def apply_update(alone, net, state, gradients, rule, learning_rate, step, function):
+    """A step of one thread, from the first gradient."""
+    update_share(alone, alone, net, state, gradients, 1, rule, learning_rate, step, function)
+
+
+@kernel()
 def apply(function, v):
     """f(v), for all of an array."""
     calls.call_elementwise(function, at(v, 0), v.size)
@@ -155,7 +162,7 @@ def update(net, state, gradient, rule, learning_rate):
     state.step[0] += 1
     step = int(state.step[0])
     gradients, alone = gradient.reshape(1, -1), team_of_one(1)
-    training.update_share(alone, alone, net, state, gradients, 1, rule, learning_rate, step, function)
+    apply_update(alone, net, state, gradients, rule, learning_rate, step, function)
 
 
 def batch_gradient(gradients, workspace, rows, first, n, net, loss):
