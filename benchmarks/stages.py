@@ -33,10 +33,11 @@ def loops(package: ModuleType) -> dict[str, Any]:
     cpu = import_module(f"{package.__name__}.kernels.cpu")
     compile_module = import_module(f"{package.__name__}.kernels.compile")
     training = import_module(f"{package.__name__}.kernels.cpu.training")
+    engine = import_module(f"{package.__name__}.kernels.cpu.engine")
     jit = numba.njit(**compile_module.OPTIONS)
     cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.outputs_loss, cpu.backward
-    cpu_transpose, cpu_update, cpu_predict = cpu.transpose_weights, training.update_share, cpu.predict
-    nothing, alone = np.uint64(0), import_module(f"{package.__name__}.kernels.cpu.engine").team_of_one(1)
+    cpu_transpose, cpu_update, cpu_predict = cpu.transpose_weights, engine.apply_update, cpu.predict
+    nothing, alone = np.uint64(0), engine.team_of_one(1)
 
     @jit
     def gather(repeats, batch, p, team, function, orders):
@@ -68,7 +69,7 @@ def loops(package: ModuleType) -> dict[str, Any]:
     @jit
     def update(repeats, batch, p, team, function, orders):
         for step in range(repeats):
-            cpu_update(team, p.net, p.state, p.gradients, 1, p.rule, LEARNING_RATE, step + 1, function)
+            cpu_update(team, p.net, p.state, p.gradients, p.rule, LEARNING_RATE, step + 1, function)
 
     @jit
     def predict_row_compiled(repeats, out, p):
@@ -125,8 +126,8 @@ def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
 def kernels_of(package: ModuleType, case: Case) -> list[Any]:
     """The compiled kernels in which a stage spends its time, those that are called by address included."""
     cpu = import_module(f"{package.__name__}.kernels.cpu")
-    names = ("products", "activations", "losses", "updates", "training")
-    products, activations, losses, updates, training = (
+    names = ("products", "activations", "losses", "updates", "engine")
+    products, activations, losses, updates, engine = (
         import_module(f"{package.__name__}.kernels.cpu.{name}") for name in names
     )
     made = model(package, case)
@@ -136,5 +137,5 @@ def kernels_of(package: ModuleType, case: Case) -> list[Any]:
         "forward": [cpu.forward, products.product, activations.FORWARD[hidden]],
         "loss": [losses.KERNELS[made.network.loss.code]],
         "backward": [cpu.backward, products.product, activations.BACKWARD[hidden]],
-        "update": [training.update_share, updates.kernel_of(optimizer(package, case).rule())],
+        "update": [engine.apply_update, updates.kernel_of(optimizer(package, case).rule())],
     }[case.stage]
