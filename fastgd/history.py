@@ -14,7 +14,7 @@ class History:
         history: for each name, such as "loss", its value after every completed epoch.
         stop_reason: "completed", or what ended the training early.
         engine: the kernels that ran, "cpu" or "plain".
-        n_threads: how many threads worked: at most one for each 128 rows of a batch.
+        n_threads: how many threads there were; chunks of steps in which one thread was faster were left to one.
         steps: how many times the weights were nudged.
         rows_seen: how many rows these steps looked at.
         seconds: wall time of the training, without compilation that preceded the first step.

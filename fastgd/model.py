@@ -160,8 +160,8 @@ class MLP:
             class_weight: how much each class counts, such as {"yes": 3}; "balanced" makes all count the same.
             shuffle: whether each epoch has its own random order of rows.
             callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
-            n_threads: how many threads share the work of a batch, one for each 128 rows at most; the result has the
-                same bits for any number.
+            n_threads: how many threads may share the work of a batch, where that is faster: from batches of 256 on, and
+                for wide networks from 32. The result has the same bits for any number.
             device: "cpu" for the compiled loops, "plain" for the training loop in NumPy.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
 

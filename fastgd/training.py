@@ -131,6 +131,38 @@ def fit(
     return history
 
 
+class TeamSize:
+    """How many threads take the next chunk: what is worth it depends on what else the machine is doing.
+
+    The bits are the same for any number, so that this may be found out as the training runs: one thread and all of them
+    take turns until both have been timed, then the faster goes on, and the other is given another chance now and then.
+    """
+
+    LEAST_SECONDS = 2e-3  # a shorter chunk says nothing
+    TURNS = 2
+    PATIENCE = 64  # chunks, some 5 s
+
+    def __init__(self, most: int) -> None:
+        self.times: dict[int, list[float]] = {size: [] for size in sorted({most, 1}, reverse=True)}
+        self.chunks = 0
+
+    def next(self) -> int:
+        """One that has not had its turns, or the one that needs the least time for a step."""
+        for size, times in self.times.items():
+            if len(times) < self.TURNS:
+                return size
+        return min(self.times, key=lambda size: min(self.times[size]))
+
+    def took(self, size: int, seconds: float, steps: int) -> None:
+        """A chunk is over."""
+        self.chunks += 1
+        if seconds >= self.LEAST_SECONDS:
+            self.times[size] = [*self.times[size], seconds / steps][-self.TURNS :]
+        if self.chunks % self.PATIENCE == 0:
+            for times in self.times.values():
+                del times[self.TURNS - 1 :]
+
+
 class _Run:
     """One training: what the kernels need, and the books that are kept between chunks."""
 
@@ -174,7 +206,8 @@ class _Run:
         kernels, net = self.kernels, self.net
         self.workspaces = kernels.new_workspaces(net, self.loss, self.rule, self.batch_size, self.n_threads)
         self.history.n_threads = len(self.workspaces)
-        self._train(0, np.zeros(0))
+        self.team = TeamSize(len(self.workspaces))
+        self._train(0, np.zeros(0), len(self.workspaces))
 
     def train_epoch(self, epoch: int, started: float) -> None:
         """All steps of one epoch, chunk by chunk."""
@@ -188,10 +221,11 @@ class _Run:
             rates = checked_rates(self.schedule, step, n_steps, self.total_steps)
             rates *= self.training.plateau.share
             self.kept = self._snapshot()
-            before = self.progress.copy()
+            before, size = self.progress.copy(), self.team.next()
             chunk_started = time.perf_counter()
-            taken = self._train(done * self.batch_size, rates)
+            taken = self._train(done * self.batch_size, rates, size)
             elapsed = time.perf_counter() - chunk_started
+            self.team.took(size, elapsed, n_steps)
             self.settle()
             if taken < n_steps or not np.isfinite(self.progress).all():
                 self._restore(self.good)
@@ -253,13 +287,13 @@ class _Run:
             self.good = self.kept
         self.lowest = min(self.lowest, mean)
 
-    def _train(self, first: int, rates: Reals) -> int:
+    def _train(self, first: int, rates: Reals, n_threads: int) -> int:
         return int(
             self.kernels.train(
                 self.net,
                 self.training.state,
                 self.gradients,
-                self.workspaces,
+                self.workspaces[:n_threads],
                 self.progress,
                 self.rows,
                 first,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tracemalloc
 from types import SimpleNamespace
 
 import llvmlite.binding
@@ -105,3 +106,19 @@ def test_hashes_of_results(case):
     parameters = trained(case)
     assert np.isfinite(parameters).all()
     assert hashlib.sha256(parameters.tobytes()).hexdigest()[:16] == EXPECTED[case]
+
+
+@pytest.mark.parametrize("batch_size", [32, 8192])
+def test_memory_beyond_the_data_does_not_grow_with_the_rows(batch_size):
+    generator, peaks = np.random.default_rng(0), []
+    for n in (20_000, 200_000):
+        X, y = generator.normal(size=(n, 4)).astype(np.float32), generator.normal(size=n).astype(np.float32)
+        model = fastgd.MLP([4, 64, 64, 1])
+        model.fit(X[:300], y[:300], epochs=1, verbose=0)  # compiles
+        (workspace,) = cpu.new_workspaces(model._net)
+        tracemalloc.start()
+        model.fit(X, y, epochs=1, batch_size=batch_size, verbose=0)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+        assert peaks[-1] < 2e6 + 8 * model.parameters.nbytes + sum(part.nbytes for part in workspace)
+    assert peaks[1] < peaks[0] + X.nbytes / 4, "as much as a copy of the table would take"

@@ -127,6 +127,21 @@ def test_the_number_of_threads_does_not_matter(name, dtype):
         assert its_history.history == history.history
 
 
+def test_the_faster_team_goes_on_and_the_other_gets_another_chance():
+    team, order = training.TeamSize(4), []
+    for _ in range(200):
+        size = team.next()
+        order.append(size)
+        team.took(size, 0.07, 10 if size == 1 else 20)  # four threads take twice as many steps
+    assert order[:5] == [4, 4, 1, 1, 4]
+    assert 2 < order.count(1) < 10
+    slow = training.TeamSize(4)
+    for _ in range(100):
+        slow.took(slow.next(), 0.07, 20 if slow.next() == 1 else 10)
+    assert slow.next() == 1
+    assert training.TeamSize(1).next() == 1
+
+
 def test_a_team_whose_thread_fails_is_given_up():
     case = make_case(512, [4, 8, 1], "float32", batch_size=512, n_threads=3)
     workspaces = [*case.workspaces[:2], None]

@@ -17,11 +17,20 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils, config
+from numba.core.registry import cpu_target
 from numba.core.imputils import lower_builtin
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import models, register_model
 
 BYTES = 64
+
+
+def _has_many_registers() -> bool:
+    """Whether the processor that is compiled for has 32 registers of 64 bytes; others spill a tile of 16 vectors."""
+    return "+avx512f" in cpu_target.target_context.codegen().magic_tuple()[2]
+
+
+MANY_REGISTERS = _has_many_registers()  # in both cases the bits are the same
 
 # What the loops call. These bodies run in plain Python; compiled code gets the ones below.
 

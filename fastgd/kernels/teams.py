@@ -17,6 +17,7 @@ from .compile import kernel
 GIVEN_UP = 0  # not 0: a thread failed before it came
 FIRST = 16  # how many meetings the first thread has come to; each thread has a counter, which it alone writes
 APART = 16  # 128 bytes between them keep the threads out of each other's cache lines
+WHOLE = 32  # so many columns or rows, two vectors, are not divided among threads
 SPINS = 2000  # looks before a waiting thread offers its processor to others: some 2 µs
 
 if config.DISABLE_JIT:
@@ -58,11 +59,10 @@ else:
 
 @kernel(merge=True)
 def share(n, team):
-    """Which of n columns or rows this thread works on, (first, last): equal parts, in units of two vectors."""
-    units = (n + 31) // 32
-    return min(32 * (units * team.thread // team.n_threads), n), min(
-        32 * (units * (team.thread + 1) // team.n_threads), n
-    )
+    """Which of n columns or rows this thread works on, (first, last): equal parts; one unit is the last thread's."""
+    units = (n + WHOLE - 1) // WHOLE
+    first, last = units * team.thread // team.n_threads, units * (team.thread + 1) // team.n_threads
+    return min(WHOLE * first, n), min(WHOLE * last, n)
 
 
 @kernel(merge=True)

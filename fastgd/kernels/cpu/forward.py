@@ -22,7 +22,7 @@ from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, 
 from ..compile import kernel
 from ..lanes import at, lanes, load_part, number, store_part
 from ..records import Team
-from ..teams import meet, share
+from ..teams import WHOLE, meet, share
 from .products import dots
 from .random import drop_units
 
@@ -81,7 +81,8 @@ def forward_columns(crew, workspace, B, seed, epoch, net):
         if net.dropout[index] > 0 and n > 0:
             a, s = at(workspace.activations, start), at(workspace.slopes, start)
             drop_units(a, s, O, workspace.order, B, first, last, seed, epoch, index, net.dropout[index])
-        meet(crew)
+        if index < net.layers.shape[0] - 1 or O > WHOLE:  # a narrow last layer stays with the thread that has the loss
+            meet(crew)
         x = at(workspace.activations, start)
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..compile import kernel
-from ..lanes import at, lanes, load, load_part, store, store_part, sum_lanes, transpose_tile
+from ..lanes import MANY_REGISTERS, at, lanes, load, load_part, store, store_part, sum_lanes, transpose_tile
 
 
 @kernel(inner=True)
@@ -90,20 +90,41 @@ def tile_1x4(c, s, a, a_column, b, b_row, K, n):
 
 
 @kernel(inner=True)
+def tile_4x1(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K):
+    """Four rows and one vector of C: for what eight rows leave, and for processors with few or short registers."""
+    c0, c1, c2, c3 = load(s, 0), load(s, s_row), load(s, 2 * s_row), load(s, 3 * s_row)
+    for k in range(K):
+        bk = load(b, k * b_row)
+        ak = at(a, k * a_column)
+        c0, c1 = c0 + ak[0] * bk, c1 + ak[a_row] * bk
+        c2, c3 = c2 + ak[2 * a_row] * bk, c3 + ak[3 * a_row] * bk
+    for row, v in ((0, c0), (1, c1), (2, c2), (3, c3)):
+        store(c, row * c_row, v)
+
+
+@kernel(inner=True)
 def product(c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K):
     """C = S + A @ B."""
     L = lanes(c)
-    M8, N2 = M - M % 8, N - N % (2 * L)
+    M8, M4 = M - M % 8, M - M % 4
+    N2, N1 = N - N % (2 * L), N - N % L
+    large = M8  # rows in large tiles
+    if not MANY_REGISTERS:
+        large, N2 = 0, N1
     for j in range(0, N2, 2 * L):  # the columns of B that a tile needs stay in the fastest cache for all rows of C
-        for i in range(0, M8, 8):
+        for i in range(0, large, 8):
             ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
             tile_8x2(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K)
     for j in range(N2, N, L):
         for i in range(0, M8, 8):
             ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
             tile_8x1(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K, N - j)
+    for j in range(0, N1, L):
+        for i in range(large, M4, 4):
+            ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
+            tile_4x1(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K)
     for i in range(M8, M):
-        for j in range(0, N, 4 * L):
+        for j in range(N1 if i < M4 else 0, N, 4 * L):
             tile_1x4(at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row), a_column, at(b, j), b_row, K, N - j)
 
 

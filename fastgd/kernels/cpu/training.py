@@ -45,14 +45,19 @@ def batch_weight(workspace, rows, first, n):
 def block_loss(crew, workspace, rows, first, B, scale, net, loss):
     """Loss of B rows from place `first` on, times scale; leaves x, activations and the last layer's delta behind.
 
-    Where a crew shares the block, its first thread alone has the loss.
+    Where a crew shares the block, its last thread, to which a narrow last layer belongs, tells the loss to the others.
     """
     order, x, y, w = workspace.order[:B], workspace.x[:B], workspace.y[:B], workspace.w[:B]
     row_order(order, first, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
     gather(x, y, w, rows, order, net)
     forward_columns(crew, workspace, B, rows.seed, rows.epoch, net)
-    value = outputs_loss(workspace, B, scale, net, loss) if crew.thread == 0 else 0.0
-    meet(crew)
+    value = 0.0
+    if crew.thread == crew.n_threads - 1:
+        value = outputs_loss(workspace, B, scale, net, loss)
+    if crew.n_threads > 1:
+        if crew.thread == crew.n_threads - 1:
+            crew.values[0] = value
+        meet(crew)
     return value
 
 
@@ -85,7 +90,7 @@ def gradients_of_shards(gradients, team, crew, workspace, rows, first, n, scale,
             B = min(block, end - start)
             total += block_loss(crew, workspace, rows, start, B, scale, net, loss)
             backward_columns(gradients[shard], crew, workspace, B, start == begin, net)
-        if crew.thread == 0:
+        if crew.n_threads == 1:
             team.values[shard] = total
 
 
@@ -224,7 +229,8 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
             continue
         transpose_share(crew, workspace, net)
         gradients_of_shards(gradients, team, crew, workspace, rows, start, n, scale, net, loss)
-        if not meet(team):
+        # A crew has met since it heard the loss, and a thread of it needs no gradient but that of its own columns.
+        if (crew.n_threads == 1 or clipped or net.layers.shape[0] == 1) and not meet(team):
             return -1
         per = shard_rows(n, gradients.shape[0])
         n_shards = (n + per - 1) // per
