@@ -23,6 +23,7 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "callbacks": None,
     "datasets": None,
     "errors": None,
+    "explain": None,
     "losses": None,
     "schedules": None,
 }
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from . import callbacks as callbacks
     from . import datasets as datasets
     from . import errors as errors
+    from . import explain as explain
     from . import losses as losses
     from . import schedules as schedules
     from .history import History as History

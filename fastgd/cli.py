@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 import sys
 import time
 import warnings
@@ -250,8 +251,11 @@ def bench(revision: str, cases: str, limit: float) -> None:
     if folder is None:
         click.echo("fastgd: `bench` compares versions of fastgd itself: run it in a clone of its repository.", err=True)
         sys.exit(2)
-    command = [sys.executable, str(folder / "benchmarks" / "ab.py"), "--base", revision, "--cases", cases]
-    sys.exit(subprocess.run([*command, "--limit", str(limit)]).returncode)
+    command = [sys.executable, str(folder / "benchmarks" / "ab.py")]
+    command += [f"--base={revision}", f"--cases={cases}", f"--limit={limit}"]
+    if os.name == "posix":  # it takes the place of this process, so that it gets every signal and cleans up
+        os.execv(command[0], command)
+    sys.exit(subprocess.run(command).returncode)
 
 
 @main.command()

@@ -23,7 +23,19 @@ class ModelFileError(FastgdError, OSError):
 
 
 class DivergenceError(FastgdError, ArithmeticError):
-    """Training blew up: the loss is no longer a finite number."""
+    """Training blew up: the loss is no longer a finite number.
+
+    Attributes:
+        step: how many steps had been taken.
+        layer: the first layer, counted from 0, whose numbers are not finite; None if it is the loss alone.
+        loss_before: the mean loss shortly before, in the units of y.
+        learning_rate: one to try.
+    """
+
+    step: int = 0
+    layer: int | None = None
+    loss_before: float = float("nan")
+    learning_rate: float = float("nan")
 
 
 class FastgdWarning(UserWarning):
@@ -32,6 +44,10 @@ class FastgdWarning(UserWarning):
 
 class CacheWarning(FastgdWarning):
     """Compiled kernels could not be kept on disk."""
+
+
+class DivergenceWarning(FastgdWarning):
+    """The loss is ten times what it was at the start: training may be about to blow up."""
 
 
 class PrecisionWarning(FastgdWarning):

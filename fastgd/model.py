@@ -25,7 +25,9 @@ from .progress import display
 from .training import TrainingState
 
 if TYPE_CHECKING:
+    from .explain import Table
     from .finder import LearningRateSearch
+    from .health import Health
 
 Reals = NDArray[Any]
 
@@ -353,6 +355,116 @@ class MLP:
             positive_integer(steps, "steps"),
         )
 
+    @checked_names
+    def blame(self, X: Any, y: Any, layer: int = 0, by: str = "weight", per_row: bool = False) -> Table:
+        """Who is to blame for the error: a layer's weights, their gradients, and how far off each is.
+
+        The gradient is that of `gradient`, without biases; the severity is its share of the layer's largest: "way off"
+        from a half, "slightly off" from a fifth, else "close".
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            layer: which layer, counted from 0; -1 is the last.
+            by: "weight", or "input" to gather each input's weights: the lengths of their rows.
+            per_row: whether to add a column "per_row", (n_weights, n_rows): one gradient for each row.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used, or more gradients than fit into memory.
+
+        Example:
+            >>> import fastgd
+            >>> X, y = fastgd.datasets.houses(500, random_state=0)
+            >>> model = fastgd.MLP([4, 1], feature_names=["size", "rooms", "distance", "age"], random_state=0)
+            >>> len(model.blame(X, y)["gradient"])
+            4
+        """
+        from . import explain
+
+        return explain.blame(self, X, y, layer, by, yes_or_no(per_row, "per_row"))
+
+    @checked_names
+    def nudge(
+        self,
+        X: Any,
+        y: Any,
+        learning_rate: float | None = None,
+        optimizer: Optimizer | None = None,
+        layer: int = 0,
+    ) -> Table:
+        """What one step on all these rows would do to a layer's weights. Changes nothing; `step` does it.
+
+        These are the numbers that `fit` would apply, optimizer included, to the bit (with all rows in one batch and
+        shuffle=False).
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            learning_rate: the rate of the step; by default that of the optimizer.
+            optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first SGD().
+            layer: which layer, counted from 0; -1 is the last.
+
+        Returns:
+            A table of old weight, nudge, new weight and effect, in the order of the weights.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used.
+
+        Example:
+            >>> import fastgd
+            >>> X, y = fastgd.datasets.houses(500, random_state=0)
+            >>> table = fastgd.MLP([4, 1], random_state=0).nudge(X, y, learning_rate=0.1)
+            >>> bool(((table["old"] + table["nudge"]) - table["new"] < 1e-6).all())
+            True
+        """
+        from . import explain
+
+        return explain.nudge(self, X, y, learning_rate, optimizer, layer)
+
+    @checked_names
+    def step(
+        self,
+        X: Any,
+        y: Any,
+        learning_rate: float | None = None,
+        optimizer: Optimizer | None = None,
+        layer: int = 0,
+    ) -> Table:
+        """Take one step on all these rows, and say what it did to a layer's weights; see `nudge`.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used; nothing has changed.
+            DivergenceError: the step led to numbers that are not finite; nothing has changed.
+        """
+        from . import explain
+
+        return explain.step(self, X, y, learning_rate, optimizer, layer)
+
+    @checked_names
+    def health(self, X: Any, y: Any = None) -> Health:
+        """Look for what keeps a network from learning: dead and saturated units, unscaled inputs.
+
+        With y also vanishing and exploding gradients, and steps that are too bold or too timid for the weights. Each
+        finding comes with its advice.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+
+        Raises:
+            InvalidInputError: a table that cannot be used.
+
+        Example:
+            >>> import fastgd
+            >>> X, y = fastgd.datasets.houses(500, random_state=0)
+            >>> model = fastgd.MLP([4, 8, 1], standardize=False, random_state=0)
+            >>> [finding.kind for finding in model.health(X).findings]
+            ['unscaled inputs', 'dead units']
+        """
+        from .health import health
+
+        return health(self, X, y)
+
     def save(self, path: str | Path, training_state: bool = False) -> None:
         """Write the model to a file, whole or not at all; `fastgd.load` reads it.
 
@@ -427,6 +539,12 @@ class MLP:
         values = self._inputs(X)
         Y, _ = self._targets(y, len(values), learn=False)
         return _in_order(values, Y, self._weights(sample_weight, None, Y))
+
+    def _rows_of_inputs(self, values: Reals) -> Rows:
+        """Checked inputs alone as rows, for kernels that gather them."""
+        Y = np.zeros((len(values), self.network.n_targets), self.dtype)
+        Y.flags.writeable = False
+        return _in_order(values, Y, data.row_weights(None, self.dtype, len(values)))
 
     def _hold_out(self, rows: Rows, given: Any, split: Any, class_weight: Any) -> tuple[Rows, Rows | None]:
         """The rows to train on, and those to validate with, if any."""

@@ -66,7 +66,11 @@ def checked_names(function: Function) -> Function:
 def _unknown_option(name: str, known: list[str]) -> str:
     if name == "betas" and "beta1" in known:
         return "`betas` are called `beta1` and `beta2`."
-    if name in ("lr", "learning_rate", "momentum", "weight_decay") and "optimizer" in known:
+    if (
+        name in ("lr", "learning_rate", "momentum", "weight_decay")
+        and "optimizer" in known
+        and "learning_rate" not in known
+    ):
         return f"`{name}` belongs to the optimizer: optimizer=fastgd.SGD({ALIASES.get(name, name)}=…)."
     right = ALIASES.get(name.lower())
     if right not in known:

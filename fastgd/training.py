@@ -15,8 +15,9 @@ from types import ModuleType
 import numpy as np
 
 from .callbacks import CallbackList, larger_is_better
-from .errors import DivergenceError
+from .errors import DivergenceError, DivergenceWarning, warn
 from .history import History
+from .kernels.codes import BIASES, GAUSSIAN_NLL, N_OUT, OUTPUTS, POISSON, WEIGHTS
 from .kernels.records import Loss, Net, Reals, Rows, State
 from .names import look_up
 from .optimizers import Optimizer
@@ -26,6 +27,9 @@ from .schedules import ReduceOnPlateau, Schedule, checked_rates
 CHUNK_SECONDS = 0.07
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
 CHUNK_GROWTH = 8
+PROBE_ROWS = 1024  # whose loss at the start is the yardstick for the warning
+LEAST_START = 0.1  # a network that fits perfectly may get ten times worse without any harm
+WORRYING = 10.0  # a chunk whose loss is so many times that of the start is warned about
 OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
 
 
@@ -198,6 +202,8 @@ class _Run:
         self.good = self.kept  # at the start of the last chunk whose loss was in the range of the ones before
         self.lowest = math.inf  # mean loss of a chunk so far
         self.rate = 0.0
+        self.recent = math.nan  # mean loss of the last chunk
+        self.start, self.warned = math.inf, False  # mean loss before the first step, of a few rows
 
     def compile(self) -> None:
         """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
@@ -208,6 +214,13 @@ class _Run:
         self.history.n_threads = len(self.workspaces)
         self.team = TeamSize(len(self.workspaces))
         self._train(0, np.zeros(0), len(self.workspaces))
+        few = slice(0, PROBE_ROWS)
+        weights = self.rows.weights[few]
+        if not weights.size or weights.any():
+            probe = self.rows._replace(X=self.rows.X[few], Y=self.rows.Y[few], weights=weights, shuffle=False)
+            resting = net._replace(dropout=np.zeros_like(net.dropout))
+            start = float(kernels.mean_loss(self.workspaces[0], probe, resting, self.loss))
+            self.start = max(start, LEAST_START) if self.loss.code not in (POISSON, GAUSSIAN_NLL) else math.inf
 
     def train_epoch(self, epoch: int, started: float) -> None:
         """All steps of one epoch, chunk by chunk."""
@@ -226,11 +239,16 @@ class _Run:
             taken = self._train(done * self.batch_size, rates, size)
             elapsed = time.perf_counter() - chunk_started
             self.team.took(size, elapsed, n_steps)
+            blown_up = taken < n_steps or not np.isfinite(self.net.parameters).all()
+            layer = self._first_bad_layer((done + taken) * self.batch_size) if blown_up else None
+            loss, weight = self.progress - before
             self.settle()
-            if taken < n_steps or not np.isfinite(self.progress).all():
+            if blown_up or not np.isfinite(self.progress).all():
+                if weight and math.isfinite(loss):
+                    self.recent = loss / weight
                 self._restore(self.good)
-                raise self._diverged(float(rates[min(taken, n_steps - 1)]))
-            self._judge(*(self.progress - before))
+                raise self._diverged(float(rates[min(taken, n_steps - 1)]), layer)
+            self._judge(loss, weight, float(rates[-1]))
             done += n_steps
             self.rate = float(rates[-1])
             rows_done = min(done * self.batch_size, self.n_rows)
@@ -280,9 +298,16 @@ class _Run:
         for array, kept in zip(self._arrays(), snapshot, strict=True):
             array[:] = kept
 
-    def _judge(self, loss: float, weight: float) -> None:
+    def _judge(self, loss: float, weight: float, rate: float) -> None:
         """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
-        mean = loss / weight if weight else 0.0
+        mean = self.recent = loss / weight if weight else 0.0
+        if mean > WORRYING * self.start > 0 and not self.warned:
+            self.warned = True
+            warn(
+                f"In epoch {self.history.epochs + 1} the loss is {mean / self.start:.3g} times what it was at first: "
+                f"training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
+                DivergenceWarning,
+            )
         if mean - self.lowest < OUT_OF_RANGE * max(abs(self.lowest), 1e-300) or self.lowest == math.inf:
             self.good = self.kept
         self.lowest = min(self.lowest, mean)
@@ -307,9 +332,33 @@ class _Run:
     def _mean_loss(self) -> float:
         return float(self.progress[0] / self.progress[1]) * self.unit if self.progress[1] else 0.0
 
-    def _diverged(self, rate: float) -> DivergenceError:
-        return DivergenceError(
-            f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}): the loss is no longer "
-            "a finite number. The model keeps its last good weights; try a smaller learning rate, such as "
-            f"{rate / 10:.2g} instead of {rate:.2g}, or clip_norm=1.0 in the optimizer."
+    def _first_bad_layer(self, place: int) -> int:
+        """The first layer whose weights, or whose outputs for the rows from `place` on, are not finite."""
+        net, workspace = self.net, self.workspaces[0]
+        B = min(len(workspace.order), self.n_rows - min(place, self.n_rows - 1))
+        order = workspace.order[:B]
+        self.kernels.row_order(
+            order, self.n_rows - B if place >= self.n_rows else place, self.n_rows, self.rows.seed, self.rows.epoch,
+            self.rows.shuffle,
+        )  # fmt: skip
+        with np.errstate(all="ignore"):
+            self.kernels.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], self.rows, order, net)
+            self.kernels.forward(workspace, B, self.rows.seed, self.rows.epoch, net)
+        for index, layer in enumerate(net.layers):
+            first, last = B * layer[OUTPUTS], B * (layer[OUTPUTS] + layer[N_OUT])
+            weights = net.parameters[layer[WEIGHTS] : layer[BIASES] + layer[N_OUT]]
+            if not (np.isfinite(weights).all() and np.isfinite(workspace.activations[first:last]).all()):
+                return index
+        return len(net.layers) - 1  # its outputs are numbers still, but too large for the loss
+
+    def _diverged(self, rate: float, layer: int | None) -> DivergenceError:
+        before = self.recent * self.unit
+        where = f", layer {layer}" if layer is not None else ""
+        earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
+        error = DivergenceError(
+            f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}{where}): the loss is no "
+            f"longer a finite number{earlier}. The model keeps its last good weights; try a smaller learning rate, "
+            f"such as {rate / 10:.2g} instead of {rate:.2g}, or clip_norm=1.0 in the optimizer."
         )
+        error.step, error.layer, error.loss_before, error.learning_rate = self.history.steps, layer, before, rate / 10
+        return error

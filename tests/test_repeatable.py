@@ -100,7 +100,7 @@ THREADED = {
         "batch_size": 100,
         "sizes": (5, 96, 130, 1),
         "dropout": 0.25,
-        "optimizer": fastgd.RMSprop(weight_decay=0.1, momentum=0.5, clip_value=0.1, ema_decay=0.9),
+        "optimizer": fastgd.RMSprop(0.001, weight_decay=0.1, momentum=0.5, clip_value=0.1, ema_decay=0.9),
     },
     "columns, slopes": {"batch_size": 64, "sizes": (5, 96, 130, 3), "activation": ["gelu", "silu"]},
     "columns, classes": {"batch_size": 64, "sizes": (40, 160, 100, 3), "loss": "cross_entropy"},

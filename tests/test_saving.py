@@ -41,7 +41,7 @@ def with_header(path, change):
         {"layer_sizes": [4, 8, 6, 1], "activation": ["gelu", "tanh"], "dropout": [0.1, 0.0], "dtype": "float64"},
         {"layer_sizes": [4, 8, 3], "loss": fastgd.losses.Quantile([0.1, 0.5, 0.9]), "random_state": 7},
         {"loss": fastgd.losses.Huber(delta=0.5), "standardize": False, "feature_names": ["a", "b", "c", "d"]},
-        {"output_activation": "softplus"},
+        {"output_activation": "tanh"},
     ],
 )
 def test_there_and_back(tmp_path, options):

@@ -1,0 +1,273 @@
+"""Blame, nudges, learning-rate regimes and health: the numbers of the kernels that train, and words that fit them."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+
+import fastgd
+from fastgd.errors import DivergenceError, DivergenceWarning, InvalidInputError
+
+FEATURES = ["Size", "Bedrooms", "Distance to centre", "Building age"]
+OPTIMIZERS = [
+    fastgd.SGD(0.05),
+    fastgd.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1, l1=0.01),
+    fastgd.Adagrad(0.05),
+    fastgd.RMSprop(0.01, momentum=0.5, clip_norm=0.5),
+    fastgd.Adam(0.01, ema_decay=0.9),
+    fastgd.AdamW(0.01, clip_value=0.1),
+]
+
+
+def houses(n=300):
+    return fastgd.datasets.houses(n, random_state=1)
+
+
+def known():
+    """One house and a linear network, such that weights and gradients are those of the story."""
+    weights, gradients = np.array([-0.31, 0.18, 0.02, 0.41]), np.array([-0.74, -0.21, -0.68, -0.08])
+    model = fastgd.MLP(
+        [4, 1], initializer=[(weights.reshape(4, 1), [0.0])], standardize=False, dtype="float64", feature_names=FEATURES
+    )
+    X = gradients.reshape(1, 4)  # the gradient of (p − y)² is 2 (p − y) x, and 2 (p − y) is 1
+    return model, X, np.array([weights @ gradients - 0.5])
+
+
+def test_the_table_of_the_story():
+    model, X, y = known()
+    before = model.parameters.copy()
+    blame, nudge = model.blame(X, y), model.nudge(X, y, learning_rate=0.197)
+    assert blame["weight"] == nudge["weight"] == FEATURES
+    np.testing.assert_allclose(blame["gradient"], [-0.74, -0.21, -0.68, -0.08], atol=1e-12)
+    assert blame["severity"] == ["way off", "slightly off", "way off", "close"]
+    assert np.round(nudge["nudge"], 2).tolist() == [0.15, 0.04, 0.13, 0.02]
+    assert np.round(nudge["new"], 2).tolist() == [-0.16, 0.22, 0.15, 0.43]
+    assert nudge["effect"] == ["larger contribution", "slight increase", "larger contribution", "barely touched"]
+    assert (model.parameters == before).all(), "nudge changes nothing"
+    step = model.step(X, y, learning_rate=0.197)
+    assert step.to_dict() == nudge.to_dict()
+    assert np.round(model.parameters[:4], 2).tolist() == [-0.16, 0.22, 0.15, 0.43]
+
+
+def test_mirror_words():
+    model, X, y = known()
+    effects = model.nudge(-X, y, learning_rate=0.197)["effect"]
+    assert set(effects) <= {"smaller contribution", "slight decrease", "barely touched"}
+    assert len(set(effects)) == 3
+
+
+@pytest.mark.parametrize("layer", [0, 1, -1])
+def test_blame_is_the_gradient(layer):
+    X, y = houses()
+    model = fastgd.MLP([4, 6, 5, 1], activation="tanh", dtype="float64")
+    model.fit(X, y, epochs=2, verbose=0)
+    weights, _ = model.network.split(model.gradient(X, y))[layer]
+    assert (model.blame(X, y, layer=layer)["gradient"] == weights.reshape(-1)).all()
+    by_input = model.blame(X, y, layer=layer, by="input")
+    np.testing.assert_allclose(by_input["gradient"], np.linalg.norm(weights, axis=1))
+    each = model.blame(X, y, layer=layer, per_row=True)["per_row"]
+    assert each.shape == (weights.size, len(X))
+    np.testing.assert_allclose(each.mean(axis=1), weights.reshape(-1), atol=1e-12)
+    assert np.abs(each[:, 1:].mean(axis=1) - weights.reshape(-1)).max() > 1e-9, "a row less is noticed"
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS, ids=str)
+def test_nudges_are_what_fit_does_to_the_bit(optimizer):
+    X, y = houses()
+    model = fastgd.MLP([4, 9, 1])
+    model.fit(X, y, epochs=3, optimizer=optimizer, verbose=0)  # moments that are not zero
+    nudges = [model.nudge(X, y, layer=layer) for layer in (0, 1)]
+    fitted = copy.deepcopy(model)
+    fitted.fit(X, y, epochs=1, batch_size=len(X), shuffle=False, verbose=0)
+    for layer, table in enumerate(nudges):
+        old, new = (m.network.split(m.parameters)[layer][0].reshape(-1) for m in (model, fitted))
+        assert (table["new"] == new).all()
+        assert (table["nudge"] == new - old).all()
+        assert (table["nudge"] != 0).any()
+    model.step(X, y)
+    assert (model.parameters == fitted.parameters).all()
+
+
+def test_tables_print_within_80_columns_and_say_what_they_leave_out():
+    X, y = houses()
+    model = fastgd.MLP([4, 64, 1], feature_names=FEATURES)
+    for table in (model.blame(X, y), model.nudge(X, y), model.blame(X, y, per_row=True, by="input")):
+        lines = repr(table).splitlines()
+        assert max(map(len, lines)) <= 80
+        assert "<table>" in table._repr_html_()
+    assert "… and 236 more" in repr(model.blame(X, y))
+    largest = np.abs(model.blame(X, y)["gradient"]).argmax()
+    assert model.blame(X, y)["weight"][largest] in repr(model.blame(X, y)).splitlines()[2]
+
+
+# Learning rates.
+
+
+def quadratic(seed):
+    """A linear network on all rows has a quadratic loss: stable below 2 / the largest eigenvalue of its Hessian."""
+    generator = np.random.default_rng(seed)
+    X = generator.normal(size=(40, 2)) @ np.diag([1.0, 0.7]) + 0.1
+    y = X @ [1.5, -2.0] + 0.3
+    inputs = np.column_stack([X, np.ones(40)])
+    eigenvalues = np.linalg.eigvalsh(2 * inputs.T @ inputs / 40)
+    return fastgd.MLP([2, 1], standardize=False, dtype="float64"), X, y, eigenvalues
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_regimes_of_a_quadratic_at_20_rates(seed):
+    model, X, y, eigenvalues = quadratic(seed)
+    limit = 2 / eigenvalues[-1]
+    rates = limit * np.concatenate([np.geomspace(1e-4, 0.97, 12), np.geomspace(1.03, 50, 8)])
+    before = model.parameters.copy()
+    regimes = fastgd.explain.learning_rates(model, X, y, rates, steps=60)
+    assert (model.parameters == before).all()
+    for regime in regimes:
+        assert (regime.verdict == "too high") == (regime.learning_rate > limit), regime
+        slowest = np.abs(1 - regime.learning_rate * eigenvalues).max() ** 120
+        if regime.learning_rate < 0.9 * limit and slowest < 0.01:
+            assert regime.verdict == "well chosen", regime
+        if regime.learning_rate < 0.002 * limit:
+            assert regime.verdict == "too low", regime
+            assert regime.more_epochs > 60
+    assert len({regime.verdict for regime in regimes}) == 3
+
+
+def test_the_trace_follows_one_house():
+    X, y = houses(100)
+    model = fastgd.MLP([4, 1], random_state=0)
+    (regime,) = fastgd.explain.learning_rates(model, X, y, [0.1], steps=5, row=7)
+    assert regime.actual == pytest.approx(y[7])
+    twin = copy.deepcopy(model)
+    for predicted in regime.predictions[1:]:
+        twin.fit(X, y, epochs=1, batch_size=100, shuffle=False, optimizer=fastgd.SGD(0.1), verbose=0)
+        assert predicted == twin.predict(X[7:8])[0]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"rates": []}, "rates must be a list of positive numbers"),
+        ({"rates": [0.1, -1]}, "rates must be a list of positive numbers"),
+        ({"rates": [0.1], "steps": 2}, "steps must be a whole number of at least 4"),
+        ({"rates": [0.1], "row": 300}, "row must be the number of one of 300 rows"),
+    ],
+)
+def test_mistakes_in_regimes(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        fastgd.explain.learning_rates(fastgd.MLP([4, 1]), *houses(), **options)
+
+
+# Health.
+
+
+def test_planted_dead_units_are_found():
+    X, y = houses()
+    model = fastgd.MLP([4, 16, 8, 1])
+    model.fit(X, y, epochs=2, verbose=0)
+    assert not model.health(X, y).of("dead units")
+    model.network.split(model.parameters)[0][1][[2, 5, 11]] = -1e3  # biases that no house can lift
+    (finding,) = model.health(X).of("dead units")
+    assert (finding.layer, model.health(X).layers["dead"].tolist()) == (0, [3, 0, 0])
+    assert "3 of 16 relu units" in finding.message
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid"])
+def test_planted_saturated_units_are_found(activation):
+    X, y = houses()
+    model = fastgd.MLP([4, 12, 1], activation=activation)
+    model.fit(X, y, epochs=1, verbose=0)
+    assert not model.health(X, y).of("saturated units")
+    model.network.split(model.parameters)[0][1][[1, 7]] = [1e3, -1e3]
+    assert model.health(X).layers["saturated"].tolist() == [2, 0]
+
+
+def test_gradients_that_vanish_or_explode_and_steps_of_the_wrong_size():
+    X, y = houses()
+    deep = fastgd.MLP([4, *[8] * 12, 1], activation="sigmoid", initializer="glorot_uniform")
+    deep.fit(X, y, epochs=0, verbose=0)
+    assert deep.health(X, y).of("vanishing gradients")
+    wild = fastgd.MLP([4, *[8] * 8, 1], activation="identity")
+    wild.fit(X, y, epochs=0, verbose=0)
+    for weights, _ in wild.network.split(wild.parameters)[1:]:
+        weights *= 30
+    wild.network.split(wild.parameters)[0][0][:] *= 1e-9
+    assert wild.health(X, y).of("exploding gradients")
+    well = fastgd.MLP([4, 16, 1])
+    well.fit(X, y, epochs=3, optimizer=fastgd.SGD(0.01), verbose=0)
+    assert not well.health(X, y).findings
+    assert "Nothing to worry about." in repr(well.health(X, y))
+    for rate, kind in ((5.0, "bold steps"), (1e-9, "timid steps")):
+        well.fit(X, y, epochs=0, optimizer=fastgd.SGD(rate), verbose=0)
+        assert well.health(X, y).of(kind)
+
+
+def test_raw_inputs_are_found():
+    X, y = houses()
+    raw = fastgd.MLP([4, 8, 1], standardize=False, feature_names=FEATURES)
+    (finding,) = raw.health(X).of("unscaled inputs")
+    assert "Size" in finding.message
+    scaled = fastgd.MLP([4, 8, 1])
+    scaled.fit(X, y, epochs=0, verbose=0)
+    assert not scaled.health(X).of("unscaled inputs")
+
+
+# Divergence.
+
+
+def test_divergence_names_step_layer_loss_and_a_rate():
+    X, y = houses()
+    model = fastgd.MLP([4, 16, 8, 1])
+    with pytest.warns(DivergenceWarning, match="times what it was at first"), pytest.raises(DivergenceError) as caught:
+        model.fit(X, y, optimizer=fastgd.SGD(3.0), batch_size=300, epochs=200, verbose=0)
+    error = caught.value
+    assert error.step > 0
+    assert error.layer in (0, 1, 2)
+    assert error.learning_rate == pytest.approx(0.3)
+    assert np.isfinite(model.parameters).all()
+    for part in (f"step {error.step}", f"layer {error.layer}", "such as 0.3 instead of 3"):
+        assert part in str(error)
+
+
+def test_the_layer_that_fails_is_the_one_that_is_named():
+    X, y = houses()
+    model = fastgd.MLP([4, 6, 6, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    model.network.split(model.parameters)[1][0][:] = 1e38
+    with pytest.raises(DivergenceError, match="layer 1"):
+        model.fit(X, y, epochs=1, verbose=0)
+
+
+# Mistakes.
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda m, X, y: m.blame(X, y, layer=2), "layer must be a whole number from 0 to 1, not 2"),
+        (lambda m, X, y: m.blame(X, y, by="row"), "There is no by 'row'; there are: weight, input"),
+        (lambda m, X, y: m.nudge(X, y, learning_rate=-1), "learning_rate must be a positive number"),
+        (lambda m, X, y: m.blame(X[:, :3], y), "X has 3 columns, but the network has 4 inputs"),
+        (lambda m, X, y: m.nudge(X, y, lr=1), "`lr` is called `learning_rate`"),
+        (lambda m, X, y: m.blame(X, y)["gradients"], "There is no column 'gradients'.*Did you mean 'gradient'"),
+    ],
+)
+def test_mistakes_are_one_sentence(call, message):
+    with pytest.raises(InvalidInputError, match=message):
+        call(fastgd.MLP([4, 3, 1]), *houses())
+
+
+def test_feature_names_must_match():
+    import pandas as pd
+
+    X, y = houses()
+    model = fastgd.MLP([4, 3, 1], feature_names=FEATURES)
+    with pytest.raises(InvalidInputError, match="X lacks Size"):
+        model.blame(pd.DataFrame(X, columns=["Area", *FEATURES[1:]]), y)
+
+
+def test_more_gradients_than_memory(monkeypatch):
+    monkeypatch.setattr("fastgd.explain._free_memory", lambda: 10_000.0)
+    with pytest.raises(InvalidInputError, match=r"per_row=True needs .* pass at most 208 rows"):
+        fastgd.MLP([4, 3, 1]).blame(*houses(), per_row=True)
