@@ -4,9 +4,10 @@
     fastgd bench --against main
 
 On a shared machine the same code timed twice, in two processes, differs by up to 10 %, so both versions are loaded
-side by side into one process, on the same arrays, and timed in pairs of random order; several fresh processes; a
-bootstrap over processes and pairs gives an interval for the median ratio. The base is timed against itself in the same
-way, as a control. Kernels whose machine code is the same are not timed: they are `unchanged`.
+side by side into one process, on the same arrays, and timed in rounds of random order; several fresh processes; a
+bootstrap over processes and rounds gives an interval for the median ratio. Each version is there twice, so that it can
+be timed against itself in the same way, as a control. Kernels whose machine code is the same are not timed: they are
+`unchanged`.
 
 Exit code: 0 nothing is slower, 1 something is slower, 2 no answer (an error, answers that differ, or cannot tell).
 """
@@ -14,15 +15,18 @@ Exit code: 0 nothing is slower, 1 something is slower, 2 no answer (an error, an
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import importlib.util
 import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -33,15 +37,12 @@ sys.path.insert(0, str(HERE))
 
 import numpy as np
 from cases import COMPARED, STAGES, Case
+from tool import Parser, ToolError, guarded
 
-PAIRS = 15  # in each process
+ROUNDS = 15  # in each process
 SLICE = 4e-3  # seconds of one timing
 PREFIX = "fastgd-ab-"
 RESAMPLES = 1000
-
-
-class ComparisonError(Exception):
-    """What the user is told in one sentence."""
 
 
 class Verdict(NamedTuple):
@@ -58,7 +59,7 @@ class Verdict(NamedTuple):
 
 
 def interval(processes: list[list[float]], generator: np.random.Generator) -> tuple[float, float, float]:
-    """The median of all ratios, and the middle 95 % of medians over resampled processes and pairs."""
+    """The median of all ratios, and the middle 95 % of medians over resampled processes and ratios."""
     medians = []
     for _ in range(RESAMPLES):
         chosen = generator.integers(len(processes), size=len(processes))
@@ -69,7 +70,7 @@ def interval(processes: list[list[float]], generator: np.random.Generator) -> tu
 
 
 def judged(ratios: list[list[float]], control: list[list[float]], limit: float) -> Verdict:
-    """The verdict for ratios head / base, beside the same for base / base."""
+    """The verdict for ratios head / base, beside those of each version to itself."""
     generator = np.random.default_rng(0)
     ratio, low, high = interval(ratios, generator)
     _, control_low, control_high = interval(control, generator)
@@ -105,22 +106,26 @@ def loaded(name: str, tree: Path) -> ModuleType:
 
 def runner(package: ModuleType, case: Case, data: Any) -> tuple[Any, Any]:
     """(run, answer) of a case: run() does it once; answer() is what came out, as an array."""
-    from problems import model, optimizer
-    from stages import answer_of, prepared
+    from problems import LEARNING_RATE, model, optimizer
+    from stages import answer_of, last_delta, prepared
 
     if case.stage in STAGES:
         kernels = importlib.import_module(f"{package.__name__}.kernels.cpu")
         p, orders = prepared(package, case, data, kernels, case.batch_size)
-        w, B = p.workspace, case.batch_size
-        shape = (B, case.sizes[-1])
-        delta = w.deltas[(len(case.sizes) - 2) % 2, : B * shape[1]].reshape(shape)
-        outputs = kernels.last_outputs(w, B, p.net)
+        w, B, outputs = p.workspace, case.batch_size, kernels.last_outputs(p.workspace, case.batch_size, p.net)
+        delta = last_delta(case, p, B).reshape(outputs.shape)
+        kept = delta.copy()
+
+        def backward() -> None:
+            delta[:] = kept  # the layers below have written over it; from zeros only zeros would follow
+            kernels.backward(p.gradient, w, B, True, p.net)
+
         calls = {
             "gather": lambda: kernels.gather(w.x, w.y, w.w, p.rows, orders, p.net),
             "forward": lambda: kernels.forward(w, B, np.uint64(0), 0, p.net),
             "loss": lambda: kernels.loss_and_delta(delta, outputs, w.y, w.w, 1 / B, p.loss),
-            "backward": lambda: kernels.backward(p.gradient, w, B, True, p.net),
-            "update": lambda: kernels.update(p.net, p.state, p.gradient, p.rule, 1e-9),
+            "backward": backward,
+            "update": lambda: kernels.update(p.net, p.state, p.gradient, p.rule, LEARNING_RATE),
         }
         return calls[case.stage], lambda: np.array(answer_of(case, p))
     made = model(package, case)
@@ -145,49 +150,60 @@ def seconds(run: Any, repeats: int) -> float:
 
 
 def compared(base: ModuleType, head: ModuleType, case: Case, generator: np.random.Generator) -> dict[str, Any]:
-    """Ratios head / base and base / base, in pairs of random order."""
+    """Ratios head / base, and of each version to itself.
+
+    Both are there twice and run equally often: code that runs less often than the other is found in colder caches, and
+    appears 2 % slower.
+    """
     from problems import tables
 
     data = tables(case)
     try:
-        sides = {name: runner(package, case, data) for name, package in (("b", base), ("c", base), ("h", head))}
-        for run, _ in sides.values():
+        sides = [runner(package, case, data) for package in (base, base, head, head)]
+        for run, _ in sides:
             run()
+            run()  # a first step does not show what a rule remembers
     except (AttributeError, TypeError, ValueError, KeyError, IndexError, ImportError) as error:
         return {"error": f"the two versions take different arguments ({type(error).__name__})"}
-    answers = [answer() for _, answer in sides.values()]
+    answers = [answer() for _, answer in sides]
     if any(a.shape != answers[0].shape for a in answers):
         return {"differs": "shapes"}
     size = max(float(np.abs(answers[0]).max()), 1e-12)
     worst = max(float(np.abs(a - answers[0]).max()) for a in answers) / size
     if not worst <= 1e-3:
         return {"differs": f"by {worst:.2g} of the largest number"}
-    repeats = max(1, round(SLICE / max(min(seconds(sides["b"][0], 1) for _ in range(5)), 1e-7)))
-    ratios: dict[str, list[float]] = {"h": [], "c": []}
+    repeats = max(1, round(SLICE / max(min(seconds(sides[0][0], 1) for _ in range(5)), 1e-7)))
+    ratios, control = [], []
     gc.disable()
-    for _ in range(PAIRS):
-        for other in generator.permutation(["h", "c"]):
-            pair = generator.permutation(["b", other])
-            taken = {name: seconds(sides[name][0], repeats) for name in pair}
-            ratios[other].append(taken[other] / taken["b"])
+    for _ in range(ROUNDS):
+        taken = {i: seconds(sides[i][0], repeats) for i in generator.permutation(len(sides))}
+        ratios += [taken[2] / taken[0], taken[3] / taken[1]]
+        control += [taken[1] / taken[0], taken[3] / taken[2]]
     gc.enable()
-    return {"ratios": ratios["h"], "control": ratios["c"], "same_bits": worst == 0}
+    return {"ratios": ratios, "control": control, "same_bits": worst == 0}
 
 
 def work(base: Path, head: Path, names: list[str], seed: int) -> dict[str, Any]:
     """One process: both packages, all cases."""
     from threadpoolctl import threadpool_limits
 
+    end_with_parent()
     generator = np.random.default_rng(seed)
     packages = {"base": base, "head": head}
     order = generator.permutation(list(packages))  # which is loaded first decides where its code lies
     modules = {name: loaded(f"fastgd_{name}", packages[name]) for name in order}
     cases = [case for case in COMPARED if case.name in names]
+    results = {}
     with threadpool_limits(1):
-        return {
-            cases[i].name: compared(modules["base"], modules["head"], cases[i], generator)
-            for i in generator.permutation(len(cases))
-        }
+        for i in generator.permutation(len(cases)):
+            print(cases[i].name, flush=True)
+            results[cases[i].name] = compared(modules["base"], modules["head"], cases[i], generator)
+    return results
+
+
+def end_with_parent() -> None:
+    """A run that is killed leaves no process behind that would disturb the next one: standard input ends with it."""
+    threading.Thread(target=lambda: (os.read(0, 1), os._exit(1)), daemon=True).start()
 
 
 # Machine code.
@@ -217,10 +233,12 @@ def assembly(tree: Path, names: list[str]) -> dict[str, str]:
     from problems import tables
     from stages import kernels_of
 
+    end_with_parent()
     package = loaded("fastgd_compiled", tree)
     texts: dict[str, str] = {}
     for case in COMPARED:
         if case.stage in STAGES and case.name in names:
+            print(case.name, flush=True)
             try:
                 run, _ = runner(package, case, tables(case))
                 run()
@@ -232,13 +250,13 @@ def assembly(tree: Path, names: list[str]) -> dict[str, str]:
     return texts
 
 
-def unchanged_cases(base: Path, head: Path, names: list[str], cache: Path) -> list[str]:
+def unchanged_cases(base: Path, head: Path, names: list[str], folder: Path) -> list[str]:
     """The kernel cases whose machine code is the same in both trees."""
     kernels = [case.name for case in COMPARED if case.stage in STAGES and case.name in names]
     if kernel_sources(base) == kernel_sources(head):
         return kernels
     texts = [
-        child(["--assembly", str(tree), "--names", json.dumps(kernels)], cache / f"assembly-{i}")
+        child(["--assembly", str(tree), "--names", json.dumps(kernels)], folder / f"assembly-{i}")
         for i, tree in enumerate((base, head))
     ]
     return [name for name in kernels if texts[0].get(name) and texts[0][name] == texts[1].get(name)]
@@ -247,90 +265,149 @@ def unchanged_cases(base: Path, head: Path, names: list[str], cache: Path) -> li
 # Processes and trees.
 
 
-def child(arguments: list[str], cache: Path) -> Any:
-    """Run this file in a fresh process, and return what it wrote as JSON."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as folder:
-        out = Path(folder) / "out.json"
-        command = [sys.executable, str(Path(__file__).resolve()), *arguments, "--out", str(out)]
-        result = subprocess.run(command, env=environment, capture_output=True, text=True)
-        if result.returncode or not out.exists():
-            last = (result.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ComparisonError(f"A measuring process ended with an error: {last}")
-        return json.loads(out.read_text())
+def child(arguments: list[str], folder: Path) -> Any:
+    """Run this file in a fresh process, with its cache in the folder, and return what it wrote as JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    out, cases, errors = (folder / name for name in ("out.json", "cases", "errors"))
+    out.unlink(missing_ok=True)
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    command = [sys.executable, str(Path(__file__).resolve()), *arguments, "--out", str(out)]
+    with (
+        cases.open("w") as to_cases,
+        errors.open("w") as to_errors,
+        subprocess.Popen(
+            command, env=environment, stdin=subprocess.PIPE, stdout=to_cases, stderr=to_errors, start_new_session=True
+        ) as process,
+    ):
+        try:
+            code = process.wait()
+        except BaseException:
+            end(process)
+            raise
+    if code or not out.exists():
+        last = (errors.read_text(errors="replace").strip().splitlines() or ["no message"])[-1]
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with an error ({last})"
+        at = (cases.read_text(errors="replace").splitlines() or ["its start"])[-1]
+        raise ToolError(f"A measuring process {how} at {at}.")
+    return json.loads(out.read_text())
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process, and those that it has started."""
+    with contextlib.suppress(ProcessLookupError):
+        if os.name == "posix":
+            os.killpg(process.pid, signal.SIGKILL)
+        process.kill()
+    process.wait()
 
 
 def git(*arguments: str, cwd: Path) -> str:
     """What git answers; its complaint is the user's."""
-    result = subprocess.run(["git", *arguments], cwd=cwd, capture_output=True, text=True)
+    try:
+        result = subprocess.run(
+            ["git", *arguments], cwd=cwd, capture_output=True, text=True, env={**os.environ, "LC_ALL": "C"}
+        )
+    except FileNotFoundError:
+        raise ToolError("There is no program git on the PATH, which fetches the base revision.") from None
     if result.returncode:
-        raise ComparisonError(f"git {arguments[0]}: {(result.stderr.strip().splitlines() or ['failed'])[-1]}")
+        raise ToolError(f"git {arguments[0]}: {(result.stderr.strip().splitlines() or ['failed'])[-1]}")
     return result.stdout.strip()
 
 
-class BaseTree:
-    """A revision, checked out into a temporary worktree that is gone afterwards, whatever happens."""
+def temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    """For everything that a run writes; its name says which process it belongs to."""
+    return tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", ignore_cleanup_errors=True)
 
-    def __init__(self, revision: str, repository: Path) -> None:
-        self.revision, self.repository = revision, repository
+
+class BaseTree:
+    """A revision, checked out as a worktree in a folder, and gone afterwards, whatever happens."""
+
+    def __init__(self, revision: str, repository: Path, folder: Path) -> None:
+        self.revision, self.repository, self.tree = revision, repository, folder / "base"
 
     def __enter__(self) -> Path:
         try:
-            commit = git("rev-parse", "--verify", "--quiet", f"{self.revision}^{{commit}}", cwd=self.repository)
-        except ComparisonError:
-            raise ComparisonError(f"There is no revision {self.revision!r} in {self.repository}.") from None
-        self._remove_leftovers()
-        self.folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+            git("rev-parse", "--git-dir", cwd=self.repository)
+        except ToolError as failure:
+            if "not a git repository" not in str(failure):
+                raise
+            raise ToolError(f"{self.repository} is in no git repository, so there is nothing to compare.") from None
         try:
-            git("worktree", "add", "--detach", "--force", str(self.folder / "base"), commit, cwd=self.repository)
+            commit = git("rev-parse", "--verify", "--quiet", f"{self.revision}^{{commit}}", cwd=self.repository)
+        except ToolError:
+            raise ToolError(f"There is no revision {self.revision!r} in {self.repository}.") from None
+        remove_leftovers(self.repository)
+        try:
+            git("worktree", "add", "--detach", "--force", str(self.tree), commit, cwd=self.repository)
         except BaseException:
             self.__exit__()
             raise
-        return self.folder / "base"
+        return self.tree
 
     def __exit__(self, *error: object) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
-        git("worktree", "prune", cwd=self.repository)
-
-    def _remove_leftovers(self) -> None:
-        """Worktrees of runs that were killed, except of those still running."""
-        for line in git("worktree", "list", "--porcelain", cwd=self.repository).splitlines():
-            path = Path(line.removeprefix("worktree ")) if line.startswith("worktree ") else None
-            if path and path.parent.name.startswith(PREFIX) and not _in_use(path.parent):
-                shutil.rmtree(path.parent, ignore_errors=True)
-        git("worktree", "prune", cwd=self.repository)
+        remove_worktree(self.tree, self.repository)
 
 
-def _in_use(folder: Path) -> bool:
-    """A run writes a fresh mark into its folder; one older than an hour is dead."""
-    return folder.exists() and time.time() - folder.stat().st_mtime < 3600
+def remove_worktree(tree: Path, repository: Path) -> None:
+    """Whatever is in it, and whether or not it is still there. A second --force is for one that is half made."""
+    with contextlib.suppress(ToolError):
+        git("worktree", "remove", "--force", "--force", str(tree), cwd=repository)
+    shutil.rmtree(tree, ignore_errors=True)
 
 
-def compare(base: Path, head: Path, options: argparse.Namespace) -> dict[str, Verdict]:
-    """The verdict on every case that was asked for."""
-    names = [case.name for case in COMPARED if options.cases in case.name]
+def remove_leftovers(repository: Path) -> None:
+    """Remove what killed runs have left: worktrees of this repository, and temporary folders."""
+    for line in git("worktree", "list", "--porcelain", cwd=repository).splitlines():
+        tree = Path(line.removeprefix("worktree "))
+        if line.startswith("worktree ") and left_over(tree.parent):
+            remove_worktree(tree, repository)
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        if left_over(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def left_over(folder: Path) -> bool:
+    """Whether a run's folder belongs to a process that is no longer alive."""
+    owner = re.match(rf"{PREFIX}(\d+)-", folder.name)
+    if owner is None or os.name != "posix":  # elsewhere there is no harmless way to ask
+        return False
+    try:
+        os.kill(int(owner[1]), 0)
+    except (ProcessLookupError, OverflowError):
+        return True
+    except PermissionError:  # it is another user's
+        return False
+    return False
+
+
+def chosen(text: str) -> list[str]:
+    """The names of the cases that were asked for."""
+    names = [case.name for case in COMPARED if text in case.name]
     if not names:
-        raise ComparisonError(
-            f"No case has {options.cases!r} in its name; there are: {', '.join(c.name for c in COMPARED)}."
-        )
+        raise ToolError(f"No case has {text!r} in its name; there are: {', '.join(c.name for c in COMPARED)}.")
+    return names
+
+
+def compare(base: Path, head: Path, options: argparse.Namespace, folder: Path) -> dict[str, Verdict]:
+    """The verdict on every case that was asked for; what is written meanwhile goes to the folder."""
+    names = chosen(options.cases)
     if not (base / "fastgd" / "__init__.py").exists():
-        raise ComparisonError("The base revision has no package fastgd to compare with.")
+        raise ToolError("The base revision has no package fastgd to compare with.")
     verdicts: dict[str, Verdict] = {}
-    with tempfile.TemporaryDirectory(prefix=PREFIX) as cache:
-        if not options.time_all:
-            for name in unchanged_cases(base, head, names, Path(cache)):
-                verdicts[name] = Verdict("unchanged", 1.0, 1.0, 1.0, "the machine code is the same")
-        results: dict[str, list[dict[str, Any]]] = {name: [] for name in names if name not in verdicts}
-        open_names = list(results)
-        for process in range(options.most):
-            if not open_names or (process >= options.processes and process >= options.most):
-                break
-            arguments = ["--worker", str(base), str(head), "--names", json.dumps(open_names), "--seed", str(process)]
-            for name, result in child(arguments, Path(cache) / "code").items():
-                results[name].append(result)
-            if process + 1 >= options.processes:
-                verdicts |= {name: verdict_on(results[name], options.limit / 100) for name in open_names}
-                open_names = [name for name in open_names if verdicts[name].word == "cannot tell"]
+    if not options.time_all:
+        for name in unchanged_cases(base, head, names, folder):
+            verdicts[name] = Verdict("unchanged", 1.0, 1.0, 1.0, "the machine code is the same")
+    results: dict[str, list[dict[str, Any]]] = {name: [] for name in names if name not in verdicts}
+    open_names = list(results)
+    for process in range(options.most):
+        if not open_names:
+            break
+        arguments = ["--worker", str(base), str(head), "--names", json.dumps(open_names), "--seed", str(process)]
+        for name, result in child(arguments, folder / "code").items():
+            results[name].append(result)
+        if process + 1 >= options.processes:
+            verdicts |= {name: verdict_on(results[name], options.limit / 100) for name in open_names}
+            open_names = [name for name in open_names if verdicts[name].word == "cannot tell"]
     return {name: verdicts[name] for name in names}
 
 
@@ -371,7 +448,7 @@ def exit_code(verdicts: dict[str, Verdict]) -> int:
 
 
 def options_of(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = Parser("ab", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--base", metavar="REV", help="the revision to compare with")
     parser.add_argument("--limit", type=float, default=3.0, help="differences up to so many per cent are none (3)")
     parser.add_argument("--processes", type=int, default=3, help="fresh processes, at least (3)")
@@ -386,6 +463,20 @@ def options_of(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def run(options: argparse.Namespace) -> int:
+    """Compare, and print the table."""
+    if not options.base:
+        raise ToolError("Which revision? Give --base, such as --base main.")
+    if not 1 <= options.processes <= options.most or not 0 < options.limit < 100:
+        raise ToolError("--processes must be from 1 to --most, and --limit between 0 and 100.")
+    chosen(options.cases)
+    head = HERE.parent
+    with temporary_folder() as name, BaseTree(options.base, head, Path(name)) as base:
+        verdicts = compare(base, head, options, Path(name))
+    print(table(verdicts, options.markdown))
+    return exit_code(verdicts)
+
+
 def main(arguments: list[str] | None = None) -> int:
     options = options_of(arguments)
     if options.worker:
@@ -395,22 +486,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.assembly:
         Path(options.out).write_text(json.dumps(assembly(Path(options.assembly), json.loads(options.names))))
         return 0
-    try:
-        if not options.base:
-            raise ComparisonError("Which revision? Give --base, such as --base main.")
-        if not 1 <= options.processes <= options.most or not 0 < options.limit < 100:
-            raise ComparisonError("--processes must be from 1 to --most, and --limit between 0 and 100.")
-        head = HERE.parent
-        with BaseTree(options.base, head) as base:
-            verdicts = compare(base, head, options)
-        print(table(verdicts, options.markdown))
-        return exit_code(verdicts)
-    except ComparisonError as failure:
-        print(f"ab: {failure}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("ab: interrupted", file=sys.stderr)
-        return 2
+    return guarded("ab", lambda: run(options))
 
 
 if __name__ == "__main__":

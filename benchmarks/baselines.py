@@ -21,20 +21,28 @@ ACTIVATIONS = {
 }
 
 
+def split(case: Case, vector: Any) -> list[Any]:
+    """Parameters or a gradient in our order, as arrays: all weights, then all biases."""
+    weights, biases, start = [], [], 0
+    for n_in, n_out in pairwise(case.sizes):
+        weights.append(vector[start : start + n_in * n_out].reshape(n_in, n_out).copy())
+        biases.append(vector[start + n_in * n_out : start + n_in * n_out + n_out].copy())
+        start += n_in * n_out + n_out
+    return weights + biases
+
+
 class Textbook:
     """As one would write it on a slide: every line makes new arrays."""
 
     name = "NumPy, textbook"
+    workspace_bytes = 0
 
     def __init__(self, case: Case, data: Tables, parameters: Any) -> None:
         self.case, self.data = case, data
         self.real = np.dtype(case.dtype).type
         self.activation, self.slope = ACTIVATIONS[case.activation]
-        self.weights, self.biases, start = [], [], 0
-        for n_in, n_out in pairwise(case.sizes):
-            self.weights.append(parameters[start : start + n_in * n_out].reshape(n_in, n_out).copy())
-            self.biases.append(parameters[start + n_in * n_out : start + n_in * n_out + n_out].copy())
-            start += n_in * n_out + n_out
+        parts = split(case, parameters)
+        self.weights, self.biases = parts[: len(parts) // 2], parts[len(parts) // 2 :]
         self.first = [np.zeros_like(p) for p in self.weights + self.biases]
         self.second = [np.zeros_like(p) for p in self.weights + self.biases]
         self.t = 0
@@ -137,6 +145,8 @@ class Tuned(Textbook):
         self.mask_buffers = [np.empty((rows, n), bool) for n in case.sizes[1:]]
         self.gradients = [np.zeros_like(p) for p in self.weights + self.biases]
         self.scratch = [np.empty_like(p) for p in self.weights + self.biases]
+        buffers = [self.x_buffer, self.y_buffer, *self.a_buffers, *self.d_buffers, *self.mask_buffers]
+        self.workspace_bytes = sum(array.nbytes for array in [*buffers, *self.gradients, *self.scratch])
 
     def gather(self, order: Any) -> None:
         """The rows of a batch."""

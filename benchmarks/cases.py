@@ -74,8 +74,13 @@ KERNELS = [
         Case("forward", batch_size=256, activation=name, sentence=f"forward with {name}, our own exponential")
         for name in ("tanh", "sigmoid", "gelu")
     ),
+    Case("loss", DIGITS, 256, loss="cross_entropy", sentence="cross-entropy of ten classes, our own exponential"),
     *(
-        Case("update", optimizer=name, sentence=f"a step of {name}: memory traffic only")
+        Case("update", sizes, batch, loss=loss, optimizer=name, sentence=f"a step of {name} for {what}")
+        for sizes, batch, loss, what in (
+            (HOUSES, 32, "mse", "4,545 parameters, which stay in the second cache"),
+            (DIGITS, 256, "cross_entropy", "535,818 parameters, which do not: memory traffic only"),
+        )
         for name in ("momentum", "Adam")
     ),
 ]

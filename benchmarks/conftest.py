@@ -29,9 +29,9 @@ def one_thread():
 
 @pytest.fixture
 def measure(benchmark):
-    """measure(case, run, signatures): time run(repeats) for a case, after its answer has been checked."""
+    """measure(case, who, run, workspace_bytes, signatures): time run(repeats), after its answer has been checked."""
 
-    def take(case: Case, who: str, run, signatures=lambda: 0) -> None:
+    def take(case: Case, who: str, run, workspace_bytes: int, signatures=lambda: 0) -> None:
         run(1)
         started = time.perf_counter()
         run(1)
@@ -60,15 +60,16 @@ def measure(benchmark):
             microseconds=seconds * 1e6,
             rows_per_second=case.work_rows / seconds,
             gflops=gflops,
+            peak_gflops=machine.peak_gflops(),
             fraction_of_peak=gflops / machine.peak_gflops(),
-            peak_memory_bytes=peak_memory,
+            peak_memory_bytes=peak_memory + workspace_bytes,
+            workspace_bytes=workspace_bytes,
         )
 
     return take
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):
-    """Put what matters about the machine into every saved run."""
-    machine_info.update(
-        machine.facts(), fingerprint=machine.fingerprint(), peak_gflops=machine.peak_gflops(), threads=1
-    )
+    """Put what matters about the machine into every saved run, and nothing that differs from run to run."""
+    machine_info.update(machine.facts(), fingerprint=machine.fingerprint(), threads=1)
+    machine_info["cpu"] = {name: fact for name, fact in machine_info["cpu"].items() if not name.startswith("hz_")}

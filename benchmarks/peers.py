@@ -3,16 +3,19 @@
     pip install -e '.[dev,peers]'
     python benchmarks/peers.py                 prints the table, losses included
     python benchmarks/peers.py --record        also keeps it in benchmarks/results/
-    python benchmarks/peers.py --cases 64 --peers fastgd torch_eager
+    python benchmarks/peers.py --cases 64 --peers fastgd_loops torch_eager
 
 Every peer starts from the same weights, sees the rows in the same order and does the same arithmetic; the parameters
-after a few steps are compared before the clock starts. A peer runs in processes of its own, with one and with two
-threads (as many as there are cores), of which the better counts. The rounds of all peers are interleaved.
+after a few steps are compared before the clock starts. A peer runs in processes of its own, with one, two, four and so
+on threads up to the number of cores, of which the best counts. The rounds of all peers are interleaved.
+
+Exit code: 0 every peer was measured, 1 one crashed or computed something else, 2 a mistake.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib
 import importlib.util
 import json
@@ -21,6 +24,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -30,12 +34,23 @@ sys.path.insert(0, str(HERE))
 
 import numpy as np
 from cases import PEER_CASES, Case
+from tool import Parser, ToolError, guarded
 
 PEERS = ["fastgd_loops", "numpy_tuned", "scikit_learn", "torch_eager", "jax_scan"]
-PACKAGES = {"scikit_learn": "scikit-learn", "torch_eager": "torch", "jax_scan": "jax"}
+PACKAGES = {  # what is imported, and what is installed
+    "scikit_learn": ("sklearn", "scikit-learn"),
+    "torch_eager": ("torch", "torch"),
+    "jax_scan": ("jax", "jax"),
+}
 ROUNDS = 5
 SECONDS = 60.0  # a peer that needs longer for its rounds gets fewer, but at least one
 FEW_STEPS = 20
+TOLERANCE = 0.02  # of the largest step, after a few
+
+
+def thread_counts(cores: int) -> list[int]:
+    """Powers of two, and all cores."""
+    return sorted({2**power for power in range(cores.bit_length())} | {cores})
 
 
 def pinned(threads: int) -> dict[str, str]:
@@ -47,8 +62,8 @@ def pinned(threads: int) -> dict[str, str]:
 
 def serve(peer: str, case: Case, threads: int) -> None:
     """In a process of its own: check the answer, then time an epoch for every line that comes in."""
-    if threads == 1 and hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # XLA has no reliable switch for its threads
+    if hasattr(os, "sched_setaffinity"):  # XLA has no reliable switch for its threads
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     import problems
 
     import fastgd
@@ -76,7 +91,7 @@ def serve(peer: str, case: Case, threads: int) -> None:
     worst = float(np.abs(rival.parameters(state) - p.net.parameters).max())
     state, order, _ = prepared(case)
     rival.epoch(state, order)  # warm-up: compiles
-    print(json.dumps({"worst": worst / moved}), flush=True)
+    print(json.dumps({"worst": worst / moved, "threads": state.get("threads", threads)}), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
         rival.epoch(state, order)
@@ -84,33 +99,44 @@ def serve(peer: str, case: Case, threads: int) -> None:
 
 
 class Server:
-    """A peer's process."""
+    """A peer's process. It sleeps while others run: some libraries' threads keep cores busy after their work."""
 
     def __init__(self, peer: str, case: Case, threads: int) -> None:
-        command = [sys.executable, __file__, "--serve", peer, case.name, str(threads)]
+        self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  it lives as long as the process
         self.process = subprocess.Popen(
-            command, env={**os.environ, **pinned(threads)}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
+            serving(peer, case, threads), env={**os.environ, **pinned(threads)}, stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=self.errors, text=True,
         )  # fmt: skip
         self.times: list[float] = []
-        self.worst = self._answer()["worst"]
+        self.threads = threads
+        self.failure = ""
+
+    def start(self) -> None:
+        """Wait until it has computed the answer and is ready."""
+        answer = self._answer()
+        self.threads = int(answer.get("threads", self.threads))  # it may be worth fewer
+        if not self.failure and not answer["worst"] < TOLERANCE:
+            self.failure = f"it computes something else ({answer['worst']:.2g} of a step)"
         self._sleep(True)
 
     def round(self) -> None:
-        """One timed epoch. A peer sleeps while others run: some libraries' threads keep cores busy after their work."""
-        if len(self.times) and sum(self.times) > SECONDS / 2:
+        """One timed epoch."""
+        if self.failure or sum(self.times) > SECONDS / 2:
             return
         self._sleep(False)
         assert self.process.stdin is not None
-        self.process.stdin.write("go\n")
-        self.process.stdin.flush()
-        self.times.append(self._answer()["seconds"])
+        with contextlib.suppress(BrokenPipeError):
+            self.process.stdin.write("go\n")
+            self.process.stdin.flush()
+        self.times += self._answer().values()
         self._sleep(True)
 
-    def close(self) -> None:
-        """End the process."""
-        self._sleep(False)
-        self.process.communicate()
+    def end(self) -> None:
+        """Whatever it does, and also if it sleeps."""
+        self.process.kill()
+        with contextlib.suppress(BrokenPipeError):
+            self.process.communicate()
+        self.errors.close()
 
     def _sleep(self, asleep: bool) -> None:
         if hasattr(signal, "SIGSTOP"):
@@ -119,86 +145,112 @@ class Server:
     def _answer(self) -> dict[str, float]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        if not line:
-            _, error = self.process.communicate()
-            raise RuntimeError((error.strip().splitlines() or ["it ended without a word"])[-1])
-        answer: dict[str, float] = json.loads(line)
-        return answer
+        if line:
+            answer: dict[str, float] = json.loads(line)
+            return answer
+        code = self.process.wait()
+        self.errors.seek(0)
+        last = (self.errors.read().strip().splitlines() or ["it ended without a word"])[-1]
+        self.failure = f"it was ended by {signal.Signals(-code).name}" if code < 0 else last
+        return {}
 
 
-def measured(case: Case, peers: list[str], cores: int) -> dict[str, dict[str, Any]]:
-    """For each peer its median epoch at its best number of threads."""
+def serving(peer: str, case: Case, threads: int) -> list[str]:
+    """The command of a peer's process."""
+    return [sys.executable, str(Path(__file__).resolve()), "--serve", peer, case.name, str(threads)]
+
+
+def measured(case: Case, peers: list[str], cores: int) -> tuple[dict[str, dict[str, Any]], bool]:
+    """For each peer its median epoch at its best number of threads; and whether all went well."""
     results: dict[str, dict[str, Any]] = {}
-    for threads in sorted({1, cores}):
+    tried: set[tuple[str, int]] = set()
+    well = True
+    for threads in thread_counts(cores):
         servers: dict[str, Server] = {}
-        for peer in peers:
-            try:
-                servers[peer] = Server(peer, case, threads)
-            except RuntimeError as error:
-                print(f"peers: {peer} on {case.name}: {error}", file=sys.stderr)
-        for _ in range(ROUNDS):
+        try:
+            for peer in peers:
+                servers[peer] = server = Server(peer, case, threads)
+                server.start()
+                if not server.failure and (peer, server.threads) in tried:  # it would be the same again
+                    servers.pop(peer).end()
+                tried.add((peer, server.threads))
+            for _ in range(ROUNDS):
+                for server in servers.values():
+                    server.round()
+        finally:
             for server in servers.values():
-                server.round()
+                server.end()
         for peer, server in servers.items():
-            server.close()
-            if not server.worst < 0.02:
-                print(f"peers: {peer} on {case.name} computes something else ({server.worst:.2g})", file=sys.stderr)
+            if server.failure:
+                well = False
+                print(f"peers: {peer} ×{threads} on {case.name}: {server.failure}.", file=sys.stderr)
                 continue
             seconds = statistics.median(server.times)
             if peer not in results or seconds < results[peer]["seconds"]:
-                results[peer] = {"seconds": seconds, "threads": threads, "times": server.times}
-    return results
+                results[peer] = {"seconds": seconds, "threads": server.threads, "times": server.times}
+    return results, well
+
+
+def times_threads(result: dict[str, Any]) -> str:
+    """What stands behind a figure that took several threads."""
+    return f" ×{result['threads']}" if result.get("threads", 1) > 1 else ""
 
 
 def table(records: list[dict[str, Any]], peers: list[str]) -> str:
     """Milliseconds of one epoch, and the best peer's time divided by ours."""
     rivals = [peer for peer in peers if peer != "fastgd_loops"]
-    lines = [f"{'one epoch, ms':34}" + "".join(f"{name:>15}" for name in [*peers, "best peer / us"])]
+    lines = [f"{'one epoch, ms (×2: two threads)':34}" + "".join(f"{name:>15}" for name in [*peers, "best peer / us"])]
     for record in records:
-        times = {peer: record["results"][peer]["seconds"] * 1e3 for peer in peers if peer in record["results"]}
-        cells = [f"{times[peer]:.1f}" if peer in times else "" for peer in peers]
+        results = {peer: record["results"][peer] for peer in peers if peer in record["results"]}
+        times = {peer: result["seconds"] * 1e3 for peer, result in results.items()}
+        cells = [f"{times[peer]:.1f}{times_threads(results[peer])}" if peer in times else "" for peer in peers]
         others = [times[peer] for peer in rivals if peer in times]
         ratio = f"{min(others) / times['fastgd_loops']:.2f}" if others and "fastgd_loops" in times else ""
         lines.append(f"{record['case']:34}" + "".join(f"{cell:>15}" for cell in [*cells, ratio]))
     return "\n".join(lines)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def run(options: argparse.Namespace) -> int:
+    """Measure, and print the table."""
+    missing = [p for p in options.peers if p in PACKAGES and importlib.util.find_spec(PACKAGES[p][0]) is None]
+    if missing:
+        names = " ".join(PACKAGES[peer][1] for peer in missing)
+        raise ToolError(f"not installed: {names}. Run pip install -e '.[dev,peers]', or name others with --peers.")
+    chosen = [case for case in PEER_CASES if options.cases in case.name]
+    if not chosen:
+        names = ", ".join(case.name for case in PEER_CASES)
+        raise ToolError(f"no case has {options.cases!r} in its name; there are: {names}.")
+    if options.record and (len(chosen) < len(PEER_CASES) or set(options.peers) < set(PEERS)):
+        raise ToolError("--record keeps whole runs only: leave out --cases and --peers.")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    records, all_well = [], True
+    for case in chosen:
+        found, well = measured(case, options.peers, cores)
+        all_well = all_well and well
+        records.append({"case": case.name, "rows": case.rows, "batch_size": case.batch_size, "results": found})
+        print(f"{case.name}: done", file=sys.stderr)
+    print(table(records, options.peers))
+    if options.record and all_well:
+        import results
+
+        print(f"kept in {results.keep('peers', records)}")
+    elif options.record:
+        print("peers: not kept, because it is not whole.", file=sys.stderr)
+    return 0 if all_well else 1
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Parser("peers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     parser.add_argument("--cases", default="", help="only cases with this in their name")
     parser.add_argument("--record", action="store_true", help="keep the result in benchmarks/results/")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    cases = {case.name: case for case in PEER_CASES}
+    options = parser.parse_args(arguments)
     if options.serve:
         peer, name, threads = options.serve
-        serve(peer, cases[name], int(threads))
+        serve(peer, next(case for case in PEER_CASES if case.name == name), int(threads))
         return 0
-    modules = {"scikit_learn": "sklearn", "torch_eager": "torch", "jax_scan": "jax"}
-    missing = [p for p in options.peers if p in modules and importlib.util.find_spec(modules[p]) is None]
-    if missing:
-        names = " ".join(PACKAGES[peer] for peer in missing)
-        print(
-            f"peers: not installed: {names}. Run pip install -e '.[dev,peers]', or name others with --peers.",
-            file=sys.stderr,
-        )
-        return 2
-    chosen = [case for case in cases.values() if options.cases in case.name]
-    if not chosen:
-        print(f"peers: no case has {options.cases!r} in its name; there are: {', '.join(cases)}.", file=sys.stderr)
-        return 2
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    records = []
-    for case in chosen:
-        records.append({"case": case.name, "results": measured(case, options.peers, cores)})
-        print(f"{case.name}: done", file=sys.stderr)
-    print(table(records, options.peers))
-    if options.record:
-        import results
-
-        print(f"kept in {results.keep('peers', records)}")
-    return 0
+    return guarded("peers", lambda: run(options))
 
 
 if __name__ == "__main__":

@@ -44,6 +44,12 @@ class Problem(NamedTuple):
         """The first shard's."""
         return self.gradients[0]
 
+    @property
+    def workspace_bytes(self) -> int:
+        """The memory of all scratch and gradients."""
+        arrays = [self.gradients, *(array for workspace in self.workspaces for array in workspace)]
+        return sum(array.nbytes for array in arrays)
+
 
 def tables(case: Case) -> Tables:
     """Random tables of the case's shape; for cross-entropy Y holds numbers of classes."""

@@ -2,7 +2,8 @@
 
     python benchmarks/report.py            writes README.md between its markers, and docs/throughput.svg
     python benchmarks/report.py --check    exits with 1 if they are not what the kept runs give
-    python benchmarks/report.py --history  the course of every case on this kind of machine, with its change points
+    python benchmarks/report.py --history  the course of every case on this kind of machine, with its change points,
+                                           and how many runs there are on others
 
 The newest run of each kind counts. Change points are a help to the eye: nothing passes or fails by them.
 """
@@ -13,6 +14,7 @@ import math
 import re
 import statistics
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ ROOT = HERE.parent
 sys.path.insert(0, str(HERE))
 
 import results
+from cases import PEER_CASES
+from peers import times_threads
+from tool import Parser, ToolError, guarded
 
 README, CHART = ROOT / "README.md", ROOT / "docs" / "throughput.svg"
 BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
@@ -53,11 +58,13 @@ def peers_table(run: dict[str, Any]) -> str:
     header = ["one epoch, ms", *(NAMES[peer] for peer in present), "best peer ÷ fastgd"]
     rows = [header, ["---", *["---:"] * (len(header) - 1)]]
     for record in run["records"]:
-        times = {peer: 1e3 * record["results"][peer]["seconds"] for peer in present if peer in record["results"]}
+        found = {peer: record["results"][peer] for peer in present if peer in record["results"]}
+        times = {peer: 1e3 * result["seconds"] for peer, result in found.items()}
         others = [time for peer, time in times.items() if peer != "fastgd_loops"]
         ratio = f"{min(others) / times['fastgd_loops']:.2f}" if others and "fastgd_loops" in times else ""
         case = record["case"].removeprefix("epoch ").replace(" b", ", batch ")
-        rows.append([case, *(milliseconds(times.get(peer)) for peer in present), ratio])
+        cells = [milliseconds(times[peer]) + times_threads(found[peer]) if peer in found else "" for peer in present]
+        rows.append([case, *cells, ratio])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
@@ -79,9 +86,9 @@ def suite_table(run: dict[str, Any]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
-def milliseconds(value: float | None) -> str:
+def milliseconds(value: float) -> str:
     """Three digits."""
-    return "" if value is None else f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def duration(microseconds: float | None) -> str:
@@ -97,7 +104,7 @@ def section() -> str:
     """What stands between the markers."""
     parts = []
     for kind, table, words in (
-        ("peers", peers_table, "Median epoch of plain SGD, each at its best number of threads"),
+        ("peers", peers_table, "Median epoch of plain SGD, each at its best number of threads, ×2 for two"),
         ("suite", suite_table, "Median time"),
     ):
         runs = results.kept(kind)
@@ -113,26 +120,31 @@ def section() -> str:
 # The chart.
 
 
-def throughput() -> dict[str, dict[int, float]]:
-    """Rows per second of an epoch of the house network, by name and batch size."""
+def throughput() -> tuple[str, dict[str, dict[int, float]]]:
+    """Rows per second of an epoch of the house network, by name and batch size; all from one run, and how it was made.
+
+    The newest run of the peers, or of the suite where there is none.
+    """
     lines: dict[str, dict[int, float]] = {}
+    rows = {case.name: case.rows for case in PEER_CASES}  # for runs that do not tell
+    for run in results.kept("peers")[-1:]:
+        for record in run["records"]:
+            match = re.fullmatch(r"epoch 4-64-64-1 b(\d+)", record["case"])
+            for peer, result in record["results"].items() if match else ():
+                n = record.get("rows") or rows[record["case"]]
+                lines.setdefault(NAMES[peer], {})[int(match[1])] = n / result["seconds"]
+    if lines:
+        return "each at its best number of threads", lines
     for run in results.kept("suite")[-1:]:
         for r in run["records"]:
             if r["stage"] == "epoch" and r["sizes"] == HOUSES and len(r["case"].split()) == 3:
                 lines.setdefault(r["who"], {})[r["batch_size"]] = r["rows_per_second"]
-    for run in results.kept("peers")[-1:]:
-        for record in run["records"]:
-            match = re.fullmatch(r"epoch 4-64-64-1 b(\d+)", record["case"])
-            for peer in ("scikit_learn", "torch_eager", "jax_scan") if match else ():
-                if peer in record["results"]:
-                    rows = 10_000 if match[1] == "1" else 100_000
-                    lines.setdefault(NAMES[peer], {})[int(match[1])] = rows / record["results"][peer]["seconds"]
-    return lines
+    return "one thread each", lines
 
 
 def chart() -> str:
     """An SVG with logarithmic axes, for light and dark pages."""
-    lines = throughput()
+    how, lines = throughput()
     values = [value for line in lines.values() for value in line.values()]
     if not values:
         return ""
@@ -158,6 +170,7 @@ def chart() -> str:
         parts.append(f'<text x="{x(batch):.1f}" y="{top + height + 20}" text-anchor="middle">{batch}</text>')
     parts.append(f'<text x="{left + width / 2}" y="{top + height + 42}" text-anchor="middle">rows in a batch</text>')
     parts.append(f'<text x="{left}" y="12" text-anchor="middle">rows per second</text>')
+    parts.append(f'<text x="{left + width}" y="12" text-anchor="end">an epoch of 4-64-64-1, {how}</text>')
     ends: list[float] = []
     for i, (name, line) in enumerate(lines.items()):
         points = sorted(line.items())
@@ -202,7 +215,7 @@ def history(fingerprint: str) -> str:
         for record in run["records"]:
             if record["who"] == "fastgd":
                 series.setdefault(record["case"], []).append((run["commit"], record["microseconds"]))
-    lines = [f"{len(runs)} runs on {fingerprint}"]
+    lines = [f"{count(len(runs))} on {fingerprint}"]
     for case, points in series.items():
         steps = change_points([value for _, value in points])
         marked = [
@@ -210,34 +223,53 @@ def history(fingerprint: str) -> str:
             for i, (commit, value) in enumerate(points)
         ]
         lines.append(f"{case}: {', '.join(marked)}")
+    others = Counter(run["machine"].get("fingerprint", "an unknown machine") for run in results.kept("suite"))
+    lines += [f"{count(n)} on another machine, {name}" for name, n in others.items() if name != fingerprint]
     return "\n".join(lines)
 
 
-def main() -> int:
-    if "--history" in sys.argv:
-        import machine
+def count(n: int) -> str:
+    """So many runs."""
+    return f"{n} run{'s' * (n != 1)}"
 
-        print(history(machine.fingerprint()))
-        return 0
+
+def run(check: bool) -> int:
+    """Write the report, or look whether it is there."""
     text = README.read_text(encoding="utf-8")
     if text.count(BEGIN) != 1 or text.count(END) != 1:
-        print(f"report: README.md needs the markers {BEGIN} and {END}, once each.", file=sys.stderr)
-        return 2
+        raise ToolError(f"README.md needs the markers {BEGIN} and {END}, once each.")
     before, _, rest = text.partition(BEGIN)
     fresh = before + section() + rest.partition(END)[2]
     drawing = chart()
-    if "--check" in sys.argv:
-        if fresh != text or (drawing and (not CHART.exists() or CHART.read_text(encoding="utf-8") != drawing)):
-            print(
-                "report: README.md or docs/throughput.svg is not what the kept runs give: run it without --check.",
-                file=sys.stderr,
-            )
-            return 1
+    if not check:
+        README.write_text(fresh, encoding="utf-8")
+        if drawing:
+            CHART.write_text(drawing, encoding="utf-8")
         return 0
-    README.write_text(fresh, encoding="utf-8")
-    if drawing:
-        CHART.write_text(drawing, encoding="utf-8")
+    if fresh != text or (drawing and (not CHART.exists() or CHART.read_text(encoding="utf-8") != drawing)):
+        print(
+            "report: README.md or docs/throughput.svg is not what the kept runs give: run it without --check.",
+            file=sys.stderr,
+        )
+        return 1
     return 0
+
+
+def show_history() -> int:
+    """Print the history on this machine."""
+    import machine
+
+    print(history(machine.fingerprint()))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Parser("report", description=(__doc__ or "").splitlines()[0])
+    either = parser.add_mutually_exclusive_group()
+    either.add_argument("--check", action="store_true", help="exit with 1 if the report is not what the runs give")
+    either.add_argument("--history", action="store_true", help="the course of every case on this kind of machine")
+    options = parser.parse_args(arguments)
+    return guarded("report", show_history if options.history else lambda: run(options.check))
 
 
 if __name__ == "__main__":

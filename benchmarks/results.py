@@ -13,6 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+sys.path.insert(0, str(Path(__file__).parent))
+
+from baselines import BASELINES
+from cases import EPOCHS, PREDICTIONS
+from tool import Parser, ToolError, guarded
+
 FOLDER = Path(__file__).parent / "results"
 
 
@@ -38,20 +44,37 @@ def keep(kind: str, records: Any, machine_facts: dict[str, Any] | None = None) -
 
 def kept(kind: str) -> list[dict[str, Any]]:
     """All runs of a kind, oldest first."""
-    runs = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob(f"*-{kind}.json")))
-    return [run for run in runs if run["kind"] == kind]
+    runs = []
+    for path in sorted(FOLDER.glob(f"*-{kind}.json")):
+        try:
+            run = json.loads(path.read_text(encoding="utf-8"))
+            if run["kind"] == kind and run["records"] and run["machine"] and run["time"] and run["commit"]:
+                runs.append(run)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ToolError(f"{path} is no kept run ({type(error).__name__}: {error}): mend or delete it.") from None
+    return runs
 
 
 def from_pytest(saved: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """What pytest-benchmark saved, as our records, and the machine."""
+    """What pytest-benchmark saved, as our records, and the machine; its measured peak stands in every record."""
     records = [
         {**benchmark["extra_info"], "median": benchmark["stats"]["median"], "rounds": benchmark["stats"]["rounds"]}
         for benchmark in saved["benchmarks"]
         if "case" in benchmark["extra_info"]
     ]
     facts = saved["machine_info"]
-    names = ("processor", "cores", "system", "python", "numpy", "numba", "fingerprint", "peak_gflops", "threads")
-    return records, {name: facts[name] for name in names if name in facts}
+    names = ("processor", "cores", "system", "python", "numpy", "numba", "blas", "fingerprint", "threads")
+    peaks = [record.pop("peak_gflops") for record in records]
+    return records, {name: facts[name] for name in names if name in facts} | {"peak_gflops": max(peaks, default=0.0)}
+
+
+def missing(records: list[dict[str, Any]]) -> list[str]:
+    """Which figures of the README's table are not in a run."""
+    there = {(record["case"], record["who"]) for record in records}
+    wanted = [(case.name, "fastgd") for case in EPOCHS + PREDICTIONS]
+    others = [case for case in EPOCHS + PREDICTIONS if case.stage != "predict_row_compiled"]
+    wanted += [(case.name, baseline.name) for case in others for baseline in BASELINES]
+    return [f"{who} on {case}" for case, who in wanted if (case, who) not in there]
 
 
 def _commit() -> str:
@@ -61,18 +84,26 @@ def _commit() -> str:
     return result.stdout.strip() or "unknown"
 
 
-def main() -> int:
-    if len(sys.argv) != 2:
-        print("results: name the file that pytest --benchmark-json wrote.", file=sys.stderr)
-        return 2
+def run(path: Path) -> int:
+    """Keep what pytest-benchmark has written."""
     try:
-        saved = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-        records, facts = from_pytest(saved)
+        records, facts = from_pytest(json.loads(path.read_text(encoding="utf-8")))
+        absent = missing(records)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        print(f"results: {sys.argv[1]} is not what pytest --benchmark-json writes ({error}).", file=sys.stderr)
-        return 2
+        raise ToolError(
+            f"{path} is not what pytest --benchmark-json writes ({type(error).__name__}: {error})."
+        ) from None
+    if absent:
+        raise ToolError(f"only whole runs are kept: {path} lacks {len(absent)} figures, such as {absent[0]}.")
     print(f"kept in {keep('suite', records, facts)}")
     return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = Parser("results", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("file", type=Path, help="what pytest --benchmark-json wrote")
+    options = parser.parse_args(arguments)
+    return guarded("results", lambda: run(options.file))
 
 
 if __name__ == "__main__":

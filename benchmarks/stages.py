@@ -1,7 +1,7 @@
 """The stages of a training step as compiled loops that repeat them, so that calling from Python is not measured.
 
-A batch is walked in blocks of rows, as in the training loop. `run(repeats)` repeats a stage; `answer()` is what it
-computed last, for comparison.
+A batch is walked in blocks of rows, as in the training loop; all blocks are the first one again, except when rows are
+gathered. `run(repeats)` repeats a stage; `answer()` is what it computed last, for comparison.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ RULE = 2  # the place of the update rule in the table of addresses
 
 
 class Stage(NamedTuple):
-    """Something to be timed, and its answer."""
+    """Something to be timed, its answer, and what it works on."""
 
     run: Callable[[int], Any]
     answer: Callable[[], Any]
+    problem: Problem
 
 
 @lru_cache(maxsize=8)
@@ -40,7 +41,7 @@ def loops(package: ModuleType) -> dict[str, Any]:
     nothing, alone = np.uint64(0), engine.team_of_one(1)
 
     @jit
-    def gather(repeats, batch, p, team, function, orders):
+    def gather(repeats, batch, p, team, function, orders, delta):
         w = p.workspaces[0]
         for _ in range(repeats):
             for start in range(0, batch, BLOCK):
@@ -48,26 +49,29 @@ def loops(package: ModuleType) -> dict[str, Any]:
                 cpu_gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[start : start + B], p.net)
 
     @jit
-    def forward(repeats, batch, p, team, function, orders):
+    def forward(repeats, batch, p, team, function, orders, delta):
         for _ in range(repeats):
             for start in range(0, batch, BLOCK):
                 cpu_forward(p.workspaces[0], min(BLOCK, batch - start), nothing, 0, p.net)
 
     @jit
-    def loss(repeats, batch, p, team, function, orders):
+    def loss(repeats, batch, p, team, function, orders, delta):
         for _ in range(repeats):
             for start in range(0, batch, BLOCK):
                 cpu_loss(p.workspaces[0], min(BLOCK, batch - start), 1.0 / batch, p.net, p.loss)
 
     @jit
-    def backward(repeats, batch, p, team, function, orders):
+    def backward(repeats, batch, p, team, function, orders, delta):
+        w, side = p.workspaces[0], (p.net.layers.shape[0] - 1) % 2
         for _ in range(repeats):
-            cpu_transpose(p.workspaces[0], p.net)
+            cpu_transpose(w, p.net)
             for start in range(0, batch, BLOCK):
-                cpu_backward(p.gradients[0], p.workspaces[0], min(BLOCK, batch - start), start == 0, p.net)
+                for i in range(delta.size):  # the layers below have written over it; from zeros only zeros would follow
+                    w.deltas[side, i] = delta[i]
+                cpu_backward(p.gradients[0], w, min(BLOCK, batch - start), start == 0, p.net)
 
     @jit
-    def update(repeats, batch, p, team, function, orders):
+    def update(repeats, batch, p, team, function, orders, delta):
         for step in range(repeats):
             cpu_update(team, p.net, p.state, p.gradients, p.rule, LEARNING_RATE, step + 1, function)
 
@@ -85,24 +89,33 @@ def prepared(package: ModuleType, case: Case, data: Tables, kernels: ModuleType,
     p = problem(package, case, data, block, kernels.__name__.rpartition(".")[2])
     orders = np.zeros(case.batch_size, np.int64)
     kernels.row_order(orders, 0, len(data.X), p.rows.seed, 0, True)
-    B = min(block, case.batch_size)
-    w = p.workspace
-    kernels.gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[:B], p.net)
-    if case.stage in ("loss", "backward", "update"):
+    B, w = min(block, case.batch_size), p.workspace
+    if case.stage in ("forward", "loss", "backward"):
+        kernels.gather(w.x[:B], w.y[:B], w.w[:B], p.rows, orders[:B], p.net)
+    if case.stage in ("loss", "backward"):
         kernels.forward(w, B, np.uint64(0), 0, p.net)
+    if case.stage == "backward":
         predicted = kernels.last_outputs(w, B, p.net)
-        delta = w.deltas[(len(case.sizes) - 2) % 2, : predicted.size].reshape(predicted.shape)
+        delta = last_delta(case, p, B).reshape(predicted.shape)
         kernels.loss_and_delta(delta, predicted, w.y[:B], w.w[:B], 1 / case.batch_size, p.loss)
+        kernels.transpose_weights(w, p.net)
+    if case.stage == "update":  # from zero on, the parameters are the change that is to be compared
+        p.net.parameters[:] = 0
+        p.gradient[:] = np.random.default_rng(0).normal(size=p.gradient.size)
     return p, orders
+
+
+def last_delta(case: Case, p: Problem, B: int) -> Any:
+    """d loss / d outputs of the last layer, for B rows."""
+    return p.workspace.deltas[(len(case.sizes) - 2) % 2, : B * case.sizes[-1]]
 
 
 def answer_of(case: Case, p: Problem) -> Any:
     """What a stage leaves behind."""
-    last = case.sizes[-1] * min(BLOCK, case.batch_size)
     return {
         "gather": p.workspace.x,
         "forward": p.workspace.activations,
-        "loss": p.workspace.deltas[(len(case.sizes) - 2) % 2, :last],
+        "loss": last_delta(case, p, min(BLOCK, case.batch_size)),
         "backward": p.gradient,
         "update": p.net.parameters,
     }[case.stage]
@@ -116,11 +129,12 @@ def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
     compiled = loops(package)
     function = int(p.workspace.calls[RULE])
     p = p._replace(workspaces=tuple(p.workspaces))  # compiled code takes no lists of records
+    delta = last_delta(case, p, min(BLOCK, case.batch_size)).copy()
 
     def run(repeats: int) -> None:
-        compiled[case.stage](repeats, case.batch_size, p, compiled["team"], function, orders)
+        compiled[case.stage](repeats, case.batch_size, p, compiled["team"], function, orders, delta)
 
-    return Stage(run, lambda: answer_of(case, p))
+    return Stage(run, lambda: answer_of(case, p), p)
 
 
 def kernels_of(package: ModuleType, case: Case) -> list[Any]:

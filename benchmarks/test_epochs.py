@@ -14,6 +14,7 @@ import fastgd
 from fastgd.kernels import cpu, plain
 from fastgd.kernels.cpu import training
 
+pytestmark = pytest.mark.epochs
 FEW_STEPS = 20
 
 
@@ -53,7 +54,7 @@ def test_loops(measure, case):
     epoch(cpu, p, short(case))()
     check(p.net.parameters, short(case))
     p = problem(fastgd, case, tables(case))
-    measure(case, "fastgd", epoch(cpu, p, case), lambda: len(training.train.signatures))
+    measure(case, "fastgd", epoch(cpu, p, case), p.workspace_bytes, lambda: len(training.train.signatures))
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)
@@ -72,4 +73,4 @@ def test_numpy(measure, case, baseline):
         for _ in range(repeats):
             rival.epoch(order)
 
-    measure(case, baseline.name, run)
+    measure(case, baseline.name, run, rival.workspace_bytes)

@@ -12,6 +12,8 @@ from stages import loops
 import fastgd
 from fastgd.kernels import cpu, plain
 
+pytestmark = pytest.mark.predictions
+
 
 def expected(case, X):
     p = problem(fastgd, case, tables(case), 1024, "plain")
@@ -30,7 +32,7 @@ def test_loops(measure, case):
     made = model(fastgd, case)
     X = data.X[: case.work_rows]
     p = problem(fastgd, case, data)
-    p = p._replace(workspaces=tuple(p.workspaces))
+    p = p._replace(workspaces=tuple(cpu.new_workspaces(p.net)), gradients=np.zeros(0))  # as predictions have them
     out = np.zeros((1, 1), np.float32)
 
     def run(repeats):
@@ -42,7 +44,7 @@ def test_loops(measure, case):
         return predicted
 
     np.testing.assert_allclose(run(1), expected(case, X)[:, 0], rtol=1e-3, atol=1e-4)
-    measure(case, "fastgd", run, signatures)
+    measure(case, "fastgd", run, p.workspace_bytes, signatures)
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)
@@ -57,4 +59,4 @@ def test_numpy(measure, case, baseline):
         for _ in range(repeats):
             rival.predict(X)
 
-    measure(case, baseline.name, run)
+    measure(case, baseline.name, run, rival.workspace_bytes)

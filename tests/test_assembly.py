@@ -1,9 +1,10 @@
-"""The machine code of the float32 kernels: vectors, no calls into the C mathematics library, no packed doubles."""
+"""The machine code of the float32 kernels: vectors, no calls into the C mathematics library, no doubles."""
 
 from __future__ import annotations
 
 import re
 
+import llvmlite.binding
 import numba
 import numpy as np
 import pytest
@@ -14,6 +15,10 @@ from fastgd.kernels import calls
 from fastgd.kernels.compile import OPTIONS, kernel
 from fastgd.kernels.cpu import activations, elementary, engine, losses, products, training, updates
 
+FEATURES = llvmlite.binding.get_host_cpu_features()
+pytestmark = pytest.mark.skipif(
+    not (FEATURES.get("avx2") and FEATURES.get("fma")), reason="reads the assembly of x86 processors with AVX2 and FMA"
+)
 LIBM = re.compile(r"\b(exp|exp2|expm1|log|log1p|log2|pow|tanh|sinh|cosh|sin|cos|floor|ceil|round|rint|fma)f?\b")
 
 
@@ -51,11 +56,11 @@ def kernels_by_address():
 
 def whole_loops():
     case = make_case(3, [2, 3, 1], "float32", weighted=True)
-    net, rows, loss, workspace = case.net, case.rows, case.loss, case.workspace
+    net, rows, loss, workspace, alone = case.net, case.rows, case.loss, case.workspace, engine.team_of_one(1)
     arguments = {
         "train": (
-            engine.team_of_one(1), net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1),
-            loss, case.optimizer.rule(),
+            alone, alone, net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1), loss,
+            case.optimizer.rule(),
         ),
         "predict": (np.zeros((3, 1), np.float32), workspace, rows.X, net, loss),
         "mean_loss": (workspace, rows, net, loss),
@@ -67,6 +72,11 @@ def whole_loops():
 KERNELS = {name: rest for name, *rest in [
     *kernels_by_address(), *whole_loops(),
 ]}  # fmt: skip
+# The whole loops, losses and update rules have scalar doubles: learning rates and the value of the loss.
+ALL_SINGLE = {"product", *(each.__name__ for each in [
+    *activations.FORWARD.values(), *activations.BACKWARD.values(), *activations.WITH_SLOPES.values(),
+])}  # fmt: skip
+SCALAR_DOUBLE = r"\bv?(?:mul|add|sub|div|sqrt|max|min|fn?madd\d+|fn?msub\d+)sd\b"
 PACKED = r"v(?:mul|add|sub|div|max|min|cmp\w*|blendv|andn?|fn?madd\d+|fn?msub\d+){}\s.*[yz]mm"
 
 
@@ -78,6 +88,8 @@ def test_the_machine_code_of_a_float32_kernel(name):
     assert not {symbol for symbol in external_symbols(text) if LIBM.search(symbol)}
     assert not re.findall(PACKED.format("pd"), text), "packed arithmetic on doubles"
     assert bool(re.findall(PACKED.format("ps"), text)) >= vectors
+    if name in ALL_SINGLE:
+        assert not re.findall(SCALAR_DOUBLE, text), "scalar arithmetic on doubles"
 
 
 def test_the_product_keeps_its_sums_in_registers():
@@ -102,9 +114,16 @@ def test_the_reading_of_assembly_can_fail():
     def with_libm(x):
         return np.exp(x) + np.tanh(x)
 
+    @numba.njit(**OPTIONS)
+    def with_doubles(x):
+        return np.float32(x * 1.1 + 0.3)
+
     with_libm(np.float32(1))
     (text,) = with_libm.inspect_asm().values()
     assert {symbol for symbol in external_symbols(text) if LIBM.search(symbol)}
+    with_doubles(np.float32(1))
+    (text,) = with_doubles.inspect_asm().values()
+    assert re.findall(SCALAR_DOUBLE, text)
 
 
 @pytest.mark.parametrize("function", [elementary.exp, elementary.expm1, elementary.log1p, elementary.tanh])

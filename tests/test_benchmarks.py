@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,9 +20,16 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import ab
+import peers
+import problems
 import report
 import results
-from cases import CASES, COMPARED, PEER_CASES
+import stages
+from baselines import BASELINES
+from cases import CASES, COMPARED, EPOCHS, KERNELS, PEER_CASES, PREDICTIONS, STAGES
+from tool import ToolError
+
+import fastgd
 
 
 def simulated(generator, factor, noise=0.05, bias=0.01, processes=3, pairs=15):
@@ -75,10 +86,14 @@ def copied(tmp_path):
     return tmp_path
 
 
-def test_identical_trees_are_never_slower(tmp_path):
-    other = copied(tmp_path)
-    words = [ab.compare(other, ROOT, options("gather"))["gather 4-64-64-1 b1024"].word for _ in range(10)]
-    assert "slower" not in words
+def test_identical_trees_are_never_slower(tmp_path, monkeypatch):
+    names = ("gather 4-64-64-1 b1024", "epoch 4-64-64-1 b32")
+    monkeypatch.setattr(ab, "COMPARED", [case for case in COMPARED if case.name in names])
+    base, head = copied(tmp_path / "base"), copied(tmp_path / "head")
+    for _ in range(10):
+        verdicts = ab.compare(base, head, options("", most=3), tmp_path / "work")
+        assert sorted(verdicts) == sorted(names)
+        assert "slower" not in {verdict.word for verdict in verdicts.values()}
 
 
 def test_a_planted_slow_down_is_named(tmp_path):
@@ -92,7 +107,7 @@ def test_a_planted_slow_down_is_named(tmp_path):
     again = line.replace("order.shape[0]", "order.shape[0] // 6")
     again += "            store_part(at(x_, i * I), k, (row - centre) * scale, n)\n"
     source.write_text(text.replace(line, again + line))
-    verdicts = ab.compare(base, slow, options("4-64-64-1 b1024", time_all=False))
+    verdicts = ab.compare(base, slow, options("4-64-64-1 b1024", time_all=False), tmp_path / "work")
     assert verdicts["gather 4-64-64-1 b1024"].word == "slower"
     assert verdicts["loss 4-64-64-1 b1024"].word == "unchanged"
     assert [name for name, verdict in verdicts.items() if verdict.word == "slower"] == ["gather 4-64-64-1 b1024"]
@@ -105,22 +120,36 @@ def test_other_answers_are_not_timed(tmp_path):
     text = source.read_text()
     assert text.count("(row - centre) * scale,") == 1
     source.write_text(text.replace("(row - centre) * scale,", "(row - centre) * scale + scale,"))
-    verdict = ab.compare(base, wrong, options("gather", processes=1, most=1))["gather 4-64-64-1 b1024"]
-    assert verdict.word == "answers differ"
+    verdicts = ab.compare(base, wrong, options("gather", processes=1, most=1), tmp_path / "work")
+    assert verdicts["gather 4-64-64-1 b1024"].word == "answers differ"
+
+
+def test_a_measuring_process_that_dies_is_named(tmp_path):
+    base = copied(tmp_path)
+    deadly = copied(tmp_path / "deadly")
+    source = deadly / "fastgd" / "model.py"
+    text = source.read_text()
+    assert text.count("    def predict(self, X: Any") == 1
+    ends = "    def predict(self, X: Any) -> Any:\n        import os\n        os.kill(os.getpid(), 9)\n\n"
+    source.write_text(text.replace("    def predict(self, X: Any", ends + "    def former_predict(self, X: Any"))
+    with pytest.raises(ToolError, match=r"was ended by SIGKILL at predict_row 4-64-64-1 b1\."):
+        ab.compare(base, deadly, options("predict_row", processes=1, most=1), tmp_path / "work")
+    with pytest.raises(ToolError, match=r"ended with an error \(.*\) at its start\."):
+        ab.child(["--worker", str(tmp_path / "nowhere"), str(base), "--names", "[]"], tmp_path / "work")
 
 
 @pytest.fixture
 def repository(tmp_path):
-    """A small git repository."""
-    folder = tmp_path / "repository"
-    folder.mkdir()
-    (folder / "file").write_text("1")
+    """A small git repository of the package and the benchmarks, with a kernel that has been changed since."""
+    folder = copied(tmp_path / "repository")
     for command in (
         ["init", "-q"],
         ["add", "."],
         ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"],
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
+    with (folder / "fastgd" / "kernels" / "cpu" / "forward.py").open("a") as file:
+        file.write("# changed\n")
     return folder
 
 
@@ -129,28 +158,78 @@ def worktrees(repository):
     return out.stdout.splitlines()
 
 
-def test_a_worktree_comes_and_goes(repository):
-    with ab.BaseTree("HEAD", repository) as tree:
-        assert (tree / "file").read_text() == "1"
+def test_a_worktree_comes_and_goes(repository, tmp_path):
+    with ab.BaseTree("HEAD", repository, tmp_path) as tree:
+        assert (tree / "fastgd" / "model.py").exists()
         assert len(worktrees(repository)) == 2
         (tree / "left over").write_text("dirt")
     assert not tree.exists()
     assert len(worktrees(repository)) == 1
-    with pytest.raises(RuntimeError), ab.BaseTree("HEAD", repository):
+    with pytest.raises(RuntimeError), ab.BaseTree("HEAD", repository, tmp_path):
         raise RuntimeError
     assert len(worktrees(repository)) == 1
-    with pytest.raises(ab.ComparisonError, match="There is no revision 'nowhere'"), ab.BaseTree("nowhere", repository):
+    with pytest.raises(ToolError, match="There is no revision 'nowhere'"), ab.BaseTree("nowhere", repository, tmp_path):
         pass
     assert len(worktrees(repository)) == 1
 
 
-def test_a_dirty_worktree_of_a_killed_run_is_removed(repository, monkeypatch):
-    killed = ab.BaseTree("HEAD", repository)
-    folder = killed.__enter__()
-    (folder / "left over").write_text("dirt")
-    monkeypatch.setattr(ab, "_in_use", lambda path: False)
-    with ab.BaseTree("HEAD", repository):
-        assert not folder.exists()
+def test_without_git_or_outside_a_repository(tmp_path, monkeypatch):
+    (tmp_path / "bare").mkdir()
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    with (
+        pytest.raises(ToolError, match="bare is in no git repository"),
+        ab.BaseTree("HEAD", tmp_path / "bare", tmp_path),
+    ):
+        pass
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="There is no program git"), ab.BaseTree("HEAD", tmp_path / "bare", tmp_path):
+        pass
+
+
+def ended_while_measuring(repository, temporary, command, how):
+    """Send a signal to a comparison that is at work; returns its exit code and what it said."""
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, *command], cwd=repository, env={**os.environ, "TMPDIR": str(temporary)},
+        stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not any(path.read_text() for path in temporary.glob(f"{ab.PREFIX}*/*/cases")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    assert len(worktrees(repository)) == 2
+    process.send_signal(how)
+    _, error = process.communicate(timeout=60)
+    return process.returncode, error
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
+@pytest.mark.parametrize(
+    ("command", "how"),
+    [
+        (["benchmarks/ab.py", "--base", "HEAD"], "SIGTERM"),
+        (["-m", "fastgd.cli", "bench", "--against", "HEAD"], "SIGINT"),
+    ],
+)
+def test_a_signal_leaves_nothing_behind(repository, tmp_path, command, how):
+    temporary = tmp_path / "temporary"
+    ended = ended_while_measuring(repository, temporary, command, signal.Signals[how])
+    assert ended == (2, "ab: interrupted\n")
+    assert len(worktrees(repository)) == 1
+    assert not list(temporary.iterdir())
+
+
+@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
+def test_what_a_killed_run_left_is_removed_by_the_next(repository, tmp_path, monkeypatch):
+    temporary = tmp_path / "temporary"
+    command = ["benchmarks/ab.py", "--base", "HEAD"]
+    assert ended_while_measuring(repository, temporary, command, signal.SIGKILL) == (-signal.SIGKILL, "")
+    (left,) = temporary.iterdir()
+    (left / "base" / "left over").write_text("dirt")
+    running = temporary / f"{ab.PREFIX}{os.getpid()}-other"
+    running.mkdir()
+    monkeypatch.setattr(ab.tempfile, "tempdir", str(temporary))
+    with ab.temporary_folder() as name, ab.BaseTree("HEAD", repository, Path(name)):
+        assert sorted(temporary.iterdir()) == sorted([running, Path(name)])
         assert len(worktrees(repository)) == 2
     assert len(worktrees(repository)) == 1
 
@@ -159,15 +238,13 @@ def test_a_dirty_worktree_of_a_killed_run_is_removed(repository, monkeypatch):
     ("arguments", "message"),
     [
         ([], "Which revision?"),
-        (["--base", "nowhere"], "There is no revision 'nowhere'|git"),
+        (["--base", "nowhere"], "There is no revision 'nowhere'|is in no git repository"),
         (["--base", "HEAD", "--limit", "0"], "--limit between 0 and 100"),
         (["--base", "HEAD", "--processes", "9"], "--processes must be from 1 to --most"),
-        (["--base", "HEAD", "--cases", "nothing"], "No case has 'nothing' in its name|git"),
+        (["--base", "HEAD", "--cases", "nothing"], "No case has 'nothing' in its name"),
     ],
 )
 def test_mistakes_are_one_sentence(arguments, message, capsys):
-    import re
-
     assert ab.main(arguments) == 2
     error = capsys.readouterr().err
     assert re.search(message, error)
@@ -182,16 +259,124 @@ def test_normalised_assembly():
     assert ab.normalised(one) != ab.normalised(two.replace("ret", "nop"))
 
 
-def test_a_missing_peer_is_named(monkeypatch, capsys):
+def test_unexpected_errors_and_wrong_options_are_one_line(monkeypatch, capsys):
+    def broken(*_):
+        raise OSError("no space\nleft")
+
+    monkeypatch.setattr(ab, "temporary_folder", broken)
+    assert ab.main(["--base", "HEAD"]) == 2
+    assert capsys.readouterr().err == "ab: OSError: no space left\n"
+    for tool, name in ((ab, "ab"), (peers, "peers"), (report, "report"), (results, "results")):
+        with pytest.raises(SystemExit) as ended:
+            tool.main(["--no-such-option"])
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"{name}: ")
+
+
+def test_mistakes_with_peers(monkeypatch, capsys):
     import importlib.util
 
-    import peers
-
+    assert peers.main(["--peers", "numpy_tuned", "--cases", "nothing"]) == 2
+    assert capsys.readouterr().err.startswith("peers: no case has 'nothing' in its name; there are: epoch")
+    assert peers.main(["--record", "--peers", "numpy_tuned"]) == 2
+    assert capsys.readouterr().err == "peers: --record keeps whole runs only: leave out --cases and --peers.\n"
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(sys, "argv", ["peers.py"])
-    assert peers.main() == 2
-    error = capsys.readouterr().err
-    assert error.startswith("peers: not installed: scikit-learn torch jax. Run pip install")
+    assert peers.main([]) == 2
+    assert capsys.readouterr().err.startswith("peers: not installed: scikit-learn torch jax. Run pip install")
+
+
+STEADY = """
+import json, sys
+print(json.dumps({"worst": WORST, "threads": min(THREADS, 2)}), flush=True)
+for _ in sys.stdin: print(json.dumps({"seconds": 1 / THREADS}), flush=True)
+"""
+DYING = STEADY.replace("for _ in sys.stdin:", "sys.stdin.readline(); sys.exit('no more')\nfor _ in sys.stdin:")
+CODES = {
+    "fastgd_loops": STEADY.replace("WORST", "0"),
+    "numpy_tuned": DYING.replace("WORST", "0"),
+    "jax_scan": STEADY.replace("WORST", "0.5"),
+}
+
+
+@pytest.fixture
+def pretended(monkeypatch):
+    """Peers that only pretend; the list of their servers."""
+    servers = []
+
+    class Server(peers.Server):
+        def __init__(self, *arguments):
+            servers.append(self)
+            super().__init__(*arguments)
+
+    def serving(peer, case, threads):
+        return [sys.executable, "-c", CODES[peer].replace("THREADS", str(threads))]
+
+    monkeypatch.setattr(peers, "Server", Server)
+    monkeypatch.setattr(peers, "serving", serving)
+    return servers
+
+
+def test_peers_that_die_or_compute_something_else_are_named(pretended, capsys):
+    found, well = peers.measured(PEER_CASES[0], list(CODES), 1)
+    assert not well
+    assert list(found) == ["fastgd_loops"]
+    assert capsys.readouterr().err.splitlines() == [
+        "peers: numpy_tuned ×1 on epoch 4-64-64-1 b1: no more.",
+        "peers: jax_scan ×1 on epoch 4-64-64-1 b1: it computes something else (0.5 of a step).",
+    ]
+
+
+def test_numbers_of_threads(pretended):
+    assert [peers.thread_counts(cores) for cores in (1, 2, 6, 8)] == [[1], [1, 2], [1, 2, 4, 6], [1, 2, 4, 8]]
+    found, well = peers.measured(PEER_CASES[0], ["fastgd_loops"], 4)
+    assert well
+    assert (found["fastgd_loops"]["seconds"], found["fastgd_loops"]["threads"]) == (0.5, 2)  # with 4 it is the same
+    assert [len(server.times) for server in pretended] == [peers.ROUNDS, peers.ROUNDS, 0]
+    assert "500.0 ×2" in peers.table([{"case": "c", "results": found}], ["fastgd_loops"])
+
+
+def test_an_interrupted_comparison_of_peers_leaves_no_process(pretended, monkeypatch):
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(peers.Server, "round", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        peers.measured(PEER_CASES[0], ["fastgd_loops", "jax_scan"], 1)
+    assert len(pretended) == 2
+    assert all(server.process.poll() is not None for server in pretended)
+
+
+@pytest.mark.parametrize("case", COMPARED, ids=lambda case: case.name)
+def test_every_compared_case_has_an_answer(case):
+    run, answer = ab.runner(fastgd, case, problems.tables(case._replace(rows=min(case.rows, 2000))))
+    run()
+    assert np.isfinite(answer()).all()
+    assert np.abs(answer()).max() > 0
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_has_an_answer(name):
+    case = next(case for case in KERNELS if case.stage == name)
+    made = stages.stage(fastgd, case, problems.tables(case))
+    made.run(1)
+    assert np.isfinite(made.answer()).all()
+    assert np.abs(made.answer()).max() > 0
+    assert all(len(kernel.signatures) for kernel in stages.kernels_of(fastgd, case))
+
+
+def test_a_saved_run_can_be_compared_with(tmp_path):
+    """In a process each, because both end with a table and an exit code."""
+    narrow = ["benchmarks/test_kernels.py", "-k", "test_loops and loss and b8 and not b8192"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--benchmark-only", *narrow]
+    for option in ("--benchmark-autosave", "--benchmark-compare"):
+        result = subprocess.run(
+            [*command, f"--benchmark-storage={tmp_path}", option], cwd=ROOT, capture_output=True, text=True
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "Warning" not in result.stdout + result.stderr
+    assert "Comparing against benchmarks from" in result.stdout + result.stderr
+    assert "(0001_" in result.stdout
 
 
 def test_every_case_has_a_name_of_its_own():
@@ -201,7 +386,7 @@ def test_every_case_has_a_name_of_its_own():
     assert {case.batch_size for case in CASES} >= {1, 8, 32, 128, 256, 1024, 8192}
 
 
-def test_a_run_is_kept_and_reported(tmp_path, monkeypatch):
+def test_a_run_is_kept_and_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
     monkeypatch.setattr(report, "CHART", tmp_path / "throughput.svg")
@@ -215,22 +400,26 @@ def test_a_run_is_kept_and_reported(tmp_path, monkeypatch):
         {**record, "who": "NumPy, tuned", "microseconds": 4e4, "rows_per_second": 5e5},
     ]
     results.keep("suite", suite, facts)
-    times = {"fastgd_loops": {"seconds": 0.05}, "jax_scan": {"seconds": 0.04}}
-    results.keep("peers", [{"case": "epoch 4-64-64-1 b256", "results": times}], facts)
+    times = {"fastgd_loops": {"seconds": 0.05, "threads": 1}, "jax_scan": {"seconds": 0.04, "threads": 2}}
+    assert report.throughput()[1]["fastgd"] == {32: 2e6}
+    results.keep("peers", [{"case": "epoch 4-64-64-1 b256", "rows": 1000, "results": times}], facts)
+    assert report.throughput()[1] == {"fastgd": {256: 20_000.0}, "JAX scan": {256: 25_000.0}}
     (tmp_path / "README.md").write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
-    monkeypatch.setattr(sys, "argv", ["report.py", "--check"])
-    assert report.main() == 1, "stale"
-    monkeypatch.setattr(sys, "argv", ["report.py"])
-    assert report.main() == 0
+    assert report.main(["--check"]) == 1, "stale"
+    assert report.main([]) == 0
     text = (tmp_path / "README.md").read_text()
     assert "| epoch 4-64-64-1 b32 | 10 ms | 40 ms |  | 4.00 | 40% |" in text
-    assert "| 4-64-64-1, batch 256 | 50 | 40 | 0.80 |" in text
+    assert "| 4-64-64-1, batch 256 | 50 | 40 ×2 | 0.80 |" in text
     assert text.startswith("above\n")
     assert text.endswith("below\n")
     assert "polyline" in (tmp_path / "throughput.svg").read_text()
-    monkeypatch.setattr(sys, "argv", ["report.py", "--check"])
-    assert report.main() == 0
-    assert "1 runs on F" in report.history("F")
+    assert report.main(["--check"]) == 0
+    assert report.history("F").splitlines() == ["1 run on F", "epoch 4-64-64-1 b32: 10 ms"]
+    assert report.history("G").splitlines() == ["0 runs on G", "1 run on another machine, F"]
+    (tmp_path / "results" / "19990101T000000-suite.json").write_text("{")
+    assert report.main(["--check"]) == 2
+    (line,) = capsys.readouterr().err.splitlines()[1:]
+    assert re.fullmatch(r"report: \S+19990101T000000-suite.json is no kept run \(.*\): mend or delete it\.", line)
 
 
 def test_change_points():
@@ -238,16 +427,31 @@ def test_change_points():
     assert report.change_points([10, 10.5, 9.6, 10.2, 9.8, 10.4, 10]) == []
 
 
-def test_what_pytest_benchmark_saves_is_understood(tmp_path, monkeypatch):
+def test_what_pytest_benchmark_saves_is_understood(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
-    saved = {
-        "machine_info": {"processor": "P", "cores": 2, "peak_gflops": 1.0, "fingerprint": "F", "node": "private"},
-        "benchmarks": [{"extra_info": {"case": "c", "who": "fastgd"}, "stats": {"median": 1.0, "rounds": 5}}],
-    }
-    (tmp_path / "run.json").write_text(json.dumps(saved))
-    monkeypatch.setattr(sys, "argv", ["results.py", str(tmp_path / "run.json")])
-    assert results.main() == 0
+    facts = {"processor": "P", "cores": 2, "blas": "B", "fingerprint": "F"}
+    names = ["fastgd", *(baseline.name for baseline in BASELINES)]
+    taken = [
+        {
+            "extra_info": {"case": case.name, "who": who, "peak_gflops": 1.0},
+            "stats": {"median": 1.0, "rounds": 5},
+        }
+        for case in EPOCHS + PREDICTIONS
+        for who in names[: 1 if case.stage == "predict_row_compiled" else None]
+    ]
+    file = tmp_path / "run.json"
+
+    def kept(benchmarks):
+        file.write_text(json.dumps({"machine_info": {**facts, "node": "private"}, "benchmarks": benchmarks}))
+        return results.main([str(file)])
+
+    assert kept([*taken, {"extra_info": {}, "stats": {}}]) == 0
     (run,) = results.kept("suite")
-    assert run["machine"] == {"processor": "P", "cores": 2, "peak_gflops": 1.0, "fingerprint": "F"}
-    (tmp_path / "run.json").write_text("{}")
-    assert results.main() == 2
+    assert run["machine"] == {**facts, "peak_gflops": 1.0}
+    assert run["records"][0] == {"case": EPOCHS[0].name, "who": "fastgd", "median": 1.0, "rounds": 5}
+    capsys.readouterr()
+    assert kept(taken[1:]) == 2
+    assert f"lacks 1 figures, such as fastgd on {EPOCHS[0].name}." in capsys.readouterr().err
+    file.write_text("{}")
+    assert results.main([str(file)]) == 2
+    assert len(results.kept("suite")) == 1

@@ -20,7 +20,7 @@ def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
     p.net.parameters[:] = parameters
     n = len(data.X)
     rates = np.full(math.ceil(n / case.batch_size), case.learning_rate)
-    return {"p": p, "rates": rates, "batch_size": min(case.batch_size, n)}
+    return {"p": p, "rates": rates, "batch_size": min(case.batch_size, n), "threads": len(p.workspaces)}
 
 
 def epoch(state: Any, order: Any) -> None:
