@@ -24,7 +24,9 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "datasets": None,
     "errors": None,
     "explain": None,
+    "features": None,
     "losses": None,
+    "plots": None,
     "schedules": None,
 }
 
@@ -35,7 +37,9 @@ if TYPE_CHECKING:
     from . import datasets as datasets
     from . import errors as errors
     from . import explain as explain
+    from . import features as features
     from . import losses as losses
+    from . import plots as plots
     from . import schedules as schedules
     from .history import History as History
     from .model import MLP as MLP

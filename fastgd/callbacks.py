@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .errors import InvalidInputError
 from .names import checked_names, is_number, look_up, positive_integer, yes_or_no
@@ -20,6 +23,7 @@ class Trained(Protocol):
 
     stop_training: bool
     parameters: Any
+    network: Any
 
 
 class Callback:
@@ -110,6 +114,100 @@ class EarlyStopping(Callback):
         """Go back to the best parameters."""
         if self.best_parameters is not None:
             self.model.parameters = self.best_parameters
+
+
+class Spread(NamedTuple):
+    """How the weights of a layer, or their nudges, are spread: a histogram of equal bins from `low` to `high`."""
+
+    counts: NDArray[np.int64]  # (bins,)
+    low: float
+    high: float
+    norm: float  # their length: the square root of the sum of their squares
+
+
+class Recorded(NamedTuple):
+    """What a Recorder keeps of one epoch."""
+
+    epoch: int  # how many epochs were over: 0 is the start of the training
+    parameters: NDArray[np.float32]  # (n_parameters,)
+    weights: list[Spread]  # of each layer, without biases
+    nudges: list[Spread]  # what the epoch added to these weights, for each layer; none for the start
+
+
+class Recorder(Callback):
+    """Keep what fastgd.plots draws of a training: its path, and how weights and nudges were spread in each epoch.
+
+    `recorded` has an entry for the start, for the latest epoch, and for every `stride`-th one: 1 at first, doubled
+    whenever there would be more than `most`. Nudges are those of one epoch, whatever the stride. Each `fit` starts a
+    new record, and what the model learns stays the same to the bit.
+
+    Memory: 4 bytes for each entry and parameter, 16 for each entry, layer and bin, and for each epoch's arithmetic a
+    few copies of the parameters. With the defaults and a million parameters these are some 200 MB.
+
+    Args:
+        most: how many entries are kept, at least 3.
+        bins: how many bins a histogram has.
+
+    Raises:
+        InvalidInputError: an option that is not a whole number, or too small.
+
+    Example:
+        >>> import fastgd
+        >>> X, y = fastgd.datasets.houses(200)
+        >>> recorder = fastgd.callbacks.Recorder(most=5)
+        >>> history = fastgd.MLP([4, 8, 1]).fit(X, y, epochs=9, callbacks=[recorder], verbose=0)
+        >>> [entry.epoch for entry in recorder.recorded]
+        [0, 4, 8, 9]
+        >>> recorder.recorded[-1].nudges[0].norm < recorder.recorded[-1].weights[0].norm
+        True
+    """
+
+    @checked_names
+    def __init__(self, most: int = 50, bins: int = 40) -> None:
+        self.most = positive_integer(most, "most", least=3)
+        self.bins = positive_integer(bins, "bins")
+        self.recorded: list[Recorded] = []
+        self.stride, self.latest = 1, np.zeros(0)
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """Forget an earlier training, and note where this one starts."""
+        self.recorded, self.stride = [], 1
+        self.latest = self.model.parameters.copy()
+        self._keep(Recorded(0, _single(self.latest), self._spreads(self.latest), []))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Note where the epoch has led. Only what the model shows counts: training may move a copy, see ema_decay."""
+        before, self.latest = self.latest, self.model.parameters.copy()
+        nudges = np.subtract(self.latest, before, out=before)
+        self._keep(Recorded(epoch + 1, _single(self.latest), self._spreads(self.latest), self._spreads(nudges)))
+
+    def _keep(self, entry: Recorded) -> None:
+        """Add an entry in the place of a latest one that is between strides, and thin what is too much."""
+        kept = [old for old in self.recorded if old.epoch % self.stride == 0]
+        if len(kept) == self.most:
+            self.stride *= 2
+            kept = [old for old in kept if old.epoch % self.stride == 0]
+        self.recorded = [*kept, entry]
+
+    def _spreads(self, parameters: NDArray[Any]) -> list[Spread]:
+        return [_spread(weights, self.bins) for weights, _ in self.model.network.split(parameters)]
+
+
+def _single(parameters: NDArray[Any]) -> NDArray[np.float32]:
+    """A copy in single precision; what it cannot hold becomes its largest number."""
+    largest = np.finfo(np.float32).max
+    copy: NDArray[np.float32] = np.clip(parameters, -largest, largest).astype(np.float32)
+    return copy
+
+
+def _spread(values: NDArray[Any], bins: int) -> Spread:
+    """numpy.histogram refuses numbers that lie closer together than their precision allows bins; here all are fine."""
+    wide = values.astype(np.float64).reshape(-1)
+    low, high = float(wide.min()), float(wide.max())
+    places = ((wide - low) / (high - low or 1.0) * bins).astype(np.int64)
+    with np.errstate(over="ignore"):  # a length may be infinite, but it must not end the training
+        norm = float(np.sqrt(wide @ wide))
+    return Spread(np.bincount(np.minimum(places, bins - 1), minlength=bins), low, high, norm)
 
 
 def check_monitor(name: str, names: Sequence[str]) -> None:

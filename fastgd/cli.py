@@ -18,8 +18,6 @@ from . import __version__
 from .errors import FastgdError
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
     from rich.console import Console
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -118,51 +116,62 @@ def _one_line_warning(message: Warning | str, *others: Any, **options: Any) -> N
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Houses per step.")
 @click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another market and network.")
+@click.option("--step", is_flag=True, help="Wait for a key after each scene.")
+@click.option("--fast", is_flag=True, help="A tenth of the houses, at most 3 epochs.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write it with its charts to this HTML file, too.")
 @_one_line_errors
-def demo(epochs: int, batch_size: int, learning_rate: float, seed: int) -> None:
-    """Train on 100,000 generated houses, from meaningless predictions to good ones."""
+def demo(
+    epochs: int, batch_size: int, learning_rate: float, seed: int, step: bool, fast: bool, report: Path | None
+) -> None:
+    """Tell how a network learns the price of a house, from meaningless predictions to good ones."""
     started = time.perf_counter()
-    from . import datasets
     from .kernels import engine
-    from .model import MLP
     from .optimizers import SGD
+    from .report import Scene, write_page
+    from .story import Telling, scenes
 
-    optimizer = SGD(learning_rate=learning_rate)
-    console = _console()
-    X, y = datasets.houses(110_000, random_state=seed)
-    X, y, unseen_X, unseen_y = X[:100_000], y[:100_000], X[100_000:], y[100_000:]
-    model = MLP([4, 64, 64, 1], feature_names=datasets.HOUSE_FEATURES, random_state=seed)
+    SGD(learning_rate=learning_rate)  # a wrong rate is told before the story begins
+    console, told, histories = _console(), [], []
 
-    size, bedrooms, distance, age = unseen_X[0]
-    console.print(f"A house of {size:.0f} m² with {bedrooms:.0f} bedrooms, {distance:.1f} km from the centre, ", end="")
-    console.print(f"{age:.0f} years old.")
+    def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:
+        histories.append(model.fit(X, y, epochs=telling.epochs, batch_size=batch_size, optimizer=optimizer))
+        return histories[-1]
+
+    telling = Telling(
+        10_000 if fast else 100_000, min(epochs, 3) if fast else epochs, batch_size, learning_rate, seed, train
+    )
     if not engine("cpu").is_compiled():
         console.print("(compiling the loops for this machine, once; this takes some seconds)")
-    first = float(model.predict(unseen_X[:1])[0])
-    console.print(f"A network with random weights, {model.network.n_parameters:,} of them, predicts its price:")
-    console.print(f"  predicted {_euros(first)}   actual {_euros(unseen_y[0])}   error {_euros(first - unseen_y[0])}\n")
-    before = model.evaluate(unseen_X, unseen_y)
-    console.print(f"Training on {len(X):,} other houses, {batch_size} at a time, {epochs} times over:")
-    history = model.fit(X, y, epochs=epochs, batch_size=batch_size, optimizer=optimizer)
-    after = model.evaluate(unseen_X, unseen_y)
-    floor = datasets.irreducible_error(unseen_X)
-
-    console.print(f"\nOn {len(unseen_X):,} houses that it has never seen:")
-    rows = [("before", before), ("after", after)]
-    _print_table(
-        console,
-        ["", "loss (mean squared error)", "typical error (root)", "R²"],
-        [[when, f"{m['loss']:.4g}", _euros(m["rmse"]), f"{m['r2']:.3f}"] for when, m in rows]
-        + [["best possible", f"{floor**2:.4g}", _euros(floor), f"{1 - floor**2 / unseen_y.var():.3f}"]],
-    )
-    console.print("Ten of them:")
-    _print_houses(console, unseen_X[:10], model.predict(unseen_X[:10]), unseen_y[:10])
-    console.print(
-        f"{history.rows_seen:,} rows in {history.seconds:.2f} s of training: {history.rows_per_second:,.0f} rows/s. "
-        f"With everything: {time.perf_counter() - started:.1f} s."
-    )
-    if history.stop_reason != "completed":
+    scene: Scene
+    for scene in scenes(telling):
+        _tell(console, scene)
+        told.append(scene)
+        if step:
+            click.pause("… press a key")
+    console.print(f"With everything: {time.perf_counter() - started:.1f} s.")
+    if report is not None:
+        write_page(report, "How a network learns the price of a house", told)
+        console.print(f"The same with charts: {report}")
+    if histories[-1].stop_reason != "completed":
         sys.exit(INTERRUPTED)
+
+
+def _tell(console: Console, scene: Any) -> None:
+    """A scene as text: no colour, 80 columns."""
+    from textwrap import fill
+
+    from .report import Chart, Rows, text_chart
+
+    console.print(f"\n{scene.title}\n{'─' * len(scene.title)}")
+    for part in scene.parts:
+        if isinstance(part, Rows):
+            _print_table(console, list(part.header), [list(row) for row in part.rows])
+        elif not isinstance(part, Chart):
+            console.print(fill(part.text, 79))
+        elif len(part.lines) == 1:
+            first, last = part.lines[0].x[0], part.lines[0].x[-1]
+            console.print(f"\n{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})")
+            console.print("\n".join(text_chart(part)))
 
 
 @main.command()
@@ -287,25 +296,6 @@ def _print_table(console: Console, header: list[str], rows: list[list[str]]) -> 
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def _print_houses(console: Console, X: NDArray[np.float32], predicted: Any, actual: Any) -> None:
-    _print_table(
-        console,
-        ["size", "bedrooms", "distance", "age", "predicted", "actual", "error"],
-        [
-            [
-                f"{s:.0f} m²",
-                f"{b:.0f}",
-                f"{d:.1f} km",
-                f"{a:.0f} years",
-                _euros(p),
-                _euros(t),
-                f"{(p - t) / t:+.1%}",
-            ]
-            for (s, b, d, a), p, t in zip(X, predicted, actual, strict=True)
-        ],
-    )
 
 
 def _number(value: float) -> str:

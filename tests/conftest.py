@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+os.environ.setdefault("MPLBACKEND", "Agg")  # plots in tests and examples open no windows
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

@@ -42,11 +42,30 @@ def write(path, n=200, **columns):
     return path
 
 
+SCENES = [
+    "Every network starts completely wrong",
+    "One number for how wrong",
+    "Who is to blame",
+    "A nudge for every weight",
+    "After one step",
+    "Too high, too low, well chosen",
+    "Small batches",
+    "Past cliffs and plateaus",
+    "The whole training",
+    "On 10,000 houses that it has never seen",
+]
+
+
 def test_demo():
     result = run("demo", "--epochs", 2)
     assert result.exit_code == 0, result.output
     out = result.output
+    assert [line for line in out.splitlines() if line in SCENES] == SCENES
     assert re.search(r"predicted -?[\d,]+ EUR   actual [\d,]+ EUR   error -?[\d,]+ EUR", out)
+    for verdict in ("too high", "too low", "well chosen"):
+        assert re.search(rf"Learning rate [\d.]+: {verdict}  ", out)
+    assert re.search(r"size +[+-][\d.]+ +[+-][\d.]+ +way off", out)
+    assert "larger contribution" in out
     assert re.search(r"epoch 2/2  loss ", out)
     before, after = (float(re.search(rf"{when} .*? (-?\d\.\d+) *\n", out)[1]) for when in ("before", "after"))
     assert before < 0 < 0.9 < after
@@ -55,6 +74,58 @@ def test_demo():
     assert re.search(r"200,000 rows in [\d.]+ s of training: [\d,]+ rows/s", out)
     assert max(map(len, out.splitlines())) <= 80
     assert "\x1b" not in out
+
+
+def terminal(arguments, columns, answer=None):
+    """What a person sees on a terminal of so many columns; `answer` is typed where the program waits for it."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.environ.update(COLUMNS=str(columns), LINES="50", TERM="xterm", NO_COLOR="1")
+        os.execv(FASTGD[0], [*FASTGD, *arguments])
+    seen, deadline = b"", time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if not select.select([terminal], [], [], 0.1)[0]:
+            if answer and seen.rstrip().endswith(b"press a key"):
+                os.write(terminal, answer)
+            continue
+        try:
+            part = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        seen += part
+    else:
+        os.kill(pid, signal.SIGKILL)
+    return seen.decode(errors="replace"), os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_demo_on_a_terminal(columns):
+    seen, code = terminal(["demo", "--fast"], columns)
+    assert code == 0
+    plain = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", seen).replace("\r", "\n")
+    assert [line.strip() for line in plain.splitlines() if line.strip() in SCENES] == SCENES
+    assert max(len(line) for line in plain.splitlines()) <= columns
+
+
+def test_demo_waits_for_a_key_after_each_scene():
+    seen, code = terminal(["demo", "--fast", "--step"], 80, b" ")
+    assert code == 0
+    assert seen.count("press a key") == len(SCENES)
+
+
+def test_demo_writes_a_page(tmp_path):
+    path = tmp_path / "report.html"
+    result = run("demo", "--fast", "--report", path)
+    assert result.exit_code == 0, result.output
+    text = path.read_text()
+    assert text.count("<figure>") == 5
+    assert text.count("<h2>") == len(SCENES)
+    assert not re.search(r"(?:src|href)=\"(?!data:)", text), "it needs nothing else"
+    refused = run("demo", "--fast", "--report", tmp_path / "nowhere" / "report.html")
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert "cannot be written" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["houses.csv", "houses.csv.gz"])

@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 BLOCK = re.compile(
     r"```(?P<language>\w+)\n(?P<code>[^`]*)```\n\n<!-- output -->\n```text\n(?P<output>[^`]*)```",
 )
-CHANGING = re.compile(r"[\d,]+ rows/s|\d+\.\d+ s\b")
+CHANGING = re.compile(r"[\d,]+ rows/s|\d+\.\d+ m?s\b")
 
 
 def printed_by(language: str, code: str) -> str:

@@ -1,0 +1,258 @@
+"""Pages that explain a training: the parts of a page, and the page itself, one HTML file that needs nothing else.
+
+A part is a paragraph, a table or a chart. The command line prints the same parts as text.
+"""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .errors import ModelFileError
+
+WIDTH, HEIGHT = 640.0, 300.0  # of a chart, in its own units: it is scaled to the page
+LEFT, RIGHT, TOP, BOTTOM = 74.0, 14.0, 14.0, 44.0
+TICKS = 5
+COLOURS = 4  # lines that can be told apart, also by the colour-blind
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Rows:
+    """A table of text; the first column is aligned left, the others right."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Line:
+    """A named series of a chart."""
+
+    name: str
+    x: Sequence[float]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines or points in one frame.
+
+    `level` is a horizontal line with a name, such as the price that a prediction should reach; `kind` is "lines",
+    "points" or "bars" (then one series, with a bar at each x).
+    """
+
+    title: str
+    x_label: str
+    y_label: str
+    lines: Sequence[Line]
+    level: tuple[str, float] | None = None
+    kind: str = "lines"
+    low: float | None = None  # the frame's lower and upper edge, where the values do not decide
+    high: float | None = None
+    names: Sequence[str] = ()  # of the bars
+
+
+Part = Text | Rows | Chart
+
+
+@dataclass
+class Scene:
+    """A heading and what stands below it."""
+
+    title: str
+    parts: list[Part] = field(default_factory=list)
+
+
+def write_page(path: Path, title: str, scenes: Sequence[Scene]) -> None:
+    """Write the page to a file, whole or not at all.
+
+    Raises:
+        ModelFileError: the file cannot be written.
+    """
+    beside = path.with_name(f".{path.name}.new")
+    try:
+        beside.write_text(page(title, scenes), encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
+        raise ModelFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+
+
+def page(title: str, scenes: Sequence[Scene]) -> str:
+    """One self-contained HTML page: no network, light and dark, readable on a phone."""
+    body = "\n".join(
+        f"<section><h2>{html.escape(scene.title)}</h2>\n{''.join(map(_part, scene.parts))}</section>"
+        for scene in scenes
+    )
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<link rel="icon" href="data:,"><title>{html.escape(title)}</title><style>{STYLE}</style></head>\n'
+        f"<body><h1>{html.escape(title)}</h1>\n{body}\n</body></html>\n"
+    )
+
+
+STYLE = """
+:root{color-scheme:light dark;--ink:#1e293b;--soft:#64748b;--paper:#fff;--rule:#e2e8f0;
+--c0:#0369a1;--c1:#c2410c;--c2:#047857;--c3:#7e22ce}
+@media(prefers-color-scheme:dark){:root{--ink:#e2e8f0;--soft:#94a3b8;--paper:#0f172a;--rule:#334155;
+--c0:#38bdf8;--c1:#fb923c;--c2:#34d399;--c3:#c084fc}}
+body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:46rem;margin:0 auto;
+padding:1rem}
+h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.2rem}
+.table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.88rem;width:100%}
+th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
+font-variant-numeric:tabular-nums}
+th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}
+figure{margin:1.2rem 0}figcaption{font-weight:600;margin-bottom:.3rem}
+svg{width:100%;height:auto;display:block}svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
+.frame{stroke:var(--rule);fill:none}.level{stroke:var(--soft);stroke-dasharray:5 4}
+.line{fill:none;stroke-width:2}.bar{stroke:none}
+""" + "".join(
+    f".c{i}{{stroke:var(--c{i});}}.f{i}{{fill:var(--c{i})}}.k{i}{{color:var(--c{i})}}\n" for i in range(COLOURS)
+)
+
+
+def _part(part: Part) -> str:
+    if isinstance(part, Text):
+        return f"<p>{html.escape(part.text)}</p>\n"
+    if isinstance(part, Rows):
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in part.header)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
+        return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n'
+    return f"<figure><figcaption>{html.escape(part.title)}{_legend(part)}</figcaption>{svg(part)}</figure>\n"
+
+
+def _legend(chart: Chart) -> str:
+    if len(chart.lines) < 2:
+        return ""
+    entries = (f'<span class="k{i % COLOURS}">● {html.escape(line.name)}</span>' for i, line in enumerate(chart.lines))
+    return "<br><small>" + " &nbsp; ".join(entries) + "</small>"
+
+
+def svg(chart: Chart) -> str:
+    """The chart as an SVG element whose colours are the page's."""
+    (x_low, x_high), (y_low, y_high) = _ranges(chart)
+
+    def across(x: float) -> float:
+        return LEFT + (WIDTH - LEFT - RIGHT) * (x - x_low) / (x_high - x_low)
+
+    def up(y: float) -> float:
+        inside = min(max(y, y_low), y_high)  # a training that blows up leaves the frame at its edge
+        return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (inside - y_low) / (y_high - y_low)
+
+    parts = [
+        f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{html.escape(chart.title)}">',
+        f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>',
+    ]
+    for tick in ticks(y_low, y_high):
+        parts.append(f'<line class="frame" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(tick):.1f}" y2="{up(tick):.1f}"/>')
+        parts.append(f'<text x="{LEFT - 6}" y="{up(tick) + 4:.1f}" text-anchor="end">{short(tick)}</text>')
+    if chart.kind == "bars":
+        parts += _bars(chart, across, up, y_low)
+    else:
+        for tick in ticks(x_low, x_high):
+            at = HEIGHT - BOTTOM + 16
+            parts.append(f'<text x="{across(tick):.1f}" y="{at}" text-anchor="middle">{short(tick)}</text>')
+        for i, line in enumerate(chart.lines):
+            points = [(across(x), up(y)) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
+            if chart.kind == "lines" and len(points) > 1:
+                path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+                parts.append(f'<polyline class="line c{i % COLOURS}" points="{path}"/>')
+            if chart.kind == "points" or len(points) <= 12:
+                radius = 2 if chart.kind == "points" else 3.5
+                parts += [f'<circle class="f{i % COLOURS}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>' for x, y in points]
+    if chart.level:
+        name, value = chart.level
+        parts.append(
+            f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(value):.1f}" y2="{up(value):.1f}"/>'
+        )
+        label = f"{html.escape(name)} {short(value)}"
+        parts.append(f'<text x="{WIDTH - RIGHT - 4}" y="{up(value) - 5:.1f}" text-anchor="end">{label}</text>')
+    middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(chart.x_label)}</text>')
+    parts.append(f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">')
+    parts.append(f"{html.escape(chart.y_label)}</text></svg>")
+    return "".join(parts)
+
+
+def _bars(chart: Chart, across, up, y_low: float) -> list[str]:  # type: ignore[no-untyped-def]
+    (line,) = chart.lines
+    gap = (WIDTH - LEFT - RIGHT) / max(len(line.x), 1)
+    parts = []
+    for place, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
+        at = LEFT + gap * (place + 0.1)
+        parts.append(
+            f'<rect class="bar f0" x="{at:.1f}" y="{up(y):.1f}" width="{gap * 0.8:.1f}" '
+            f'height="{max(up(y_low) - up(y), 0):.1f}"/>'
+        )
+        name = chart.names[place] if chart.names else short(x)
+        if chart.names or place % max(len(line.x) // 6, 1) == 0:
+            middle = at + gap * 0.4
+            parts.append(
+                f'<text x="{middle:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{html.escape(name)}</text>'
+            )
+    return parts
+
+
+def _ranges(chart: Chart) -> tuple[tuple[float, float], tuple[float, float]]:
+    xs = [x for line in chart.lines for x in line.x]
+    ys = [y for line in chart.lines for y in line.y if math.isfinite(y)]
+    ys += [chart.level[1]] if chart.level else []
+    low = chart.low if chart.low is not None else min(ys, default=0.0)
+    high = chart.high if chart.high is not None else max(ys, default=1.0)
+    return _widened(min(xs, default=0.0), max(xs, default=1.0)), _widened(low, high)
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    return (low, high) if high > low else (low - 0.5, low + 0.5)
+
+
+def ticks(low: float, high: float) -> list[float]:
+    """Some round numbers within a range."""
+    rough = (high - low) / TICKS
+    size = 10.0 ** math.floor(math.log10(rough))
+    step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
+    first = math.ceil(low / step - 1e-9)
+    return [step * k for k in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def short(value: float) -> str:
+    """A number in few characters: 380k, 1.2M, 0.05."""
+    for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g}{unit}"
+    return "0" if abs(value) < 1e-12 else f"{value:.3g}"
+
+
+# The same as text.
+
+
+def text_chart(chart: Chart, width: int = 64, height: int = 8) -> list[str]:
+    """The first line of a chart in plain characters, with its level as a dotted line."""
+    (x_low, x_high), (y_low, y_high) = _ranges(chart)
+    grid = [[" "] * width for _ in range(height)]
+
+    def row_of(y: float) -> int:
+        inside = min(max(y, y_low), y_high)
+        return height - 1 - round((height - 1) * (inside - y_low) / (y_high - y_low))
+
+    if chart.level:
+        grid[row_of(chart.level[1])] = list("·" * width)
+    for x, y in zip(chart.lines[0].x, chart.lines[0].y, strict=True):
+        if math.isfinite(y):
+            grid[row_of(y)][round((width - 1) * (x - x_low) / (x_high - x_low))] = "●"
+    labels = {0: short(y_high), height - 1: short(y_low)}
+    if chart.level:
+        labels[row_of(chart.level[1])] = short(chart.level[1])
+    return [f"{labels.get(i, ''):>8} │{''.join(line).rstrip()}" for i, line in enumerate(grid)]

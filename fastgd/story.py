@@ -1,0 +1,235 @@
+"""The whole story of learning, scene by scene, on the generated houses: what `fastgd demo` tells.
+
+Each scene computes what it shows: the numbers are those of the kernels that train.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import datasets, explain
+from .model import MLP
+from .optimizers import SGD, Adam, AdamW, Optimizer
+from .report import Chart, Line, Part, Rows, Scene, Text
+
+FEATURES = ["size", "bedrooms", "distance", "age"]
+FEW = 32  # houses of the first scenes: one small batch
+RATE = 0.1  # well chosen for the network of four weights
+RATES = {"too high": 1.02, "too low": 0.002, "well chosen": RATE}
+
+
+class Telling(NamedTuple):
+    """What the story is told with."""
+
+    houses: int  # to train on
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    train: Callable[[MLP, Any, Any, Optimizer], Any]  # fits the last network, where someone may watch
+
+
+def scenes(telling: Telling) -> Iterator[Scene]:
+    """The scenes, each computed when it is asked for."""
+    X, y = datasets.houses(telling.houses + 10_000, random_state=telling.seed)
+    seen, unseen = (X[: telling.houses], y[: telling.houses]), (X[telling.houses :], y[telling.houses :])
+    small = MLP([4, 1], feature_names=FEATURES, random_state=telling.seed)
+    small.fit(X[:FEW], y[:FEW], epochs=0, verbose=0)  # the scaling of these houses; nothing is learned
+    yield _wrong(small, X[:FEW], y[:FEW])
+    yield _loss(small, X[:FEW], y[:FEW])
+    yield _blame(small, X[:FEW], y[:FEW])
+    yield _nudge(small, X[:FEW], y[:FEW])
+    yield _after_one_step(small, X[:FEW], y[:FEW])
+    yield _three_rates(small, X[:FEW], y[:FEW])
+    yield _batches(telling, seen, unseen)
+    yield _optimizers(telling, seen, unseen)
+    yield from _trained(telling, seen, unseen)
+
+
+def _wrong(model: MLP, X: Any, y: Any) -> Scene:
+    predicted = float(model.predict(X[:1])[0])
+    return Scene(
+        "Every network starts completely wrong",
+        [
+            Text(f"A house of {_described(X[0])}."),
+            Text(f"A network with {X.shape[1]} random weights, one for each of these, predicts its price:"),
+            Text(f"predicted {euros(predicted)}   actual {euros(y[0])}   error {euros(predicted - y[0])}"),
+        ],
+    )
+
+
+def _loss(model: MLP, X: Any, y: Any) -> Scene:
+    measured = model.evaluate(X, y)
+    return Scene(
+        "One number for how wrong",
+        [
+            Text(f"The loss is the mean of the squared errors, here over {len(X)} houses: {measured['loss']:.4g}."),
+            Text(f"Its root is the typical error: {euros(measured['rmse'])}."),
+        ],
+    )
+
+
+def _blame(model: MLP, X: Any, y: Any) -> Scene:
+    table = model.blame(X, y)
+    rows = [
+        [name, f"{value:+.2f}", f"{gradient:+.2f}", severity]
+        for name, value, gradient, severity in zip(*(table[c] for c in table.columns), strict=True)
+    ]
+    return Scene(
+        "Who is to blame",
+        [
+            Text("The gradient of a weight says how the loss grows with it: its share of the blame."),
+            Rows(["weight of", "value", "gradient", ""], rows),
+        ],
+    )
+
+
+def _nudge(model: MLP, X: Any, y: Any) -> Scene:
+    table = model.nudge(X, y, learning_rate=RATE)
+    rows = [
+        [name, f"{old:+.2f}", f"{nudge:+.2f}", f"{new:+.2f}", effect]
+        for name, old, nudge, new, effect in zip(*(table[c] for c in table.columns), strict=True)
+    ]
+    return Scene(
+        "A nudge for every weight",
+        [
+            Text(f"Each weight moves against its gradient: by −learning rate × gradient, with a rate of {RATE}."),
+            Rows(["weight of", "old", "nudge", "new", "effect"], rows),
+        ],
+    )
+
+
+def _after_one_step(model: MLP, X: Any, y: Any) -> Scene:
+    twin = copy.deepcopy(model)
+    before = float(model.predict(X[:1])[0])
+    twin.step(X, y, learning_rate=RATE)
+    after = float(twin.predict(X[:1])[0])
+    losses = model.evaluate(X, y)["loss"], twin.evaluate(X, y)["loss"]
+    return Scene(
+        "After one step",
+        [
+            Text(f"The house from above: {euros(before)} before, {euros(after)} after, {euros(y[0])} actually."),
+            Text(f"The loss: {losses[0]:.4g} before, {losses[1]:.4g} after. Then the same again, and again."),
+        ],
+    )
+
+
+def _three_rates(model: MLP, X: Any, y: Any) -> Scene:
+    parts: list[Part] = [Text("How large a step? Three copies of the network, 40 steps, the price of one house:")]
+    for regime in explain.learning_rates(model, X, y, list(RATES.values()), steps=40):
+        steps = list(range(len(regime.predictions)))
+        actual = regime.actual
+        parts.append(
+            Chart(
+                f"Learning rate {regime.learning_rate:g}: {regime.verdict}",
+                "step",
+                "predicted price, EUR",
+                [Line("predicted", steps, regime.predictions.tolist())],
+                ("actual", actual),
+                low=min(0.0, float(regime.predictions[0])),
+                high=2.5 * actual,
+            )
+        )
+        parts.append(Text(regime.reason))
+    return Scene("Too high, too low, well chosen", parts)
+
+
+def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
+    rows = []
+    for size in (FEW, 256, len(seen[0])):
+        model = MLP([4, 64, 64, 1], random_state=telling.seed)
+        rate = telling.learning_rate if size < len(seen[0]) else 4 * telling.learning_rate
+        history = model.fit(seen[0], seen[1], epochs=1, batch_size=size, optimizer=SGD(rate), verbose=0)
+        error = euros(model.evaluate(unseen[0], unseen[1])["rmse"])
+        rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", error])
+    return Scene(
+        "Small batches",
+        [
+            Text(
+                f"A real network now: 4 inputs, two layers of 64, 4,545 weights. One look at each of {len(seen[0]):,} "
+                "houses; a step after so many of them:"
+            ),
+            Rows(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
+        ],
+    )
+
+
+def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
+    few = slice(0, min(10_000, telling.houses))
+    optimizers: dict[str, Optimizer] = {
+        "plain descent": SGD(telling.learning_rate),
+        "momentum 0.9": SGD(telling.learning_rate, momentum=0.9),
+        "adaptive rates (Adam)": Adam(0.003),
+        "Adam with weight decay": AdamW(learning_rate=0.003, weight_decay=0.1),
+    }
+    rows, lines = [], []
+    for name, optimizer in optimizers.items():
+        model = MLP([4, 64, 64, 1], random_state=telling.seed)
+        history = model.fit(
+            seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen, verbose=0
+        )
+        length = float(np.linalg.norm(model.parameters))
+        rows.append([name, euros(model.evaluate(unseen[0], unseen[1])["rmse"]), f"{length:.1f}"])
+        lines.append(Line(name, [1, 2, 3, 4, 5], np.sqrt(history.history["val_loss"]).tolist()))
+    return Scene(
+        "Past cliffs and plateaus",
+        [
+            Text("Losses have cliffs and plateaus. The same budget, 5 epochs in batches of 256; four ways to step:"),
+            Rows(["", "typical error", "length of the weights"], rows),
+            Chart("Typical error on unseen houses", "epoch", "EUR", lines, low=0.0),
+        ],
+    )
+
+
+def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
+    model = MLP([4, 64, 64, 1], feature_names=datasets.HOUSE_FEATURES, random_state=telling.seed)
+    before = model.evaluate(unseen[0], unseen[1])
+    opening = f"Training on {telling.houses:,} houses, {telling.batch_size} at a time, {telling.epochs} times over:"
+    yield Scene("The whole training", [Text(opening)])
+    history = telling.train(model, seen[0], seen[1], SGD(learning_rate=telling.learning_rate))
+    after = model.evaluate(unseen[0], unseen[1])
+    floor = datasets.irreducible_error(unseen[0])
+    table = [
+        [when, f"{m['loss']:.4g}", euros(m["rmse"]), f"{m['r2']:.3f}"]
+        for when, m in (("before", before), ("after", after))
+    ]
+    table.append(["best possible", f"{floor**2:.4g}", euros(floor), f"{1 - floor**2 / unseen[1].var():.3f}"])
+    losses = history.history["loss"]
+    yield Scene(
+        f"On {len(unseen[0]):,} houses that it has never seen",
+        [
+            Rows(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
+            Chart(
+                "Loss after each epoch", "epoch", "mean squared error",
+                [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
+            ),
+            Text("Ten of them:"),
+            _houses(model, unseen[0][:10], unseen[1][:10]),
+            Text(
+                f"{history.rows_seen:,} rows in {history.seconds:.3f} s of training: "
+                f"{history.rows_per_second:,.0f} rows/s."
+            ),
+        ],
+    )  # fmt: skip
+
+
+def _houses(model: MLP, X: Any, y: Any) -> Rows:
+    rows = [
+        [f"{s:.0f} m²", f"{b:.0f}", f"{d:.1f} km", f"{a:.0f} years", euros(p), euros(t), f"{(p - t) / t:+.1%}"]
+        for (s, b, d, a), p, t in zip(X, model.predict(X), y, strict=True)
+    ]
+    return Rows(["size", "bedrooms", "distance", "age", "predicted", "actual", "error"], rows)
+
+
+def _described(house: Any) -> str:
+    size, bedrooms, distance, age = house
+    return f"{size:.0f} m² with {bedrooms:.0f} bedrooms, {distance:.1f} km from the centre, {age:.0f} years old"
+
+
+def euros(value: float) -> str:
+    """A price."""
+    return f"{value:,.0f} EUR"
