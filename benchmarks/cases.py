@@ -46,7 +46,7 @@ class Case(NamedTuple):
         """How many rows one measurement goes through."""
         if self.stage in STAGES:
             return self.batch_size
-        return 1 if self.stage.startswith("predict_row") else self.rows
+        return 1 if self.stage.startswith("predict_row") else max(self.rows, self.batch_size)
 
 
 HOUSES, WIDE, DIGITS, TINY = (4, 64, 64, 1), (16, 256, 256, 256, 1), (784, 512, 256, 10), (4, 8, 1)
