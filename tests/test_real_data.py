@@ -27,8 +27,10 @@ def barcelona(folder):
 def test_barcelona(data_folder):
     X, y, train, test = barcelona(data_folder)
     model = fastgd.MLP([4, 64, 64, 1], random_state=0)
-    model.fit(X[train], y[train], epochs=40, batch_size=32, optimizer=fastgd.SGD(learning_rate=0.05), verbose=0)
-    assert model.evaluate(X[test], y[test])["r2"] >= 0.80
+    # At a constant rate the last step's weights scatter (R² 0.73 to 0.83 over eight seeds); their average does not.
+    optimizer = fastgd.SGD(learning_rate=0.05, ema_decay=0.999)
+    model.fit(X[train], y[train], epochs=40, batch_size=32, optimizer=optimizer, verbose=0)
+    assert model.evaluate(X[test], y[test])["r2"] >= 0.82
     design = np.column_stack([X, np.ones(len(X))])
     linear = design[test] @ np.linalg.lstsq(design[train], y[train])[0]
     linear_r2 = 1 - np.mean((linear - y[test]) ** 2) / y[test].var()

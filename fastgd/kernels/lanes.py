@@ -159,7 +159,7 @@ def _masked(builder, name, kind, arguments):
 def _compiled(function, kinds):
     """Register how a function above is compiled; `kinds` says from the arguments' types which it takes and returns.
 
-    Numba's overloads did the same by way of functions that are inlined: three seconds of a compile time of seven.
+    Numba's overloads did the same by way of functions that are inlined: two seconds of a compile time of seven.
     """
 
     def register(code):

@@ -19,10 +19,7 @@ from ..lanes import MANY_REGISTERS, at, lanes, load, load_part, store, store_par
 
 @kernel(inner=True)
 def tile_8x2(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K):
-    """Eight rows and two vectors of C: 16 sums in registers; for each k ten loads and 16 multiply-adds.
-
-    Four rows and four vectors were as fast; six and four run out of registers on some processors.
-    """
+    """Eight rows and two vectors of C: 16 sums in registers; for each k ten loads and 16 multiply-adds."""
     L = lanes(c)
     c00, c01 = load(s, 0), load(s, L)
     c10, c11 = load(s, s_row), load(s, s_row + L)
@@ -168,7 +165,7 @@ def column_sums(c, s, a, a_row, M, N):
 def transposed(t, t_row, a, M, N):
     """T (N, M), rows t_row entries apart, = the transpose of A (M, N).
 
-    In tiles that fit into registers: entry by entry it took as long as the product that needs it, at 32 rows a batch.
+    In tiles that fit into registers, each read and written in whole vectors.
     """
     L = lanes(t)
     M1, N1 = M - M % L, N - N % L
