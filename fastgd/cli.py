@@ -130,7 +130,8 @@ def demo(
     from .report import Scene, write_page
     from .story import Telling, scenes
 
-    SGD(learning_rate=learning_rate)  # a wrong rate is told before the story begins
+    SGD(learning_rate=learning_rate)  # what is wrong is told before the story begins
+    _check_can_write(report)
     console, told, histories = _console(), [], []
 
     def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:
@@ -192,6 +193,7 @@ def _tell(console: Console, scene: Any) -> None:
 )
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write the model there; fastgd.load reads it.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write an HTML page with charts there.")
 @_one_line_errors
 def train(
     file: Path,
@@ -205,12 +207,15 @@ def train(
     validation: float,
     seed: int,
     save: Path | None,
+    report: Path | None,
 ) -> None:
     """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out."""
+    from .callbacks import Recorder
     from .data import split_rows
     from .errors import InvalidInputError
     from .model import MLP
     from .optimizers import SGD
+    from .report import Part, Rows, Text, number, write_page
     from .tables import read_columns
 
     target, group = target.strip(), group.strip() if group else None
@@ -218,31 +223,61 @@ def train(
         raise InvalidInputError(f"--validation must be a share between 0 and 1, not {validation}.")
     if target in features:
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
-    optimizer = SGD(learning_rate=learning_rate)
+    optimizer, recorder = SGD(learning_rate=learning_rate), Recorder()
+    _check_can_write(save, report)
+    if report is not None:
+        from . import drawing
+
+        drawing.check_matplotlib()
     console = _console()
     table, texts = read_columns(file, [*features, target], [group] if group else [])
     X, y = table[:, :-1], table[:, -1]
     train_rows, held_out = split_rows(len(X), validation, texts[group] if group else None, seed)
     grouped = f", no {group} on both sides" if group else ""
-    console.print(f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
+    console.print(opening := f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
     model = MLP([len(features), *hidden, 1], feature_names=features, random_state=seed)
     console.print(f"Network {model.network}")
-    history = model.fit(X[train_rows], y[train_rows], epochs=epochs, batch_size=batch_size, optimizer=optimizer)
-    _print_table(
-        console,
-        ["", "rows", "R²", "root mean squared error", "mean absolute error"],
-        [
-            [name, f"{len(rows):,}", f"{m['r2']:.3f}", _number(m["rmse"]), _number(m["mae"])]
-            for name, rows in (("training", train_rows), ("held out", held_out))
-            for m in [model.evaluate(X[rows], y[rows])]
-        ],
+    seen, unseen = (X[train_rows], y[train_rows]), (X[held_out], y[held_out])
+    history = model.fit(
+        *seen,
+        epochs=epochs,
+        batch_size=batch_size,
+        optimizer=optimizer,
+        validation_data=unseen,
+        callbacks=[recorder] if report is not None else [],
     )
+    header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
+    errors = [
+        [name, f"{len(part[0]):,}", f"{m['r2']:.3f}", number(m["rmse"]), number(m["mae"])]
+        for name, part in (("training", seen), ("held out", unseen))
+        for m in [model.evaluate(*part)]
+    ]
+    _print_table(console, header, errors)
     console.print(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
     if save is not None:
         model.save(save)
         console.print(f"Saved to {save}.")
+    if report is not None and history.epochs:
+        from .training_page import Training, scenes
+
+        training = Training(model, history, recorder, optimizer, batch_size, seen, unseen, target)
+        first: list[Part] = [
+            Text(f"{opening} Network {model.network}, {optimizer}, batches of {batch_size}."),
+            Rows(header, errors),
+        ]
+        write_page(report, f"{target} from {file.name}", list(scenes(training, first)))
+        console.print(f"Report: {report}")
     if history.stop_reason != "completed":
         sys.exit(INTERRUPTED)
+
+
+def _check_can_write(*paths: Path | None) -> None:
+    """Find out before a training, not after it, that what it gives cannot be written."""
+    from .errors import ModelFileError
+
+    for path in paths:
+        if path is not None and not path.parent.is_dir():
+            raise ModelFileError(f"{path} cannot be written: there is no folder {path.parent}.")
 
 
 @main.command()
@@ -296,14 +331,6 @@ def _print_table(console: Console, header: list[str], rows: list[list[str]]) -> 
     for row in rows:
         table.add_row(*row)
     console.print(table)
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
-
-
-def _euros(value: float) -> str:
-    return f"{value:,.0f} EUR"
 
 
 if __name__ == "__main__":

@@ -60,13 +60,20 @@ def recorded_by(recorder: Any) -> list[Recorded]:
     return entries
 
 
-def axes(ax: Any) -> Axes:
-    """The axes to draw into, in a new figure if there are none."""
+def check_matplotlib() -> None:
+    """Whether there is matplotlib."""
     try:
-        from matplotlib import pyplot
-        from matplotlib.axes import Axes
+        import matplotlib.pyplot  # noqa: F401
     except ImportError:
         raise InvalidInputError("Plots need matplotlib: pip install 'fastgd[plot]'.") from None
+
+
+def axes(ax: Any) -> Axes:
+    """The axes to draw into, in a new figure if there are none."""
+    check_matplotlib()
+    from matplotlib import pyplot
+    from matplotlib.axes import Axes
+
     found = pyplot.subplots()[1] if ax is None else ax
     if not isinstance(found, Axes):
         raise InvalidInputError(f"ax must be matplotlib axes, such as plt.subplots()[1], not {type(ax).__name__}.")
@@ -90,7 +97,12 @@ def predictions(model: MLP, X: Any, y: Any) -> tuple[Reals, Reals, str]:
 def name_of(y: Any) -> str:
     """What to call the target: a named column has its own."""
     name = getattr(y, "name", None)
-    return name if isinstance(name, str) and name else "value (units of y)"
+    return literal(name) if isinstance(name, str) and name else "value (units of y)"
+
+
+def literal(name: str) -> str:
+    """A user's name as matplotlib shows it unchanged: between two dollars it would read a formula."""
+    return name.replace("$", r"\$")
 
 
 def name_of_loss(model: MLP) -> str:
@@ -162,7 +174,7 @@ def bars(ax: Axes, table: Importance) -> Axes:
     order = np.argsort(table.increase, kind="stable")[-MOST_BARS:]
     increase, spread = np.asarray(table.increase)[order], np.asarray(table.spread)[order]
     ax.barh(range(len(order)), increase, xerr=spread, color=BLUE, ecolor=GREY, capsize=3)
-    ax.set_yticks(range(len(order)), [table.features[place] for place in order])
+    ax.set_yticks(range(len(order)), [literal(table.features[place]) for place in order])
     ax.axvline(0, color=GREY, linewidth=1)
     unit = " (units of y)" if table.unit_of == "rmse" else ""
     ax.set_xlabel(f"growth of the {table.unit_of} with the column shuffled{unit}")
@@ -175,7 +187,7 @@ def band(ax: Axes, curve: PartialDependence) -> Axes:
     ax.fill_between(values, curve.low, curve.high, color=BLUE, alpha=0.2, linewidth=0, label="10 to 90 % of the rows")
     ax.plot(values, curve.predictions, color=BLUE, marker=_dot(values), label="mean of the rows")
     unit = "" if output.startswith("probability") else " (units of y)"
-    ax.set(xlabel=curve.feature, ylabel=output + unit)
+    ax.set(xlabel=literal(curve.feature), ylabel=literal(output) + unit)
     ax.legend()
     return ax
 
@@ -226,7 +238,7 @@ def route(ax: Axes, path: Reals, shares: Reals) -> Axes:
     ax.plot(*path[0], "s", color="white", markeredgecolor="black")
     ax.plot(0, 0, "*", color=RED, markeredgecolor="white", markersize=14)
     for text, place in (("start", path[0]), ("model", (0, 0))):
-        ax.annotate(text, place, xytext=(7, -13), textcoords="offset points", path_effects=rim)
+        ax.annotate(text, place, xytext=(7, -13), textcoords="offset points", color="black", path_effects=rim)
     xlabel, ylabel = (f"direction {i + 1} ({share:.0%} of the movement)" for i, share in enumerate(shares))
     ax.set(xlabel=xlabel, ylabel=ylabel)
     return ax

@@ -52,7 +52,8 @@ class Table:
         """The columns as lists of plain numbers and text, ready for JSON or a data frame."""
         return {name: np.asarray(column).tolist() for name, column in self.columns.items()}
 
-    def _shown(self) -> tuple[list[list[str]], int]:
+    def printed(self) -> tuple[list[list[str]], int]:
+        """The header and the rows that are printed, as text, and how many rows are left out."""
         order = np.arange(len(self))
         if len(self) > SHOWN and self.largest_by:
             order = np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")
@@ -61,7 +62,7 @@ class Table:
         return [list(row) for row in zip(*cells, strict=True)], max(len(self) - SHOWN, 0)
 
     def __repr__(self) -> str:
-        rows, left_out = self._shown()
+        rows, left_out = self.printed()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         right = [not isinstance(self.columns[name][0], str) for name in rows[0]]
         lines = [
@@ -72,7 +73,7 @@ class Table:
         return "\n".join([*(line.rstrip() for line in lines), *([f"… and {left_out:,} more"] if left_out else [])])
 
     def _repr_html_(self) -> str:
-        (header, *rows), left_out = self._shown()
+        (header, *rows), left_out = self.printed()
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
         return f"<table><tr>{head}</tr>{body}</table>" + (f"<p>… and {left_out:,} more</p>" if left_out else "")

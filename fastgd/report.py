@@ -13,9 +13,10 @@ from pathlib import Path
 
 from .errors import ModelFileError
 
-WIDTH, HEIGHT = 640.0, 300.0  # of a chart, in its own units: it is scaled to the page
-LEFT, RIGHT, TOP, BOTTOM = 74.0, 14.0, 14.0, 44.0
+WIDTH, HEIGHT = 460.0, 250.0  # of a chart in its own units; on a phone they are nearly pixels, so that text is read
+LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 14.0, 44.0
 TICKS = 5
+FEW = 12  # so many points of a line are marked one by one
 COLOURS = 4  # lines that can be told apart, also by the colour-blind
 
 
@@ -45,24 +46,26 @@ class Line:
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines or points in one frame.
-
-    `level` is a horizontal line with a name, such as the price that a prediction should reach; `kind` is "lines",
-    "points" or "bars" (then one series, with a bar at each x).
-    """
+    """Lines in one frame; `level` is a horizontal one with a name, such as the price that a prediction should reach."""
 
     title: str
     x_label: str
     y_label: str
     lines: Sequence[Line]
     level: tuple[str, float] | None = None
-    kind: str = "lines"
     low: float | None = None  # the frame's lower and upper edge, where the values do not decide
     high: float | None = None
-    names: Sequence[str] = ()  # of the bars
 
 
-Part = Text | Rows | Chart
+@dataclass(frozen=True)
+class Picture:
+    """A figure that is drawn already: an SVG element."""
+
+    title: str
+    svg: str
+
+
+Part = Text | Rows | Chart | Picture
 
 
 @dataclass
@@ -114,10 +117,13 @@ h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.2rem}
 th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
 font-variant-numeric:tabular-nums}
 th{color:var(--soft);font-weight:600}th:first-child,td:first-child{text-align:left}
+@media(max-width:30rem){table{font-size:.78rem}th,td{padding:.25rem .3rem}th{white-space:normal}}
 figure{margin:1.2rem 0}figcaption{font-weight:600;margin-bottom:.3rem}
-svg{width:100%;height:auto;display:block}svg text{font:13px system-ui,sans-serif;fill:var(--soft)}
+svg{width:100%;max-width:36rem;height:auto;display:block}
+.chart text{font:13px system-ui,sans-serif;fill:var(--soft)}
 .frame{stroke:var(--rule);fill:none}.level{stroke:var(--soft);stroke-dasharray:5 4}
-.line{fill:none;stroke-width:2}.bar{stroke:none}
+.chart .label{stroke:var(--paper);stroke-width:4px;paint-order:stroke}
+.line{fill:none;stroke-width:2}
 """ + "".join(
     f".c{i}{{stroke:var(--c{i});}}.f{i}{{fill:var(--c{i})}}.k{i}{{color:var(--c{i})}}\n" for i in range(COLOURS)
 )
@@ -130,7 +136,8 @@ def _part(part: Part) -> str:
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in part.header)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
         return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n'
-    return f"<figure><figcaption>{html.escape(part.title)}{_legend(part)}</figcaption>{svg(part)}</figure>\n"
+    drawn, legend = (svg(part), _legend(part)) if isinstance(part, Chart) else (part.svg, "")
+    return f"<figure><figcaption>{html.escape(part.title)}{legend}</figcaption>{drawn}</figure>\n"
 
 
 def _legend(chart: Chart) -> str:
@@ -152,57 +159,36 @@ def svg(chart: Chart) -> str:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (inside - y_low) / (y_high - y_low)
 
     parts = [
-        f'<svg viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{html.escape(chart.title)}">',
+        f'<svg class="chart" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" '
+        f'aria-label="{html.escape(chart.title)}">',
         f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>',
     ]
     for tick in ticks(y_low, y_high):
         parts.append(f'<line class="frame" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(tick):.1f}" y2="{up(tick):.1f}"/>')
         parts.append(f'<text x="{LEFT - 6}" y="{up(tick) + 4:.1f}" text-anchor="end">{short(tick)}</text>')
-    if chart.kind == "bars":
-        parts += _bars(chart, across, up, y_low)
-    else:
-        for tick in ticks(x_low, x_high):
-            at = HEIGHT - BOTTOM + 16
-            parts.append(f'<text x="{across(tick):.1f}" y="{at}" text-anchor="middle">{short(tick)}</text>')
-        for i, line in enumerate(chart.lines):
-            points = [(across(x), up(y)) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
-            if chart.kind == "lines" and len(points) > 1:
-                path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-                parts.append(f'<polyline class="line c{i % COLOURS}" points="{path}"/>')
-            if chart.kind == "points" or len(points) <= 12:
-                radius = 2 if chart.kind == "points" else 3.5
-                parts += [f'<circle class="f{i % COLOURS}" cx="{x:.1f}" cy="{y:.1f}" r="{radius}"/>' for x, y in points]
+    for tick in ticks(x_low, x_high, whole=all(float(x).is_integer() for line in chart.lines for x in line.x)):
+        at = HEIGHT - BOTTOM + 16
+        parts.append(f'<text x="{across(tick):.1f}" y="{at}" text-anchor="middle">{short(tick)}</text>')
+    for i, line in enumerate(chart.lines):
+        points = [(across(x), up(y)) for x, y in zip(line.x, line.y, strict=True) if math.isfinite(y)]
+        path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+        parts.append(f'<polyline class="line c{i % COLOURS}" points="{path}"/>')
+        if len(points) <= FEW:
+            parts += [f'<circle class="f{i % COLOURS}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>' for x, y in points]
     if chart.level:
         name, value = chart.level
         parts.append(
             f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(value):.1f}" y2="{up(value):.1f}"/>'
         )
         label = f"{html.escape(name)} {short(value)}"
-        parts.append(f'<text x="{WIDTH - RIGHT - 4}" y="{up(value) - 5:.1f}" text-anchor="end">{label}</text>')
+        above = not chart.lines[0].y or chart.lines[0].y[-1] < value  # on the side where the first line does not end
+        place = f'x="{WIDTH - RIGHT - 4}" y="{up(value) + (-6 if above else 16):.1f}"'
+        parts.append(f'<text class="label" {place} text-anchor="end">{label}</text>')
     middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
     parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(chart.x_label)}</text>')
     parts.append(f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">')
     parts.append(f"{html.escape(chart.y_label)}</text></svg>")
     return "".join(parts)
-
-
-def _bars(chart: Chart, across, up, y_low: float) -> list[str]:  # type: ignore[no-untyped-def]
-    (line,) = chart.lines
-    gap = (WIDTH - LEFT - RIGHT) / max(len(line.x), 1)
-    parts = []
-    for place, (x, y) in enumerate(zip(line.x, line.y, strict=True)):
-        at = LEFT + gap * (place + 0.1)
-        parts.append(
-            f'<rect class="bar f0" x="{at:.1f}" y="{up(y):.1f}" width="{gap * 0.8:.1f}" '
-            f'height="{max(up(y_low) - up(y), 0):.1f}"/>'
-        )
-        name = chart.names[place] if chart.names else short(x)
-        if chart.names or place % max(len(line.x) // 6, 1) == 0:
-            middle = at + gap * 0.4
-            parts.append(
-                f'<text x="{middle:.1f}" y="{HEIGHT - BOTTOM + 16}" text-anchor="middle">{html.escape(name)}</text>'
-            )
-    return parts
 
 
 def _ranges(chart: Chart) -> tuple[tuple[float, float], tuple[float, float]]:
@@ -218,13 +204,18 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     return (low, high) if high > low else (low - 0.5, low + 0.5)
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Some round numbers within a range."""
-    rough = (high - low) / TICKS
+def ticks(low: float, high: float, whole: bool = False) -> list[float]:
+    """Some round numbers within a range, without fractions if they count something."""
+    rough = max((high - low) / TICKS, 1.0 if whole else 0.0)
     size = 10.0 ** math.floor(math.log10(rough))
     step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= rough)
     first = math.ceil(low / step - 1e-9)
     return [step * k for k in range(first, math.floor(high / step + 1e-9) + 1)]
+
+
+def number(value: float) -> str:
+    """A number in a sentence or a table: 128,839 or 0.05123."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e12 else f"{value:.4g}"
 
 
 def short(value: float) -> str:

@@ -19,7 +19,7 @@ ORDER = [
     "errors", "names", "kernels", "tables", "data", "datasets", "activations", "losses", "initializers", "schedules",
     "optimizers", "network", "history", "callbacks", "progress", "training", "metrics", "finder", "model",
     "regimes", "explain", "health", "features", "saving", "report", "story", "surface", "drawing", "plots",
-    "warmup", "cli", "__init__",
+    "training_page", "warmup", "cli", "__init__",
 ]  # fmt: skip
 ENGINE = ["network", "training", "history"]
 HEAVY = ["numba", "sklearn", "pandas", "polars", "matplotlib", "rich", "click", "narwhals", "safetensors"]

@@ -64,8 +64,10 @@ def test_demo():
     assert re.search(r"predicted -?[\d,]+ EUR   actual [\d,]+ EUR   error -?[\d,]+ EUR", out)
     for verdict in ("too high", "too low", "well chosen"):
         assert re.search(rf"Learning rate [\d.]+: {verdict}  ", out)
-    assert re.search(r"size +[+-][\d.]+ +[+-][\d.]+ +way off", out)
-    assert "larger contribution" in out
+    blamed = re.findall(r"^ (?:size|bedrooms|distance|age) +[+-][\d.]+ +[+-][\d.]+ +(\w+ ?\w+)", out, re.MULTILINE)
+    assert sorted(set(blamed)) == ["close", "slightly off", "way off"]
+    effects = ("larger contribution", "slight increase", "barely touched", "smaller contribution")
+    assert all(effect in out for effect in effects)
     assert re.search(r"epoch 2/2  loss ", out)
     before, after = (float(re.search(rf"{when} .*? (-?\d\.\d+) *\n", out)[1]) for when in ("before", "after"))
     assert before < 0 < 0.9 < after
@@ -143,6 +145,38 @@ def test_train(tmp_path, name):
     assert "Network 2-1" in linear.output
 
 
+def test_train_writes_a_page(tmp_path):
+    path, report = write(tmp_path / "houses.csv"), tmp_path / "report.html"
+    arguments = ["train", path, *ARGUMENTS, "--hidden", "8", "--report", report]
+    result = run(*arguments, "--epochs", 20)
+    assert result.exit_code == 0, result.output
+    text = report.read_text()
+    assert text.count("<figure>") == 12
+    assert not re.search(r"(?:src|href)=\"(?!data:|#)", text), "it needs nothing else"
+    held_out = re.search(r"held out +40 +(\S+) +(\S+)", result.output)
+    assert f"<td>{held_out[1]}</td><td>{held_out[2]}</td>" in text, "page and terminal say the same"
+    plain = run(*arguments[:-2], "--epochs", 20)
+    assert re.findall("held out .*", plain.output) == re.findall("held out .*", result.output), "watching costs nothing"
+    still = run(*arguments, "--epochs", 2, "--learning-rate", 1e-60)
+    assert still.exit_code == 0, still.output
+    assert "Loss surface: The parameters never moved" in report.read_text()
+
+
+def test_a_page_after_ctrl_c(tmp_path):
+    path, report = write(tmp_path / "houses.csv"), tmp_path / "report.html"
+    arguments = [*FASTGD, "train", str(path), *ARGUMENTS, "--epochs", "9999999", "--report", str(report)]
+    out, code = in_a_terminal(arguments, interrupt_when=b"epoch 2")
+    assert code == 130, out
+    assert report.read_text().count("<figure>") == 12
+
+
+def test_a_page_needs_matplotlib_and_says_so_before_the_training(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--report", tmp_path / "report.html")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == "fastgd: Plots need matplotlib: pip install 'fastgd[plot]'.\n"
+
+
 @pytest.mark.parametrize(
     ("content", "arguments", "message"),
     [
@@ -176,6 +210,7 @@ def test_train(tmp_path, name):
         ({"size": ["30"] * 199 + ["1_000"]}, ARGUMENTS, r"line 201, column 'size' holds '1_000'"),
         ({}, [*ARGUMENTS, "--hidden", "99999999999"], r"layer_sizes ask for [\d,]+ parameters"),
         ({}, [*ARGUMENTS, "--epochs", "1", "--save", "/nowhere/m"], r"/nowhere/m cannot be written"),
+        ({}, [*ARGUMENTS, "--report", "/nowhere/r.html"], r"/nowhere/r.html cannot be written: there is no folder"),
         ({}, [*ARGUMENTS, "--lr", "1"], r"No such option"),
     ],
 )
