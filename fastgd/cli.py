@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import __version__
-from .errors import FastgdError
+from .errors import DivergenceWarning, FastgdError
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -57,6 +57,7 @@ def _one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _one_line_warning
+                warnings.filterwarnings("ignore", ".* rose in a few steps", DivergenceWarning)  # an error follows
                 command(*args, **options)
         except MemoryError:
             click.echo("fastgd: there is not enough memory for this: use fewer rows, or a smaller network.", err=True)

@@ -260,6 +260,8 @@ def _grid(column: Reals, most: int) -> Reals:
 def _check_model(model: Any) -> None:
     if not isinstance(model, MLP):
         raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
+    if model.standardize and not model._scaled:
+        raise InvalidInputError("The model has never been fitted, so that no column means anything to it: call fit.")
 
 
 def _column(feature: Any, names: Sequence[str]) -> int:

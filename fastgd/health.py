@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
+from textwrap import fill
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,8 +50,8 @@ class Health:
         return [finding for finding in self.findings if finding.kind == kind]
 
     def __repr__(self) -> str:
-        found = [f"- {finding!r}" for finding in self.findings] or ["Nothing to worry about."]
-        return "\n".join([repr(self.layers), "", *found])
+        found = [fill(repr(finding), 79, initial_indent="- ", subsequent_indent="  ") for finding in self.findings]
+        return "\n".join([repr(self.layers), "", *(found or ["Nothing to worry about."])])
 
 
 def health(model: MLP, X: Any, y: Any = None) -> Health:

@@ -244,9 +244,9 @@ class _Run:
             loss, weight = self.progress - before
             self.settle()
             if blown_up or not np.isfinite(self.progress).all():
-                if weight and math.isfinite(loss):
-                    self.recent = loss / weight
                 self._restore(self.good)
+                if weight and math.isfinite(loss):
+                    self._note(loss / weight, "rose in a few steps to {:.3g} times what it was at first.")
                 raise self._diverged(float(rates[min(taken, n_steps - 1)]), layer)
             self._judge(loss, weight, float(rates[-1]))
             done += n_steps
@@ -300,17 +300,22 @@ class _Run:
 
     def _judge(self, loss: float, weight: float, rate: float) -> None:
         """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
-        mean = self.recent = loss / weight if weight else 0.0
-        if mean > WORRYING * self.start > 0 and not self.warned:
-            self.warned = True
-            warn(
-                f"In epoch {self.history.epochs + 1} the loss is {mean / self.start:.3g} times what it was at first: "
-                f"training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
-                DivergenceWarning,
-            )
+        mean = loss / weight if weight else 0.0
+        self._note(
+            mean,
+            "is {:.3g} times what it was at first: training may be about to blow up; "
+            f"try a smaller learning rate, such as {rate / 10:.2g}.",
+        )
         if mean - self.lowest < OUT_OF_RANGE * max(abs(self.lowest), 1e-300) or self.lowest == math.inf:
             self.good = self.kept
         self.lowest = min(self.lowest, mean)
+
+    def _note(self, mean: float, message: str) -> None:
+        """Remember a chunk's mean loss, and warn once if it is worrying."""
+        self.recent = mean
+        if mean > WORRYING * self.start > 0 and not self.warned:
+            self.warned = True
+            warn(f"In epoch {self.history.epochs + 1} the loss {message.format(mean / self.start)}", DivergenceWarning)
 
     def _train(self, first: int, rates: Reals, n_threads: int) -> int:
         return int(

@@ -257,7 +257,7 @@ def test_outputs_and_probabilities():
     found = partial_dependence(model, X, 0, output=1)
     assert found.output == "probability of yes"
     assert found.predictions[0] < 0.1 < 0.9 < found.predictions[-1]
-    labels = fastgd.MLP([4, 2], loss="binary_cross_entropy")
+    labels = fastgd.MLP([4, 2], loss="binary_cross_entropy", standardize=False)
     assert partial_dependence(labels, houses()[0], 0, output=1).output == "probability of label 1"
 
 
@@ -291,10 +291,14 @@ def test_the_table_and_the_model_are_left_alone(dtype):
 
 def test_names_are_those_of_the_model():
     X, y = houses()
-    assert permutation_importance(fastgd.MLP([4, 1]), X, y).features == [f"input {i}" for i in range(4)]
-    assert permutation_importance(fastgd.MLP([4, 1], feature_names=FEATURES), X, y).features == FEATURES
-    assert partial_dependence(fastgd.MLP([4, 1]), X, "input 2").feature == "input 2"
-    assert partial_dependence(fastgd.MLP([4, 1]), X, np.int64(-1)).feature == "input 3"
+    assert permutation_importance(fastgd.MLP([4, 1], standardize=False), X, y).features == [
+        f"input {i}" for i in range(4)
+    ]
+    assert (
+        permutation_importance(fastgd.MLP([4, 1], feature_names=FEATURES, standardize=False), X, y).features == FEATURES
+    )
+    assert partial_dependence(fastgd.MLP([4, 1], standardize=False), X, "input 2").feature == "input 2"
+    assert partial_dependence(fastgd.MLP([4, 1], standardize=False), X, np.int64(-1)).feature == "input 3"
 
 
 # Text.
@@ -350,5 +354,12 @@ def test_what_is_printed_stays_within_80_columns():
 )
 def test_mistakes_are_one_sentence(call, message):
     with pytest.raises(InvalidInputError, match=message) as caught:
-        call(fastgd.MLP([4, 3, 1], feature_names=FEATURES), *houses())
+        call(fastgd.MLP([4, 3, 1], feature_names=FEATURES, standardize=False), *houses())
     assert "\n" not in str(caught.value)
+
+
+def test_a_model_that_was_never_fitted():
+    X, y = houses()
+    for call in (lambda model: permutation_importance(model, X, y), lambda model: partial_dependence(model, X, 0)):
+        with pytest.raises(InvalidInputError, match="never been fitted, so that no column means anything to it"):
+            call(fastgd.MLP([4, 3, 1]))

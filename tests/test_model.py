@@ -13,7 +13,7 @@ import pytest
 
 import fastgd
 from fastgd import progress, training
-from fastgd.errors import DivergenceError, InvalidInputError
+from fastgd.errors import DivergenceError, DivergenceWarning, InvalidInputError
 
 
 def houses(n=400):
@@ -237,6 +237,7 @@ def test_divergence_keeps_the_last_good_weights():
     model = fastgd.MLP([4, 8, 1])
     with (
         np.errstate(all="ignore"),
+        pytest.warns(DivergenceWarning, match="rose in a few steps"),
         pytest.raises(DivergenceError, match=r"diverged at step \d+ .* such as 10 instead of"),
     ):
         model.fit(X, y, epochs=50, optimizer=fastgd.SGD(learning_rate=100), verbose=0)

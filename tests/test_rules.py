@@ -15,7 +15,7 @@ import fastgd
 from fastgd import schedules
 from fastgd.activations import ACTIVATIONS
 from fastgd.callbacks import Callback, EarlyStopping
-from fastgd.errors import InvalidInputError
+from fastgd.errors import DivergenceWarning, InvalidInputError
 from fastgd.kernels import cpu
 
 N = 60
@@ -586,7 +586,7 @@ def test_after_a_divergence_training_can_go_on(optimizer):
     model = fastgd.MLP([3, 8, 1])
     start = model.evaluate(X, y)["loss"]
     stop = EarlyStopping(monitor="loss")
-    with pytest.raises(fastgd.errors.DivergenceError):
+    with pytest.warns(DivergenceWarning, match="rose in a few steps"), pytest.raises(fastgd.errors.DivergenceError):
         model.fit(X, y, epochs=50, optimizer=optimizer, callbacks=[stop], verbose=0)
     assert model.evaluate(X, y)["loss"] < 20 * start
     model.fit(X, y, epochs=20, optimizer=fastgd.SGD(0.02), verbose=0)
