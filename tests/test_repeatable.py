@@ -142,16 +142,29 @@ def test_the_faster_team_goes_on_and_the_other_gets_another_chance():
     assert training.TeamSize(1).next() == 1
 
 
-def test_a_team_whose_thread_fails_is_given_up():
-    case = make_case(512, [4, 8, 1], "float32", batch_size=512, n_threads=3)
-    workspaces = [*case.workspaces[:2], None]
+@pytest.mark.parametrize(("batch_size", "sizes"), [(512, [4, 8, 1]), (64, [4, 96, 130, 1])], ids=["shards", "columns"])
+@pytest.mark.parametrize("failing", [None, 0, 1, 2])
+def test_a_team_whose_thread_fails_is_given_up(batch_size, sizes, failing):
+    case = make_case(batch_size, sizes, "float32", batch_size=batch_size, n_threads=3)
+    assert (len(case.gradients) == 1) == (batch_size == 64)
+    workspaces = [None if thread == failing else workspace for thread, workspace in enumerate(case.workspaces)]
+    workspaces[0] = case.workspaces[0]._replace(x=None) if failing == 0 else workspaces[0]
     before = case.net.parameters.copy()
-    with pytest.raises(Exception, match="calls"):
-        cpu.train(
-            case.net, case.state, case.gradients, workspaces, np.zeros(2), case.rows, 0, 512, np.full(1, 0.1),
+
+    def train():
+        return cpu.train(
+            case.net, case.state, case.gradients, workspaces, np.zeros(2), case.rows, 0, batch_size, np.full(1, 0.1),
             case.loss, case.optimizer.rule(),
         )  # fmt: skip
+
+    if failing is None:
+        assert train() == 1
+        assert (case.net.parameters != before).any()
+        return
+    with pytest.raises(Exception, match="attribute"):
+        train()
     assert (case.net.parameters == before).all()
+    assert case.state.step[0] == 0
 
 
 GENERIC = """

@@ -209,6 +209,8 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
     block. progress (2,) gains each step's loss times its weight, and that weight. Stops
     before a step whose loss is not finite; returns the number of steps taken, or −1 if the team was given up.
     """
+    if not meet(team):  # a thread that came here stays to the end: later meetings need no such look
+        return -1
     n_rows, function = rows.X.shape[0], workspace.calls[RULE]
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
     row_by_row = descends_row_by_row(net, state, batch_size, rule)
@@ -230,8 +232,8 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
         transpose_share(crew, workspace, net)
         gradients_of_shards(gradients, team, crew, workspace, rows, start, n, scale, net, loss)
         # A crew has met since it heard the loss, and a thread of it needs no gradient but that of its own columns.
-        if (crew.n_threads == 1 or clipped or net.layers.shape[0] == 1) and not meet(team):
-            return -1
+        if crew.n_threads == 1 or clipped or net.layers.shape[0] == 1:
+            meet(team)
         per = shard_rows(n, gradients.shape[0])
         n_shards = (n + per - 1) // per
         value = 0.0
@@ -244,15 +246,13 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
                 add_shards(gradients, n_shards, np.int64(0), gradients.shape[1])
                 clip(gradients[0], rule)
             n_shards = 1
-            if not meet(team):
-                return -1
+            meet(team)
         update_share(team, crew, net, state, gradients, n_shards, rule, learning_rates[step], taken, function)
         if team.thread == 0:
             state.step[0] = taken
             progress[0] += value * weight
             progress[1] += weight
-        if not meet(team):
-            return -1
+        meet(team)
     return learning_rates.shape[0]
 
 
