@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import InvalidInputError
 from .losses import Quantile
+from .names import layer_number
 from .surface import some
 
 if TYPE_CHECKING:
@@ -250,7 +251,7 @@ def route(ax: Axes, path: Reals, shares: Reals) -> Axes:
 def histograms(recorder: Any, kind: str, layer: Any, ax: Any) -> Axes:
     """An image with a column for each entry of a recorder: the histogram of a layer's "weights" or "nudges"."""
     entries = [entry for entry in recorded_by(recorder) if getattr(entry, kind)]
-    index = _layer_index(layer, len(getattr(entries[0], kind)))
+    index = layer_number(layer, len(getattr(entries[0], kind)))
     spreads: list[Spread] = [getattr(entry, kind)[index] for entry in entries]
     drawn = axes(ax)
     from matplotlib.colors import PowerNorm
@@ -299,9 +300,3 @@ def _between(centres: NDArray[np.float64]) -> Reals:
         return np.concatenate([centres - 0.5, centres + 0.5])
     middle = (centres[1:] + centres[:-1]) / 2
     return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
-
-
-def _layer_index(layer: Any, n_layers: int) -> int:
-    if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
-        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
-    return int(layer) % n_layers

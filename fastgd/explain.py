@@ -10,16 +10,17 @@ import dataclasses
 import html
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidInputError
+from .errors import DivergenceError, InvalidInputError
 from .kernels import engine
-from .names import is_number, look_up
+from .names import is_number, layer_number, look_up
 from .regimes import Regime, learning_rates
 
 if TYPE_CHECKING:
@@ -36,7 +37,11 @@ SHOWN = 20  # rows that a table prints
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of the same length, which print as a table; `table["name"]` is a column."""
+    """Columns of the same length, which print as a table.
+
+    It is read like a data frame: `table["name"]` is a column, len(table) counts rows, and its names are what `in`,
+    `keys` and loops see.
+    """
 
     columns: Mapping[str, Any]
     largest_by: str | None = None  # a long table prints the rows where this column is largest
@@ -47,6 +52,24 @@ class Table:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values())))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def keys(self) -> KeysView[str]:
+        """The names of the columns."""
+        return self.columns.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The columns."""
+        return self.columns.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Names and columns."""
+        return self.columns.items()
 
     def to_dict(self) -> dict[str, list[Any]]:
         """The columns as lists of plain numbers and text, ready for JSON or a data frame."""
@@ -88,55 +111,29 @@ def _cell(value: Any) -> str:
 # Blame and nudges.
 
 
-def blame(model: MLP, X: Any, y: Any, layer: int = 0, by: str = "weight", per_row: bool = False) -> Table:
-    """See MLP.blame."""
-    look_up(by, {"weight": 0, "input": 0}, "by")
-    index = _layer_index(model, layer)
-    gradient, value = _of_layer(model, model.gradient(X, y), index), _of_layer(model, model.parameters, index)
-    names = _weight_names(model, index)
-    if by == "input":
-        names, gradient, value = input_names(model, index), _lengths(gradient), _lengths(value)
-    columns: dict[str, Any] = {
-        "weight" if by == "weight" else "input": names,
-        "value": value.reshape(-1),
-        "gradient": gradient.reshape(-1),
-        "severity": _graded(gradient.reshape(-1), "way off", "slightly off", "close"),
-    }
-    if per_row:
-        each = _gradients_of_rows(model, X, y, index)
-        columns["per_row"] = (_lengths(each, axis=2) if by == "input" else each.reshape(len(each), -1)).T
-    return Table(columns, "gradient", unprinted=("per_row",))
-
-
-def step(
+def blame(
     model: MLP,
     X: Any,
     y: Any,
-    learning_rate: float | None = None,
-    optimizer: Optimizer | None = None,
     layer: int = 0,
+    by: str = "weight",
+    per_row: bool = False,
+    sample_weight: Any = None,
 ) -> Table:
-    """See MLP.step."""
-    index = _layer_index(model, layer)
-    rule = model._checked_optimizer(optimizer)
-    if learning_rate is not None:
-        if not is_number(learning_rate) or not 0 < learning_rate < math.inf:
-            raise InvalidInputError(f"learning_rate must be a positive number, not {learning_rate!r}.")
-        rule = dataclasses.replace(rule, learning_rate=float(learning_rate))  # type: ignore[call-arg]
-    old = _of_layer(model, model.parameters, index).copy().reshape(-1)
-    model.fit(X, y, epochs=1, batch_size=1 << 62, optimizer=rule, shuffle=False, verbose=0)
-    new = _of_layer(model, model.parameters, index).copy().reshape(-1)
-    nudges = new - old
-    grades = _graded(nudges, "large", "slight", "barely touched")
-    words = {
-        ("large", True): "larger contribution",
-        ("large", False): "smaller contribution",
-        ("slight", True): "slight increase",
-        ("slight", False): "slight decrease",
+    """See MLP.blame."""
+    look_up(by, {"weight": 0, "input": 0}, "grouping")
+    index = layer_number(layer, len(model.network.activations))
+    gathered: Callable[[Reals], Reals] = np.ravel if by == "weight" else _lengths
+    gradient = gathered(_of_layer(model, model.gradient(X, y, sample_weight), index))
+    columns: dict[str, Any] = {
+        by: weight_names(model, index) if by == "weight" else input_names(model, index),
+        "value": gathered(_of_layer(model, model.parameters, index)),
+        "gradient": gradient,
+        "severity": _graded(gradient, "way off", "slightly off", "close"),
     }
-    effect = [words.get((g, bool(n > 0)), g) for g, n in zip(grades, nudges, strict=True)]
-    columns = {"weight": _weight_names(model, index), "old": old, "nudge": nudges, "new": new, "effect": effect}
-    return Table(columns, "nudge")
+    if per_row:
+        columns["per_row"] = _gradients_of_rows(model, X, y, index, gathered, gradient.size)
+    return Table(columns, "gradient", unprinted=("per_row",))
 
 
 def nudge(
@@ -146,16 +143,96 @@ def nudge(
     learning_rate: float | None = None,
     optimizer: Optimizer | None = None,
     layer: int = 0,
+    sample_weight: Any = None,
 ) -> Table:
     """See MLP.nudge."""
-    return step(copy.deepcopy(model), X, y, learning_rate, optimizer, layer)
+    index = layer_number(layer, len(model.network.activations))
+    return _nudges(model, moved(model, X, y, learning_rate, optimizer, sample_weight), index)
 
 
-def _layer_index(model: MLP, layer: Any) -> int:
-    n_layers = len(model.network.activations)
-    if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
-        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
-    return int(layer) % n_layers
+def step(
+    model: MLP,
+    X: Any,
+    y: Any,
+    learning_rate: float | None = None,
+    optimizer: Optimizer | None = None,
+    layer: int = 0,
+    sample_weight: Any = None,
+) -> Table:
+    """See MLP.step."""
+    index = layer_number(layer, len(model.network.activations))
+    after = moved(model, X, y, learning_rate, optimizer, sample_weight)
+    _check_still_finite(after, X, y, learning_rate)
+    table = _nudges(model, after, index)
+    model._take_over(after)
+    model._training = after._training
+    return table
+
+
+def moved(
+    model: MLP,
+    X: Any,
+    y: Any,
+    learning_rate: float | None = None,
+    optimizer: Optimizer | None = None,
+    sample_weight: Any = None,
+) -> MLP:
+    """A copy of the model after one step of `fit` on all rows.
+
+    A learning rate of the step's own, like the one that ReduceOnPlateau has come to, leaves the optimizer and the
+    position in its schedule as they would be without it.
+    """
+    after = copy.deepcopy(model)
+    rule = after._checked_optimizer(optimizer)
+    going_on = after._training_state(rule)
+    rate = learning_rate
+    if rate is not None and (not is_number(rate) or not 0 < rate < math.inf):
+        raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")
+    if rate is None and rule.schedule.plateau():  # it is one step, not an epoch: there is nothing to monitor
+        rate = going_on.next_rate()
+    once = rule
+    if rate is not None:
+        once = dataclasses.replace(rule, learning_rate=lambda step: rate)  # type: ignore[call-arg]
+    history = after.fit(
+        X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0
+    )
+    if not history.steps:
+        raise KeyboardInterrupt
+    if once is not rule and after._training is not None:
+        after._training.optimizer, after._training.origin = rule, going_on.origin
+        after._training.plateau = going_on.plateau
+    return after
+
+
+def _check_still_finite(after: MLP, X: Any, y: Any, learning_rate: float | None) -> None:
+    """Whether the network can still predict these rows after a step on them."""
+    rows = after._rows(X, y, None)
+    if np.isfinite(after._respond(rows.X)[0]).all() and math.isfinite(after._mean_loss(rows, engine("cpu"))):
+        return
+    of_rate = "" if learning_rate is None else f" with a learning rate of {learning_rate:.3g}"
+    error = DivergenceError(
+        f"This step{of_rate} leads to predictions that are no longer finite numbers; nothing has changed. "
+        "Try a much smaller learning rate."
+    )
+    assert after._training is not None
+    error.step = int(after._training.state.step[0])
+    raise error
+
+
+def _nudges(before: MLP, after: MLP, index: int) -> Table:
+    """What happened to the weights of a layer."""
+    old, new = (_of_layer(m, m.parameters, index).copy().reshape(-1) for m in (before, after))
+    nudges = new - old
+    grades = _graded(nudges, "large", "slight", "barely touched")
+    words = {
+        ("large", True): "larger contribution",
+        ("large", False): "smaller contribution",
+        ("slight", True): "slight increase",
+        ("slight", False): "slight decrease",
+    }
+    effect = [words.get((g, bool(n > 0)), g) for g, n in zip(grades, nudges, strict=True)]
+    columns = {"weight": weight_names(before, index), "old": old, "nudge": nudges, "new": new, "effect": effect}
+    return Table(columns, "nudge")
 
 
 def _of_layer(model: MLP, parameters: Reals, index: int) -> Reals:
@@ -171,48 +248,55 @@ def input_names(model: MLP, index: int) -> list[str]:
     return [f"unit {i} of layer {index - 1}" for i in range(n_in)]
 
 
-def _weight_names(model: MLP, index: int) -> list[str]:
+def weight_names(model: MLP, index: int) -> list[str]:
+    """What a layer's weights are called: by their input, and their unit where there are several."""
     n_out = model.network.sizes[index + 1]
     names = input_names(model, index)
     return names if n_out == 1 else [f"{name} → unit {j}" for name in names for j in range(n_out)]
 
 
-def _lengths(weights: Reals, axis: int = 1) -> Reals:
+def _lengths(weights: Reals) -> Reals:
     """The length of each input's row of weights."""
-    lengths: Reals = np.sqrt(np.square(weights, dtype=np.float64).sum(axis=axis)).astype(weights.dtype)
+    lengths: Reals = np.sqrt(np.square(weights, dtype=np.float64).sum(axis=1)).astype(weights.dtype)
     return lengths
 
 
 def _graded(values: Reals, large: str, notable: str, small: str) -> list[str]:
-    """A word for each value, by its share of the largest."""
-    sizes = np.abs(values)
+    """A word for each value, by its share of the largest; one that is not a number is large."""
+    sizes = np.where(np.isnan(values), np.inf, np.abs(values))
     top = float(sizes.max(initial=0.0))
     return [large if top and s >= LARGE * top else notable if top and s >= NOTABLE * top else small for s in sizes]
 
 
-def _gradients_of_rows(model: MLP, X: Any, y: Any, index: int) -> Reals:
-    """One gradient for each row, (n_rows, n_in, n_out) of a layer."""
+def _gradients_of_rows(
+    model: MLP, X: Any, y: Any, index: int, gathered: Callable[[Reals], Reals], n_weights: int
+) -> Reals:
+    """One gradient of a layer for each row, each of that row's own loss, (n_weights, n_rows)."""
     rows = model._rows(X, y, None)
-    shape = (len(rows.X), *model.network.sizes[index : index + 2])
-    needed, free = math.prod(shape) * model.dtype.itemsize, _free_memory()
+    n_rows = len(rows.X)
+    needed, free = n_weights * n_rows * model.dtype.itemsize, _free_memory()
     if needed > free:
-        most = int(free // (needed // shape[0]))
+        most = int(free // (needed // n_rows))
         raise InvalidInputError(
-            f"per_row=True needs {needed / 1e9:,.1f} GB for {shape[0]:,} rows, but {free / 1e9:,.1f} GB are free: "
-            f"pass at most {most:,} rows, or by a layer with fewer weights."
+            f"per_row=True needs {needed / 1e9:,.1f} GB for {n_rows:,} rows, but {free / 1e9:,.1f} GB are free: "
+            f"pass at most {most:,} rows, or choose a layer with fewer weights."
         )
     kernels, net = engine("cpu"), model._resting()
     loss = model.network.loss.record(net.target_std)
     (workspace,), gradients = kernels.new_workspaces(net, loss), kernels.new_gradients(net, 1)
-    each = np.empty(shape, model.dtype)
-    for row in range(shape[0]):
+    each = np.empty((n_rows, n_weights), model.dtype)
+    for row in range(n_rows):
         kernels.batch_gradient(gradients, workspace, rows, row, 1, net, loss)
-        each[row] = _of_layer(model, gradients[0], index)
-    return each
+        each[row] = gathered(_of_layer(model, gradients[0], index))
+    return each.T
 
 
 def _free_memory() -> float:
+    """Bytes that may be had without harm: what the system would give up of its file cache counts, where it tells."""
     try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * int(line.split()[1])
         return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):  # not every system tells
+    except (AttributeError, ValueError, OSError):
         return 4e9

@@ -356,18 +356,29 @@ class MLP:
         )
 
     @checked_names
-    def blame(self, X: Any, y: Any, layer: int = 0, by: str = "weight", per_row: bool = False) -> Table:
+    def blame(
+        self,
+        X: Any,
+        y: Any,
+        layer: int = 0,
+        by: str = "weight",
+        per_row: bool = False,
+        sample_weight: Any = None,
+    ) -> Table:
         """Who is to blame for the error: a layer's weights, their gradients, and how far off each is.
 
         The gradient is that of `gradient`, without biases; the severity is its share of the layer's largest: "way off"
-        from a half, "slightly off" from a fifth, else "close".
+        from a half, "slightly off" from a fifth, else "close". Before the first `fit` it is that of raw inputs and
+        targets; `fit(X, y, epochs=0)` learns how they are scaled.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
             layer: which layer, counted from 0; -1 is the last.
             by: "weight", or "input" to gather each input's weights: the lengths of their rows.
-            per_row: whether to add a column "per_row", (n_weights, n_rows): one gradient for each row.
+            per_row: whether to add a column "per_row", (n_weights, n_rows): one gradient for each row, of its own loss;
+                their mean (with sample_weight the weighted mean) is the gradient.
+            sample_weight: how much each row counts, (n_rows,).
 
         Raises:
             InvalidInputError: a table or option that cannot be used, or more gradients than fit into memory.
@@ -381,7 +392,7 @@ class MLP:
         """
         from . import explain
 
-        return explain.blame(self, X, y, layer, by, yes_or_no(per_row, "per_row"))
+        return explain.blame(self, X, y, layer, by, yes_or_no(per_row, "per_row"), sample_weight)
 
     @checked_names
     def nudge(
@@ -391,21 +402,26 @@ class MLP:
         learning_rate: float | None = None,
         optimizer: Optimizer | None = None,
         layer: int = 0,
+        sample_weight: Any = None,
     ) -> Table:
         """What one step on all these rows would do to a layer's weights. Changes nothing; `step` does it.
 
         These are the numbers that `fit` would apply, optimizer included, to the bit (with all rows in one batch and
-        shuffle=False).
+        shuffle=False). A model that was never fitted learns its scaling from these rows first, as in `fit`.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
-            learning_rate: the rate of the step; by default that of the optimizer.
+            learning_rate: the rate of this step alone; by default that which the schedule has come to.
             optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first SGD().
             layer: which layer, counted from 0; -1 is the last.
+            sample_weight: how much each row counts, (n_rows,).
 
         Returns:
-            A table of old weight, nudge, new weight and effect, in the order of the weights.
+            A table of old weight, nudge, new weight and effect, in the order of the weights. The effect goes by the
+            nudge's share of the layer's largest, from a half and from a fifth on, and by its sign: "larger
+            contribution", "slight increase", "barely touched", "slight decrease", "smaller contribution". Larger is
+            meant as in +2 > −3: the weight moves up.
 
         Raises:
             InvalidInputError: a table or option that cannot be used.
@@ -414,12 +430,12 @@ class MLP:
             >>> import fastgd
             >>> X, y = fastgd.datasets.houses(500, random_state=0)
             >>> table = fastgd.MLP([4, 1], random_state=0).nudge(X, y, learning_rate=0.1)
-            >>> bool(((table["old"] + table["nudge"]) - table["new"] < 1e-6).all())
+            >>> bool((abs(table["old"] + table["nudge"] - table["new"]) < 1e-6).all())
             True
         """
         from . import explain
 
-        return explain.nudge(self, X, y, learning_rate, optimizer, layer)
+        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight)
 
     @checked_names
     def step(
@@ -429,8 +445,11 @@ class MLP:
         learning_rate: float | None = None,
         optimizer: Optimizer | None = None,
         layer: int = 0,
+        sample_weight: Any = None,
     ) -> Table:
         """Take one step on all these rows, and say what it did to a layer's weights; see `nudge`.
+
+        An optimizer that is given is that of the next `fit`, too; a learning rate is not.
 
         Raises:
             InvalidInputError: a table or option that cannot be used; nothing has changed.
@@ -438,7 +457,7 @@ class MLP:
         """
         from . import explain
 
-        return explain.step(self, X, y, learning_rate, optimizer, layer)
+        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight)
 
     @checked_names
     def health(self, X: Any, y: Any = None) -> Health:

@@ -92,6 +92,13 @@ def positive_integer(value: object, what: str, *, least: int = 1) -> int:
     return number
 
 
+def layer_number(layer: object, n_layers: int) -> int:
+    """Which of so many layers is meant, counted from 0; negative numbers count from the last one."""
+    if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
+        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
+    return int(layer) % n_layers
+
+
 def yes_or_no(value: object, what: str) -> bool:
     """`value` as a bool, or an error: "no" would otherwise count as true."""
     if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1)):

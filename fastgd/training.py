@@ -65,6 +65,11 @@ class TrainingState:
     origin: int = 0  # the step at which the learning-rate schedule began
     raw: Reals | None = None  # the parameters that training moves, where the model shows their moving average
 
+    def next_rate(self) -> float:
+        """The learning rate of a single step that comes now."""
+        step = int(self.state.step[0]) - self.origin
+        return float(checked_rates(self.optimizer.schedule, step, 1, 1)[0]) * self.plateau.share
+
     def continued_by(self, optimizer: Optimizer, fresh: TrainingState) -> TrainingState:
         """The state for the next training: moments and steps go on if the optimizer is of the same kind."""
         old = self.optimizer

@@ -18,7 +18,15 @@ OPTIMIZERS = [
     fastgd.RMSprop(0.01, momentum=0.5, clip_norm=0.5),
     fastgd.Adam(0.01, ema_decay=0.9),
     fastgd.AdamW(0.01, clip_value=0.1),
+    fastgd.SGD(fastgd.schedules.StepDecay(0.05, every=15, factor=0.5)),
+    fastgd.Adam(fastgd.schedules.WarmUp(fastgd.schedules.Cosine(0.01, steps=60), steps=20)),
+    fastgd.SGD(fastgd.schedules.OneCycle(0.05, steps=50), momentum=0.9),
 ]
+NETWORKS = {
+    "dropout": {"layer_sizes": [4, 9, 1], "dropout": 0.3},
+    "outputs": {"layer_sizes": [4, 9, 3]},
+    "classes": {"layer_sizes": [4, 9, 3], "loss": "cross_entropy"},
+}
 
 
 def houses(n=300):
@@ -88,6 +96,90 @@ def test_nudges_are_what_fit_does_to_the_bit(optimizer):
         assert (table["nudge"] != 0).any()
     model.step(X, y)
     assert (model.parameters == fitted.parameters).all()
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_nudges_of_other_networks_are_what_fit_does(name):
+    X, price = houses()
+    y = {"outputs": np.column_stack([price, -price, price**2]), "classes": np.digitize(price, [3e5, 6e5])}.get(
+        name, price
+    )
+    weights = np.linspace(0, 2, len(X))
+    model = fastgd.MLP(**NETWORKS[name])
+    model.fit(X, y, epochs=2, optimizer=fastgd.Adam(0.01), verbose=0)
+    fitted = copy.deepcopy(model)
+    fitted.fit(X, y, epochs=1, batch_size=len(X), shuffle=False, sample_weight=weights, verbose=0)
+    table = model.step(X, y, sample_weight=weights)
+    assert (model.parameters == fitted.parameters).all()
+    assert (table["new"] == model.network.split(model.parameters)[0][0].reshape(-1)).all()
+    blame = model.blame(X, y, per_row=True, sample_weight=weights)
+    gradient = model.network.split(model.gradient(X, y, weights))[0][0].reshape(-1)
+    assert (blame["gradient"] == gradient).all()
+    np.testing.assert_allclose(np.average(blame["per_row"], axis=1, weights=weights), gradient, atol=1e-5)
+    assert np.abs(blame["per_row"].mean(axis=1) - gradient).max() > 1e-3
+
+
+@pytest.mark.parametrize("warmed", [False, True])
+def test_a_nudge_has_the_rate_that_a_plateau_has_left(warmed):
+    X, y = houses()
+    plateau = fastgd.schedules.ReduceOnPlateau(0.08, factor=0.5, patience=0, threshold=10.0, monitor="loss")
+    optimizer = fastgd.SGD(fastgd.schedules.WarmUp(plateau, steps=5) if warmed else plateau, momentum=0.5)
+    model = fastgd.MLP([4, 9, 1])
+    model.fit(X, y, epochs=4, optimizer=optimizer, verbose=0)
+    twin = copy.deepcopy(model)
+    twin.fit(X, y, epochs=1, batch_size=len(X), shuffle=False, verbose=0)
+    table = model.step(X, y)
+    assert (model.parameters == twin.parameters).all()
+    assert (table["nudge"] != 0).any()
+    unheard = fastgd.schedules.ReduceOnPlateau(0.08)  # it monitors validation rows, which a step does not have
+    assert len(model.nudge(X, y, optimizer=fastgd.SGD(unheard))) == 36
+    assert (model.nudge(X, y)["nudge"] != model.nudge(X, y, learning_rate=0.08)["nudge"]).any()
+
+
+def test_a_learning_rate_is_that_of_one_step_alone():
+    X, y = houses()
+    models = [fastgd.MLP([4, 9, 1]) for _ in range(2)]
+    for model in models:
+        schedule = fastgd.schedules.Cosine(0.02, steps=100)
+        model.fit(X, y, epochs=2, optimizer=fastgd.Adam(schedule), verbose=0)
+    models[0].step(X, y, learning_rate=1e-12)
+    models[1].step(X, y, learning_rate=1e-12, optimizer=fastgd.Adam(fastgd.schedules.Cosine(0.02, steps=100)))
+    rates = [model.fit(X, y, epochs=1, verbose=0).history["learning_rate"] for model in models]
+    assert rates[0] == rates[1] == [pytest.approx(0.01 * (1 + np.cos(np.pi * 30 / 100)))]  # step 30 of the schedule
+
+
+@pytest.mark.parametrize("fitted", [False, True])
+def test_a_step_that_ruins_the_network_is_not_taken(fitted):
+    X, y = houses()
+    model = fastgd.MLP([4, 6, 1])
+    if fitted:
+        model.fit(X, y, epochs=1, verbose=0)
+    before, predicted = model.parameters.copy(), model.predict(X)
+    for rate in (1e30, 1e39):
+        with pytest.raises(DivergenceError):
+            model.step(X, y, learning_rate=rate)
+        assert (model.parameters == before).all()
+        assert (model.predict(X) == predicted).all()
+    model.fit(X, y, epochs=1, verbose=0)  # at its own rate
+
+
+def test_gradients_that_are_no_numbers_are_way_off():
+    X, y = houses()
+    model = fastgd.MLP([4, 3, 1])
+    model.parameters[:] = 1e30
+    assert set(model.blame(X, y)["severity"]) == {"way off"}
+
+
+def test_tables_are_read_like_data_frames():
+    model, X, y = known()
+    table = model.blame(X, y)
+    assert list(table) == list(table.keys()) == ["weight", "value", "gradient", "severity"]
+    assert "gradient" in table
+    assert "nudge" not in table
+    assert dict(table)["weight"] == FEATURES
+    assert [name for name, _ in table.items()] == list(table)
+    assert len(list(table.values())) == 4
+    assert len(table) == 4
 
 
 def test_tables_print_within_80_columns_and_say_what_they_leave_out():
@@ -246,7 +338,7 @@ def test_the_layer_that_fails_is_the_one_that_is_named():
     ("call", "message"),
     [
         (lambda m, X, y: m.blame(X, y, layer=2), "layer must be a whole number from 0 to 1, not 2"),
-        (lambda m, X, y: m.blame(X, y, by="row"), "There is no by 'row'; there are: weight, input"),
+        (lambda m, X, y: m.blame(X, y, by="row"), "There is no grouping 'row'; there are: weight, input"),
         (lambda m, X, y: m.nudge(X, y, learning_rate=-1), "learning_rate must be a positive number"),
         (lambda m, X, y: m.blame(X[:, :3], y), "X has 3 columns, but the network has 4 inputs"),
         (lambda m, X, y: m.nudge(X, y, lr=1), "`lr` is called `learning_rate`"),
@@ -271,3 +363,4 @@ def test_more_gradients_than_memory(monkeypatch):
     monkeypatch.setattr("fastgd.explain._free_memory", lambda: 10_000.0)
     with pytest.raises(InvalidInputError, match=r"per_row=True needs .* pass at most 208 rows"):
         fastgd.MLP([4, 3, 1]).blame(*houses(), per_row=True)
+    assert fastgd.MLP([4, 3, 1]).blame(*houses(), by="input", per_row=True)["per_row"].shape == (4, 300)
