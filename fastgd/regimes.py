@@ -5,25 +5,34 @@ from __future__ import annotations
 import copy
 import dataclasses
 import math
+import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidInputError
+from .callbacks import Callback, Logs
+from .errors import DivergenceError, DivergenceWarning, InvalidInputError
 from .kernels import engine
-from .names import is_number, positive_integer
+from .names import checked_names, is_number, positive_integer
 
 if TYPE_CHECKING:
+    from .kernels.records import Rows
     from .model import MLP
     from .optimizers import Optimizer
 
 Reals = NDArray[Any]
 
 SETTLED = 0.1  # of the way down is left
-SWINGS = 0.3  # of the steps in the second half go up
+ARRIVED = 0.01  # of the way down is left
+PATIENCE = 4  # times as many steps again are taken where a loss goes up and down
+GROWS = 2.0  # a swing that has become so many times larger will go on growing
+NOISE = 1e-5  # of the loss: rounding, and no way down
+SWINGS = 0.7  # of the steps in the second half turn round
+FACTOR = 3.0  # between the rates of which one is looked for that serves as a yardstick
+MOST_TRIES = 80
 
 
 @dataclass(frozen=True)
@@ -34,10 +43,10 @@ class Regime:
         learning_rate: the rate.
         verdict: "too high", "too low" or "well chosen".
         reason: what it did, in a sentence.
-        losses: the loss before the first step and after each step, in the units of y.
-        predictions: the same for the prediction of one row.
-        actual: what this row really is.
-        more_epochs: for a rate that is too low, how many further steps it would need.
+        losses: the loss before the first step and after each step while they are finite, in the units of y.
+        predictions: the same for the prediction of one row, (n,), or (n, n_out) for a network with several outputs.
+        actual: what this row really is; a class is given by its number.
+        more_epochs: for a rate that is too low, about how many further steps it would need.
     """
 
     learning_rate: float
@@ -45,13 +54,14 @@ class Regime:
     reason: str
     losses: Reals
     predictions: Reals
-    actual: float
+    actual: Any
     more_epochs: int | None = None
 
     def __repr__(self) -> str:
         return f"<Regime: {self.learning_rate:.3g} is {self.verdict}. {self.reason}>"
 
 
+@checked_names
 def learning_rates(
     model: MLP,
     X: Any,
@@ -63,13 +73,15 @@ def learning_rates(
 ) -> list[Regime]:
     """Train copies of one network side by side, each with a learning rate of its own, and say how each rate does.
 
-    Every step is on all rows. A rate is too high if the loss rises or swings to the end, too low if more than a tenth
-    of the way down is left and it only creeps, else well chosen. The model itself is not changed.
+    Every step is one of `fit` on all rows. A rate is too high if the loss blows up, or goes up and down without
+    settling, for which up to five times as many steps are looked at. It is too low if more than a tenth of the way
+    down is left after `steps`; the way down is what the best rate achieves in as many steps, where rates beyond those
+    given are tried, too. Else it is well chosen. The model itself is not changed.
 
     Args:
-        model: the network that all start from, with one output.
+        model: the network that all start from.
         X: inputs, (n_rows, n_in) numbers or a data frame.
-        y: actual values, (n_rows,).
+        y: actual values, (n_rows,) or (n_rows, n_targets).
         rates: the learning rates to compare.
         steps: how many steps each takes.
         optimizer: the rule, such as fastgd.SGD(momentum=0.9); by default that of the model, at first plain descent.
@@ -85,95 +97,188 @@ def learning_rates(
         >>> [r.verdict for r in fastgd.explain.learning_rates(model, X, y, [0.0001, 0.1, 3.0])]
         ['too low', 'well chosen', 'too high']
     """
+    if not hasattr(model, "network"):
+        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
     steps = positive_integer(steps, "steps", least=4)
     given = [float(rate) if is_number(rate) and 0 < rate < math.inf else math.nan for rate in np.ravel(rates)]
     if not given or not all(map(math.isfinite, given)):
         raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
     n_rows = len(model._inputs(X))
-    if not -n_rows <= row < n_rows:
-        raise InvalidInputError(f"row must be the number of one of {n_rows} rows, not {row!r}.")
-    if model.network.n_out != 1:
-        raise InvalidInputError(f"learning_rates follows one prediction; this network has {model.network.n_out}.")
-    traces = [_trace(model, X, y, rate, steps, optimizer, row) for rate in given]
-    actual = float(np.ravel(model._targets(y, n_rows, learn=False)[0])[row])
-    floor = _floor([losses for losses, _ in traces])
-    return [
-        Regime(rate, *_verdict(losses, predictions, floor), losses, predictions, actual, _more(losses, floor))
-        for rate, (losses, predictions) in zip(given, traces, strict=True)
-    ]
+    if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
+        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
+    start = copy.deepcopy(model)
+    rule = start._checked_optimizer(optimizer)
+    start.fit(X, y, epochs=0, optimizer=_with(rule, given[0]), verbose=0)  # learns the scaling
+    course = _Course(start, rule, X, y, int(row) % n_rows, steps)
+    runs = [course.run(rate) for rate in given]
+    best = course.best(runs)
+    return [course.judged(run, best) for run in runs]
 
 
-def _trace(
-    model: MLP, X: Any, y: Any, rate: float, steps: int, optimizer: Optimizer | None, row: int
-) -> tuple[Reals, Reals]:
-    """The loss and one row's prediction before the first step and after each, up to where they are not finite."""
-    twin = copy.deepcopy(model)
-    rule = dataclasses.replace(model._checked_optimizer(optimizer), learning_rate=rate)  # type: ignore[call-arg]
-    twin.fit(X, y, epochs=0, optimizer=rule, verbose=0)  # learns the scaling
-    kernels, net, state = engine("cpu"), twin._net, twin._training
-    assert state is not None
-    rows = twin._rows(X, y, None)
-    loss, n = twin.network.loss.record(net.target_std), len(rows.X)
-    workspaces, gradients = kernels.new_workspaces(net, loss, rule.rule(), n), kernels.new_gradients(net, n)
-    one = rows.X[row : row + 1] if row != -1 else rows.X[-1:]
-    losses, predictions = [], []
-    for taken in range(steps + 1):
-        value = kernels.mean_loss(workspaces[0], rows, twin._resting(), loss) * twin._unit()
-        predicted = float(twin._respond(one)[0][0, 0])
-        losses.append(value)
-        predictions.append(predicted)
-        if not (math.isfinite(value) and math.isfinite(predicted)) or taken == steps:
-            break
-        kernels.train(
-            net, state.state, gradients, workspaces, np.zeros(2), rows, 0, n, np.array([rate]), loss, rule.rule()
+def _with(rule: Optimizer, rate: float) -> Optimizer:
+    """A rule with a constant learning rate."""
+    return dataclasses.replace(rule, learning_rate=rate)  # type: ignore[call-arg]
+
+
+@dataclass
+class _Run:
+    """A copy on its way with a learning rate."""
+
+    rate: float
+    model: MLP
+    trace: _Trace
+    too_high: str = ""  # why
+    settles: bool = False  # it goes up and down, but less so later on
+
+    @property
+    def end(self) -> float:
+        """The loss that it has come to."""
+        return self.trace.losses[-1]
+
+
+@dataclass
+class _Trace(Callback):
+    """Notes the loss and a row's prediction, as the model stands before the first step and after each."""
+
+    rows: Rows
+    row: int
+    losses: list[float] = field(default_factory=list)
+    predictions: list[Reals] = field(default_factory=list)
+
+    def note(self, model: Any) -> None:
+        """Loss and prediction of a model."""
+        self.losses.append(model._mean_loss(self.rows, engine("cpu")))
+        self.predictions.append(model._respond(self.rows.X[self.row : self.row + 1])[0][0].astype(np.float64))
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """An epoch is one step; on to where nothing is finite any more."""
+        self.note(self.model)
+        self.model.stop_training = not (math.isfinite(self.losses[-1]) and np.isfinite(self.predictions[-1]).all())
+
+
+class _Course:
+    """What all rates start from, and how they are judged."""
+
+    def __init__(self, start: MLP, rule: Optimizer, X: Any, y: Any, row: int, steps: int) -> None:
+        self.start, self.rule, self.X, self.y, self.row, self.steps = start, rule, X, y, row, steps
+        self.rows = start._rows(X, y, None)
+        self.first = start._mean_loss(self.rows, engine("cpu"))
+        if not math.isfinite(self.first):
+            raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
+        actual = self.rows.Y[row].astype(np.float64)
+        self.actual = float(actual[0]) if actual.size == 1 else actual
+
+    def run(self, rate: float) -> _Run:
+        """The steps with one rate, and more of them where the loss goes up and down, to see whether it settles."""
+        twin, trace = copy.deepcopy(self.start), _Trace(self.rows, self.row)
+        trace.note(twin)
+        run = _Run(rate, twin, trace)
+        if not self._go_on(run, self.steps):
+            run.too_high = f"It overshot further with every step and blew up after {len(trace.losses) - 1}."
+            return run
+        losses = np.array(trace.losses)
+        way = max(self.first - float(losses.min()), self._noise)
+        late = losses[len(losses) // 2 :]
+        if not (np.diff(late) > 1e-3 * way + self._noise).any():
+            return run
+        lately = float(losses[-(self.steps // 4) - 1 :].max() - losses.min())
+        settles = self._go_on(run, PATIENCE * self.steps)
+        further = np.array(trace.losses)
+        del trace.losses[self.steps + 1 :], trace.predictions[self.steps + 1 :]
+        in_the_end = float(further[-(len(further) // 4) :].max() - further.min()) if settles else math.inf
+        if in_the_end <= max(GROWS * lately, self._noise) and in_the_end <= max(SETTLED * way, self._noise):
+            run.settles = True
+            return run
+        run.too_high = (
+            "It overshoots: the loss is larger than at the start."
+            if losses[-1] > self.first
+            else "It overshoots, and further with every swing."
+            if in_the_end > GROWS * lately
+            else "It overshoots and does not settle: the loss goes up again and again."
         )
-    return np.array(losses), np.array(predictions)
+        return run
+
+    def best(self, runs: list[_Run]) -> _Run | None:
+        """The run that came furthest: of those given, and of larger or smaller rates as long as these come further."""
+        good = [run for run in runs if not run.too_high]
+        if not good:
+            return None
+        best = min(good, key=lambda run: run.end)
+        start, limit = best.rate, min((run.rate for run in runs if run.too_high), default=math.inf)
+        for factor in (FACTOR, 1 / FACTOR):
+            rate = start
+            for _ in range(MOST_TRIES):
+                blind = best.end >= self.first - self._noise  # no rate has led anywhere yet
+                rate *= factor**4 if blind else factor
+                if not 0 < rate < limit:
+                    break
+                tried = self.run(rate)
+                if tried.too_high or (tried.end > best.end and not blind):
+                    break
+                best = min(best, tried, key=lambda run: run.end)
+            if best.rate > start or best.end >= self.first - self._noise:
+                break
+        return best
+
+    def judged(self, run: _Run, best: _Run | None) -> Regime:
+        """The verdict on a rate, measured against the best."""
+        losses, predictions = np.array(run.trace.losses), np.array(run.trace.predictions)
+        verdict, reason, more = self._verdict(run, losses, predictions, best)
+        shown = predictions[:, 0] if predictions.shape[1] == 1 else predictions
+        return Regime(run.rate, verdict, reason, losses, shown, self.actual, more)
+
+    def _verdict(self, run: _Run, losses: Reals, predictions: Reals, best: _Run | None) -> tuple[str, str, int | None]:
+        if run.too_high:
+            return "too high", run.too_high, None
+        assert best is not None
+        way = self.first - min(best.trace.losses)
+        if way <= self._noise:
+            return "well chosen", "The loss is as low as it gets from the start, and stays there.", None
+        left = (run.end - (self.first - way)) / way
+        if left <= SETTLED:
+            return "well chosen", f"It went {min(1 - left, 1):.0%} of the way down in {self.steps} steps.", None
+        if run.settles or _swings(predictions):
+            reason = "It swings past the goal, but by less each time; a little less may be faster."
+            return "well chosen", reason, None
+        if run.rate > best.rate:
+            reason = f"It overshot on the way: {best.rate:.3g} came further in as many steps."
+            return "too high", reason, None
+        needed = self._arrival(best) * best.rate / run.rate - self.steps
+        more = max(math.ceil(float(f"{needed:.2g}")), 1)
+        many = f"{more:,}" if more < 1e9 else f"{more:.2g}"
+        reason = f"about {many} more epochs like these would bring it where {best.rate:.3g} came in {self.steps}."
+        return "too low", f"It goes the right way, but it creeps: {reason}", more
+
+    def _arrival(self, best: _Run) -> int:
+        """After how many steps the best was almost where it ended. A smaller rate takes the same path more slowly."""
+        losses = np.array(best.trace.losses)
+        return int(np.argmax(losses <= losses.min() + ARRIVED * (self.first - losses.min())))
+
+    @property
+    def _noise(self) -> float:
+        return NOISE * max(abs(self.first), 1e-300)
+
+    def _go_on(self, run: _Run, steps: int) -> bool:
+        """Some more steps, each an epoch in one batch. Returns whether all stayed finite."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DivergenceWarning)
+            try:
+                history = run.model.fit(
+                    self.X, self.y, epochs=steps, batch_size=len(self.rows.X), optimizer=_with(self.rule, run.rate),
+                    shuffle=False, callbacks=[run.trace], verbose=0,
+                )  # fmt: skip
+            except DivergenceError:
+                return False
+        if history.stop_reason.startswith("interrupted"):
+            raise KeyboardInterrupt
+        if history.stop_reason == "completed":
+            return True
+        del run.trace.losses[-1], run.trace.predictions[-1]
+        return False
 
 
-def _floor(traces: list[Reals]) -> float:
-    """The lowest loss that any reaches, or is heading for: a shrinking fall is taken for a geometric one."""
-    ends = []
-    for losses in traces:
-        if not np.isfinite(losses).all():
-            continue
-        ends.append(float(losses.min()))
-        last, before = losses[-2] - losses[-1], losses[-3] - losses[-2]
-        ahead = last * last / (before - last) if 0 < last < before else math.inf
-        if ahead < losses[0] - losses[-1]:  # further than it has come, it is a guess
-            ends.append(float(losses[-1] - ahead))
-    return min(ends, default=0.0)
-
-
-def _left(losses: Reals, floor: float) -> float:
-    """The share of the way down that is left at the end."""
-    return float((losses[-1] - floor) / max(losses[0] - floor, 1e-300))
-
-
-def _verdict(losses: Reals, predictions: Reals, floor: float) -> tuple[str, str]:
-    if not (np.isfinite(losses).all() and np.isfinite(predictions).all()):
-        return "too high", f"It overshot further with every step and blew up after {len(losses) - 1}."
-    rises = np.diff(losses)[len(losses) // 2 :] > 1e-3 * max(losses[0] - floor, 1e-300)
-    if losses[-1] > losses[0]:
-        return "too high", "It overshoots: the loss is larger than at the start."
-    if rises[-1] or rises.mean() > SWINGS:
-        return "too high", "It overshoots and does not settle: the loss goes up again and again."
-    left = _left(losses, floor)
-    if left <= SETTLED:
-        return "well chosen", f"It went {1 - max(left, 0):.0%} of the way down in {len(losses) - 1} steps."
-    swings = np.diff(predictions)
-    if (swings[1:] * swings[:-1] < 0)[len(losses) // 2 :].mean() > 1 - SWINGS:
-        return "well chosen", "It swings past the goal with every step, but by less each time; a little less is faster."
-    more = _more(losses, floor)
-    return "too low", "It goes the right way, but it creeps: " + (
-        f"{more:,} more epochs like these would do." if more else "the end is not in sight."
-    )
-
-
-def _more(losses: Reals, floor: float) -> int | None:
-    """How many more steps the last one's pace would need to leave a hundredth of the way."""
-    if not np.isfinite(losses).all() or _left(losses, floor) <= SETTLED:
-        return None
-    pace = (losses[-1] - floor) / max(losses[-2] - floor, 1e-300)
-    if not 0 < pace < 1:
-        return None
-    return math.ceil(math.log(0.01 / _left(losses, floor)) / math.log(pace))
+def _swings(predictions: Reals) -> bool:
+    """Whether the prediction that moves most turns round with most steps of the second half."""
+    moves = np.diff(predictions[:, int(np.argmax(np.ptp(predictions, axis=0)))])
+    turns = moves[1:] * moves[:-1] < 0
+    return bool(turns[len(turns) // 2 :].mean() > SWINGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 
 import numpy as np
 import pytest
@@ -226,15 +227,87 @@ def test_regimes_of_a_quadratic_at_20_rates(seed):
     assert len({regime.verdict for regime in regimes}) == 3
 
 
-def test_the_trace_follows_one_house():
-    X, y = houses(100)
-    model = fastgd.MLP([4, 1], random_state=0)
-    (regime,) = fastgd.explain.learning_rates(model, X, y, [0.1], steps=5, row=7)
-    assert regime.actual == pytest.approx(y[7])
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_regimes_of_momentum(momentum, seed):
+    """It is stable below 2 (1 + momentum) / the largest eigenvalue, swings, and takes its time to settle."""
+    model, X, y, eigenvalues = quadratic(seed)
+    limit = 2 * (1 + momentum) / eigenvalues[-1]
+    rates = limit * np.array([1e-4, 1e-3, 0.1, 0.3, 0.5, 0.7, 0.9, 0.97, 1.03, 1.1, 1.5, 3, 10])
+    for regime in fastgd.explain.learning_rates(model, X, y, rates, optimizer=fastgd.SGD(momentum=momentum)):
+        assert (regime.verdict == "too high") == (regime.learning_rate > limit), regime
+        if regime.learning_rate < 0.002 * limit:
+            assert regime.verdict == "too low", regime
+
+
+@pytest.mark.parametrize("rates", [[1e-6], [1e-4, 2e-4], [1e-30, 1e-3, 40.0]], ids=str)
+def test_a_list_of_bad_rates_has_no_good_one(rates):
+    X, y = houses()
+    regimes = fastgd.explain.learning_rates(fastgd.MLP([4, 1]), X, y, rates)
+    assert [regime.verdict for regime in regimes] == ["too high" if rate > 1 else "too low" for rate in rates]
+
+
+def test_so_many_more_epochs_bring_it_there():
+    model, X, y, eigenvalues = quadratic(0)
+    rate = 0.01 / eigenvalues[-1]
+    (slow,) = fastgd.explain.learning_rates(model, X, y, [rate])
     twin = copy.deepcopy(model)
-    for predicted in regime.predictions[1:]:
-        twin.fit(X, y, epochs=1, batch_size=100, shuffle=False, optimizer=fastgd.SGD(0.1), verbose=0)
-        assert predicted == twin.predict(X[7:8])[0]
+    best = np.square(y - np.column_stack([X, np.ones(40)]) @ np.linalg.lstsq(
+        np.column_stack([X, np.ones(40)]), y, rcond=None)[0]).mean()  # fmt: skip
+    left = []
+    for epochs in (slow.more_epochs // 3, slow.more_epochs - slow.more_epochs // 3):
+        twin.fit(X, y, epochs=epochs, batch_size=40, shuffle=False, optimizer=fastgd.SGD(rate), verbose=0)
+        left.append((twin.evaluate(X, y)["loss"] - best) / (slow.losses[0] - best))
+    assert left[1] < 0.02 < left[0]
+
+
+def test_rates_at_a_minimum():
+    X, y = houses()
+    model = fastgd.MLP([4, 1])
+    model.fit(X, y, epochs=3000, batch_size=300, optimizer=fastgd.SGD(0.1), verbose=0)
+    regimes = fastgd.explain.learning_rates(model, X, y, [1e-4, 0.05, 0.2, 3.0])
+    assert [regime.verdict for regime in regimes] == ["well chosen"] * 3 + ["too high"]
+    assert "as low as it gets" in regimes[0].reason
+
+
+def test_a_rate_beyond_the_best_is_not_too_low():
+    X, y = houses()
+    for regime in fastgd.explain.learning_rates(fastgd.MLP([4, 64, 64, 1]), X, y, [0.001, 0.03, 0.2, 1.0, 3.0]):
+        assert regime.verdict != "too low" or regime.learning_rate < 0.03, regime
+
+
+@pytest.mark.parametrize("options", [
+    {}, {"dropout": 0.3}, {"optimizer": fastgd.Adam(0.01, ema_decay=0.9)}, {"layer_sizes": [4, 3, 2]},
+    {"optimizer": fastgd.SGD(fastgd.schedules.ReduceOnPlateau(0.1), momentum=0.5)},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("epochs", [0, 3])
+def test_the_trace_follows_one_house(options, epochs):
+    X, y = houses(100)
+    options = dict(options)
+    optimizer = options.pop("optimizer", fastgd.SGD())
+    if options.get("layer_sizes"):
+        y = np.column_stack([y, -y])
+    model = fastgd.MLP(**{"layer_sizes": [4, 8, 1], **options})
+    rule = dataclasses.replace(optimizer, learning_rate=0.1)
+    model.fit(X, y, epochs=epochs, optimizer=rule, verbose=0)
+    (regime,) = fastgd.explain.learning_rates(model, X, y, [0.1], steps=5, row=7, optimizer=optimizer)
+    np.testing.assert_allclose(regime.actual, y[7], rtol=1e-6)
+    twin = copy.deepcopy(model)
+    for loss, predicted in zip(regime.losses, regime.predictions, strict=True):
+        assert (predicted == twin.predict(X[7:8])[0]).all()
+        assert loss == twin.evaluate(X, y)["loss"]
+        twin.fit(X, y, epochs=1, batch_size=100, shuffle=False, optimizer=rule, verbose=0)
+
+
+def test_a_rate_that_blows_up_and_labels_that_are_new():
+    X, y = houses()
+    labels = np.where(y > 4e5, "dear", "cheap")
+    model = fastgd.MLP([4, 8, 1], loss="binary_cross_entropy")
+    low, high = fastgd.explain.learning_rates(model, X, labels, [0.001, 1e30], row=2)
+    assert (low.verdict, high.verdict, low.actual) == ("too low", "too high", float(labels[2] == "dear"))
+    assert np.isfinite(high.losses).all()
+    assert len(high.losses) < len(low.losses) == 41
+    assert "blew up" in high.reason
 
 
 @pytest.mark.parametrize(
@@ -244,11 +317,19 @@ def test_the_trace_follows_one_house():
         ({"rates": [0.1, -1]}, "rates must be a list of positive numbers"),
         ({"rates": [0.1], "steps": 2}, "steps must be a whole number of at least 4"),
         ({"rates": [0.1], "row": 300}, "row must be the number of one of 300 rows"),
+        ({"rates": [0.1], "row": 1.5}, "row must be the number of one of 300 rows"),
+        ({"rates": [0.1], "row": True}, "row must be the number of one of 300 rows"),
+        ({"rate": [0.1]}, "`rate` is called `rates`"),
     ],
 )
 def test_mistakes_in_regimes(options, message):
     with pytest.raises(InvalidInputError, match=message):
         fastgd.explain.learning_rates(fastgd.MLP([4, 1]), *houses(), **options)
+
+
+def test_rates_need_a_model():
+    with pytest.raises(InvalidInputError, match=r"model must be a fastgd\.MLP, not str"):
+        fastgd.explain.learning_rates("model", *houses(), [0.1])
 
 
 # Health.
