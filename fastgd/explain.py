@@ -46,6 +46,7 @@ class Table:
     columns: Mapping[str, Any]
     largest_by: str | None = None  # a long table prints the rows where this column is largest
     unprinted: tuple[str, ...] = ()  # columns that are too much to print
+    unsigned: bool = False  # nothing in it can be below 0
 
     def __getitem__(self, name: str) -> Any:
         return look_up(name, self.columns, "column")
@@ -81,7 +82,7 @@ class Table:
         if len(self) > SHOWN and self.largest_by:
             order = np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")
         printed = ((name, column) for name, column in self.columns.items() if name not in self.unprinted)
-        cells = [[name, *(_cell(column[i]) for i in order[:SHOWN])] for name, column in printed]
+        cells = [[name, *(_cell(column[i], self.unsigned) for i in order[:SHOWN])] for name, column in printed]
         return [list(row) for row in zip(*cells, strict=True)], max(len(self) - SHOWN, 0)
 
     def __repr__(self) -> str:
@@ -102,10 +103,10 @@ class Table:
         return f"<table><tr>{head}</tr>{body}</table>" + (f"<p>… and {left_out:,} more</p>" if left_out else "")
 
 
-def _cell(value: Any) -> str:
-    return (
-        value if isinstance(value, str) else f"{value:+.4g}" if isinstance(value, float | np.floating) else str(value)
-    )
+def _cell(value: Any, unsigned: bool) -> str:
+    if isinstance(value, float | np.floating):
+        return f"{value:.4g}" if unsigned else f"{value:+.4g}"
+    return str(value)
 
 
 # Blame and nudges.

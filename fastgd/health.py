@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from textwrap import fill
@@ -11,18 +12,26 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .explain import Table, input_names
+from .errors import DivergenceError, DivergenceWarning
+from .explain import Table, input_names, moved
 from .kernels import codes, engine
 
 if TYPE_CHECKING:
     from .model import MLP
+    from .optimizers import Optimizer
 
 Reals = NDArray[Any]
 
+FLAT = 1e-6  # slope of a dead unit, for every row
+ONE_SIDED = ("relu", "elu", "gelu", "silu", "softplus")  # activations that are flat on the left
 SATURATED = 0.99  # share of a bounded unit's range, and of the rows
+FEW_ROWS = 20  # prove little about a unit
 VANISHING, EXPLODING = 1e-4, 1e4  # the first layer's gradient over the last's
-TOO_BOLD, TOO_TIMID = 0.1, 1e-7  # the nudge over the weights
-UNSCALED = 10.0  # mean or spread of an input, in units of the network
+TOO_BOLD, BOLD_AT_FIRST = 0.1, 2.0  # the nudge over the weights
+FIRST_STEPS = 100  # of a network are long: the last layer of a good one may move by more than its size
+TOO_TIMID = 1e-7  # the nudge over the weights
+ADRIFT = 1e-4  # the gradient over the weights, from which on a network is not at its goal
+LARGE, SMALL = 10.0, 1e-3  # mean or spread of an input, in units of the network
 
 
 @dataclass(frozen=True)
@@ -54,69 +63,68 @@ class Health:
         return "\n".join([repr(self.layers), "", *(found or ["Nothing to worry about."])])
 
 
-def health(model: MLP, X: Any, y: Any = None) -> Health:
+def health(model: MLP, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
     """See MLP.health."""
+    if y is not None and not model._scaled:  # as it will be when it learns
+        model = copy.deepcopy(model)
+        model.fit(X, y, epochs=0, verbose=0)
     values = model._inputs(X)
-    findings = list(_unscaled(model, values))
-    dead, saturated = [], []
-    for index, (alive, inside) in enumerate(_living(model, values)):
-        name, units = model.network.activations[index].name, alive.size
-        dead.append(int(units - alive.sum()))
-        saturated.append(int(units - inside.sum()))
-        if dead[-1]:
-            findings.append(
-                Finding(
-                    "dead units",
-                    index,
-                    f"Layer {index}: {dead[-1]} of {units} {name} units are 0 for every row and can no longer learn.",
-                    "Try a smaller learning rate, leaky_relu, or other starting weights.",
-                )
-            )
-        if saturated[-1]:
-            findings.append(
-                Finding(
-                    "saturated units",
-                    index,
-                    f"Layer {index}: {saturated[-1]} of {units} {name} units sit at the end of their range.",
-                    "Their slope is next to 0: try a smaller learning rate, scaled inputs, or other starting weights.",
-                )
-            )
-    columns: dict[str, Any] = {
-        "layer": [str(index) for index in range(len(dead))],
-        "units": np.array(model.network.sizes[1:]),
-        "dead": np.array(dead),
-        "saturated": np.array(saturated),
-    }
-    if y is not None:
-        norms, ratios = _movement(model, X, y)
-        columns |= {"gradient": norms, "nudge / weights": ratios}
-        findings += _moving(norms, ratios)
-    return Health(Table(columns), findings)
+    rule = model._checked_optimizer(optimizer)
+    with np.errstate(all="ignore"):  # numbers out of range are findings
+        findings = list(_unscaled(model, values))
+        units = _units(model, values)
+        columns: dict[str, Any] = {
+            "layer": [str(index) for index in range(len(units))],
+            "units": np.array(model.network.sizes[1:]),
+            "dead": np.array([int(layer.dead.sum()) for layer in units]),
+            "saturated": np.array([int(layer.saturated.sum()) for layer in units]),
+        }
+        findings += _of_units(model, units, len(values))
+        if y is not None:
+            lengths, gradients, nudges = _movement(model, X, y, rule)
+            ratios = np.divide(nudges, lengths, out=np.zeros_like(nudges), where=lengths > 0)
+            columns |= {"gradient": gradients, "nudge / weights": ratios}
+            steps = int(model._training.state.step[0]) if model._training else 0
+            findings += _of_gradients(gradients)
+            findings += _bold(ratios, BOLD_AT_FIRST if steps < FIRST_STEPS else TOO_BOLD)
+            if model._training_state(rule).next_rate() > 0:  # a schedule may be at its end
+                findings += _timid(ratios, np.divide(gradients, lengths, out=np.zeros_like(ratios), where=lengths > 0))
+    return Health(Table(columns, unsigned=True), findings)
 
 
-def _living(model: MLP, values: Reals) -> Iterator[tuple[NDArray[np.bool_], NDArray[np.bool_]]]:
-    """For each layer which units are not dead, and which are not saturated, over all rows."""
-    n_rows = len(values)
-    zero, inner = None, None
+# Units.
+
+
+@dataclass
+class _Units:
+    """What the units of a layer do with all rows."""
+
+    dead: NDArray[np.bool_]
+    saturated: NDArray[np.bool_]
+    finite: bool
+
+
+def _units(model: MLP, values: Reals) -> list[_Units]:
+    """What each layer's units do, over all rows."""
+    activations, widths = model.network.activations, model.network.sizes[1:]
+    alive = [np.zeros(width, np.bool_) for width in widths]
+    inside = [np.zeros(width, np.int64) for width in widths]
+    finite = [True] * len(widths)
     for outputs in _outputs(model, values):
-        if zero is None:
-            zero = [np.zeros(a.shape[1], np.int64) for a in outputs]
-            inner = [np.zeros(a.shape[1], np.int64) for a in outputs]
-        for index, a in enumerate(outputs):
-            name = model.network.activations[index].name
-            zero[index] += (a == 0).sum(axis=0) if name == "relu" else 0
-            low = -SATURATED if name == "tanh" else 1 - SATURATED if name == "sigmoid" else -np.inf
-            high = SATURATED if name in ("tanh", "sigmoid") else np.inf
-            assert inner is not None
-            inner[index] += ((a > low) & (a < high)).sum(axis=0)
-    assert zero is not None
-    assert inner is not None
-    for zeros, inside in zip(zero, inner, strict=True):
-        yield zeros < n_rows, inside > (1 - SATURATED) * n_rows
+        for index, (a, slopes) in enumerate(outputs):
+            name = activations[index].name
+            finite[index] &= bool(np.isfinite(a).all())
+            alive[index] |= ~(np.abs(slopes) <= FLAT).all(axis=0) if name in ONE_SIDED else True
+            low, high = {"tanh": (-SATURATED, SATURATED), "sigmoid": (1 - SATURATED, SATURATED)}.get(
+                name, (-np.inf, np.inf)
+            )
+            inside[index] += ((a >= low) & (a <= high)).sum(axis=0) if np.isfinite(high) else len(a)
+    few = (1 - SATURATED) * len(values)
+    return [_Units(~a, i <= few, f) for a, i, f in zip(alive, inside, finite, strict=True)]
 
 
-def _outputs(model: MLP, values: Reals) -> Iterator[list[Reals]]:
-    """Every layer's outputs, block by block of rows."""
+def _outputs(model: MLP, values: Reals) -> Iterator[list[tuple[Reals, Reals]]]:
+    """Every layer's outputs and the slopes of its activation there, block by block of rows."""
     kernels, net = engine("cpu"), model._resting()
     (workspace,) = kernels.new_workspaces(net)
     rows = model._rows_of_inputs(values)
@@ -126,41 +134,115 @@ def _outputs(model: MLP, values: Reals) -> Iterator[list[Reals]]:
         workspace.order[:B] = np.arange(start, start + B)
         kernels.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], rows, workspace.order[:B], net)
         kernels.forward(workspace, B, np.uint64(0), 0, net)
-        yield [
-            workspace.activations[B * row[codes.OUTPUTS] : B * (row[codes.OUTPUTS] + row[codes.N_OUT])].reshape(B, -1)
-            for row in net.layers
-        ]
+        yield [_of_layer(model, workspace, index, B) for index in range(len(net.layers))]
+
+
+def _of_layer(model: MLP, workspace: Any, index: int, B: int) -> tuple[Reals, Reals]:
+    row, activation = model._net.layers[index], model.network.activations[index]
+    place = slice(B * row[codes.OUTPUTS], B * (row[codes.OUTPUTS] + row[codes.N_OUT]))
+    a = workspace.activations[place].reshape(B, -1)
+    if activation.needs_slopes:
+        return a, workspace.slopes[place].reshape(B, -1)
+    slopes = np.ones_like(a)
+    engine("plain").activate_backward(slopes, a, activation.code)
+    return a, slopes
+
+
+def _of_units(model: MLP, layers: list[_Units], n_rows: int) -> Iterator[Finding]:
+    """What dead and saturated units and numbers out of range mean."""
+    rows = "every row" if n_rows >= FEW_ROWS else f"all {n_rows} rows" if n_rows > 1 else "the one row"
+    for index, layer in enumerate(layers):
+        name = model.network.activations[index].name
+        if not layer.finite:
+            yield Finding(
+                "numbers out of range",
+                index,
+                f"Layer {index}: its outputs are not all finite numbers.",
+                "Start again from a new model, with scaled inputs and a smaller learning rate.",
+            )
+            return
+        if layer.dead.any():
+            state = f"0 for {rows}" if name == "relu" else f"flat (slope 0) for {rows}"
+            yield Finding(
+                "dead units",
+                index,
+                f"Layer {index}: {_share_of(layer.dead, name)} {state} and can no longer learn."
+                if n_rows >= FEW_ROWS
+                else f"Layer {index}: {_share_of(layer.dead, name)} {state}.",
+                "Try a smaller learning rate, leaky_relu, or other starting weights."
+                if n_rows >= FEW_ROWS
+                else "That proves little: show it more rows.",
+            )
+        if layer.saturated.any():
+            plural = layer.saturated.sum() > 1
+            yield Finding(
+                "saturated units",
+                index,
+                f"Layer {index}: {_share_of(layer.saturated, name)} at the end of {'their' if plural else 'its'} range "
+                f"for {'nearly ' if n_rows > FEW_ROWS else ''}{rows}.",
+                f"{'Their' if plural else 'Its'} slope is next to 0: try a smaller learning rate, scaled inputs, or "
+                "other starting weights.",
+            )
+
+
+def _share_of(chosen: NDArray[np.bool_], name: str) -> str:
+    return f"{chosen.sum()} of {chosen.size} {name} units {'is' if chosen.sum() == 1 else 'are'}"
+
+
+# Inputs.
 
 
 def _unscaled(model: MLP, values: Reals) -> Iterator[Finding]:
     """Inputs that reach the first layer far from mean 0 and spread 1."""
-    x = (values - model._net.input_mean) / model._net.input_std
-    means, spreads = np.abs(x.mean(axis=0, dtype=np.float64)), x.std(axis=0, dtype=np.float64)
-    far = np.flatnonzero((means > UNSCALED) | (spreads > UNSCALED))
-    if far.size:
-        names = ", ".join(input_names(model, 0)[i] for i in far[:5])
-        yield Finding(
-            "unscaled inputs",
-            0,
-            f"{far.size} of {len(means)} inputs reach the network far from mean 0 and spread 1: {names}.",
-            "Let the model scale them (standardize=True, then fit), or scale them yourself.",
-        )
+    x = (values.astype(np.float64) - model._net.input_mean) / model._net.input_std
+    means, spreads = np.abs(x.mean(axis=0)), x.std(axis=0)
+    far = np.flatnonzero((means > LARGE) | (spreads > LARGE) | ((spreads < SMALL) & (spreads > 0)))
+    if not far.size:
+        return
+    names = ", ".join(input_names(model, 0)[i] for i in far[:5]) + (", …" if far.size > 5 else "")
+    yield Finding(
+        "unscaled inputs",
+        0,
+        f"{far.size} of {len(means)} inputs {'reaches' if far.size == 1 else 'reach'} the network far from mean 0 and "
+        f"spread 1: {names}.",
+        "Let the model scale them: fit it, if only with epochs=0."
+        if model.standardize and not model._scaled
+        else "These rows differ from those that the model learned its scaling from."
+        if model.standardize
+        else "Let the model scale them (standardize=True), or scale them yourself.",
+    )
 
 
-def _movement(model: MLP, X: Any, y: Any) -> tuple[Reals, Reals]:
-    """For each layer the length of its gradient, and the length of its nudge over that of its weights."""
-    moved = copy.deepcopy(model)
-    moved.fit(X, y, epochs=1, batch_size=1 << 62, shuffle=False, verbose=0)
+# Gradients and steps.
+
+
+def _movement(model: MLP, X: Any, y: Any, rule: Optimizer) -> tuple[Reals, Reals, Reals]:
+    """For each layer the lengths of its weights, of their gradient, and of their next nudge."""
 
     def lengths(vector: Reals) -> Reals:
-        return np.array([np.linalg.norm(weights) for weights, _ in model.network.split(vector)])
+        return np.array([np.linalg.norm(weights.astype(np.float64)) for weights, _ in model.network.split(vector)])
 
-    return lengths(model.gradient(X, y)), lengths(moved.parameters - model.parameters) / lengths(model.parameters)
+    weights, gradients = lengths(model.parameters), lengths(model.gradient(X, y))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DivergenceWarning)
+            after = moved(model, X, y, optimizer=rule)
+    except DivergenceError:
+        return weights, gradients, np.full_like(weights, np.inf)
+    return weights, gradients, lengths(after.parameters - model.parameters)
 
 
-def _moving(norms: Reals, ratios: Reals) -> Iterator[Finding]:
-    """What gradients and nudges say."""
-    share = norms[0] / norms[-1] if norms[-1] else 1.0
+def _of_gradients(gradients: Reals) -> Iterator[Finding]:
+    """Whether they vanish or explode on their way back to the first layer."""
+    if not np.isfinite(gradients).all():
+        yield Finding(
+            "exploding gradients",
+            int(np.flatnonzero(~np.isfinite(gradients))[0]),
+            "The gradients are not all finite numbers.",
+            "Start again with smaller starting weights, scaled inputs and a smaller learning rate.",
+        )
+        return
+    share = gradients[0] / gradients[-1] if gradients[-1] else 1.0
     if share < VANISHING:
         yield Finding(
             "vanishing gradients",
@@ -175,18 +257,24 @@ def _moving(norms: Reals, ratios: Reals) -> Iterator[Finding]:
             f"The first layer's gradient is {share:.1g} times the last's.",
             "Try smaller starting weights, or clip_norm=1.0 in the optimizer.",
         )
-    for index, ratio in enumerate(ratios):
-        if ratio > TOO_BOLD:
-            yield Finding(
-                "bold steps",
-                index,
-                f"Layer {index}: a step moves the weights by {ratio:.0%} of their size.",
-                "Try a smaller learning rate.",
-            )
-        elif ratio < TOO_TIMID:
-            yield Finding(
-                "timid steps",
-                index,
-                f"Layer {index}: a step moves the weights by {ratio:.1g} of their size.",
-                "Try a larger learning rate.",
-            )
+
+
+def _bold(ratios: Reals, limit: float) -> Iterator[Finding]:
+    """Steps that are long for the weights they move."""
+    if not np.isfinite(ratios).all():
+        layer = int(np.flatnonzero(~np.isfinite(ratios))[0])
+        message = "The next step leads to numbers that are not finite."
+        yield Finding("bold steps", layer, message, "Try a smaller learning rate.")
+        return
+    for index in np.flatnonzero(ratios > limit):
+        ratio = ratios[index]
+        size = f"{ratio:.0%} of their size" if ratio < 10 else f"{ratio:.3g} times their size"
+        message = f"Layer {index}: a step moves the weights by {size}."
+        yield Finding("bold steps", int(index), message, "Try a smaller learning rate.")
+
+
+def _timid(ratios: Reals, pulls: Reals) -> Iterator[Finding]:
+    """Steps that are too short for weights that still have far to go."""
+    for index in np.flatnonzero((ratios < TOO_TIMID) & (pulls > ADRIFT)):
+        message = f"Layer {index}: a step moves the weights by {ratios[index]:.1g} of their size."
+        yield Finding("timid steps", int(index), message, "Try a larger learning rate.")

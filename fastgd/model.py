@@ -460,15 +460,17 @@ class MLP:
         return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight)
 
     @checked_names
-    def health(self, X: Any, y: Any = None) -> Health:
+    def health(self, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
         """Look for what keeps a network from learning: dead and saturated units, unscaled inputs.
 
         With y also vanishing and exploding gradients, and steps that are too bold or too timid for the weights. Each
-        finding comes with its advice.
+        finding comes with its advice. With y, a model that was never fitted is looked at with the scaling that these
+        rows would give it.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
+            optimizer: whose next step is looked at; by default that of the last fit, at first SGD().
 
         Raises:
             InvalidInputError: a table that cannot be used.
@@ -482,7 +484,7 @@ class MLP:
         """
         from .health import health
 
-        return health(self, X, y)
+        return health(self, X, y, optimizer)
 
     def save(self, path: str | Path, training_state: bool = False) -> None:
         """Write the model to a file, whole or not at all; `fastgd.load` reads it.

@@ -376,6 +376,111 @@ def test_gradients_that_vanish_or_explode_and_steps_of_the_wrong_size():
         assert well.health(X, y).of(kind)
 
 
+@pytest.mark.parametrize("activation", ["elu", "gelu", "silu", "softplus"])
+def test_dead_units_of_other_activations(activation):
+    X, y = houses()
+    model = fastgd.MLP([4, 8, 1], activation=activation)
+    model.fit(X, y, epochs=1, verbose=0)
+    assert not model.health(X, y).of("dead units")
+    model.network.split(model.parameters)[0][1][[1, 2]] = -1e3
+    health = model.health(X, y)
+    assert health.layers["dead"].tolist() == [2, 0]
+    assert f"2 of 8 {activation} units are flat" in str(health.of("dead units"))
+    still = model.network.split(np.abs(model.gradient(X, y)))[0][0].sum(axis=0) == 0
+    assert np.flatnonzero(still).tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("activation", ["leaky_relu", "identity"])
+def test_units_that_cannot_die(activation):
+    X, y = houses()
+    model = fastgd.MLP([4, 8, 1], activation=activation)
+    model.fit(X, y, epochs=1, verbose=0)
+    model.network.split(model.parameters)[0][1][:] = -1e3
+    assert not model.health(X).findings
+
+
+def test_fresh_networks_at_their_default_rate_are_healthy():
+    X, y = fastgd.datasets.houses(2000, random_state=1)
+    for seed in range(10):
+        for sizes in ([4, 1], [4, 16, 1], [4, 64, 64, 1]):
+            model = fastgd.MLP(sizes, random_state=seed)
+            model.fit(X, y, epochs=0, verbose=0)
+            assert {finding.kind for finding in model.health(X, y).findings} <= {"dead units"}
+    assert fastgd.MLP([4, 64, 64, 1]).health(X, y, fastgd.SGD(5.0)).of("bold steps")
+    model.fit(X, y, epochs=5, batch_size=64, optimizer=fastgd.SGD(0.01), verbose=0)
+    assert not model.health(X, y).of("bold steps")
+    assert model.health(X, y, fastgd.SGD(5.0)).of("bold steps")
+
+
+def test_a_schedule_at_its_end_and_a_network_at_its_goal_are_not_timid():
+    X, y = houses()
+    model = fastgd.MLP([4, 8, 1])
+    model.fit(X, y, epochs=5, optimizer=fastgd.SGD(fastgd.schedules.Cosine(0.05, steps=50)), verbose=0)
+    assert model.health(X, y).layers["nudge / weights"].tolist() == [0, 0]
+    assert not model.health(X, y).findings
+    linear = fastgd.MLP([4, 1], dtype="float64")
+    y = X @ [1.0, 2.0, 3.0, 4.0]
+    linear.fit(X, y, epochs=3000, batch_size=300, optimizer=fastgd.SGD(0.2), verbose=0)
+    assert linear.health(X, y).layers["nudge / weights"][0] < 1e-7
+    assert not linear.health(X, y).findings
+
+
+def test_a_few_rows_prove_little():
+    X, y = houses()
+    model = fastgd.MLP([4, 16, 1])
+    model.fit(X, y, epochs=3, verbose=0)
+    for n, words in ((1, "for the one row"), (5, "for all 5 rows")):
+        (finding,) = model.health(X[:n]).of("dead units")
+        assert words in finding.message
+        assert "can no longer learn" not in finding.message
+        assert "show it more rows" in finding.advice
+
+
+def test_health_of_networks_that_are_out_of_range():
+    X, y = houses()
+    model = fastgd.MLP([4, 6, 6, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    model.parameters[:] = 1e30
+    health = model.health(X, y)
+    (finding,) = health.of("numbers out of range")
+    assert finding.layer == 1
+    assert health.of("bold steps")
+    assert health.of("exploding gradients")
+    assert not health.of("saturated units")
+    assert not health.of("vanishing gradients")
+    zeros = fastgd.MLP([4, 6, 1], initializer="zeros")
+    zeros.fit(X, y, epochs=0, verbose=0)
+    assert zeros.health(X, y).layers["nudge / weights"].tolist() == [0, 0]
+    assert zeros.health(X, y).of("dead units")
+    deep = fastgd.MLP([4, *[16] * 10, 1])
+    deep.fit(X, y, epochs=0, verbose=0)
+    deep.parameters[:] *= 8
+    assert not deep.health(X, y).of("vanishing gradients")
+    assert "%" not in str(deep.health(X, y).of("bold steps"))
+
+
+def test_health_of_a_model_that_was_never_fitted_has_one_scale():
+    X, y = houses()
+    fresh, begun = fastgd.MLP([4, 8, 1]), fastgd.MLP([4, 8, 1])
+    begun.fit(X, y, epochs=0, verbose=0)
+    assert fresh.health(X, y).layers.to_dict() == begun.health(X, y).layers.to_dict()
+    (finding,) = fresh.health(X).of("unscaled inputs")
+    assert "fit it" in finding.advice
+    labels = np.where(y > 4e5, "dear", "cheap")
+    assert len(fastgd.MLP([4, 8, 1], loss="binary_cross_entropy").health(X, labels).layers) == 2
+
+
+def test_inputs_that_are_too_small_are_found():
+    X, y = houses()
+    small = fastgd.MLP([4, 8, 1], standardize=False, feature_names=FEATURES)
+    small.fit(X * [1e-9, 0.1, 0.1, 0.01], y / 1e5, epochs=0, verbose=0)
+    (finding,) = small.health(X * [1e-9, 0.1, 0.1, 0.01]).of("unscaled inputs")
+    assert finding.message.startswith("1 of 4 inputs reaches the network far from mean 0 and spread 1: Size.")
+    other = fastgd.MLP([4, 8, 1])
+    other.fit(X, y, epochs=0, verbose=0)
+    assert "differ from those" in other.health(X * 100).of("unscaled inputs")[0].advice
+
+
 def test_raw_inputs_are_found():
     X, y = houses()
     raw = fastgd.MLP([4, 8, 1], standardize=False, feature_names=FEATURES)
