@@ -149,13 +149,27 @@ def demo(
         _tell(console, scene)
         told.append(scene)
         if step:
-            click.pause("… press a key")
+            _wait_for_key()
     console.print(f"With everything: {time.perf_counter() - started:.1f} s.")
     if report is not None:
         write_page(report, "How a network learns the price of a house", told)
         console.print(f"The same with charts: {report}")
     if histories[-1].stop_reason != "completed":
         sys.exit(INTERRUPTED)
+
+
+def _wait_for_key() -> None:
+    """Go on with a key; q, Escape, Ctrl-C and Ctrl-D end the story."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return
+    click.echo("… press a key (q ends)", nl=False)
+    try:
+        key = click.getchar()
+    except EOFError:
+        key = "q"
+    click.echo()
+    if key in ("q", "Q", "\x1b", "\x03", "\x04"):
+        raise KeyboardInterrupt
 
 
 def _tell(console: Console, scene: Any) -> None:
@@ -178,8 +192,10 @@ def _tell(console: Console, scene: Any) -> None:
 
 @main.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="The column to predict.")
-@click.option("--features", required=True, type=_Names(), help="The columns to predict it from, with commas.")
+@click.option("--target", required=True, help="The column of numbers to predict.")
+@click.option(
+    "--features", required=True, type=_Names(), help="The columns of numbers to predict it from, with commas."
+)
 @click.option("--hidden", default="64,64", show_default=True, type=_Widths(), help="Widths of the hidden layers.")
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(min=1), help="Passes over all rows.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per step.")
@@ -225,7 +241,7 @@ def train(
     if target in features:
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
     optimizer, recorder = SGD(learning_rate=learning_rate), Recorder()
-    _check_can_write(save, report)
+    _check_can_write(save, report, table=file)
     if report is not None:
         from . import drawing
 
@@ -249,7 +265,7 @@ def train(
     )
     header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
     errors = [
-        [name, f"{len(part[0]):,}", f"{m['r2']:.3f}", number(m["rmse"]), number(m["mae"])]
+        [name, f"{len(part[0]):,}", _r2(m["r2"], part[1]), number(m["rmse"]), number(m["mae"])]
         for name, part in (("training", seen), ("held out", unseen))
         for m in [model.evaluate(*part)]
     ]
@@ -258,6 +274,8 @@ def train(
     if save is not None:
         model.save(save)
         console.print(f"Saved to {save}.")
+    if report is not None and not history.epochs:
+        console.print(f"No {report}: not one epoch was completed.")
     if report is not None and history.epochs:
         from .training_page import Training, scenes
 
@@ -266,19 +284,40 @@ def train(
             Text(f"{opening} Network {model.network}, {optimizer}, batches of {batch_size}."),
             Rows(header, errors),
         ]
-        write_page(report, f"{target} from {file.name}", list(scenes(training, first)))
+        with console.status(f"drawing {report}"):
+            write_page(report, f"{target} from {file.name}", list(scenes(training, first)))
         console.print(f"Report: {report}")
     if history.stop_reason != "completed":
         sys.exit(INTERRUPTED)
 
 
-def _check_can_write(*paths: Path | None) -> None:
-    """Find out before a training, not after it, that what it gives cannot be written."""
+def _r2(value: float, y: Any) -> str:
+    """R² as text; where y does not vary there is none."""
+    from .report import number
+
+    return "–" if y.min() == y.max() else f"{value:.3f}" if abs(value) < 1000 else number(value)
+
+
+def _check_can_write(*paths: Path | None, table: Path | None = None) -> None:
+    """Find out before a training, not after it, that what it gives cannot be written, or would take something's place.
+
+    Raises:
+        ModelFileError: a folder, no folder to write into, the table itself, or twice the same file.
+    """
     from .errors import ModelFileError
 
-    for path in paths:
-        if path is not None and not path.parent.is_dir():
+    given = [path for path in paths if path is not None]
+    for place, path in enumerate(given):
+        if path.is_dir():
+            raise ModelFileError(f"{path} cannot be written: it is a folder.")
+        if not path.parent.is_dir():
             raise ModelFileError(f"{path} cannot be written: there is no folder {path.parent}.")
+        if not os.access(path.parent, os.W_OK):
+            raise ModelFileError(f"{path} cannot be written: the folder {path.parent} is closed to you.")
+        if table is not None and path.exists() and table.exists() and path.samefile(table):
+            raise ModelFileError(f"{path} is the table to train on: write to another file.")
+        if any(path.absolute() == other.absolute() for other in given[:place]):
+            raise ModelFileError(f"{path} cannot hold the model and the page at once: use two files.")
 
 
 @main.command()

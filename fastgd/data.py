@@ -160,7 +160,8 @@ def classes_of(values: NDArray[Any], n_classes: int) -> NDArray[Any]:
         return found
     if found.dtype.kind in "biu" and found[0] >= 0 and found[-1] < n_classes:
         return np.arange(n_classes)
-    what = f"{found.size} classes ({', '.join(map(str, found[:5]))}{', …' if found.size > 5 else ''})"
+    plural = "es" if found.size > 1 else ""
+    what = f"{found.size} class{plural} ({', '.join(map(str, found[:5]))}{', …' if found.size > 5 else ''})"
     raise InvalidInputError(f"y has {what}, but the network has outputs for {n_classes}.")
 
 
@@ -255,8 +256,8 @@ def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int)
     members = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(members)
     if sizes.size < 2:
-        what = "row" if groups is None else "group"
-        raise InvalidInputError(f"{n} rows that are one {what} are too few to hold out {fraction:.0%} of them.")
+        what = "There is only 1 row" if n == 1 else f"All {n:,} rows are one group"
+        raise InvalidInputError(f"{what}: nothing can be held out from it.")
     wanted = max(round(fraction * n), 1)
     held_out = np.zeros(sizes.size, bool)
     rows = 0
@@ -267,7 +268,7 @@ def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int)
     if rows == 0:
         held_out[int(np.argmin(sizes))] = True
     if held_out.all():
-        raise InvalidInputError(f"{n} rows are too few to hold out {fraction:.0%} of them.")
+        raise InvalidInputError(f"To hold out {fraction:.6g} of {n:,} rows leaves none to train on: hold out fewer.")
     return np.flatnonzero(~held_out[members]), np.flatnonzero(held_out[members])
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import InvalidInputError
 from .losses import Quantile
-from .names import layer_number
+from .names import layer_number, shortened
 from .surface import some
 
 if TYPE_CHECKING:
@@ -33,7 +33,9 @@ FEW = 30  # so many points of a line are marked one by one
 CELLS = 80  # of an image of histograms, from its lowest value to its highest
 LINES = 12  # of equal loss on a surface
 MOST_DOTS = 10_000  # rows that a scatter plot shows
+SPARSE = 300  # so few of them have larger dots
 MOST_BARS = 30
+LONGEST = 32  # characters of a user's name
 FINEST = 1e-2  # of the widest histogram's spread: where a logarithmic scale of an image ends
 UNITS = ("", ", units of y", ", units of y²")  # of a loss, by its power
 
@@ -102,8 +104,8 @@ def name_of(y: Any) -> str:
 
 
 def literal(name: str) -> str:
-    """A user's name as matplotlib shows it unchanged: between two dollars it would read a formula."""
-    return name.replace("$", r"\$")
+    """A user's name as matplotlib shows it: no formula between two dollars, and not longer than the axes."""
+    return shortened(name, LONGEST).replace("$", r"\$")
 
 
 def name_of_loss(model: MLP) -> str:
@@ -138,7 +140,7 @@ def dots(ax: Axes, across: Reals, up: Reals, xlabel: str, ylabel: str) -> Axes:
         ax.scatter(
             across[:, target],
             up[:, target],
-            s=9,
+            s=9 if len(across) > SPARSE else 25,
             color=COLOURS[style],
             marker=MARKERS[style],
             alpha=0.4,

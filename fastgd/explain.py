@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from .errors import DivergenceError, InvalidInputError
 from .kernels import engine
-from .names import is_number, layer_number, look_up
+from .names import is_number, layer_number, look_up, shortened
 from .regimes import Regime, learning_rates
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ Reals = NDArray[Any]
 
 LARGE, NOTABLE = 0.5, 0.2  # shares of the largest one, from which a gradient or a nudge is called so
 SHOWN = 20  # rows that a table prints
+NAME_WIDTH = 34  # of a printed name; leaves room for the numbers beside it, within 80 columns
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ class Table:
 def _cell(value: Any, unsigned: bool) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4g}" if unsigned else f"{value:+.4g}"
-    return str(value)
+    return shortened(str(value), NAME_WIDTH)
 
 
 # Blame and nudges.

@@ -19,7 +19,7 @@ from .kernels import engine
 from .kernels.records import Rows
 from .losses import Quantile
 from .model import MLP
-from .names import checked_names, look_up, positive_integer
+from .names import checked_names, look_up, positive_integer, shortened
 
 __all__ = ["Importance", "PartialDependence", "partial_dependence", "permutation_importance"]
 
@@ -27,7 +27,6 @@ Reals = NDArray[Any]
 
 BLOCK = 8192  # rows that are copied and measured together
 MOST_ROWS = 1000  # a mean over more of them hardly changes
-NAME_WIDTH = 36  # leaves room for the numbers beside it, within 80 columns
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ class Importance:
 
     def _table(self) -> Table:
         order = np.argsort(-self.increase, kind="stable")
-        names = [_short(self.features[place], NAME_WIDTH) for place in order]
+        names = [self.features[place] for place in order]
         numbers = {"increase": self.increase[order], "spread": self.spread[order]}
         return Table({"feature": names, **_figures(numbers)})
 
@@ -98,7 +97,7 @@ class PartialDependence:
         columns = {"value": self.values, "mean": self.predictions, "10 %": self.low, "90 %": self.high}
         table = Table(_figures({name: numbers[shown] for name, numbers in columns.items()}))
         some = f" ({SHOWN} of {n:,} values)" if n > SHOWN else ""
-        return f"{_short(f'{self.output} by {self.feature}', 79 - len(some))}{some}:\n\n{table!r}"
+        return f"{shortened(f'{self.output} by {self.feature}', 78 - len(some))}{some}:\n\n{table!r}"
 
 
 @checked_names
@@ -152,7 +151,9 @@ def permutation_importance(
 
 
 @checked_names
-def partial_dependence(model: MLP, X: Any, feature: str | int, grid: int = 40, output: int = 0) -> PartialDependence:
+def partial_dependence(
+    model: MLP, X: Any, feature: str | int, grid: int = 40, output: int | str = 0
+) -> PartialDependence:
     """What the model predicts, on average over the rows, as one column runs over its observed values.
 
     For each value the column is set to it in all rows, the others stay as they are. If columns go together, that makes
@@ -166,7 +167,8 @@ def partial_dependence(model: MLP, X: Any, feature: str | int, grid: int = 40, o
         X: inputs, (n_rows, n_in) numbers or a data frame.
         feature: a name, or the number of a column, counted from 0.
         grid: the most values to try, at least 2.
-        output: which output, counted from 0; for classes and labels the column of `MLP.predict_proba`.
+        output: which output, counted from 0; for classes and labels the column of `MLP.predict_proba`, or a class that
+            is text.
 
     Returns:
         Values in the units of X, and predictions in the units of y; for classes and labels probabilities.
@@ -190,13 +192,13 @@ def partial_dependence(model: MLP, X: Any, feature: str | int, grid: int = 40, o
     places = np.linspace(0, len(table) - 1, min(len(table), MOST_ROWS)).round().astype(np.int64)
     changed = table[places]  # a copy
     n_outputs = _predicted(model, changed[:1]).shape[1]
-    output = _number_below(output, n_outputs, "output must be")
+    place_of = _output(model, output, n_outputs)
     means, tenths = np.empty(len(values)), np.empty((2, len(values)))
     for place, value in enumerate(values):
         changed[:, column] = value
-        predictions = _predicted(model, changed)[:, output].astype(np.float64)
+        predictions = _predicted(model, changed)[:, place_of].astype(np.float64)
         means[place], tenths[:, place] = predictions.mean(), np.quantile(predictions, [0.1, 0.9])
-    name, meaning = input_names(model, 0)[column], _meaning(model, output, n_outputs)
+    name, meaning = input_names(model, 0)[column], _meaning(model, place_of, n_outputs)
     return PartialDependence(name, values, means, tenths[0], tenths[1], meaning)
 
 
@@ -270,6 +272,12 @@ def _column(feature: Any, names: Sequence[str]) -> int:
     return _number_below(feature, len(names), "feature must be a name, or")
 
 
+def _output(model: MLP, output: Any, n_outputs: int) -> int:
+    if isinstance(output, str) and model.classes is not None:
+        return look_up(output, {str(name): place for place, name in enumerate(model.classes)}, "class")
+    return _number_below(output, n_outputs, "output must be")
+
+
 def _number_below(value: Any, n: int, what: str) -> int:
     """`value` as a place from 0 to n − 1, or an error; -1 is the last, as in lists."""
     try:
@@ -284,10 +292,6 @@ def _number_below(value: Any, n: int, what: str) -> int:
 def _plain(result: Importance | PartialDependence) -> dict[str, Any]:
     fields = asdict(result)
     return {name: value.tolist() if isinstance(value, np.ndarray) else value for name, value in fields.items()}
-
-
-def _short(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
 
 
 def _figure(number: Any) -> str:

@@ -99,6 +99,14 @@ def layer_number(layer: object, n_layers: int) -> int:
     return int(layer) % n_layers
 
 
+def shortened(name: str, most: int) -> str:
+    """A name in at most so many characters: long ones lose their middle, because they often differ at the end."""
+    if len(name) <= most:
+        return name
+    tail = (most - 1) // 2
+    return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
+
+
 def yes_or_no(value: object, what: str) -> bool:
     """`value` as a bool, or an error: "no" would otherwise count as true."""
     if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1)):

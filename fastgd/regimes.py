@@ -199,11 +199,11 @@ class _Course:
         return run
 
     def best(self, runs: list[_Run]) -> _Run | None:
-        """The run that came furthest: of those given, and of larger or smaller rates as long as these come further."""
+        """The run that came furthest: of those given, or of larger or smaller rates if these come much further."""
         good = [run for run in runs if not run.too_high]
         if not good:
             return None
-        best = min(good, key=lambda run: run.end)
+        given = best = min(good, key=lambda run: run.end)
         start, limit = best.rate, min((run.rate for run in runs if run.too_high), default=math.inf)
         for factor in (FACTOR, 1 / FACTOR):
             rate = start
@@ -218,7 +218,8 @@ class _Course:
                 best = min(best, tried, key=lambda run: run.end)
             if best.rate > start or best.end >= self.first - self._noise:
                 break
-        return best
+        far_enough = self.first - (1 - SETTLED) * (self.first - best.end)
+        return given if given.end <= far_enough else best
 
     def judged(self, run: _Run, best: _Run | None) -> Regime:
         """The verdict on a rate, measured against the best."""

@@ -112,6 +112,7 @@ STYLE = """
 --c0:#38bdf8;--c1:#fb923c;--c2:#34d399;--c3:#c084fc}}
 body{font:16px/1.55 system-ui,sans-serif;color:var(--ink);background:var(--paper);max-width:46rem;margin:0 auto;
 padding:1rem}
+h1,h2,p,figcaption{overflow-wrap:anywhere}
 h1{font-size:1.6rem;line-height:1.2}h2{font-size:1.2rem;margin-top:2.2rem}
 .table{overflow-x:auto;margin:1rem 0}table{border-collapse:collapse;font-size:.88rem;width:100%}
 th,td{padding:.3rem .5rem;text-align:right;border-bottom:1px solid var(--rule);white-space:nowrap;
@@ -241,8 +242,9 @@ def text_chart(chart: Chart, width: int = 64, height: int = 8) -> list[str]:
     if chart.level:
         grid[row_of(chart.level[1])] = list("·" * width)
     for x, y in zip(chart.lines[0].x, chart.lines[0].y, strict=True):
-        if math.isfinite(y):
-            grid[row_of(y)][round((width - 1) * (x - x_low) / (x_high - x_low))] = "●"
+        if not math.isnan(y):
+            dot = "^" if y > y_high else "v" if y < y_low else "●"  # beyond an edge it points there
+            grid[row_of(y)][round((width - 1) * (x - x_low) / (x_high - x_low))] = dot
     labels = {0: short(y_high), height - 1: short(y_low)}
     if chart.level:
         labels[row_of(chart.level[1])] = short(chart.level[1])

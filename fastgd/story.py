@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import datasets, explain
+from .history import History
 from .model import MLP
 from .optimizers import SGD, Adam, AdamW, Optimizer
 from .report import Chart, Line, Part, Rows, Scene, Text
@@ -19,7 +20,7 @@ from .report import Chart, Line, Part, Rows, Scene, Text
 FEATURES = ["size", "bedrooms", "distance", "age"]
 FEW = 32  # houses of the first scenes: one small batch
 RATE = 0.15  # well chosen for the network of four weights
-RATES = {"too high": 0.6, "too low": 0.002, "well chosen": RATE}
+RATES = (0.6, 0.002, RATE)  # too high, too low, well chosen
 
 
 class Telling(NamedTuple):
@@ -38,26 +39,29 @@ def scenes(telling: Telling) -> Iterator[Scene]:
     X, y = datasets.houses(telling.houses + 10_000, random_state=telling.seed)
     seen, unseen = (X[: telling.houses], y[: telling.houses]), (X[telling.houses :], y[telling.houses :])
     small = MLP([4, 1], feature_names=FEATURES, random_state=telling.seed + 1)
-    small.fit(X[:FEW], y[:FEW], epochs=0, verbose=0)  # the scaling of these houses; nothing is learned
-    yield _wrong(small, X[:FEW], y[:FEW])
-    yield _loss(small, X[:FEW], y[:FEW])
-    yield _blame(small, X[:FEW], y[:FEW])
-    yield _nudge(small, X[:FEW], y[:FEW])
-    yield _after_one_step(small, X[:FEW], y[:FEW])
-    yield _three_rates(small, X[:FEW], y[:FEW])
+    few = X[:FEW], y[:FEW]
+    small.fit(*few, epochs=0, verbose=0)  # the scaling of these houses; nothing is learned
+    house = int(np.argmax(np.abs(small.predict(few[0]) - few[1])))
+    yield _wrong(small, *few, house)
+    yield _loss(small, *few)
+    yield _blame(small, *few)
+    yield _nudge(small, *few)
+    yield _after_one_step(small, *few, house)
+    yield _three_rates(small, *few, house)
     yield _batches(telling, seen, unseen)
     yield _optimizers(telling, seen, unseen)
     yield from _trained(telling, seen, unseen)
 
 
-def _wrong(model: MLP, X: Any, y: Any) -> Scene:
-    predicted = float(model.predict(X[:1])[0])
+def _wrong(model: MLP, X: Any, y: Any, house: int) -> Scene:
+    predicted = float(model.predict(X)[house])
     return Scene(
         "Every network starts completely wrong",
         [
-            Text(f"A house of {_described(X[0])}."),
+            Text(f"A house of {_described(X[house])}."),
             Text(f"A network with {X.shape[1]} random weights, one for each of these, predicts its price:"),
-            Text(f"predicted {euros(predicted)}   actual {euros(y[0])}   error {euros(predicted - y[0])}"),
+            Text(f"predicted {euros(predicted)}   actual {euros(y[house])}   error {euros(predicted - y[house])}"),
+            Text(f"Of {len(X)} houses, it is about this one that it is most wrong."),
         ],
     )
 
@@ -103,24 +107,26 @@ def _nudge(model: MLP, X: Any, y: Any) -> Scene:
     )
 
 
-def _after_one_step(model: MLP, X: Any, y: Any) -> Scene:
+def _after_one_step(model: MLP, X: Any, y: Any, house: int) -> Scene:
     twin = copy.deepcopy(model)
-    before = float(model.predict(X[:1])[0])
+    before = float(model.predict(X)[house])
     twin.step(X, y, learning_rate=RATE)
-    after = float(twin.predict(X[:1])[0])
+    after = float(twin.predict(X)[house])
     losses = model.evaluate(X, y)["loss"], twin.evaluate(X, y)["loss"]
     return Scene(
         "After one step",
         [
-            Text(f"The house from above: {euros(before)} before, {euros(after)} after, {euros(y[0])} actually."),
+            Text(f"The house from above: {euros(before)} before, {euros(after)} after, {euros(y[house])} actually."),
             Text(f"The loss: {losses[0]:.4g} before, {losses[1]:.4g} after. Then the same again, and again."),
         ],
     )
 
 
-def _three_rates(model: MLP, X: Any, y: Any) -> Scene:
-    parts: list[Part] = [Text("How large a step? Three copies of the network, 40 steps, the price of one house:")]
-    for regime in explain.learning_rates(model, X, y, list(RATES.values()), steps=40):
+def _three_rates(model: MLP, X: Any, y: Any, house: int) -> Scene:
+    parts: list[Part] = [
+        Text("How large a step? Three copies of the network, 40 epochs of one step each, the price of that house:")
+    ]
+    for regime in explain.learning_rates(model, X, y, RATES, steps=40, row=house):
         steps = list(range(len(regime.predictions)))
         actual = regime.actual
         parts.append(
@@ -131,7 +137,7 @@ def _three_rates(model: MLP, X: Any, y: Any) -> Scene:
                 [Line("predicted", steps, regime.predictions.tolist())],
                 ("actual", actual),
                 low=min(0.0, float(regime.predictions[0])),
-                high=2.5 * actual,
+                high=max(2.5 * actual, float(regime.predictions[0])),
             )
         )
         parts.append(Text(regime.reason))
@@ -143,7 +149,7 @@ def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
     for size in (FEW, 256, len(seen[0])):
         model = MLP([4, 64, 64, 1], random_state=telling.seed)
         optimizer = SGD(telling.learning_rate)
-        history = model.fit(seen[0], seen[1], epochs=1, batch_size=size, optimizer=optimizer, verbose=0)
+        history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=optimizer)
         error = euros(model.evaluate(unseen[0], unseen[1])["rmse"])
         rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", error])
     return Scene(
@@ -169,8 +175,8 @@ def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
     rows, lines = [], []
     for name, optimizer in optimizers.items():
         model = MLP([4, 64, 64, 1], random_state=telling.seed)
-        history = model.fit(
-            seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen, verbose=0
+        history = _fit(
+            model, seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen
         )
         length = float(np.linalg.norm(model.parameters))
         rows.append([name, euros(model.evaluate(unseen[0], unseen[1])["rmse"]), f"{length:.1f}"])
@@ -207,7 +213,7 @@ def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
                 "Loss after each epoch", "epoch", "mean squared error",
                 [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
             ),
-            Text("Ten of them:"),
+            Text("Ten of them, with prices in EUR:"),
             _houses(model, unseen[0][:10], unseen[1][:10]),
             Text(
                 f"{history.rows_seen:,} rows in {history.seconds:.3f} s of training: "
@@ -217,9 +223,17 @@ def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
     )  # fmt: skip
 
 
+def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
+    """A training whose numbers are told, so that it must be whole: Ctrl-C ends the story."""
+    history = model.fit(X, y, verbose=0, **options)
+    if history.stop_reason != "completed":
+        raise KeyboardInterrupt
+    return history
+
+
 def _houses(model: MLP, X: Any, y: Any) -> Rows:
     rows = [
-        [f"{s:.0f} m²", f"{b:.0f}", f"{d:.1f} km", f"{a:.0f} years", euros(p), euros(t), f"{(p - t) / t:+.1%}"]
+        [f"{s:.0f} m²", f"{b:.0f}", f"{d:.1f} km", f"{a:.0f} years", f"{p:,.0f}", f"{t:,.0f}", f"{(p - t) / t:+.1%}"]
         for (s, b, d, a), p, t in zip(X, model.predict(X), y, strict=True)
     ]
     return Rows(["size", "bedrooms", "distance", "age", "predicted", "actual", "error"], rows)

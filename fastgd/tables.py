@@ -99,7 +99,7 @@ def _opened(path: Path) -> Iterator[TextIO]:
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise InvalidInputError(f"{path} is not a whole gzip file: {error}.") from error
     except UnicodeDecodeError as error:
-        raise InvalidInputError(f"{path} is not text in UTF-8: {error}.") from error
+        raise InvalidInputError(f"{path} is not text in UTF-8: save it in that encoding.") from error
     except csv.Error as error:
         raise InvalidInputError(f"{path} cannot be read as CSV: {error}.") from error
     except OSError as error:

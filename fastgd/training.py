@@ -17,7 +17,7 @@ import numpy as np
 from .callbacks import CallbackList, larger_is_better
 from .errors import DivergenceError, DivergenceWarning, warn
 from .history import History
-from .kernels.codes import BIASES, GAUSSIAN_NLL, N_OUT, OUTPUTS, POISSON, WEIGHTS
+from .kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
 from .kernels.records import Loss, Net, Reals, Rows, State
 from .names import look_up
 from .optimizers import Optimizer
@@ -28,9 +28,12 @@ CHUNK_SECONDS = 0.07
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
 CHUNK_GROWTH = 8
 PROBE_ROWS = 1024  # whose loss at the start is the yardstick for the warning
-LEAST_START = 0.1  # a network that fits perfectly may get ten times worse without any harm
+LEAST_START = 0.1  # of the loss of a network of zeros: one that fits perfectly may get ten times worse without any harm
 WORRYING = 10.0  # a chunk whose loss is so many times that of the start is warned about
 OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
+TRIES, HIGHEST = 16, 10.0  # tenths of a rate that blew up, or of HIGHEST; the first that works is recommended
+TRIAL_STEPS, TRIAL_ROWS = 200, 1_000_000  # to see whether it works: so many at most, as far as 10 steps allow
+RAW = 10.0  # mean or spread of an input that nobody has scaled
 
 
 @dataclass
@@ -208,7 +211,7 @@ class _Run:
         self.lowest = math.inf  # mean loss of a chunk so far
         self.rate = 0.0
         self.recent = math.nan  # mean loss of the last chunk
-        self.start, self.warned = math.inf, False  # mean loss before the first step, of a few rows
+        self.start, self.worrying, self.warned = math.nan, math.inf, False  # mean loss of a few rows; warned about from
 
     def compile(self) -> None:
         """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
@@ -219,13 +222,25 @@ class _Run:
         self.history.n_threads = len(self.workspaces)
         self.team = TeamSize(len(self.workspaces))
         self._train(0, np.zeros(0), len(self.workspaces))
-        few = slice(0, PROBE_ROWS)
-        weights = self.rows.weights[few]
-        if not weights.size or weights.any():
-            probe = self.rows._replace(X=self.rows.X[few], Y=self.rows.Y[few], weights=weights, shuffle=False)
-            resting = net._replace(dropout=np.zeros_like(net.dropout))
-            start = float(kernels.mean_loss(self.workspaces[0], probe, resting, self.loss))
-            self.start = max(start, LEAST_START) if self.loss.code not in (POISSON, GAUSSIAN_NLL) else math.inf
+        few = np.arange(min(PROBE_ROWS, self.n_rows))
+        if self.rows.weights.size:
+            few = np.flatnonzero(self.rows.weights)[:PROBE_ROWS]
+        X, Y, weights = (
+            self.rows.X[few],
+            self.rows.Y[few],
+            self.rows.weights[few if self.rows.weights.size else few[:0]],
+        )
+        for array in (X, Y, weights):
+            array.flags.writeable = False
+        self.probe = self.rows._replace(X=X, Y=Y, weights=weights, shuffle=False)
+        self.start = self._probed(net)
+        yardstick = abs(self._probed(net._replace(parameters=np.zeros_like(net.parameters))))
+        self.worrying = self.start + (WORRYING - 1) * max(abs(self.start), LEAST_START * yardstick)
+
+    def _probed(self, net: Net) -> float:
+        """The mean loss of a few rows, as the network predicts them."""
+        resting = net._replace(dropout=np.zeros_like(net.dropout))
+        return float(self.kernels.mean_loss(self.workspaces[0], self.probe, resting, self.loss))
 
     def train_epoch(self, epoch: int, started: float) -> None:
         """All steps of one epoch, chunk by chunk."""
@@ -251,7 +266,7 @@ class _Run:
             if blown_up or not np.isfinite(self.progress).all():
                 self._restore(self.good)
                 if weight and math.isfinite(loss):
-                    self._note(loss / weight, "rose in a few steps to {:.3g} times what it was at first.")
+                    self._note(loss / weight, "rose in a few steps to", ".")
                 raise self._diverged(float(rates[min(taken, n_steps - 1)]), layer)
             self._judge(loss, weight, float(rates[-1]))
             done += n_steps
@@ -308,28 +323,31 @@ class _Run:
         mean = loss / weight if weight else 0.0
         self._note(
             mean,
-            "is {:.3g} times what it was at first: training may be about to blow up; "
-            f"try a smaller learning rate, such as {rate / 10:.2g}.",
+            "is",
+            f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
         )
         if mean - self.lowest < OUT_OF_RANGE * max(abs(self.lowest), 1e-300) or self.lowest == math.inf:
             self.good = self.kept
         self.lowest = min(self.lowest, mean)
 
-    def _note(self, mean: float, message: str) -> None:
+    def _note(self, mean: float, has_come_to: str, then: str) -> None:
         """Remember a chunk's mean loss, and warn once if it is worrying."""
         self.recent = mean
-        if mean > WORRYING * self.start > 0 and not self.warned:
+        if mean > self.worrying and not self.warned:
             self.warned = True
-            warn(f"In epoch {self.history.epochs + 1} the loss {message.format(mean / self.start)}", DivergenceWarning)
+            much = f"{mean / self.start:.3g} times what it was at first"
+            if self.start <= 0:  # the negative logarithm of a likelihood may be
+                much = f"{mean * self.unit:.3g}, from {self.start * self.unit:.3g} at first"
+            warn(f"In epoch {self.history.epochs + 1} the loss {has_come_to} {much}{then}", DivergenceWarning)
 
-    def _train(self, first: int, rates: Reals, n_threads: int) -> int:
+    def _train(self, first: int, rates: Reals, n_threads: int, progress: Reals | None = None) -> int:
         return int(
             self.kernels.train(
                 self.net,
                 self.training.state,
                 self.gradients,
                 self.workspaces[:n_threads],
-                self.progress,
+                self.progress if progress is None else progress,
                 self.rows,
                 first,
                 self.batch_size,
@@ -364,11 +382,52 @@ class _Run:
     def _diverged(self, rate: float, layer: int | None) -> DivergenceError:
         before = self.recent * self.unit
         where = f", layer {layer}" if layer is not None else ""
-        earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
-        error = DivergenceError(
-            f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}{where}): the loss is no "
-            f"longer a finite number{earlier}. The model keeps its last good weights; try a smaller learning rate, "
-            f"such as {rate / 10:.2g} instead of {rate:.2g}, or clip_norm=1.0 in the optimizer."
-        )
-        error.step, error.layer, error.loss_before, error.learning_rate = self.history.steps, layer, before, rate / 10
+        better = self._rate_to_try(rate)
+        unscaled = " Its inputs are far from mean 0 and spread 1: scale them." if self._inputs_are_raw() else ""
+        if math.isfinite(self._probed(self.net)):
+            earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
+            clipping = math.isfinite(self.rule.clip_norm) or math.isfinite(self.rule.clip_value)
+            or_clip = "" if clipping else ", or clip_norm=1.0 in the optimizer"
+            message = (
+                f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}{where}): the loss is "
+                f"no longer a finite number{earlier}. The model keeps its last good weights; try a smaller learning "
+                f"rate, such as {better:.3g} instead of {rate:.3g}{or_clip}.{unscaled}"
+            )
+        else:
+            message = (
+                f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}{where}): these "
+                "weights give no finite loss for these rows, which no learning rate mends. Start again from a new "
+                f"model.{unscaled}"
+            )
+        error = DivergenceError(message)
+        error.step, error.layer, error.loss_before, error.learning_rate = self.history.steps, layer, before, better
         return error
+
+    def _rate_to_try(self, rate: float) -> float:
+        """The first tenth of a rate, or tenth of that, with which some steps from the good weights lower the loss."""
+        n_steps = min(max(2 * self.history.steps, 10), TRIAL_STEPS, max(TRIAL_ROWS // self.batch_size, 10))
+        before = self._probed(self.net)
+        try:
+            for tenths in range(TRIES):
+                tried = min(rate / 10, HIGHEST) / 10**tenths
+                self._restore(self.good)
+                if self._takes(n_steps, tried) and self._probed(self.net) <= before:
+                    return float(tried)
+        finally:
+            self._restore(self.good)
+        return rate / 10
+
+    def _takes(self, n_steps: int, rate: float) -> bool:
+        """Whether so many steps stay finite."""
+        while n_steps > 0:
+            count = min(n_steps, self.steps_per_epoch)
+            taken = self._train(0, np.full(count, rate), len(self.workspaces), np.zeros(2))
+            if taken < count or not np.isfinite(self.net.parameters).all():
+                return False
+            n_steps -= count
+        return True
+
+    def _inputs_are_raw(self) -> bool:
+        with np.errstate(all="ignore"):
+            x = (self.probe.X.astype(np.float64) - self.net.input_mean) / self.net.input_std
+            return bool((np.abs(x.mean(axis=0)) > RAW).any() or (x.std(axis=0) > RAW).any())

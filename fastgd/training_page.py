@@ -109,20 +109,28 @@ def _columns(training: Training) -> Scene:
     model, (X, y) = training.model, training.unseen
     few = slice(0, MOST_ROWS)  # the split has drawn them at random
     table = features.permutation_importance(model, X[few], y[few]) if len(X) > 1 else None
+    name = drawing.literal(training.target)
+
+    def important(of: features.Importance) -> Callable[[Axes], object]:
+        return lambda ax: plots.importance(of, ax).set(xlabel=f"growth of the typical error of {name}")
+
+    def dependent(curve: features.PartialDependence) -> Callable[[Axes], object]:
+        return lambda ax: plots.partial_dependence(curve, ax).set(ylabel=f"predicted {name}")
+
     parts: list[Part] = []
     if table is not None:
         parts = [
             Text(
                 f"How much the typical error ({number(table.baseline)}) grows with the values of one column shuffled:"
             ),
-            _picture("Importance of the columns", lambda ax: plots.importance(table, ax)),
+            _picture("Importance of the columns", important(table)),
         ]
     order = np.argsort(-table.increase, kind="stable")[:MOST_CURVES] if table else range(model.network.n_in)
     parts.append(Text("What the network predicts, on average, as one column takes other values:"))
     for place in map(int, order):
         curve = features.partial_dependence(model, training.seen[0], place)
         title = f"{training.target} by {curve.feature}"
-        parts.append(_picture(title, lambda ax, curve=curve: plots.partial_dependence(curve, ax)))  # type: ignore[misc]
+        parts.append(_picture(title, dependent(curve)))
     return Scene("What each column does", parts)
 
 
@@ -159,7 +167,12 @@ def _learning_rate(training: Training) -> Scene:
     fresh.parameters = training.recorder.recorded[0].parameters
     search = fresh.find_learning_rate(*training.seen, batch_size=training.batch_size, optimizer=training.optimizer)
     used = training.history.history["learning_rate"][-1]
-    parts: list[Part] = [Text(f"The rate was {used:g}. A range test from the same start says: {search.reason}")]
+    parts: list[Part] = [
+        Text(
+            f"This training ended with a rate of {used:g}. A range test, which raises the rate from step to step, "
+            f"chose {search.learning_rate:.3g} from the same start. {search.reason}"
+        )
+    ]
     if len(search.losses):
         parts.append(_picture("Learning-rate finder", lambda ax: plots.learning_rate_search(search, ax)))
     return Scene("The learning rate", parts)

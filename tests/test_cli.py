@@ -71,7 +71,7 @@ def test_demo():
     assert re.search(r"epoch 2/2  loss ", out)
     before, after = (float(re.search(rf"{when} .*? (-?\d\.\d+) *\n", out)[1]) for when in ("before", "after"))
     assert before < 0 < 0.9 < after
-    houses = re.findall(r"^ ?\d+ m² .*EUR +[\d,]+ EUR +[+-][\d.]+% *$", out, re.MULTILINE)
+    houses = re.findall(r"^ ?\d+ m² .* years +-?[\d,]+ +[\d,]+ +[+-][\d.]+% *$", out, re.MULTILINE)
     assert len(houses) == 10
     assert re.search(r"200,000 rows in [\d.]+ s of training: [\d,]+ rows/s", out)
     assert max(map(len, out.splitlines())) <= 80
@@ -87,7 +87,7 @@ def terminal(arguments, columns, answer=None):
     seen, deadline = b"", time.monotonic() + 60
     while time.monotonic() < deadline:
         if not select.select([terminal], [], [], 0.1)[0]:
-            if answer and seen.rstrip().endswith(b"press a key"):
+            if answer and seen.rstrip().endswith(b"press a key (q ends)"):
                 os.write(terminal, answer)
             continue
         try:
@@ -115,6 +115,38 @@ def test_demo_waits_for_a_key_after_each_scene():
     seen, code = terminal(["demo", "--fast", "--step"], 80, b" ")
     assert code == 0
     assert seen.count("press a key") == len(SCENES)
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x1b", b"\x03", b"\x04"], ids=["q", "Escape", "Ctrl-C", "Ctrl-D"])
+def test_a_key_ends_the_demo(key):
+    seen, code = terminal(["demo", "--fast", "--step"], 80, key)
+    assert code == 130
+    assert seen.count("press a key") == 1
+    assert "fastgd: interrupted" in seen
+    assert "Traceback" not in seen
+
+
+@pytest.mark.parametrize("scene", ["Small batches", "Past cliffs and plateaus"])
+def test_ctrl_c_ends_the_demo_in_any_scene(scene, monkeypatch, tmp_path):
+    from fastgd import story, training
+
+    told, train = [], training._Run.train_epoch
+
+    def interrupted(self, *arguments):
+        if told[-1:] == [scene]:
+            raise KeyboardInterrupt
+        train(self, *arguments)
+
+    for name, title in (("_batches", "Small batches"), ("_optimizers", "Past cliffs and plateaus")):
+        original = getattr(story, name)
+        monkeypatch.setattr(
+            story, name, lambda *given, original=original, title=title: (told.append(title), original(*given))[1]
+        )
+    monkeypatch.setattr(training._Run, "train_epoch", interrupted)
+    result = run("demo", "--fast", "--report", tmp_path / "page.html")
+    assert (result.exit_code, result.stderr) == (130, "fastgd: interrupted\n")
+    assert told[-1] == scene
+    assert not (tmp_path / "page.html").exists()
 
 
 def test_demo_writes_a_page(tmp_path):
@@ -170,6 +202,52 @@ def test_a_page_after_ctrl_c(tmp_path):
     assert report.read_text().count("<figure>") == 12
 
 
+def test_a_training_without_a_whole_epoch_has_no_page(tmp_path, monkeypatch):
+    from fastgd import training
+
+    def interrupted(self, *arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Run, "train_epoch", interrupted)
+    report = tmp_path / "report.html"
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--report", report)
+    assert result.exit_code == 130
+    assert "report.html: not one epoch was completed." in result.output.replace("\n", "")
+    assert not report.exists()
+
+
+@pytest.mark.parametrize("option", ["--report", "--save"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", "it is a folder"), ("/", "it is a folder"), ("", "it is a folder"), ("{folder}", "it is a folder"),
+        ("{folder}/houses.csv", "is the table to train on"), ("{folder}/none/x", "there is no folder"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_told_before_the_training(tmp_path, option, name, message):
+    path = write(tmp_path / "houses.csv")
+    content = path.read_bytes()
+    result = run("train", path, *ARGUMENTS, option, name.format(folder=tmp_path))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert path.read_bytes() == content
+    assert run("demo", "--fast", "--report", ".").exit_code == 2
+
+
+def test_one_file_for_two_things(tmp_path):
+    path = write(tmp_path / "houses.csv")
+    result = run("train", path, *ARGUMENTS, "--save", tmp_path / "x", "--report", tmp_path / "x")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "use two files" in result.stderr
+
+
+def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
+    path = write(tmp_path / "houses.csv", price=[42] * 200)
+    result = run("train", path, *ARGUMENTS, "--epochs", 2)
+    assert re.search(r"held out +40 +– ", result.output)
+
+
 def test_a_page_needs_matplotlib_and_says_so_before_the_training(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--report", tmp_path / "report.html")
@@ -196,7 +274,8 @@ def test_a_page_needs_matplotlib_and_says_so_before_the_training(tmp_path, monke
         ({}, [*ARGUMENTS, "--learning-rate", "nan"], r"learning_rate must be a positive number"),
         ({}, [*ARGUMENTS, "--learning-rate", "1000"], r"diverged at step \d+"),
         ({}, [*ARGUMENTS, "--validation", "1"], r"--validation.* 1.0 is not in the range"),
-        ({"id": ["same"] * 200}, [*ARGUMENTS, "--group", "id"], r"too few to hold out"),
+        ({"id": ["same"] * 200}, [*ARGUMENTS, "--group", "id"], r"All 200 rows are one group: nothing can be held out"),
+        ({}, [*ARGUMENTS, "--validation", "0.999"], r"To hold out 0.999 of 200 rows leaves none to train on"),
         (
             {},
             [*ARGUMENTS, "--validation", "nan"],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
+import warnings
 
 import numpy as np
 import pytest
@@ -495,17 +497,105 @@ def test_raw_inputs_are_found():
 
 
 def test_divergence_names_step_layer_loss_and_a_rate():
+    """The same steps one by one say at which it happens, and with what loss before."""
     X, y = houses()
-    model = fastgd.MLP([4, 16, 8, 1])
+    model, alone = fastgd.MLP([4, 16, 8, 1]), fastgd.MLP([4, 16, 8, 1])
+    options = {"optimizer": fastgd.SGD(3.0), "batch_size": 300, "verbose": 0}
     with pytest.warns(DivergenceWarning, match="times what it was at first"), pytest.raises(DivergenceError) as caught:
-        model.fit(X, y, optimizer=fastgd.SGD(3.0), batch_size=300, epochs=200, verbose=0)
-    error = caught.value
-    assert error.step > 0
-    assert error.layer in (0, 1, 2)
-    assert error.learning_rate == pytest.approx(0.3)
+        model.fit(X, y, epochs=200, **options)
+    error, losses = caught.value, []
+    with contextlib.suppress(DivergenceError), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)
+        while True:
+            losses.append(alone.fit(X, y, epochs=1, shuffle=False, **options).history["loss"][0])
+    assert error.step == len(losses)
+    assert error.loss_before == pytest.approx(losses[-1], rel=0.1)
     assert np.isfinite(model.parameters).all()
-    for part in (f"step {error.step}", f"layer {error.layer}", "such as 0.3 instead of 3"):
+    for part in (
+        f"step {error.step} ",
+        f"layer {error.layer})",
+        f"{error.loss_before:.4g}",
+        "such as 0.3 instead of 3",
+    ):
         assert part in str(error)
+
+
+CASES = {
+    "far too high": (fastgd.SGD(50.0), {}, 1e-3),
+    "momentum": (fastgd.SGD(0.6, momentum=0.9), {"layer_sizes": [4, 64, 64, 1]}, 1e-6),
+    "absurd": (fastgd.Adam(1e30), {}, 1e-6),
+    "counts": (fastgd.SGD(0.6), {"loss": "poisson", "layer_sizes": [4, 16, 1]}, 1e-6),
+    "clipped": (fastgd.SGD(1e30, clip_norm=1.0), {}, 1e-6),
+}
+
+
+@pytest.mark.filterwarnings("ignore::fastgd.errors.DivergenceWarning")
+@pytest.mark.parametrize("name", CASES)
+def test_the_rate_to_try_trains(name):
+    optimizer, options, least = CASES[name]
+    X, y = fastgd.datasets.houses(1000, random_state=1)
+    y = np.round(y / 1e5)
+    model = fastgd.MLP(**{"layer_sizes": [4, 16, 8, 1], **options})
+    with pytest.raises(DivergenceError) as caught:
+        model.fit(X, y, epochs=200, optimizer=optimizer, verbose=0)
+    assert ("clip_norm" in str(caught.value)) == (name != "clipped")
+    before, rate = model.evaluate(X, y)["loss"], caught.value.learning_rate
+    assert least <= rate < optimizer.schedule.learning_rate
+    model.fit(X, y, optimizer=dataclasses.replace(optimizer, learning_rate=rate), verbose=0)
+    assert model.evaluate(X, y)["loss"] < before
+    assert model.evaluate(X, y)["r2"] > 0.5
+
+
+def test_divergence_of_raw_inputs_and_of_ruined_weights():
+    X, y = houses()
+    with pytest.raises(DivergenceError, match=r"Its inputs are far from mean 0 and spread 1: scale them\."):
+        fastgd.MLP([4, 16, 8, 1], standardize=False).fit(X, y, verbose=0)
+    ruined = fastgd.MLP([4, 6, 1])
+    ruined.parameters[:] = 1e30
+    with pytest.raises(DivergenceError, match=r"at step 0 .* no learning rate mends\. Start again from a new model\.$"):
+        ruined.fit(X, y, verbose=0)
+
+
+GROWING = {
+    "small target": ({"standardize": False, "initializer": "zeros", "dtype": "float64"}, 1e-3, 1.2, 0),
+    "first rows count nothing": ({}, 1.0, 1.5, 2000),
+}
+
+
+@pytest.mark.parametrize("name", GROWING)
+def test_a_warning_comes_once_at_ten_times_the_first_loss_and_before_the_end(name):
+    options, scale, rate, ignored = GROWING[name]
+    A = np.random.default_rng(0).normal(size=(ignored + 1000, 4))
+    y, weights = scale * A[:, 0], np.r_[np.zeros(ignored), np.ones(1000)]
+    model, losses, warned = fastgd.MLP([4, 1], **options), [], []
+
+    class Watch(fastgd.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            losses.append(logs["loss"])
+            warned.append(len(caught))
+            self.model.stop_training = len(losses) > 60 or losses[-1] > 1e4 * losses[0]
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(
+            A, y, epochs=100, batch_size=3000, optimizer=fastgd.SGD(rate), sample_weight=weights, callbacks=[Watch()],
+            verbose=0,
+        )  # fmt: skip
+    first = next(epoch for epoch, loss in enumerate(losses) if loss > 10 * losses[0])
+    assert warned[: first - 1] == [0] * (first - 1)
+    assert warned[first + 1 :] == [1] * (len(losses) - first - 1)
+    assert len(losses) > first + 2
+    (warning,) = caught
+    assert warning.category is DivergenceWarning
+    assert f" {losses[warned.index(1)] / losses[0]:.3g} times what it was at first" in str(warning.message)
+
+
+@pytest.mark.parametrize(("loss", "sizes", "rate"), [("poisson", [4, 16, 1], 0.5), ("gaussian_nll", [4, 16, 2], 5.0)])
+def test_likelihoods_that_blow_up_are_warned_about(loss, sizes, rate):
+    X, y = fastgd.datasets.houses(2000, random_state=1)
+    model = fastgd.MLP(sizes, loss=loss)
+    with pytest.warns(DivergenceWarning, match="rose in a few steps to"), pytest.raises(DivergenceError):
+        model.fit(X, np.round(y / 1e5), optimizer=fastgd.SGD(rate), verbose=0)
 
 
 def test_the_layer_that_fails_is_the_one_that_is_named():
