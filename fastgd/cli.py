@@ -277,7 +277,8 @@ def train(
     if report is not None and not history.epochs:
         console.print(f"No {report}: not one epoch was completed.")
     if report is not None and history.epochs:
-        from .training_page import Training, scenes
+        from .names import shortened
+        from .training_page import TITLE, Training, scenes
 
         training = Training(model, history, recorder, optimizer, batch_size, seen, unseen, target)
         first: list[Part] = [
@@ -285,7 +286,7 @@ def train(
             Rows(header, errors),
         ]
         with console.status(f"drawing {report}"):
-            write_page(report, f"{target} from {file.name}", list(scenes(training, first)))
+            write_page(report, f"{shortened(target, TITLE)} from {file.name}", list(scenes(training, first)))
         console.print(f"Report: {report}")
     if history.stop_reason != "completed":
         sys.exit(INTERRUPTED)

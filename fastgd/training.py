@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -211,7 +212,7 @@ class _Run:
         self.lowest = math.inf  # mean loss of a chunk so far
         self.rate = 0.0
         self.recent = math.nan  # mean loss of the last chunk
-        self.start, self.worrying, self.warned = math.nan, math.inf, False  # mean loss of a few rows; warned about from
+        self.start, self.warned = math.nan, False  # mean loss before the first step, of a few rows
 
     def compile(self) -> None:
         """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
@@ -222,20 +223,14 @@ class _Run:
         self.history.n_threads = len(self.workspaces)
         self.team = TeamSize(len(self.workspaces))
         self._train(0, np.zeros(0), len(self.workspaces))
-        few = np.arange(min(PROBE_ROWS, self.n_rows))
+        few: Any = slice(0, PROBE_ROWS)
         if self.rows.weights.size:
             few = np.flatnonzero(self.rows.weights)[:PROBE_ROWS]
-        X, Y, weights = (
-            self.rows.X[few],
-            self.rows.Y[few],
-            self.rows.weights[few if self.rows.weights.size else few[:0]],
-        )
+        X, Y, weights = self.rows.X[few], self.rows.Y[few], self.rows.weights[few if self.rows.weights.size else []]
         for array in (X, Y, weights):
             array.flags.writeable = False
         self.probe = self.rows._replace(X=X, Y=Y, weights=weights, shuffle=False)
         self.start = self._probed(net)
-        yardstick = abs(self._probed(net._replace(parameters=np.zeros_like(net.parameters))))
-        self.worrying = self.start + (WORRYING - 1) * max(abs(self.start), LEAST_START * yardstick)
 
     def _probed(self, net: Net) -> float:
         """The mean loss of a few rows, as the network predicts them."""
@@ -333,12 +328,17 @@ class _Run:
     def _note(self, mean: float, has_come_to: str, then: str) -> None:
         """Remember a chunk's mean loss, and warn once if it is worrying."""
         self.recent = mean
-        if mean > self.worrying and not self.warned:
+        if not self.warned and mean - self.start > (WORRYING - 1) * abs(self.start) and self._is_worrying(mean):
             self.warned = True
             much = f"{mean / self.start:.3g} times what it was at first"
             if self.start <= 0:  # the negative logarithm of a likelihood may be
                 much = f"{mean * self.unit:.3g}, from {self.start * self.unit:.3g} at first"
             warn(f"In epoch {self.history.epochs + 1} the loss {has_come_to} {much}{then}", DivergenceWarning)
+
+    def _is_worrying(self, mean: float) -> bool:
+        """Whether a loss ten times the first one is more than what a network of zeros makes of it."""
+        yardstick = self._probed(self.net._replace(parameters=np.zeros_like(self.net.parameters)))
+        return mean - self.start > (WORRYING - 1) * LEAST_START * abs(yardstick)
 
     def _train(self, first: int, rates: Reals, n_threads: int, progress: Reals | None = None) -> int:
         return int(

@@ -20,6 +20,7 @@ from .callbacks import Recorder
 from .errors import InvalidInputError
 from .history import History
 from .model import MLP
+from .names import shortened
 from .optimizers import Optimizer
 from .report import Part, Picture, Rows, Scene, Text, number
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 SIZE = (5.2, 3.3)  # inches; with text of 10 points this is read on a phone, too
 MOST_CURVES = 6  # the most important columns have a curve of partial dependence
+TITLE = 40  # characters of a name in a title
 MOST_ROWS = 10_000  # that importance is measured on, and health
 INK, SOFT = "#1e293b", drawing.GREY  # become the page's own colours, see report.STYLE
 STYLE = {
@@ -129,7 +131,7 @@ def _columns(training: Training) -> Scene:
     parts.append(Text("What the network predicts, on average, as one column takes other values:"))
     for place in map(int, order):
         curve = features.partial_dependence(model, training.seen[0], place)
-        title = f"{training.target} by {curve.feature}"
+        title = f"{shortened(training.target, TITLE)} by {shortened(curve.feature, TITLE)}"
         parts.append(_picture(title, dependent(curve)))
     return Scene("What each column does", parts)
 

@@ -135,14 +135,16 @@ def test_a_page_in_a_browser(browser, pages, name, figures, width, scheme):
 def test_the_look_sees_what_is_wrong(browser, tmp_path):
     long = Line("a", [0, 1], [0.0, 1.0])
     parts = [
-        Text("x" * 200),
+        Text("one word that is long: " + "x" * 200),
         Chart("cut", "x", "a label that is far too long for the height of a chart like this one", [long]),
         Chart("empty", "x", "y", [Line("a", [], [])]),
         Picture("tiny", '<svg role="img" aria-label="tiny" viewBox="0 0 100 10" style="width:50px"></svg>'),
         Rows(["a table may scroll"], [["y" * 300]]),
     ]
     text = page("Wrong", [Scene("Scene", parts)]).replace(
-        "</body>", '<p style="color:#888;background:#fff">pale</p><script>nothing.there</script>'
+        "</body>",
+        f"<pre>not broken: {'w' * 200}</pre>"
+        '<p style="color:#888;background:#fff">pale</p><script>nothing.there</script>'
         '<img src="https://example.invalid/a.png"></body>'
     )  # fmt: skip
     (tmp_path / "wrong.html").write_text(text)
@@ -152,4 +154,5 @@ def test_the_look_sees_what_is_wrong(browser, tmp_path):
     signs = ["scrolls sideways", "is cut off", "too small", "is empty", "pale has a contrast", "error: nothing is not"]
     for sign in [*signs, "https://example.invalid"]:
         assert sign in found, found
+    assert not any("x" * 200 in sentence for sentence in wrong), "long words are broken"
     assert not any("y" * 300 in sentence for sentence in wrong), "a table scrolls in its own box"

@@ -209,7 +209,7 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
     block. progress (2,) gains each step's loss times its weight, and that weight. Stops
     before a step whose loss is not finite; returns the number of steps taken, or −1 if the team was given up.
     """
-    if not meet(team):  # a thread that came here stays to the end: later meetings need no such look
+    if not meet(team):  # whoever came here stays to the end, so that the meetings inside a step may be relied on
         return -1
     n_rows, function = rows.X.shape[0], workspace.calls[RULE]
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
@@ -232,8 +232,8 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
         transpose_share(crew, workspace, net)
         gradients_of_shards(gradients, team, crew, workspace, rows, start, n, scale, net, loss)
         # A crew has met since it heard the loss, and a thread of it needs no gradient but that of its own columns.
-        if crew.n_threads == 1 or clipped or net.layers.shape[0] == 1:
-            meet(team)
+        if (crew.n_threads == 1 or clipped or net.layers.shape[0] == 1) and not meet(team):
+            return -1
         per = shard_rows(n, gradients.shape[0])
         n_shards = (n + per - 1) // per
         value = 0.0
@@ -246,13 +246,15 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
                 add_shards(gradients, n_shards, np.int64(0), gradients.shape[1])
                 clip(gradients[0], rule)
             n_shards = 1
-            meet(team)
+            if not meet(team):
+                return -1
         update_share(team, crew, net, state, gradients, n_shards, rule, learning_rates[step], taken, function)
         if team.thread == 0:
             state.step[0] = taken
             progress[0] += value * weight
             progress[1] += weight
-        meet(team)
+        if not meet(team):
+            return -1
     return learning_rates.shape[0]
 
 
