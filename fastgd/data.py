@@ -173,9 +173,10 @@ def class_numbers(values: NDArray[Any], classes: NDArray[Any], dtype: np.dtype[A
     unknown = np.flatnonzero(classes[places] != values) if same_kind else np.arange(1)
     if unknown.size:
         row = int(unknown[0])
+        fresh = " It learns labels of text in its first fit." if values.dtype.kind == "U" and not same_kind else ""
         raise InvalidInputError(
             f"y, row {row} has the label {values[row].item()!r}, which the model does not know; "
-            f"its classes are: {', '.join(map(str, classes[:20]))}."
+            f"its classes are: {', '.join(map(str, classes[:20]))}.{fresh}"
         )
     numbers: Reals = places.astype(dtype).reshape(-1, 1)
     numbers.flags.writeable = False
@@ -302,10 +303,15 @@ def _check_kind(values: Reals, what: str) -> None:
         if entry is None or isinstance(entry, str | bytes):
             kind = "nothing" if entry is None else f"text ({str(entry)!r})"
             raise InvalidInputError(
-                f"{_place(what, place, None)} holds {kind}, but only numbers can be learned from: "
-                "turn it into a number, or leave it out."
+                f"{_place(what, place, None)} holds {kind}, but only numbers can be learned from: {_advice(what)}"
             )
     raise InvalidInputError(f"{what} has dtype {values.dtype}, which is not numbers: convert it with astype(float).")
+
+
+def _advice(what: str) -> str:
+    if what.startswith("y"):
+        return "classes are learned with loss='cross_entropy' or 'binary_cross_entropy'."
+    return "turn it into a number, or leave it out."
 
 
 def _as_frame(source: Any, what: str) -> Any:
@@ -347,9 +353,7 @@ def _column_values(series: Any, what: str, dtype: np.dtype[Any], place: int) -> 
     where = f"{what}, column {place} ({series.name})" if series.name is not None else what
     if not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
         kind = getattr(series.to_native(), "dtype", series.dtype)
-        raise InvalidInputError(
-            f"{where} is {kind}, but only numbers can be learned from: turn it into numbers, or leave it out."
-        )
+        raise InvalidInputError(f"{where} is {kind}, but only numbers can be learned from: {_advice(what)}")
     _check_nulls(series, what, f", column {place} ({series.name})" if what == "X" else "")
     try:
         values: Reals = np.asarray(series.to_numpy())

@@ -33,7 +33,7 @@ Reals = NDArray[Any]
 
 LARGE, NOTABLE = 0.5, 0.2  # shares of the largest one, from which a gradient or a nudge is called so
 SHOWN = 20  # rows that a table prints
-NAME_WIDTH = 34  # of a printed name; leaves room for the numbers beside it, within 80 columns
+WIDTH, LEAST_NAME = 80, 12  # columns of a terminal; names give way to numbers, down to so many characters
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,10 @@ class Table:
     def __repr__(self) -> str:
         rows, left_out = self.printed()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        beyond = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+        if beyond > 0 and widths[0] > LEAST_NAME:
+            widths[0] = max(widths[0] - beyond, LEAST_NAME)
+            rows = [[shortened(row[0], widths[0]), *row[1:]] for row in rows]
         right = [not isinstance(self.columns[name][0], str) for name in rows[0]]
         lines = [
             "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
@@ -107,7 +111,7 @@ class Table:
 def _cell(value: Any, unsigned: bool) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4g}" if unsigned else f"{value:+.4g}"
-    return shortened(str(value), NAME_WIDTH)
+    return str(value)
 
 
 # Blame and nudges.

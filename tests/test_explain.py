@@ -193,6 +193,10 @@ def test_tables_print_within_80_columns_and_say_what_they_leave_out():
         assert max(map(len, lines)) <= 80
         assert "<table>" in table._repr_html_()
     assert "… and 236 more" in repr(model.blame(X, y))
+    long = fastgd.MLP([4, 64, 1], feature_names=[f"{'long ' * 30}{i}" for i in range(4)])
+    for table in (long.blame(X, y), long.nudge(X, y), long.blame(X, y, by="input")):
+        assert max(map(len, repr(table).splitlines())) <= 80
+        assert table[next(iter(table))][0].startswith("long " * 30), "only what is printed is shortened"
     largest = np.abs(model.blame(X, y)["gradient"]).argmax()
     assert model.blame(X, y)["weight"][largest] in repr(model.blame(X, y)).splitlines()[2]
 

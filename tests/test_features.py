@@ -253,6 +253,10 @@ def test_outputs_and_probabilities():
     np.testing.assert_allclose(sum(found.predictions for found in by_kind), 1, atol=1e-6)
     assert by_kind[0].predictions[0] > 0.9 > 0.1 > by_kind[0].predictions[-1]
     assert [found.output for found in by_kind] == [f"probability of {kind}" for kind in "abc"]
+    by_name = partial_dependence(model, X, 0, output="c")
+    assert by_name.to_dict() == by_kind[2].to_dict()
+    with pytest.raises(InvalidInputError, match="There is no class 'd'; there are: a, b, c"):
+        partial_dependence(model, X, 0, output="d")
     model, X, _ = classes("binary_cross_entropy")
     found = partial_dependence(model, X, 0, output=1)
     assert found.output == "probability of yes"
@@ -325,6 +329,8 @@ def test_what_is_printed_stays_within_80_columns():
         for text in (repr(found), repr(curve)):
             assert max(map(len, text.splitlines())) <= 80
         assert "… and 10 more" in repr(found)
+        shown = [line.split("  ")[0] for line in repr(found).splitlines()[4:-1]]
+        assert len(set(shown)) == 20, "long names differ at their ends"
         assert "(20 of 40 values)" in repr(curve)
         assert len(repr(curve).splitlines()) == 24
 
