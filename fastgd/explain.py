@@ -6,7 +6,6 @@ Nothing here changes a model, except `step`, which is one step of `fit`.
 from __future__ import annotations
 
 import copy
-import dataclasses
 import html
 import math
 import os
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from .errors import DivergenceError, InvalidInputError
 from .kernels import engine
 from .names import is_number, layer_number, look_up, shortened
+from .optimizers import at_rate
 from .regimes import Regime, learning_rates
 
 if TYPE_CHECKING:
@@ -196,9 +196,7 @@ def moved(
         raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")
     if rate is None and rule.schedule.plateau():  # it is one step, not an epoch: there is nothing to monitor
         rate = going_on.next_rate()
-    once = rule
-    if rate is not None:
-        once = dataclasses.replace(rule, learning_rate=lambda step: rate)  # type: ignore[call-arg]
+    once = rule if rate is None else at_rate(rule, float(rate))
     history = after.fit(
         X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0
     )

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from .errors import DivergenceError, DivergenceWarning
 from .explain import Table, input_names, moved
 from .kernels import codes, engine
+from .optimizers import at_rate
 
 if TYPE_CHECKING:
     from .model import MLP
@@ -65,11 +66,11 @@ class Health:
 
 def health(model: MLP, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
     """See MLP.health."""
+    rule = model._checked_optimizer(optimizer)
     if y is not None and not model._scaled:  # as it will be when it learns
         model = copy.deepcopy(model)
-        model.fit(X, y, epochs=0, verbose=0)
+        model.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)
     values = model._inputs(X)
-    rule = model._checked_optimizer(optimizer)
     with np.errstate(all="ignore"):  # numbers out of range are findings
         findings = list(_unscaled(model, values))
         units = _units(model, values)
@@ -179,7 +180,7 @@ def _of_units(model: MLP, layers: list[_Units], n_rows: int) -> Iterator[Finding
                 "saturated units",
                 index,
                 f"Layer {index}: {_share_of(layer.saturated, name)} at the end of {'their' if plural else 'its'} range "
-                f"for {'nearly ' if n_rows > FEW_ROWS else ''}{rows}.",
+                f"for {'nearly ' if (1 - SATURATED) * n_rows >= 1 else ''}{rows}.",
                 f"{'Their' if plural else 'Its'} slope is next to 0: try a smaller learning rate, scaled inputs, or "
                 "other starting weights.",
             )

@@ -7,6 +7,7 @@ that weight decay and L1 hold for weights only, unless decay_biases is set.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -219,6 +220,11 @@ class AdamW(Adam):
 
     code = codes.ADAMW
     weight_decay: float = _at_least(0, 0.01, kw_only=True)
+
+
+def at_rate(rule: Optimizer, rate: float) -> Optimizer:
+    """The same rule with a constant learning rate, which may be 0, as a schedule's may."""
+    return dataclasses.replace(rule, learning_rate=rate if rate > 0 else lambda step: rate)  # type: ignore[call-arg]
 
 
 OPTIMIZERS = {optimizer.__name__: optimizer for optimizer in (SGD, Adagrad, RMSprop, Adam, AdamW)}

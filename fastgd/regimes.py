@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from .callbacks import Callback, Logs
 from .errors import DivergenceError, DivergenceWarning, InvalidInputError
 from .kernels import engine
 from .names import checked_names, is_number, positive_integer
+from .optimizers import at_rate
 
 if TYPE_CHECKING:
     from .kernels.records import Rows
@@ -27,12 +27,13 @@ Reals = NDArray[Any]
 
 SETTLED = 0.1  # of the way down is left
 ARRIVED = 0.01  # of the way down is left
-PATIENCE = 4  # times as many steps again are taken where a loss goes up and down
+PATIENCE = 4  # times as many steps again show what becomes of a loss
 GROWS = 2.0  # a swing that has become so many times larger will go on growing
 NOISE = 1e-5  # of the loss: rounding, and no way down
-SWINGS = 0.7  # of the steps in the second half turn round
-FACTOR = 3.0  # between the rates of which one is looked for that serves as a yardstick
-MOST_TRIES = 80
+ROUNDING = 100.0  # times the precision of the numbers, squared, of the loss of a network of zeros: rounding, too
+FACTOR, LEAP = 3.0, 81.0  # between the rates that are tried as a yardstick, and while none leads anywhere
+UP, DOWN = 40, 12  # so many of them at most
+SLOWER = 10.0  # a path that takes too long is followed at so many times the rate
 
 
 @dataclass(frozen=True)
@@ -66,17 +67,22 @@ def learning_rates(
     model: MLP,
     X: Any,
     y: Any,
-    rates: Sequence[float],
+    rates: Iterable[float],
     steps: int = 40,
     optimizer: Optimizer | None = None,
     row: int = 0,
 ) -> list[Regime]:
     """Train copies of one network side by side, each with a learning rate of its own, and say how each rate does.
 
-    Every step is one of `fit` on all rows. A rate is too high if the loss blows up, or goes up and down without
-    settling, for which up to five times as many steps are looked at. It is too low if more than a tenth of the way
-    down is left after `steps`; the way down is what the best rate achieves in as many steps, where rates beyond those
-    given are tried, too. Else it is well chosen. The model itself is not changed.
+    Every step is one of `fit` on all rows; a table of some thousand rows tells as much as a large one, and sooner.
+    The way down is what the best rate achieves in `steps`, where rates beside those given are tried, too. A rate is
+
+    - too high if the loss blows up, or goes up and down without settling, or ends in a place from where it does not
+      get on, all of which is seen after up to five times as many steps;
+    - too low if more than a tenth of the way is left, and the best rate is larger;
+    - else well chosen.
+
+    The model itself is not changed.
 
     Args:
         model: the network that all start from.
@@ -100,24 +106,19 @@ def learning_rates(
     if not hasattr(model, "network"):
         raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
     steps = positive_integer(steps, "steps", least=4)
-    given = [float(rate) if is_number(rate) and 0 < rate < math.inf else math.nan for rate in np.ravel(rates)]
-    if not given or not all(map(math.isfinite, given)):
+    given: list[Any] = [rates] if is_number(rates) or not isinstance(rates, Iterable) else list(rates)
+    if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):
         raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
     n_rows = len(model._inputs(X))
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
         raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
     start = copy.deepcopy(model)
     rule = start._checked_optimizer(optimizer)
-    start.fit(X, y, epochs=0, optimizer=_with(rule, given[0]), verbose=0)  # learns the scaling
+    start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling
     course = _Course(start, rule, X, y, int(row) % n_rows, steps)
-    runs = [course.run(rate) for rate in given]
+    runs = [course.run(float(rate)) for rate in given]
     best = course.best(runs)
     return [course.judged(run, best) for run in runs]
-
-
-def _with(rule: Optimizer, rate: float) -> Optimizer:
-    """A rule with a constant learning rate."""
-    return dataclasses.replace(rule, learning_rate=rate)  # type: ignore[call-arg]
 
 
 @dataclass
@@ -127,13 +128,24 @@ class _Run:
     rate: float
     model: MLP
     trace: _Trace
+    steps: int  # that count; the trace may go on
     too_high: str = ""  # why
-    settles: bool = False  # it goes up and down, but less so later on
+
+    @property
+    def losses(self) -> Reals:
+        """The loss before the first step and after each that counts."""
+        return np.array(self.trace.losses[: self.steps + 1])
 
     @property
     def end(self) -> float:
         """The loss that it has come to."""
-        return self.trace.losses[-1]
+        return float(self.losses[-1])
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether the loss only ever falls, so that a smaller rate is but slower."""
+        losses = self.losses
+        return bool((np.diff(losses) <= NOISE * np.abs(losses[0])).all())
 
 
 @dataclass
@@ -165,37 +177,40 @@ class _Course:
         self.first = start._mean_loss(self.rows, engine("cpu"))
         if not math.isfinite(self.first):
             raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
+        zeros = copy.deepcopy(start)
+        zeros.parameters[:] = 0
+        precision = float(np.finfo(start.dtype).eps)
+        self.noise = NOISE * abs(self.first) + (ROUNDING * precision) ** 2 * abs(
+            zeros._mean_loss(self.rows, engine("cpu"))
+        )
         actual = self.rows.Y[row].astype(np.float64)
         self.actual = float(actual[0]) if actual.size == 1 else actual
 
     def run(self, rate: float) -> _Run:
-        """The steps with one rate, and more of them where the loss goes up and down, to see whether it settles."""
+        """The steps with one rate, and more of them where the loss goes up, to see whether it settles."""
         twin, trace = copy.deepcopy(self.start), _Trace(self.rows, self.row)
         trace.note(twin)
-        run = _Run(rate, twin, trace)
+        run = _Run(rate, twin, trace, self.steps)
         if not self._go_on(run, self.steps):
-            run.too_high = f"It overshot further with every step and blew up after {len(trace.losses) - 1}."
+            after = len(trace.losses) - 1
+            run.too_high = (
+                f"It overshot, and blew up after {after} steps." if after else "It blew up in the first step."
+            )
             return run
-        losses = np.array(trace.losses)
-        way = max(self.first - float(losses.min()), self._noise)
+        losses = run.losses
+        way = self.first - float(losses.min())
         late = losses[len(losses) // 2 :]
-        if not (np.diff(late) > 1e-3 * way + self._noise).any():
+        if run.end <= self.first + self.noise and not (np.diff(late) > 1e-3 * max(way, 0) + self.noise).any():
             return run
         lately = float(losses[-(self.steps // 4) - 1 :].max() - losses.min())
-        settles = self._go_on(run, PATIENCE * self.steps)
-        further = np.array(trace.losses)
-        del trace.losses[self.steps + 1 :], trace.predictions[self.steps + 1 :]
+        settles, further = self._later(run)
         in_the_end = float(further[-(len(further) // 4) :].max() - further.min()) if settles else math.inf
-        if in_the_end <= max(GROWS * lately, self._noise) and in_the_end <= max(SETTLED * way, self._noise):
-            run.settles = True
-            return run
-        run.too_high = (
-            "It overshoots: the loss is larger than at the start."
-            if losses[-1] > self.first
-            else "It overshoots, and further with every swing."
-            if in_the_end > GROWS * lately
-            else "It overshoots and does not settle: the loss goes up again and again."
-        )
+        if run.end > self.first + self.noise and not further[-1] <= self.first + self.noise:
+            run.too_high = "It overshoots: the loss is larger than at the start."
+        elif in_the_end > max(GROWS * lately, self.noise):
+            run.too_high = "It overshoots, and further as it goes on."
+        elif in_the_end > max(SETTLED * way, self.noise):
+            run.too_high = "It overshoots and does not settle: the loss goes up again and again."
         return run
 
     def best(self, runs: list[_Run]) -> _Run | None:
@@ -203,61 +218,78 @@ class _Course:
         good = [run for run in runs if not run.too_high]
         if not good:
             return None
-        given = best = min(good, key=lambda run: run.end)
-        start, limit = best.rate, min((run.rate for run in runs if run.too_high), default=math.inf)
-        for factor in (FACTOR, 1 / FACTOR):
-            rate = start
-            for _ in range(MOST_TRIES):
-                blind = best.end >= self.first - self._noise  # no rate has led anywhere yet
-                rate *= factor**4 if blind else factor
-                if not 0 < rate < limit:
-                    break
-                tried = self.run(rate)
-                if tried.too_high or (tried.end > best.end and not blind):
-                    break
-                best = min(best, tried, key=lambda run: run.end)
-            if best.rate > start or best.end >= self.first - self._noise:
-                break
+        given = min(good, key=lambda run: run.end)
+        limit = min((run.rate for run in runs if run.too_high and run.rate > given.rate), default=math.inf)
+        best = self._search(given, given, FACTOR, UP, limit)
+        if best is given or not given.is_calm:
+            best = self._search(given, best, 1 / FACTOR, DOWN, limit)
         far_enough = self.first - (1 - SETTLED) * (self.first - best.end)
         return given if given.end <= far_enough else best
 
+    def _search(self, start: _Run, best: _Run, factor: float, most: int, limit: float) -> _Run:
+        """Try rate after rate, in leaps while none leads anywhere, up to where they get worse."""
+        rate = start.rate
+        for _ in range(most):
+            blind = best.end >= self.first - self.noise
+            rate *= (LEAP if factor > 1 else 1 / LEAP) if blind else factor
+            if not 0 < rate < limit:
+                break
+            tried = self.run(rate)
+            if tried.end < best.end and not tried.too_high:
+                best = tried
+            elif not blind and (factor > 1 or tried.is_calm):
+                break  # larger ones only swing more, smaller ones are only slower
+            elif tried.too_high and factor > 1:
+                break
+        return best
+
     def judged(self, run: _Run, best: _Run | None) -> Regime:
         """The verdict on a rate, measured against the best."""
-        losses, predictions = np.array(run.trace.losses), np.array(run.trace.predictions)
-        verdict, reason, more = self._verdict(run, losses, predictions, best)
+        verdict, reason, more = self._verdict(run, best)
+        predictions = np.array(run.trace.predictions[: self.steps + 1])
         shown = predictions[:, 0] if predictions.shape[1] == 1 else predictions
-        return Regime(run.rate, verdict, reason, losses, shown, self.actual, more)
+        return Regime(run.rate, verdict, reason, run.losses, shown, self.actual, more)
 
-    def _verdict(self, run: _Run, losses: Reals, predictions: Reals, best: _Run | None) -> tuple[str, str, int | None]:
-        if run.too_high:
+    def _verdict(self, run: _Run, best: _Run | None) -> tuple[str, str, int | None]:
+        if run.too_high or best is None:
             return "too high", run.too_high, None
-        assert best is not None
-        way = self.first - min(best.trace.losses)
-        if way <= self._noise:
-            return "well chosen", "The loss is as low as it gets from the start, and stays there.", None
-        left = (run.end - (self.first - way)) / way
-        if left <= SETTLED:
-            return "well chosen", f"It went {min(1 - left, 1):.0%} of the way down in {self.steps} steps.", None
-        if run.settles or _swings(predictions):
-            reason = "It swings past the goal, but by less each time; a little less may be faster."
-            return "well chosen", reason, None
+        way = self.first - best.end
+        if way <= self.noise:
+            return "well chosen", "No rate makes the loss smaller: from here it is as low as it gets.", None
+        if run.end <= best.end + SETTLED * way:
+            share = min((self.first - run.end) / way, 1)
+            return "well chosen", f"It went {share:.0%} of the way down in {self.steps} steps.", None
         if run.rate > best.rate:
-            reason = f"It overshot on the way: {best.rate:.3g} came further in as many steps."
-            return "too high", reason, None
-        needed = self._arrival(best) * best.rate / run.rate - self.steps
-        more = max(math.ceil(float(f"{needed:.2g}")), 1)
-        many = f"{more:,}" if more < 1e9 else f"{more:.2g}"
-        reason = f"about {many} more epochs like these would bring it where {best.rate:.3g} came in {self.steps}."
+            settles, further = self._later(run)
+            if settles and further[-1] <= best.end + SETTLED * way:
+                return "well chosen", f"It overshoots at first, but settles; {best.rate:.3g} is faster.", None
+            return "too high", f"It overshot to where it does not get on; {best.rate:.3g} comes further.", None
+        more = self._more(run, best, best.end + ARRIVED * way)
+        some = f"{more:,}" if more < 1e9 else f"{more:.2g}"
+        reason = f"about {some} more epochs like these would bring it where {best.rate:.3g} came in {self.steps}."
         return "too low", f"It goes the right way, but it creeps: {reason}", more
 
-    def _arrival(self, best: _Run) -> int:
-        """After how many steps the best was almost where it ended. A smaller rate takes the same path more slowly."""
-        losses = np.array(best.trace.losses)
-        return int(np.argmax(losses <= losses.min() + ARRIVED * (self.first - losses.min())))
+    def _more(self, run: _Run, best: _Run, goal: float) -> int:
+        """How many more steps a rate needs to a loss: seen, or seen at a rate that takes the same path faster."""
+        faster, rate = run, run.rate
+        while True:
+            _, losses = self._later(faster)
+            there = np.flatnonzero(losses <= goal)
+            if there.size:
+                break
+            rate *= SLOWER
+            if rate >= best.rate:
+                faster, there = best, np.flatnonzero(best.losses <= goal)
+                break
+            faster = self.run(rate)
+        needed = float(there[0]) * faster.rate / run.rate - self.steps
+        return max(math.ceil(float(f"{needed:.2g}")), 1)
 
-    @property
-    def _noise(self) -> float:
-        return NOISE * max(abs(self.first), 1e-300)
+    def _later(self, run: _Run) -> tuple[bool, Reals]:
+        """What becomes of a run: whether the loss stays finite, and its losses up to five times the steps."""
+        wanted = (1 + PATIENCE) * self.steps + 1 - len(run.trace.losses)
+        settles = wanted <= 0 or self._go_on(run, wanted)
+        return settles, np.array(run.trace.losses)
 
     def _go_on(self, run: _Run, steps: int) -> bool:
         """Some more steps, each an epoch in one batch. Returns whether all stayed finite."""
@@ -265,7 +297,7 @@ class _Course:
             warnings.simplefilter("ignore", DivergenceWarning)
             try:
                 history = run.model.fit(
-                    self.X, self.y, epochs=steps, batch_size=len(self.rows.X), optimizer=_with(self.rule, run.rate),
+                    self.X, self.y, epochs=steps, batch_size=len(self.rows.X), optimizer=at_rate(self.rule, run.rate),
                     shuffle=False, callbacks=[run.trace], verbose=0,
                 )  # fmt: skip
             except DivergenceError:
@@ -276,10 +308,3 @@ class _Course:
             return True
         del run.trace.losses[-1], run.trace.predictions[-1]
         return False
-
-
-def _swings(predictions: Reals) -> bool:
-    """Whether the prediction that moves most turns round with most steps of the second half."""
-    moves = np.diff(predictions[:, int(np.argmax(np.ptp(predictions, axis=0)))])
-    turns = moves[1:] * moves[:-1] < 0
-    return bool(turns[len(turns) // 2 :].mean() > SWINGS)

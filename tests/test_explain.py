@@ -276,10 +276,58 @@ def test_rates_at_a_minimum():
     assert "as low as it gets" in regimes[0].reason
 
 
-def test_a_rate_beyond_the_best_is_not_too_low():
+ALONE = [
+    (fastgd.SGD(), [0.9]),  # the units die after a leap upwards, and the loss stays there
+    (fastgd.SGD(), [0.9, 0.7]),
+    (fastgd.SGD(), [0.7, 0.05]),
+    (fastgd.Adam(), [3.0]),
+    (fastgd.Adam(), [1.0, 0.05]),
+    (fastgd.SGD(momentum=0.9), [0.6]),
+    (fastgd.SGD(momentum=0.9), [0.6, 0.05]),
+]
+
+
+@pytest.mark.parametrize(("optimizer", "rates"), ALONE, ids=str)
+def test_a_rate_that_leads_into_a_dead_end_is_too_high_in_any_company(optimizer, rates):
+    X, y = fastgd.datasets.houses(500, random_state=0)
+    model = fastgd.MLP([4, 8, 8, 1], random_state=0)
+    for regime in fastgd.explain.learning_rates(model, X, y, rates, optimizer=optimizer):
+        assert regime.verdict == ("too high" if regime.learning_rate > 0.1 else "well chosen"), regime
+
+
+def test_the_limit_itself():
+    """The loss of one weight with λ = 2: at a rate of 1 it leaps from side to side for ever, just below it settles."""
+    weight = [(np.zeros((1, 1)), np.zeros(1))]
+    model = fastgd.MLP([1, 1], standardize=False, dtype="float64", initializer=weight)
+    X, y = np.array([[1.0], [-1.0]]), np.array([2.0, -2.0])
+    for rate, verdict in ((1.0, "too high"), (1.0001, "too high"), (0.99, "well chosen"), (0.9, "well chosen")):
+        (regime,) = fastgd.explain.learning_rates(model, X, y, [rate])
+        assert regime.verdict == verdict, regime
+    slow, good = fastgd.explain.learning_rates(model, X, y, [0.01, 0.5])
+    assert (slow.more_epochs, good.verdict) == (74, "well chosen")  # 0.98^(2·114) of the loss is left, a hundredth
+
+
+@pytest.mark.parametrize("optimizer", [fastgd.SGD(), fastgd.SGD(momentum=0.9), fastgd.Adam()], ids=str)
+def test_so_many_more_epochs_are_about_right(optimizer):
+    X, y = fastgd.datasets.houses(200, random_state=0)
+    model = fastgd.MLP([4, 16, 1], random_state=1)
+    slow, good = fastgd.explain.learning_rates(model, X, y, [0.001, 0.05], optimizer=optimizer)
+    goal = good.losses[-1] + 0.01 * (good.losses[0] - good.losses[-1])
+    twin, taken = copy.deepcopy(model), 0
+    rule = dataclasses.replace(optimizer, learning_rate=0.001)
+    while twin.evaluate(X, y)["loss"] > goal:
+        twin.fit(X, y, epochs=20, batch_size=200, shuffle=False, optimizer=rule, verbose=0)
+        taken += 20
+    assert taken / 1.5 < slow.more_epochs + 40 < 1.5 * taken
+
+
+def test_lists_of_rates():
     X, y = houses()
-    for regime in fastgd.explain.learning_rates(fastgd.MLP([4, 64, 64, 1]), X, y, [0.001, 0.03, 0.2, 1.0, 3.0]):
-        assert regime.verdict != "too low" or regime.learning_rate < 0.03, regime
+    model = fastgd.MLP([4, 1])
+    expected = [r.verdict for r in fastgd.explain.learning_rates(model, X, y, [0.001, 0.1])]
+    for rates in (np.array([0.001, 0.1]), (rate for rate in (0.001, 0.1)), (0.001, 0.1)):
+        assert [r.verdict for r in fastgd.explain.learning_rates(model, X, y, rates)] == expected
+    assert len(fastgd.explain.learning_rates(model, X, y, 0.1)) == 1
 
 
 @pytest.mark.parametrize("options", [
@@ -321,6 +369,9 @@ def test_a_rate_that_blows_up_and_labels_that_are_new():
     [
         ({"rates": []}, "rates must be a list of positive numbers"),
         ({"rates": [0.1, -1]}, "rates must be a list of positive numbers"),
+        ({"rates": [0.1, True]}, "rates must be a list of positive numbers"),
+        ({"rates": [[0.1], [0.1, 0.2]]}, "rates must be a list of positive numbers"),
+        ({"rates": "0.1"}, "rates must be a list of positive numbers"),
         ({"rates": [0.1], "steps": 2}, "steps must be a whole number of at least 4"),
         ({"rates": [0.1], "row": 300}, "row must be the number of one of 300 rows"),
         ({"rates": [0.1], "row": 1.5}, "row must be the number of one of 300 rows"),
