@@ -148,28 +148,28 @@ def demo(
     for scene in scenes(telling):
         _tell(console, scene)
         told.append(scene)
-        if step:
-            _wait_for_key()
-    console.print(f"With everything: {time.perf_counter() - started:.1f} s.")
+        if step and not _goes_on():
+            break
+    else:
+        console.print(f"With everything: {time.perf_counter() - started:.1f} s.")
     if report is not None:
         write_page(report, "How a network learns the price of a house", told)
         console.print(f"The same with charts: {report}")
-    if histories[-1].stop_reason != "completed":
+    if histories and histories[-1].stop_reason != "completed":
         sys.exit(INTERRUPTED)
 
 
-def _wait_for_key() -> None:
-    """Go on with a key; q, Escape, Ctrl-C and Ctrl-D end the story."""
+def _goes_on() -> bool:
+    """Wait for a key, where there is someone to press it; q, Escape and Ctrl-D end the story."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        return
+        return True
     click.echo("… press a key (q ends)", nl=False)
     try:
-        key = click.getchar()
+        return click.getchar() not in ("q", "Q", "\x1b", "\x04")
     except EOFError:
-        key = "q"
-    click.echo()
-    if key in ("q", "Q", "\x1b", "\x03", "\x04"):
-        raise KeyboardInterrupt
+        return False
+    finally:
+        click.echo()
 
 
 def _tell(console: Console, scene: Any) -> None:
@@ -309,16 +309,29 @@ def _check_can_write(*paths: Path | None, table: Path | None = None) -> None:
 
     given = [path for path in paths if path is not None]
     for place, path in enumerate(given):
-        if path.is_dir():
-            raise ModelFileError(f"{path} cannot be written: it is a folder.")
-        if not path.parent.is_dir():
-            raise ModelFileError(f"{path} cannot be written: there is no folder {path.parent}.")
-        if not os.access(path.parent, os.W_OK):
-            raise ModelFileError(f"{path} cannot be written: the folder {path.parent} is closed to you.")
-        if table is not None and path.exists() and table.exists() and path.samefile(table):
-            raise ModelFileError(f"{path} is the table to train on: write to another file.")
-        if any(path.absolute() == other.absolute() for other in given[:place]):
-            raise ModelFileError(f"{path} cannot hold the model and the page at once: use two files.")
+        try:
+            why = _why_not(path, given[:place], table)
+        except OSError as error:  # a name that is too long, a folder that may not be looked into
+            why = f"{error.strerror or error}."
+        if why:
+            raise ModelFileError(f"{path} cannot be written: {why}")
+
+
+def _why_not(path: Path, before: list[Path], table: Path | None) -> str:
+    """What is against writing a file there, if anything."""
+    if path.is_dir():
+        return "it is a folder."
+    if path.exists() and not path.is_file():
+        return "it is no file that could be replaced."
+    if not path.parent.is_dir():
+        return f"there is no folder {path.parent}."
+    if not os.access(path.parent, os.W_OK):
+        return f"the folder {path.parent} is closed to you."
+    if table is not None and path.exists() and table.exists() and path.samefile(table):
+        return "it is the table to train on, write to another file."
+    if path.resolve() in [other.resolve() for other in before]:
+        return "it cannot hold the model and the page at once, use two files."
+    return ""
 
 
 @main.command()

@@ -302,15 +302,16 @@ def _check_kind(values: Reals, what: str) -> None:
         entry = values[place]
         if entry is None or isinstance(entry, str | bytes):
             kind = "nothing" if entry is None else f"text ({str(entry)!r})"
+            where = _place(what, place, None)
             raise InvalidInputError(
-                f"{_place(what, place, None)} holds {kind}, but only numbers can be learned from: {_advice(what)}"
+                f"{where} holds {kind}, but only numbers can be learned from: {_advice(what, entry)}"
             )
     raise InvalidInputError(f"{what} has dtype {values.dtype}, which is not numbers: convert it with astype(float).")
 
 
-def _advice(what: str) -> str:
-    if what.startswith("y"):
-        return "classes are learned with loss='cross_entropy' or 'binary_cross_entropy'."
+def _advice(what: str, entry: Any) -> str:
+    if what.startswith("y") and entry is not None:
+        return "turn it into a number; text in one column may stand for classes, with loss='cross_entropy'."
     return "turn it into a number, or leave it out."
 
 
@@ -353,7 +354,7 @@ def _column_values(series: Any, what: str, dtype: np.dtype[Any], place: int) -> 
     where = f"{what}, column {place} ({series.name})" if series.name is not None else what
     if not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
         kind = getattr(series.to_native(), "dtype", series.dtype)
-        raise InvalidInputError(f"{where} is {kind}, but only numbers can be learned from: {_advice(what)}")
+        raise InvalidInputError(f"{where} is {kind}, but only numbers can be learned from: {_advice(what, kind)}")
     _check_nulls(series, what, f", column {place} ({series.name})" if what == "X" else "")
     try:
         values: Reals = np.asarray(series.to_numpy())

@@ -29,7 +29,7 @@ class DivergenceError(FastgdError, ArithmeticError):
         step: how many steps had been taken.
         layer: the first layer, counted from 0, whose numbers are not finite; None if it is the loss alone.
         loss_before: the mean loss shortly before, in the units of y.
-        learning_rate: one to try.
+        learning_rate: one to try, with which some steps from the weights that are kept went well; NaN if none did.
     """
 
     step: int = 0

@@ -376,8 +376,8 @@ class MLP:
             y: actual values, (n_rows,) or (n_rows, n_targets).
             layer: which layer, counted from 0; -1 is the last.
             by: "weight", or "input" to gather each input's weights: the lengths of their rows.
-            per_row: whether to add a column "per_row", (n_weights, n_rows): one gradient for each row, of its own loss;
-                their mean (with sample_weight the weighted mean) is the gradient.
+            per_row: whether to add a column "per_row", (n_weights, n_rows), or (n_inputs, n_rows) of lengths: one
+                gradient for each row, of its own loss. The (weighted) mean over the rows is the gradient of a weight.
             sample_weight: how much each row counts, (n_rows,).
 
         Raises:
@@ -425,6 +425,7 @@ class MLP:
 
         Raises:
             InvalidInputError: a table or option that cannot be used.
+            DivergenceError: the step leads to numbers that are not finite.
 
         Example:
             >>> import fastgd

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .errors import ModelFileError
+from .saving import write_whole
 
 WIDTH, HEIGHT = 460.0, 250.0  # of a chart in its own units; on a phone they are nearly pixels, so that text is read
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 14.0, 44.0
@@ -82,13 +82,7 @@ def write_page(path: Path, title: str, scenes: Sequence[Scene]) -> None:
     Raises:
         ModelFileError: the file cannot be written.
     """
-    beside = path.with_name(f".{path.name}.new")
-    try:
-        beside.write_text(page(title, scenes), encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        beside.unlink(missing_ok=True) if beside.parent.is_dir() else None
-        raise ModelFileError(f"{path} cannot be written: {error.strerror or error}.") from None
+    write_whole(path, page(title, scenes).encode("utf-8"))
 
 
 def page(title: str, scenes: Sequence[Scene]) -> str:

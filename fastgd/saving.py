@@ -47,7 +47,7 @@ def save(model: MLP, path: str | Path, training_state: bool) -> None:
         if kept.raw is not None:
             arrays["training.raw"] = kept.raw
     metadata = {"fastgd": json.dumps(header, allow_nan=False)}
-    _write_whole(
+    write_whole(
         _as_path(path), to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
     )
 
@@ -229,10 +229,16 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return header, arrays
 
 
-def _write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file in the same folder, flush it to the disk, and move it into place."""
+def write_whole(path: Path, content: bytes) -> None:
+    """Write to a temporary file in the same folder, flush it to the disk, and move it into place.
+
+    Raises:
+        ModelFileError: the file cannot be written, or what has this name is no file, such as a device.
+    """
     temporary = None
     try:
+        if path.exists() and not path.is_file():
+            raise OSError("it is a folder" if path.is_dir() else "it is no file that could be replaced")
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -28,12 +27,14 @@ from .schedules import ReduceOnPlateau, Schedule, checked_rates
 CHUNK_SECONDS = 0.07
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
 CHUNK_GROWTH = 8
-PROBE_ROWS = 1024  # whose loss at the start is the yardstick for the warning
+PROBE_ROWS = 1024  # spread over the table, whose loss at the start is the yardstick for the warning
 LEAST_START = 0.1  # of the loss of a network of zeros: one that fits perfectly may get ten times worse without any harm
 WORRYING = 10.0  # a chunk whose loss is so many times that of the start is warned about
 OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
 TRIES, HIGHEST = 16, 10.0  # tenths of a rate that blew up, or of HIGHEST; the first that works is recommended
-TRIAL_STEPS, TRIAL_ROWS = 200, 1_000_000  # to see whether it works: so many at most, as far as 10 steps allow
+TRIAL_STEPS, LEAST_STEPS = 200, 10  # to see whether it works: so many steps at most, and at least
+TRIAL_WORK = 2e10  # multiply-adds of a forward pass in these: a batch is made smaller for it
+BETTER = 1e-3  # of the loss: by so much it falls if a rate works
 RAW = 10.0  # mean or spread of an input that nobody has scaled
 
 
@@ -112,6 +113,7 @@ def fit(
         started = time.perf_counter()
         if epochs:
             run.resume_average()
+            run.kept = run.good = run._snapshot()
         for epoch in range(epochs):
             callbacks.epoch_begin(epoch)
             run.train_epoch(epoch, started)
@@ -223,10 +225,10 @@ class _Run:
         self.history.n_threads = len(self.workspaces)
         self.team = TeamSize(len(self.workspaces))
         self._train(0, np.zeros(0), len(self.workspaces))
-        few: Any = slice(0, PROBE_ROWS)
-        if self.rows.weights.size:
-            few = np.flatnonzero(self.rows.weights)[:PROBE_ROWS]
-        X, Y, weights = self.rows.X[few], self.rows.Y[few], self.rows.weights[few if self.rows.weights.size else []]
+        weighted = self.rows.weights.size > 0
+        few = np.flatnonzero(self.rows.weights) if weighted else np.arange(self.n_rows)
+        few = few[np.linspace(0, len(few) - 1, min(len(few), PROBE_ROWS)).astype(np.int64)]
+        X, Y, weights = self.rows.X[few], self.rows.Y[few], self.rows.weights[few if weighted else []]
         for array in (X, Y, weights):
             array.flags.writeable = False
         self.probe = self.rows._replace(X=X, Y=Y, weights=weights, shuffle=False)
@@ -315,7 +317,9 @@ class _Run:
 
     def _judge(self, loss: float, weight: float, rate: float) -> None:
         """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
-        mean = loss / weight if weight else 0.0
+        if not weight:
+            return  # rows that count nothing say nothing
+        mean = loss / weight
         self._note(
             mean,
             "is",
@@ -340,7 +344,9 @@ class _Run:
         yardstick = self._probed(self.net._replace(parameters=np.zeros_like(self.net.parameters)))
         return mean - self.start > (WORRYING - 1) * LEAST_START * abs(yardstick)
 
-    def _train(self, first: int, rates: Reals, n_threads: int, progress: Reals | None = None) -> int:
+    def _train(
+        self, first: int, rates: Reals, n_threads: int, progress: Reals | None = None, batch_size: int | None = None
+    ) -> int:
         return int(
             self.kernels.train(
                 self.net,
@@ -350,7 +356,7 @@ class _Run:
                 self.progress if progress is None else progress,
                 self.rows,
                 first,
-                self.batch_size,
+                batch_size or self.batch_size,
                 rates,
                 self.loss,
                 self.rule,
@@ -380,48 +386,53 @@ class _Run:
         return len(net.layers) - 1  # its outputs are numbers still, but too large for the loss
 
     def _diverged(self, rate: float, layer: int | None) -> DivergenceError:
+        where = f"step {self.history.steps} (epoch {self.history.epochs + 1}"
+        where += f", layer {layer})" if layer is not None else ")"
         before = self.recent * self.unit
-        where = f", layer {layer}" if layer is not None else ""
         better = self._rate_to_try(rate)
-        unscaled = " Its inputs are far from mean 0 and spread 1: scale them." if self._inputs_are_raw() else ""
-        if math.isfinite(self._probed(self.net)):
-            earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
-            clipping = math.isfinite(self.rule.clip_norm) or math.isfinite(self.rule.clip_value)
-            or_clip = "" if clipping else ", or clip_norm=1.0 in the optimizer"
-            message = (
-                f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}{where}): the loss is "
-                f"no longer a finite number{earlier}. The model keeps its last good weights; try a smaller learning "
-                f"rate, such as {better:.3g} instead of {rate:.3g}{or_clip}.{unscaled}"
-            )
+        if not math.isfinite(self._probed(self.net)):
+            what = "these weights give no finite loss for these rows, which no learning rate mends. "
+            advice = "Start again from a new model."
         else:
-            message = (
-                f"Training diverged at step {self.history.steps} (epoch {self.history.epochs + 1}{where}): these "
-                "weights give no finite loss for these rows, which no learning rate mends. Start again from a new "
-                f"model.{unscaled}"
-            )
-        error = DivergenceError(message)
+            earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
+            what = f"the loss is no longer a finite number{earlier}. The model keeps its last good weights; "
+            clipped = math.isfinite(self.rule.clip_norm) or math.isfinite(self.rule.clip_value)
+            advice = f"try a smaller learning rate, such as {better:.3g} instead of {rate:.3g}"
+            advice += "." if clipped else ", or clip_norm=1.0 in the optimizer."
+            if math.isnan(better):
+                advice = "no smaller learning rate was found that trains them on: start again from a new model."
+        unscaled = " Its inputs are far from mean 0 and spread 1: scale them." if self._inputs_are_raw() else ""
+        error = DivergenceError(f"Training diverged at {where}: {what}{advice}{unscaled}")
         error.step, error.layer, error.loss_before, error.learning_rate = self.history.steps, layer, before, better
         return error
 
     def _rate_to_try(self, rate: float) -> float:
-        """The first tenth of a rate, or tenth of that, with which some steps from the good weights lower the loss."""
-        n_steps = min(max(2 * self.history.steps, 10), TRIAL_STEPS, max(TRIAL_ROWS // self.batch_size, 10))
-        before = self._probed(self.net)
+        """The first tenth of a rate, or tenth of that, whose steps from the good weights go well; NaN if none does."""
+        rows = max(int(TRIAL_WORK / self.net.parameters.size), LEAST_STEPS)
+        batch_size = min(self.batch_size, rows // LEAST_STEPS)
+        n_steps = min(TRIAL_STEPS, rows // batch_size)
+        before, harmless = self._probed(self.net), math.nan
         try:
-            for tenths in range(TRIES):
+            for tenths in range(TRIES if math.isfinite(before) else 0):
                 tried = min(rate / 10, HIGHEST) / 10**tenths
                 self._restore(self.good)
-                if self._takes(n_steps, tried) and self._probed(self.net) <= before:
+                after = self._probed(self.net) if self._takes(n_steps, batch_size, tried) else math.inf
+                if after < before - BETTER * abs(before):
                     return float(tried)
+                if math.isnan(harmless) and after <= before + BETTER * abs(before):
+                    harmless = float(tried)
+        except KeyboardInterrupt:
+            pass  # the error that this is for ends the training anyway
         finally:
             self._restore(self.good)
-        return rate / 10
+        return harmless
 
-    def _takes(self, n_steps: int, rate: float) -> bool:
+    def _takes(self, n_steps: int, batch_size: int, rate: float) -> bool:
         """Whether so many steps stay finite."""
+        per_epoch = math.ceil(self.n_rows / batch_size)
         while n_steps > 0:
-            count = min(n_steps, self.steps_per_epoch)
-            taken = self._train(0, np.full(count, rate), len(self.workspaces), np.zeros(2))
+            count = min(n_steps, per_epoch)
+            taken = self._train(0, np.full(count, rate), len(self.workspaces), np.zeros(2), batch_size)
             if taken < count or not np.isfinite(self.net.parameters).all():
                 return False
             n_steps -= count

@@ -118,12 +118,18 @@ def test_demo_waits_for_a_key_after_each_scene():
 
 
 @pytest.mark.parametrize("key", [b"q", b"\x1b", b"\x03", b"\x04"], ids=["q", "Escape", "Ctrl-C", "Ctrl-D"])
-def test_a_key_ends_the_demo(key):
-    seen, code = terminal(["demo", "--fast", "--step"], 80, key)
-    assert code == 130
+def test_a_key_ends_the_demo(key, tmp_path):
+    page = tmp_path / "page.html"
+    seen, code = terminal(["demo", "--fast", "--step", "--report", str(page)], 80, key)
     assert seen.count("press a key") == 1
-    assert "fastgd: interrupted" in seen
     assert "Traceback" not in seen
+    if key == b"\x03":
+        assert code == 130
+        assert "\nfastgd: interrupted" in seen
+        assert not page.exists()
+    else:
+        assert code == 0
+        assert page.read_text().count("<h2>") == 1, "what has been told is in the page"
 
 
 @pytest.mark.parametrize("scene", ["Small batches", "Past cliffs and plateaus"])
@@ -222,11 +228,13 @@ def test_a_training_without_a_whole_epoch_has_no_page(tmp_path, monkeypatch):
     [
         (".", "it is a folder"), ("/", "it is a folder"), ("", "it is a folder"), ("{folder}", "it is a folder"),
         ("{folder}/houses.csv", "is the table to train on"), ("{folder}/none/x", "there is no folder"),
+        ("{folder}/pipe", "it is no file that could be replaced"), ("{folder}/" + 300 * "x", "name too long"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_written_is_told_before_the_training(tmp_path, option, name, message):
     path = write(tmp_path / "houses.csv")
     content = path.read_bytes()
+    os.mkfifo(tmp_path / "pipe")
     result = run("train", path, *ARGUMENTS, option, name.format(folder=tmp_path))
     assert (result.exit_code, result.stdout) == (2, "")
     assert message in result.stderr
@@ -237,7 +245,9 @@ def test_what_cannot_be_written_is_told_before_the_training(tmp_path, option, na
 
 def test_one_file_for_two_things(tmp_path):
     path = write(tmp_path / "houses.csv")
-    result = run("train", path, *ARGUMENTS, "--save", tmp_path / "x", "--report", tmp_path / "x")
+    (tmp_path / "sub").mkdir()
+    same = tmp_path / "sub" / ".." / "x"
+    result = run("train", path, *ARGUMENTS, "--save", tmp_path / "x", "--report", same)
     assert (result.exit_code, result.stdout) == (2, "")
     assert "use two files" in result.stderr
 

@@ -527,6 +527,16 @@ def test_health_of_a_model_that_was_never_fitted_has_one_scale():
     assert len(fastgd.MLP([4, 8, 1], loss="binary_cross_entropy").health(X, labels).layers) == 2
 
 
+def test_health_after_a_first_fit_with_a_plateau_that_blew_up():
+    X, y = houses()
+    model = fastgd.MLP([4, 8, 1])
+    optimizer = fastgd.SGD(fastgd.schedules.ReduceOnPlateau(1e39))
+    with pytest.raises(DivergenceError):
+        model.fit(X, y, validation_split=0.2, optimizer=optimizer, verbose=0)
+    assert model.health(X, y).of("bold steps")
+    assert not model.health(X, y, fastgd.SGD()).of("bold steps")
+
+
 def test_inputs_that_are_too_small_are_found():
     X, y = houses()
     small = fastgd.MLP([4, 8, 1], standardize=False, feature_names=FEATURES)
@@ -609,6 +619,64 @@ def test_divergence_of_raw_inputs_and_of_ruined_weights():
     ruined.parameters[:] = 1e30
     with pytest.raises(DivergenceError, match=r"at step 0 .* no learning rate mends\. Start again from a new model\.$"):
         ruined.fit(X, y, verbose=0)
+
+
+@pytest.mark.filterwarnings("ignore::fastgd.errors.DivergenceWarning")
+def test_rows_of_another_kind_at_the_top_do_not_mislead():
+    """The yardsticks are rows from all over the table: here a model that has only seen the cheapest goes on."""
+    X, y = fastgd.datasets.houses(6000, random_state=0)
+    X, y = X[np.argsort(y)], np.sort(y)
+    rates = []
+    for rate in (5.0, 0.05):
+        model = fastgd.MLP([4, 16, 1])
+        model.fit(X[:1000], y[:1000], epochs=20, verbose=0)
+        with pytest.raises(DivergenceError) as caught:
+            model.fit(X, y, epochs=3, optimizer=fastgd.SGD(rate), verbose=0)
+        rates.append(caught.value.learning_rate)
+    assert 1e-4 < min(rates) <= max(rates) < 0.05
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.fit(X, y, epochs=3, optimizer=fastgd.SGD(min(rates)), verbose=0)
+
+
+def test_no_rate_is_named_where_none_was_found(monkeypatch):
+    X, y = houses()
+    monkeypatch.setattr("fastgd.training.TRIES", 0)
+    with pytest.warns(DivergenceWarning), pytest.raises(DivergenceError, match="no smaller learning rate") as caught:
+        fastgd.MLP([4, 16, 8, 1]).fit(X, y, optimizer=fastgd.SGD(50.0), verbose=0)
+    assert np.isnan(caught.value.learning_rate)
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9}, {"ema_decay": 0.99}], ids=str)
+def test_everything_is_as_before_the_divergence(options, n_threads):
+    """Rates were tried meanwhile: a training that goes on is that of a twin which never blew up."""
+    X, y = houses(2000)
+    models = []
+    for blows_up in (True, False):
+        model = fastgd.MLP([4, 64, 64, 1])
+        model.fit(X, y, epochs=2, optimizer=fastgd.SGD(0.01, **options), verbose=0)
+        if blows_up:
+            shown = model.parameters.copy()
+            with pytest.raises(DivergenceError):
+                model.fit(X, y, batch_size=1000, n_threads=n_threads, optimizer=fastgd.SGD(1e39, **options), verbose=0)
+            assert (model.parameters == shown).all()
+        for _ in range(2):
+            model.fit(X, y, epochs=1, optimizer=fastgd.SGD(0.01, **options), shuffle=False, verbose=0)
+        models.append(model)
+    assert (models[0].parameters == models[1].parameters).all()
+
+
+@pytest.mark.filterwarnings("ignore::fastgd.errors.DivergenceWarning")
+def test_rows_that_count_nothing_do_not_make_the_rest_bad():
+    X, y = houses(2000)
+    model = fastgd.MLP([4, 1])
+    with pytest.raises(DivergenceError):
+        model.fit(
+            X, y, epochs=100, shuffle=False, sample_weight=np.r_[np.zeros(32), np.ones(1968)], verbose=0,
+            optimizer=fastgd.SGD(lambda step: 0.05 if step < 1200 else 1e39),
+        )  # fmt: skip
+    assert model.evaluate(X, y)["r2"] > 0.8
 
 
 GROWING = {

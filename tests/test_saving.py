@@ -144,3 +144,11 @@ def test_a_function_is_not_saved_with_the_training_state(tmp_path):
         model.save(tmp_path / "m", training_state=True)
     model.save(tmp_path / "m")
     assert fastgd.load(tmp_path / "m").predict(X).shape == (50,)
+
+
+def test_a_name_that_is_no_file_is_left_alone(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for place, message in ((tmp_path / "pipe", "no file that could be replaced"), (tmp_path, "it is a folder")):
+        with pytest.raises(ModelFileError, match=message):
+            fastgd.MLP([2, 1]).save(place)
+    assert (tmp_path / "pipe").is_fifo()
