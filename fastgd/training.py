@@ -226,8 +226,10 @@ class _Run:
         self.team = TeamSize(len(self.workspaces))
         self._train(0, np.zeros(0), len(self.workspaces))
         weighted = self.rows.weights.size > 0
-        few = np.flatnonzero(self.rows.weights) if weighted else np.arange(self.n_rows)
-        few = few[np.linspace(0, len(few) - 1, min(len(few), PROBE_ROWS)).astype(np.int64)]
+        counting = np.flatnonzero(self.rows.weights) if weighted else None
+        n = self.n_rows if counting is None else len(counting)
+        few = np.arange(min(n, PROBE_ROWS)) * max(n, PROBE_ROWS) // PROBE_ROWS
+        few = few if counting is None else counting[few]
         X, Y, weights = self.rows.X[few], self.rows.Y[few], self.rows.weights[few if weighted else []]
         for array in (X, Y, weights):
             array.flags.writeable = False
