@@ -27,10 +27,17 @@ class _Names(click.ParamType):  # type: ignore[type-arg]  # generic only in late
     name = "NAMES"
 
     def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
-        names = value if isinstance(value, list) else [name.strip() for name in value.split(",")]
+        names = value if isinstance(value, list) else [name.strip() for name in _cells(value)]
         if not all(names) or len(set(names)) < len(names):
             self.fail(f"{value!r} is not a list of different names such as size_m2,bedrooms.", param, ctx)
         return names
+
+
+def _cells(line: str) -> list[str]:
+    """What stands between commas; a name with a comma in it is quoted, as in the file."""
+    import csv
+
+    return next(csv.reader([line], skipinitialspace=True), [])
 
 
 class _Widths(click.ParamType):  # type: ignore[type-arg]
@@ -187,7 +194,9 @@ def _tell(console: Console, scene: Any) -> None:
         elif len(part.lines) == 1:
             first, last = part.lines[0].x[0], part.lines[0].x[-1]
             console.print(f"\n{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})")
-            console.print("\n".join(text_chart(part)))
+            console.print("\n".join(drawn := text_chart(part)))
+            if any(mark in line.partition("│")[2] for line in drawn for mark in "^v"):
+                console.print("          (^ and v: beyond the edge)")
 
 
 @main.command()
@@ -271,6 +280,8 @@ def train(
     ]
     _print_table(console, header, errors)
     console.print(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
+    if history.epochs and model.evaluate(*unseen)["r2"] < 0 and unseen[1].min() < unseen[1].max():
+        console.print("On the rows held out the mean would do better: try another --learning-rate, or more --epochs.")
     if save is not None:
         model.save(save)
         console.print(f"Saved to {save}.")

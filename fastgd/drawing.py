@@ -59,7 +59,9 @@ def recorded_by(recorder: Any) -> list[Recorded]:
     check_has(recorder, ("recorded",), "recorder must be a fastgd.callbacks.Recorder")
     entries: list[Recorded] = recorder.recorded
     if len(entries) < 2:
-        raise InvalidInputError("The recorder has recorded no epoch: pass it to fit, as in callbacks=[recorder].")
+        raise InvalidInputError(
+            "The recorder has recorded no epoch: pass it to fit, as in callbacks=[recorder], and let one be completed."
+        )
     return entries
 
 

@@ -48,6 +48,7 @@ class Table:
     largest_by: str | None = None  # a long table prints the rows where this column is largest
     unprinted: tuple[str, ...] = ()  # columns that are too much to print
     unsigned: bool = False  # nothing in it can be below 0
+    most: int = SHOWN  # rows that are printed
 
     def __getitem__(self, name: str) -> Any:
         return look_up(name, self.columns, "column")
@@ -80,11 +81,11 @@ class Table:
     def printed(self) -> tuple[list[list[str]], int]:
         """The header and the rows that are printed, as text, and how many rows are left out."""
         order = np.arange(len(self))
-        if len(self) > SHOWN and self.largest_by:
+        if len(self) > self.most and self.largest_by:
             order = np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")
         printed = ((name, column) for name, column in self.columns.items() if name not in self.unprinted)
-        cells = [[name, *(_cell(column[i], self.unsigned) for i in order[:SHOWN])] for name, column in printed]
-        return [list(row) for row in zip(*cells, strict=True)], max(len(self) - SHOWN, 0)
+        cells = [[name, *(_cell(column[i], self.unsigned) for i in order[: self.most])] for name, column in printed]
+        return [list(row) for row in zip(*cells, strict=True)], max(len(self) - self.most, 0)
 
     def __repr__(self) -> str:
         rows, left_out = self.printed()

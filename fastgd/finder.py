@@ -69,18 +69,17 @@ def find_learning_rate(
     bottom = int(np.argmin(losses)) if len(losses) else 0
     if not len(losses):
         reason = "The loss blew up in the first step already: choose a smaller lowest."
-        return LearningRateSearch(lowest, rates, losses, reason)
+        return LearningRateSearch(lowest / MARGIN, rates, losses, reason)
     if not losses[bottom] < start - 0.01 * abs(start):
         reason = "The loss never fell by 1 %: the lowest rate is kept; try a wider range."
         return LearningRateSearch(lowest, rates, losses, reason)
     how = "blew up soon after" if len(losses) < steps else "did not blow up in this range"
-    chosen = float(max(rates[bottom] / MARGIN, lowest))
     return LearningRateSearch(
-        chosen,
+        float(rates[bottom] / MARGIN),
         rates,
         losses,
         f"The loss fell from {start:.4g} to {losses[bottom]:.4g} at a rate of {rates[bottom]:.3g} and {how}; "
-        f"a tenth of that rate is safe{', or the lowest' if chosen == lowest else ''}.",
+        "a tenth of that rate is safe.",
     )
 
 

@@ -27,11 +27,12 @@ FLAT = 1e-6  # slope of a dead unit, for every row
 ONE_SIDED = ("relu", "elu", "gelu", "silu", "softplus")  # activations that are flat on the left
 SATURATED = 0.99  # share of a bounded unit's range, and of the rows
 FEW_ROWS = 20  # prove little about a unit
-VANISHING, EXPLODING = 1e-4, 1e4  # the first layer's gradient over the last's
+VANISHING, EXPLODING = 1e-3, 1e4  # the first layer's gradient over the last's
 TOO_BOLD, BOLD_AT_FIRST = 0.1, 2.0  # the nudge over the weights
 FIRST_STEPS = 100  # of a network are long: the last layer of a good one may move by more than its size
-TOO_TIMID = 1e-7  # the nudge over the weights
-ADRIFT = 1e-4  # the gradient over the weights, from which on a network is not at its goal
+TOO_TIMID = 1e-5  # the nudge over the weights
+ADRIFT = 1e-2  # the gradient over the weights, from which on a network is not at its goal
+SAME = 1e-2  # spread of predictions over that of the target
 LARGE, SMALL = 10.0, 1e-3  # mean or spread of an input, in units of the network
 
 
@@ -80,17 +81,18 @@ def health(model: MLP, X: Any, y: Any = None, optimizer: Optimizer | None = None
             "dead": np.array([int(layer.dead.sum()) for layer in units]),
             "saturated": np.array([int(layer.saturated.sum()) for layer in units]),
         }
-        findings += _of_units(model, units, len(values))
+        steps = int(model._training.state.step[0]) if model._training else 0
+        findings += _of_units(model, units, len(values), fresh=not steps)
         if y is not None:
+            findings += _of_targets(model, X, y)
             lengths, gradients, nudges = _movement(model, X, y, rule)
             ratios = np.divide(nudges, lengths, out=np.zeros_like(nudges), where=lengths > 0)
             columns |= {"gradient": gradients, "nudge / weights": ratios}
-            steps = int(model._training.state.step[0]) if model._training else 0
             findings += _of_gradients(gradients)
             findings += _bold(ratios, BOLD_AT_FIRST if steps < FIRST_STEPS else TOO_BOLD)
             if model._training_state(rule).next_rate() > 0:  # a schedule may be at its end
                 findings += _timid(ratios, np.divide(gradients, lengths, out=np.zeros_like(ratios), where=lengths > 0))
-    return Health(Table(columns, unsigned=True), findings)
+    return Health(Table(columns, unsigned=True, most=len(units)), findings)
 
 
 # Units.
@@ -149,7 +151,15 @@ def _of_layer(model: MLP, workspace: Any, index: int, B: int) -> tuple[Reals, Re
     return a, slopes
 
 
-def _of_units(model: MLP, layers: list[_Units], n_rows: int) -> Iterator[Finding]:
+def _remedy(dead: NDArray[np.bool_], fresh: bool) -> str:
+    """What to do about units that are dead."""
+    way = "leaky_relu or other starting weights" if fresh else "leaky_relu or a smaller learning rate"
+    if dead.all():
+        return f"Nothing gets through: start again from a new model, with {way}."
+    return f"As long as the loss falls, no harm is done; a new model with {way} has more of them alive."
+
+
+def _of_units(model: MLP, layers: list[_Units], n_rows: int, fresh: bool) -> Iterator[Finding]:
     """What dead and saturated units and numbers out of range mean."""
     rows = "every row" if n_rows >= FEW_ROWS else f"all {n_rows} rows" if n_rows > 1 else "the one row"
     for index, layer in enumerate(layers):
@@ -170,9 +180,7 @@ def _of_units(model: MLP, layers: list[_Units], n_rows: int) -> Iterator[Finding
                 f"Layer {index}: {_share_of(layer.dead, name)} {state} and can no longer learn."
                 if n_rows >= FEW_ROWS
                 else f"Layer {index}: {_share_of(layer.dead, name)} {state}.",
-                "Try a smaller learning rate, leaky_relu, or other starting weights."
-                if n_rows >= FEW_ROWS
-                else "That proves little: show it more rows.",
+                _remedy(layer.dead, fresh) if n_rows >= FEW_ROWS else "That proves little: show it more rows.",
             )
         if layer.saturated.any():
             plural = layer.saturated.sum() > 1
@@ -212,6 +220,36 @@ def _unscaled(model: MLP, values: Reals) -> Iterator[Finding]:
         if model.standardize
         else "Let the model scale them (standardize=True), or scale them yourself.",
     )
+
+
+# Targets.
+
+
+def _of_targets(model: MLP, X: Any, y: Any) -> Iterator[Finding]:
+    """Whether the network answers the same to everything, and what range it has to reach."""
+    rows, loss = model._rows(X, y, None), model.network.loss
+    if loss.task in ("classes", "labels") or len(rows.X) < FEW_ROWS:
+        return
+    actual = (rows.Y.astype(np.float64) - model._net.target_mean) / model._net.target_std
+    answers = model._respond(rows.X)[0][:, : model.network.n_targets]
+    spread = (answers.astype(np.float64) / model._net.target_std).std(axis=0)
+    if (spread < SAME * actual.std(axis=0)).all():
+        yield Finding(
+            "constant predictions",
+            len(model.network.activations) - 1,
+            "It predicts nearly the same for every row.",
+            "Where other findings do not say why, train longer or with a larger learning rate, or start again from a "
+            "new model.",
+        )
+    if loss.scaling == "standard" and (max(np.abs(actual.mean(axis=0)).max(), actual.std(axis=0).max()) > LARGE):
+        yield Finding(
+            "unscaled target",
+            len(model.network.activations) - 1,
+            "The target is far from mean 0 and spread 1, as the network has to reach it.",
+            "These values differ from those that the model learned its scaling from."
+            if model.standardize
+            else "Let the model scale it (standardize=True), or scale it yourself.",
+        )
 
 
 # Gradients and steps.

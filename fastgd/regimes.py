@@ -246,9 +246,18 @@ class _Course:
     def judged(self, run: _Run, best: _Run | None) -> Regime:
         """The verdict on a rate, measured against the best."""
         verdict, reason, more = self._verdict(run, best)
+        if self._is_constant(run.model):
+            reason += " But it predicts the same for every row: ask model.health."
         predictions = np.array(run.trace.predictions[: self.steps + 1])
         shown = predictions[:, 0] if predictions.shape[1] == 1 else predictions
         return Regime(run.rate, verdict, reason, run.losses, shown, self.actual, more)
+
+    def _is_constant(self, model: MLP) -> bool:
+        """Whether a model has one answer for all rows, though these differ in what they should get."""
+        with np.errstate(all="ignore"):
+            answers = model._respond(self.rows.X)[0].astype(np.float64)
+            same = np.ptp(answers, axis=0) <= NOISE * np.abs(answers).max(axis=0)
+        return bool(same.all()) and bool(np.ptp(self.rows.Y, axis=0).any())
 
     def _verdict(self, run: _Run, best: _Run | None) -> tuple[str, str, int | None]:
         if run.too_high or best is None:
@@ -266,7 +275,9 @@ class _Course:
             return "too high", f"It overshot to where it does not get on; {best.rate:.3g} comes further.", None
         more = self._more(run, best, best.end + ARRIVED * way)
         some = f"{more:,}" if more < 1e9 else f"{more:.2g}"
-        reason = f"about {some} more epochs like these would bring it where {best.rate:.3g} came in {self.steps}."
+        reason = (
+            f"about {some} more epochs like these would bring it nearly where {best.rate:.3g} came in {self.steps}."
+        )
         return "too low", f"It goes the right way, but it creeps: {reason}", more
 
     def _more(self, run: _Run, best: _Run, goal: float) -> int:

@@ -6,12 +6,14 @@ Each scene computes what it shows: the numbers are those of the kernels that tra
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import datasets, explain
+from .errors import DivergenceWarning
 from .history import History
 from .model import MLP
 from .optimizers import SGD, Adam, AdamW, Optimizer
@@ -40,7 +42,7 @@ def scenes(telling: Telling) -> Iterator[Scene]:
     seen, unseen = (X[: telling.houses], y[: telling.houses]), (X[telling.houses :], y[telling.houses :])
     small = MLP([4, 1], feature_names=FEATURES, random_state=telling.seed + 1)
     few = X[:FEW], y[:FEW]
-    small.fit(*few, epochs=0, verbose=0)  # the scaling of these houses; nothing is learned
+    _fit(small, *few, epochs=0)  # the scaling of these houses; nothing is learned
     house = int(np.argmax(np.abs(small.predict(few[0]) - few[1])))
     yield _wrong(small, *few, house)
     yield _loss(small, *few)
@@ -145,13 +147,15 @@ def _three_rates(model: MLP, X: Any, y: Any, house: int) -> Scene:
 
 
 def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
-    rows = []
-    for size in (FEW, 256, len(seen[0])):
+    rows: list[list[str]] = []
+    errors: list[float] = []
+    sizes = (FEW, 256, len(seen[0]))
+    for size in sizes:
         model = MLP([4, 64, 64, 1], random_state=telling.seed)
         optimizer = SGD(telling.learning_rate)
         history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=optimizer)
-        error = euros(model.evaluate(unseen[0], unseen[1])["rmse"])
-        rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", error])
+        errors.append(model.evaluate(unseen[0], unseen[1])["rmse"])
+        rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", euros(errors[-1])])
     return Scene(
         "Small batches",
         [
@@ -160,6 +164,7 @@ def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
                 "houses; a step after so many of them:"
             ),
             Rows(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
+            Text(f"Here steps after every {sizes[int(np.argmin(errors))]:,} houses came furthest."),
         ],
     )
 
@@ -187,6 +192,7 @@ def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
             Text("Losses have cliffs and plateaus. The same budget, 5 epochs in batches of 256; four ways to step:"),
             Rows(["", "typical error", "length of the weights"], rows),
             Chart("Typical error on unseen houses", "epoch", "EUR", lines, low=0.0),
+            Text(f"Here it was {min(lines, key=lambda line: line.y[-1]).name} that came furthest."),
         ],
     )
 
@@ -225,7 +231,9 @@ def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
 
 def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
     """A training whose numbers are told, so that it must be whole: Ctrl-C ends the story."""
-    history = model.fit(X, y, verbose=0, **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)  # what came of it is told
+        history = model.fit(X, y, verbose=0, **options)
     if history.stop_reason != "completed":
         raise KeyboardInterrupt
     return history
@@ -241,7 +249,8 @@ def _houses(model: MLP, X: Any, y: Any) -> Rows:
 
 def _described(house: Any) -> str:
     size, bedrooms, distance, age = house
-    return f"{size:.0f} m² with {bedrooms:.0f} bedrooms, {distance:.1f} km from the centre, {age:.0f} years old"
+    rooms, years = (f"{n:.0f} {one}{'' if round(n) == 1 else 's'}" for n, one in ((bedrooms, "bedroom"), (age, "year")))
+    return f"{size:.0f} m² with {rooms}, {distance:.1f} km from the centre, {years} old"
 
 
 def euros(value: float) -> str:

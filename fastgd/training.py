@@ -134,6 +134,8 @@ def fit(
     except KeyboardInterrupt:
         run.settle()
         run.show_average()
+        if not epochs:
+            raise  # whoever only wants the scaling does not look at the history
         history.stop_reason = f"interrupted in epoch {history.epochs + 1}"
         over = True
     except BaseException:

@@ -72,6 +72,10 @@ def scenes(training: Training, opening: list[Part]) -> Iterator[Scene]:
 def _losses(training: Training) -> Scene:
     of_held_out = training.history.history["val_loss"]
     best = int(np.argmin(of_held_out))
+    when = f"at the end, with {number(of_held_out[-1])}"
+    if best + 1 < len(of_held_out):
+        when = f"after epoch {best + 1} of {len(of_held_out)}, with {number(of_held_out[best])}, "
+        when += f"and at the end {number(of_held_out[-1])}"
     return Scene(
         "The loss of every epoch",
         [
@@ -80,10 +84,7 @@ def _losses(training: Training) -> Scene:
                 "epoch."
             ),
             _picture("Loss", lambda ax: plots.loss(training.history, ax)),
-            Text(
-                f"On the rows held out it was lowest after epoch {best + 1} of {len(of_held_out)}, with "
-                f"{number(of_held_out[best])}; at the end it was {number(of_held_out[-1])}."
-            ),
+            Text(f"On the rows held out it was lowest {when}."),
         ],
     )
 

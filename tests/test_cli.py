@@ -252,6 +252,20 @@ def test_one_file_for_two_things(tmp_path):
     assert "use two files" in result.stderr
 
 
+def test_names_with_commas_are_quoted(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('"size, in m²",rooms,price\n' + "".join(f"{i},{i % 5},{3 * i}\n" for i in range(100)))
+    result = run("train", path, "--target", "price", "--features", 'rooms, "size, in m²"', "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert "Network 2-64-64-1" in result.output
+
+
+def test_a_training_that_learns_nothing_says_so(tmp_path):
+    path, hint = write(tmp_path / "houses.csv"), "On the rows held out the mean would do better"
+    assert hint in run("train", path, *ARGUMENTS, "--epochs", 1, "--learning-rate", 1e-9).output
+    assert hint not in run("train", path, *ARGUMENTS, "--epochs", 30).output
+
+
 def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
     path = write(tmp_path / "houses.csv", price=[42] * 200)
     result = run("train", path, *ARGUMENTS, "--epochs", 2)

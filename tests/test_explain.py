@@ -321,6 +321,17 @@ def test_so_many_more_epochs_are_about_right(optimizer):
     assert taken / 1.5 < slow.more_epochs + 40 < 1.5 * taken
 
 
+def test_rates_of_a_dead_network_say_so():
+    X, y = houses()
+    model = fastgd.MLP([4, 8, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    alive = fastgd.explain.learning_rates(model, X, y, [0.05])
+    model.network.split(model.parameters)[0][1][:] = -1e3
+    dead = fastgd.explain.learning_rates(model, X, y, [0.05])
+    assert "the same for every row" in dead[0].reason
+    assert "the same for every row" not in alive[0].reason
+
+
 def test_lists_of_rates():
     X, y = houses()
     model = fastgd.MLP([4, 1])
@@ -535,6 +546,47 @@ def test_health_after_a_first_fit_with_a_plateau_that_blew_up():
         model.fit(X, y, validation_split=0.2, optimizer=optimizer, verbose=0)
     assert model.health(X, y).of("bold steps")
     assert not model.health(X, y, fastgd.SGD()).of("bold steps")
+
+
+def test_networks_with_one_answer_are_found_and_told_to_start_again():
+    X, y = houses()
+    model = fastgd.MLP([4, 8, 1])
+    model.fit(X, y, epochs=3, verbose=0)
+    assert not model.health(X, y).of("constant predictions")
+    model.network.split(model.parameters)[0][1][:] = -1e3
+    assert model.health(X, y).of("constant predictions")
+    assert "start again from a new model" in model.health(X, y).of("dead units")[0].advice
+    deep = fastgd.MLP([4, *[16] * 6, 1], activation="sigmoid")
+    deep.fit(X, y, epochs=20, verbose=0)
+    assert deep.evaluate(X, y)["r2"] < 0.1
+    assert deep.health(X, y).of("constant predictions")
+
+
+@pytest.mark.parametrize("rate", [1e-4, 1e-5, 1e-6])
+def test_rates_that_are_far_too_low_are_found(rate):
+    X, y = houses(1000)
+    model = fastgd.MLP([4, 32, 32, 1], random_state=0)
+    model.fit(X, y, epochs=20, optimizer=fastgd.SGD(rate), verbose=0)
+    health = model.health(X, y)
+    assert health.of("timid steps")
+    assert not health.of("bold steps")
+
+
+def test_a_target_that_nobody_has_scaled_is_found():
+    X, y = houses()
+    raw = fastgd.MLP([4, 8, 1], standardize=False)
+    raw.fit(X / 100, y, epochs=0, verbose=0)
+    assert "standardize=True" in raw.health(X / 100, y).of("unscaled target")[0].advice
+    assert not raw.health(X / 100, y / 4e5).of("unscaled target")
+    model = fastgd.MLP([4, 8, 1])
+    model.fit(X, y, epochs=0, verbose=0)
+    assert "differ from those" in model.health(X, 1000 * y).of("unscaled target")[0].advice
+
+
+def test_the_table_of_a_deep_network_is_whole():
+    X, y = houses()
+    health = fastgd.MLP([4, *[8] * 24, 1]).health(X, y)
+    assert len(repr(health.layers).splitlines()) == 27
 
 
 def test_inputs_that_are_too_small_are_found():

@@ -218,6 +218,19 @@ def test_ctrl_c_leaves_a_usable_model(monkeypatch):
     assert model.fit(X, y, epochs=1, verbose=0).stop_reason == "completed"
 
 
+def test_an_interruption_where_nothing_was_to_be_trained(monkeypatch):
+    from fastgd import training
+
+    def interrupted(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(training._Run, "compile", interrupted)
+    X, y = houses(50)
+    with pytest.raises(KeyboardInterrupt):
+        fastgd.MLP([4, 1]).fit(X, y, epochs=0, verbose=0)
+    assert fastgd.MLP([4, 1]).fit(X, y, epochs=1, verbose=0).stop_reason == "interrupted in epoch 1"
+
+
 def test_a_real_signal_is_heard_within_a_chunk():
     X, y = houses(50_000)
     model = fastgd.MLP([4, 32, 1])

@@ -398,6 +398,8 @@ def test_the_range_test_finds_a_rate_that_trains():
         rule = type(optimizer)(learning_rate=search.learning_rate)
         trained.fit(X, y, epochs=3, optimizer=rule, verbose=0)
         assert trained.evaluate(X, y)["r2"] > 0.9
+    early = model.find_learning_rate(X, y, lowest=0.05, highest=1e6)
+    assert early.learning_rate == early.rates[np.argmin(early.losses)] / 10 < 0.05, "it may lie below the range"
     hopeless = model.find_learning_rate(X, y, lowest=1e-12, highest=1e-11)
     assert "never fell" in hopeless.reason
 
