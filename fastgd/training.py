@@ -405,8 +405,7 @@ class _Run:
             advice += "." if clipped else ", or clip_norm=1.0 in the optimizer."
             if math.isnan(better):
                 advice = "no smaller learning rate was found that trains them on: start again from a new model."
-        unscaled = " Its inputs are far from mean 0 and spread 1: scale them." if self._inputs_are_raw() else ""
-        error = DivergenceError(f"Training diverged at {where}: {what}{advice}{unscaled}")
+        error = DivergenceError(f"Training diverged at {where}: {what}{advice}{self._about_inputs()}")
         error.step, error.layer, error.loss_before, error.learning_rate = self.history.steps, layer, before, better
         return error
 
@@ -442,7 +441,13 @@ class _Run:
             n_steps -= count
         return True
 
-    def _inputs_are_raw(self) -> bool:
+    def _about_inputs(self) -> str:
+        """What is to be said of inputs that reach the network far from mean 0 and spread 1."""
+        mean, std = self.net.input_mean, self.net.input_std
         with np.errstate(all="ignore"):
-            x = (self.probe.X.astype(np.float64) - self.net.input_mean) / self.net.input_std
-            return bool((np.abs(x.mean(axis=0)) > RAW).any() or (x.std(axis=0) > RAW).any())
+            x = (self.probe.X.astype(np.float64) - mean) / std
+            if not ((np.abs(x.mean(axis=0)) > RAW).any() or (x.std(axis=0) > RAW).any()):
+                return ""
+        if (mean == 0).all() and (std == 1).all():
+            return " Its inputs are far from mean 0 and spread 1: scale them."
+        return " These rows are far from those, or from the weights of rows, that the model learned its scaling from."

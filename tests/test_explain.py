@@ -663,10 +663,16 @@ def test_the_rate_to_try_trains(name):
     assert model.evaluate(X, y)["r2"] > 0.5
 
 
+@pytest.mark.filterwarnings("ignore::fastgd.errors.DivergenceWarning")
 def test_divergence_of_raw_inputs_and_of_ruined_weights():
     X, y = houses()
     with pytest.raises(DivergenceError, match=r"Its inputs are far from mean 0 and spread 1: scale them\."):
         fastgd.MLP([4, 16, 8, 1], standardize=False).fit(X, y, verbose=0)
+    scaled = fastgd.MLP([4, 16, 8, 1])
+    scaled.fit(X, y, epochs=1, verbose=0)
+    with pytest.raises(DivergenceError, match="far from those") as caught:
+        scaled.fit(1000 * X, y, verbose=0)
+    assert "scale them" not in str(caught.value)
     ruined = fastgd.MLP([4, 6, 1])
     ruined.parameters[:] = 1e30
     with pytest.raises(DivergenceError, match=r"at step 0 .* no learning rate mends\. Start again from a new model\.$"):
