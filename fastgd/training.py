@@ -351,21 +351,12 @@ class _Run:
     def _train(
         self, first: int, rates: Reals, n_threads: int, progress: Reals | None = None, batch_size: int | None = None
     ) -> int:
-        return int(
-            self.kernels.train(
-                self.net,
-                self.training.state,
-                self.gradients,
-                self.workspaces[:n_threads],
-                self.progress if progress is None else progress,
-                self.rows,
-                first,
-                batch_size or self.batch_size,
-                rates,
-                self.loss,
-                self.rule,
-            )
-        )
+        taken = self.kernels.train(
+            self.net, self.training.state, self.gradients, self.workspaces[:n_threads],
+            self.progress if progress is None else progress, self.rows, first, batch_size or self.batch_size, rates,
+            self.loss, self.rule,
+        )  # fmt: skip
+        return int(taken)
 
     def _mean_loss(self) -> float:
         return float(self.progress[0] / self.progress[1]) * self.unit if self.progress[1] else 0.0
