@@ -194,9 +194,7 @@ def _tell(console: Console, scene: Any) -> None:
         elif len(part.lines) == 1:
             first, last = part.lines[0].x[0], part.lines[0].x[-1]
             console.print(f"\n{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})")
-            console.print("\n".join(drawn := text_chart(part)))
-            if any(mark in line.partition("│")[2] for line in drawn for mark in "^v"):
-                console.print("          (^ and v: beyond the edge)")
+            console.print("\n".join(text_chart(part)))
 
 
 @main.command()
@@ -273,14 +271,14 @@ def train(
         callbacks=[recorder] if report is not None else [],
     )
     header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
+    measured = [model.evaluate(*part) for part in (seen, unseen)]
     errors = [
         [name, f"{len(part[0]):,}", _r2(m["r2"], part[1]), number(m["rmse"]), number(m["mae"])]
-        for name, part in (("training", seen), ("held out", unseen))
-        for m in [model.evaluate(*part)]
+        for name, part, m in zip(("training", "held out"), (seen, unseen), measured, strict=True)
     ]
     _print_table(console, header, errors)
     console.print(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
-    if history.epochs and model.evaluate(*unseen)["r2"] < 0 and unseen[1].min() < unseen[1].max():
+    if history.epochs and measured[1]["r2"] < 0 and unseen[1].min() < unseen[1].max():
         console.print("On the rows held out the mean would do better: try another --learning-rate, or more --epochs.")
     if save is not None:
         model.save(save)

@@ -228,6 +228,7 @@ def text_chart(chart: Chart, width: int = 64, height: int = 8) -> list[str]:
     """The first line of a chart in plain characters, with its level as a dotted line."""
     (x_low, x_high), (y_low, y_high) = _ranges(chart)
     grid = [[" "] * width for _ in range(height)]
+    beyond = False
 
     def row_of(y: float) -> int:
         inside = min(max(y, y_low), y_high)
@@ -237,9 +238,11 @@ def text_chart(chart: Chart, width: int = 64, height: int = 8) -> list[str]:
         grid[row_of(chart.level[1])] = list("·" * width)
     for x, y in zip(chart.lines[0].x, chart.lines[0].y, strict=True):
         if not math.isnan(y):
-            dot = "^" if y > y_high else "v" if y < y_low else "●"  # beyond an edge it points there
+            dot = "^" if y > y_high else "v" if y < y_low else "●"
+            beyond |= dot != "●"
             grid[row_of(y)][round((width - 1) * (x - x_low) / (x_high - x_low))] = dot
     labels = {0: short(y_high), height - 1: short(y_low)}
     if chart.level:
         labels[row_of(chart.level[1])] = short(chart.level[1])
-    return [f"{labels.get(i, ''):>8} │{''.join(line).rstrip()}" for i, line in enumerate(grid)]
+    drawn = [f"{labels.get(i, ''):>8} │{''.join(line).rstrip()}" for i, line in enumerate(grid)]
+    return [*drawn, "          (^ and v: beyond the edge)"] if beyond else drawn
