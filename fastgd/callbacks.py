@@ -46,7 +46,7 @@ class Callback:
     model: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Training starts."""
+        """Training starts; beside EarlyStopping, logs has "val_loss" as it is before the first step."""
 
     def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
         """An epoch starts; epochs count from 0."""
@@ -61,8 +61,12 @@ class Callback:
 class EarlyStopping(Callback):
     """Stop when `monitor` has not become better for `patience` epochs, and go back to the best parameters.
 
+    What the model is like before the first step counts, too: a further `fit` never ends worse than it began. An epoch
+    whose number is infinite or NaN says nothing, neither for nor against it.
+
     Args:
-        monitor: a name in the logs; smaller is better, except for "val_accuracy".
+        monitor: a name in the logs; smaller is better, except for "val_accuracy". For "loss" the rows of the training
+            are measured after each epoch, because the loss in the logs is that of the steps on the way.
         patience: how many epochs without an improvement are endured.
         min_delta: an improvement must be larger than this.
         restore_best_weights: whether the model ends with the parameters of its best epoch.
@@ -86,6 +90,8 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
     ) -> None:
+        if not isinstance(monitor, str):
+            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {monitor!r}.")
         self.monitor = monitor
         self.patience = positive_integer(patience, "patience", least=0)
         if not is_number(min_delta) or not 0 <= min_delta < math.inf:
@@ -95,20 +101,34 @@ class EarlyStopping(Callback):
         self.best_parameters: Any = None
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
-        """Forget what an earlier training was like."""
-        self.best, self.best_epoch = math.inf, -1
+        """Forget what an earlier training was like; what it has led to is where this one starts."""
+        self.best, self.best_epoch, self.waited = math.inf, -1, 0
         self.best_parameters = None
+        if logs and self.monitor in logs:
+            self._is_better(logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """Compare this epoch with the best so far."""
-        value = look_up(self.monitor, logs or {}, "quantity to monitor")
+        better = self._is_better(logs or {})
+        if better:
+            self.best_epoch, self.waited = epoch, 0
+        elif better is not None:
+            self.waited += 1
+            if self.waited >= self.patience:
+                self.model.stop_training = True
+
+    def _is_better(self, logs: Logs) -> bool | None:
+        """Whether the model is better than the best so far, and then remember it; None if nothing can be said."""
+        value = look_up(self.monitor, logs, "quantity to monitor")
+        if not math.isfinite(value):
+            return None
         value = -value if larger_is_better(self.monitor) else value
-        if value < self.best - self.min_delta or self.best_epoch < 0:
-            self.best, self.best_epoch = value, epoch
-            if self.restore_best_weights:
-                self.best_parameters = self.model.parameters.copy()
-        elif epoch - self.best_epoch >= self.patience:
-            self.model.stop_training = True
+        if not value < self.best - self.min_delta:
+            return False
+        self.best = value
+        if self.restore_best_weights:
+            self.best_parameters = self.model.parameters.copy()
+        return True
 
     def on_train_end(self, logs: Logs | None = None) -> None:
         """Go back to the best parameters."""
@@ -210,10 +230,10 @@ def _spread(values: NDArray[Any], bins: int) -> Spread:
     return Spread(np.bincount(np.minimum(places, bins - 1), minlength=bins), low, high, norm)
 
 
-def check_monitor(name: str, names: Sequence[str]) -> None:
+def check_monitor(name: Any, names: Sequence[str]) -> None:
     """Whether a quantity to monitor will be in the logs."""
     if name not in names:
-        hint = " Give validation_data or validation_split for it." if name.startswith("val_") else ""
+        hint = " Give validation_data or validation_split for it." if str(name).startswith("val_") else ""
         raise InvalidInputError(f"There is no quantity {name!r} to monitor; there are: {', '.join(names)}.{hint}")
 
 
@@ -241,24 +261,29 @@ class CallbackList:
                     "compiled code. Use on_epoch_end."
                 )
         self.callbacks, self.model = callbacks, model
+        self.settled_loss: Callable[[], float] | None = None  # the loss of the training rows as the model is now
         for callback in callbacks:
             callback.model = model
 
     def check_monitors(self, names: Sequence[str]) -> None:
         """Find out before the training, not after its first epoch, that a quantity to monitor will not be there."""
-        for callback in self.callbacks:
-            if isinstance(callback, EarlyStopping):
-                check_monitor(callback.monitor, names)
+        for callback in self.early_stopping:
+            check_monitor(callback.monitor, names)
+
+    @property
+    def early_stopping(self) -> list[EarlyStopping]:
+        """Those that compare epochs."""
+        return [callback for callback in self.callbacks if isinstance(callback, EarlyStopping)]
 
     @property
     def stop(self) -> bool:
         """Whether a callback asked to stop."""
         return self.model.stop_training
 
-    def train_begin(self) -> None:
-        """Tell all that training begins."""
+    def train_begin(self, logs: Logs) -> None:
+        """Tell all that training begins; with early stopping, logs has what was measured before the first step."""
         self.model.stop_training = False
-        self._tell(lambda callback: callback.on_train_begin({}))
+        self._tell(lambda callback: callback.on_train_begin(self._settled(callback, logs)))
 
     def epoch_begin(self, epoch: int) -> None:
         """Tell all that an epoch begins."""
@@ -266,11 +291,17 @@ class CallbackList:
 
     def epoch_end(self, epoch: int, logs: Logs) -> None:
         """Tell all that an epoch is over."""
-        self._tell(lambda callback: callback.on_epoch_end(epoch, dict(logs)))
+        self._tell(lambda callback: callback.on_epoch_end(epoch, self._settled(callback, logs)))
 
     def train_end(self, logs: Logs) -> None:
         """Tell all that training is over."""
         self._tell(lambda callback: callback.on_train_end(dict(logs)))
+
+    def _settled(self, callback: Callback, logs: Logs) -> Logs:
+        """The logs, with the loss that the model has now for those who may go back to it."""
+        if self.settled_loss and isinstance(callback, EarlyStopping) and callback.monitor == "loss":
+            return logs | {"loss": self.settled_loss()}
+        return dict(logs)
 
     def _tell(self, message: Callable[[Callback], None]) -> None:
         for callback in self.callbacks:

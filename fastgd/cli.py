@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
@@ -10,15 +11,13 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from . import __version__
 from .errors import DivergenceWarning, FastgdError
-
-if TYPE_CHECKING:
-    from rich.console import Console
+from .terminal import busy, complain, mute, say, table, tell
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
@@ -28,16 +27,20 @@ class _Names(click.ParamType):  # type: ignore[type-arg]  # generic only in late
 
     def convert(self, value: Any, param: Any, ctx: Any) -> list[str]:
         names = value if isinstance(value, list) else [name.strip() for name in _cells(value)]
-        if not all(names) or len(set(names)) < len(names):
+        if not names or not all(names) or len(set(names)) < len(names):
             self.fail(f"{value!r} is not a list of different names such as size_m2,bedrooms.", param, ctx)
         return names
 
 
 def _cells(line: str) -> list[str]:
-    """What stands between commas; a name with a comma in it is quoted, as in the file."""
+    """What stands between commas; a name with a comma in it is quoted, as in the file. Nothing if that is unclear."""
     import csv
 
-    return next(csv.reader([line], skipinitialspace=True), [])
+    try:
+        (cells,) = csv.reader([line], skipinitialspace=True, strict=True)
+    except (csv.Error, ValueError):
+        return []
+    return cells
 
 
 class _Widths(click.ParamType):  # type: ignore[type-arg]
@@ -47,7 +50,7 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
         if isinstance(value, list):
             return value
         words = [word.strip() for word in value.split(",")] if value.strip() else []
-        if not all(word.isdecimal() and int(word) > 0 for word in words):
+        if not all(word.isdecimal() and len(word) < 20 and int(word) > 0 for word in words):
             self.fail(
                 f"{value!r} is not a list of layer widths such as 64,64 (empty for no hidden layer).",
                 param,
@@ -62,38 +65,55 @@ def _one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(*args: Any, **options: Any) -> None:
         try:
-            with warnings.catch_warnings():
+            with _room_for(options.get("save"), options.get("report")), warnings.catch_warnings():
                 warnings.showwarning = _one_line_warning
                 warnings.filterwarnings("ignore", ".* rose in a few steps", DivergenceWarning)  # an error follows
                 command(*args, **options)
         except MemoryError:
-            click.echo("fastgd: there is not enough memory for this: use fewer rows, or a smaller network.", err=True)
+            complain("there is not enough memory for this: use fewer rows, or a smaller network.")
             sys.exit(2)
         except FastgdError as error:
-            click.echo(f"fastgd: {error}", err=True)
+            complain(error)
             sys.exit(2)
         except KeyboardInterrupt:
-            click.echo("fastgd: interrupted", err=True)
+            complain("interrupted")
             sys.exit(INTERRUPTED)
 
     return wrapper
 
 
+def _room_for(*paths: Path | None) -> contextlib.AbstractContextManager[Any]:
+    """Where standard output takes a model or a page, what is told goes to standard error."""
+    from .atomic import STANDARD_OUTPUT, destination
+
+    with contextlib.suppress(OSError, ValueError):  # a path that leads nowhere is refused later
+        if STANDARD_OUTPUT in [destination(path) for path in paths if path is not None]:
+            return contextlib.redirect_stdout(sys.stderr)
+    return contextlib.nullcontext()
+
+
 class _OneLineUsage(click.Group):
-    """A group whose usage errors, too, are one line on standard error and exit code 2."""
+    """A group whose usage errors, too, are one line on standard error and exit code 2, as is a full disk."""
 
     def main(self, args: Any = None, prog_name: Any = None, *others: Any, **options: Any) -> Any:
         standalone = options.pop("standalone_mode", True)
         options["standalone_mode"] = False
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, io.TextIOWrapper):
+                stream.reconfigure(errors="replace")  # a terminal without m² and R² shows a question mark
         try:
             result: Any = super().main(args, prog_name, *others, **options)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "fastgd"
-            message = " ".join(error.format_message().split())
-            click.echo(f"fastgd: {message} See `{command} --help`.", err=True)
+            complain(f"{' '.join(error.format_message().split())} See `{command} --help`.")
             sys.exit(2)
         except click.Abort:
             sys.exit(INTERRUPTED)
+        except OSError as error:
+            mute(sys.stdout)
+            what = f"{error.filename} cannot be used" if error.filename else "the output cannot be written"
+            complain(f"{what}: {error.strerror or error}.")
+            sys.exit(2)
         if standalone:
             sys.exit(result if isinstance(result, int) else 0)
         return result
@@ -108,15 +128,12 @@ class _OneLineUsage(click.Group):
 @click.version_option(__version__, prog_name="fastgd", message="%(prog)s %(version)s")
 def main(context: click.Context) -> None:
     """Neural networks that learn by explicit, compiled loops."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal without m² and R² shows a question mark
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
 
 def _one_line_warning(message: Warning | str, *others: Any, **options: Any) -> None:
-    click.echo(f"fastgd: {message}", err=True)
+    complain(message)
 
 
 @main.command()
@@ -140,7 +157,7 @@ def demo(
 
     SGD(learning_rate=learning_rate)  # what is wrong is told before the story begins
     _check_can_write(report)
-    console, told, histories = _console(), [], []
+    told, histories = [], []
 
     def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:
         histories.append(model.fit(X, y, epochs=telling.epochs, batch_size=batch_size, optimizer=optimizer))
@@ -150,25 +167,25 @@ def demo(
         10_000 if fast else 100_000, min(epochs, 3) if fast else epochs, batch_size, learning_rate, seed, train
     )
     if not engine("cpu").is_compiled():
-        console.print("(compiling the loops for this machine, once; this takes some seconds)")
+        say("(compiling the loops for this machine, once; this takes some seconds)")
     scene: Scene
     for scene in scenes(telling):
-        _tell(console, scene)
+        tell(scene)
         told.append(scene)
         if step and not _goes_on():
             break
     else:
-        console.print(f"With everything: {time.perf_counter() - started:.1f} s.")
+        say(f"With everything: {time.perf_counter() - started:.1f} s.")
     if report is not None:
         write_page(report, "How a network learns the price of a house", told)
-        console.print(f"The same with charts: {report}")
+        say(f"The same with charts: {report}")
     if histories and histories[-1].stop_reason != "completed":
         sys.exit(INTERRUPTED)
 
 
 def _goes_on() -> bool:
     """Wait for a key, where there is someone to press it; q, Escape and Ctrl-D end the story."""
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         return True
     click.echo("… press a key (q ends)", nl=False)
     try:
@@ -177,24 +194,6 @@ def _goes_on() -> bool:
         return False
     finally:
         click.echo()
-
-
-def _tell(console: Console, scene: Any) -> None:
-    """A scene as text: no colour, 80 columns."""
-    from textwrap import fill
-
-    from .report import Chart, Rows, text_chart
-
-    console.print(f"\n{scene.title}\n{'─' * len(scene.title)}")
-    for part in scene.parts:
-        if isinstance(part, Rows):
-            _print_table(console, list(part.header), [list(row) for row in part.rows])
-        elif not isinstance(part, Chart):
-            console.print(fill(part.text, 79))
-        elif len(part.lines) == 1:
-            first, last = part.lines[0].x[0], part.lines[0].x[-1]
-            console.print(f"\n{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})")
-            console.print("\n".join(text_chart(part)))
 
 
 @main.command()
@@ -242,7 +241,7 @@ def train(
     from .report import Part, Rows, Text, number, write_page
     from .tables import read_columns
 
-    target, group = target.strip(), group.strip() if group else None
+    target, groups = target.strip(), [] if group is None else [group.strip()]
     if not 0 < validation < 1:  # not-a-number passes every range
         raise InvalidInputError(f"--validation must be a share between 0 and 1, not {validation}.")
     if target in features:
@@ -253,14 +252,13 @@ def train(
         from . import drawing
 
         drawing.check_matplotlib()
-    console = _console()
-    table, texts = read_columns(file, [*features, target], [group] if group else [])
-    X, y = table[:, :-1], table[:, -1]
-    train_rows, held_out = split_rows(len(X), validation, texts[group] if group else None, seed)
-    grouped = f", no {group} on both sides" if group else ""
-    console.print(opening := f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
+    values, texts = read_columns(file, [*features, target], groups)
+    X, y = values[:, :-1], values[:, -1]
+    train_rows, held_out = split_rows(len(X), validation, texts[groups[0]] if groups else None, seed)
+    grouped = f", no {groups[0]} on both sides" if groups else ""
+    say(opening := f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
     model = MLP([len(features), *hidden, 1], feature_names=features, random_state=seed)
-    console.print(f"Network {model.network}")
+    say(f"Network {model.network}")
     seen, unseen = (X[train_rows], y[train_rows]), (X[held_out], y[held_out])
     history = model.fit(
         *seen,
@@ -270,21 +268,22 @@ def train(
         validation_data=unseen,
         callbacks=[recorder] if report is not None else [],
     )
+    if save is not None:  # before anything that can go wrong with telling about it
+        model.save(save)
     header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
     measured = [model.evaluate(*part) for part in (seen, unseen)]
     errors = [
         [name, f"{len(part[0]):,}", _r2(m["r2"], part[1]), number(m["rmse"]), number(m["mae"])]
         for name, part, m in zip(("training", "held out"), (seen, unseen), measured, strict=True)
     ]
-    _print_table(console, header, errors)
-    console.print(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
+    table(header, errors)
+    say(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
     if history.epochs and measured[1]["r2"] < 0 and unseen[1].min() < unseen[1].max():
-        console.print("On the rows held out the mean would do better: try another --learning-rate, or more --epochs.")
+        say("On the rows held out the mean would do better: try another --learning-rate, or more --epochs.")
     if save is not None:
-        model.save(save)
-        console.print(f"Saved to {save}.")
+        say(f"Saved to {save}.")
     if report is not None and not history.epochs:
-        console.print(f"No {report}: not one epoch was completed.")
+        say(f"No {report}: not one epoch was completed.")
     if report is not None and history.epochs:
         from .names import shortened
         from .training_page import TITLE, Training, scenes
@@ -294,9 +293,9 @@ def train(
             Text(f"{opening} Network {model.network}, {optimizer}, batches of {batch_size}."),
             Rows(header, errors),
         ]
-        with console.status(f"drawing {report}"):
+        with busy(f"drawing {report}"):
             write_page(report, f"{shortened(target, TITLE)} from {file.name}", list(scenes(training, first)))
-        console.print(f"Report: {report}")
+        say(f"Report: {report}")
     if history.stop_reason != "completed":
         sys.exit(INTERRUPTED)
 
@@ -317,28 +316,31 @@ def _check_can_write(*paths: Path | None, table: Path | None = None) -> None:
     from .errors import ModelFileError
 
     given = [path for path in paths if path is not None]
-    for place, path in enumerate(given):
+    for number, path in enumerate(given):
         try:
-            why = _why_not(path, given[:place], table)
-        except OSError as error:  # a name that is too long, a folder that may not be looked into
-            why = f"{error.strerror or error}."
+            why = _why_not(path, given[:number], table)
+        except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
+            why = f"{getattr(error, 'strerror', None) or error}."
         if why:
             raise ModelFileError(f"{path} cannot be written: {why}")
 
 
 def _why_not(path: Path, before: list[Path], table: Path | None) -> str:
-    """What is against writing a file there, if anything."""
-    if path.is_dir():
-        return "it is a folder."
-    if path.exists() and not path.is_file():
-        return "it is no file that could be replaced."
-    if not path.parent.is_dir():
-        return f"there is no folder {path.parent}."
-    if not os.access(path.parent, os.W_OK):
-        return f"the folder {path.parent} is closed to you."
+    """What is against writing there, if anything."""
+    from .atomic import destination
+
+    place = destination(path)
+    if isinstance(place, Path):
+        if not place.parent.is_dir():
+            return f"there is no folder {place.parent}."
+        device = place.is_char_device()
+        if not os.access(place if device else place.parent, os.W_OK):
+            return f"{'it' if device else f'the folder {place.parent}'} is closed to you."
+        if device:  # it takes whatever comes, as often as it comes
+            return ""
     if table is not None and path.exists() and table.exists() and path.samefile(table):
         return "it is the table to train on, write to another file."
-    if path.resolve() in [other.resolve() for other in before]:
+    if os.path.realpath(path) in map(os.path.realpath, before):
         return "it cannot hold the model and the page at once, use two files."
     return ""
 
@@ -356,7 +358,7 @@ def bench(revision: str, cases: str, limit: float) -> None:
 
     folder = next((at for at in (Path.cwd(), *Path.cwd().parents) if (at / "benchmarks" / "ab.py").exists()), None)
     if folder is None:
-        click.echo("fastgd: `bench` compares versions of fastgd itself: run it in a clone of its repository.", err=True)
+        complain("`bench` compares versions of fastgd itself: run it in a clone of its repository.")
         sys.exit(2)
     command = [sys.executable, str(folder / "benchmarks" / "ab.py")]
     command += [f"--base={revision}", f"--cases={cases}", f"--limit={limit}"]
@@ -371,29 +373,11 @@ def warmup() -> None:
     """Compile every loop for this machine in advance; the machine code is kept on disk."""
     from .warmup import warm_up
 
-    console, total = _console(), 0.0
+    total = 0.0
     for warmed in warm_up():
         total += warmed.seconds
-        console.print(f"{warmed.seconds:6.1f} s  {warmed.what}")
-    console.print(f"{total:6.1f} s  in all; what was ready before takes no time")
-
-
-def _console() -> Console:
-    from rich.console import Console
-
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not sys.stdout.isatty())
-
-
-def _print_table(console: Console, header: list[str], rows: list[list[str]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(header):
-        table.add_column(name, justify="left" if place == 0 else "right")
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+        say(f"{warmed.seconds:6.1f} s  {warmed.what}")
+    say(f"{total:6.1f} s  in all; what was ready before takes no time")
 
 
 if __name__ == "__main__":

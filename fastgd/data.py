@@ -7,14 +7,14 @@ them. A C-contiguous array that has the right dtype already is used as it is, wi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import InvalidInputError, PrecisionWarning, warn
-from .names import is_number
+from .errors import InvalidInputError
 
 Reals = NDArray[Any]
 
@@ -22,10 +22,16 @@ CHUNK = 1 << 16  # values looked at together: what is needed beside the table st
 
 
 class Table(NamedTuple):
-    """A checked table, and the names of its columns where it has any."""
+    """A checked table, the names of its columns where it has any, and its columns before the cast to `values`."""
 
     values: Reals  # (n_rows, n_columns), C-contiguous, read-only, finite
     names: tuple[str, ...] | None
+    given: Callable[[int], Reals]  # column number → (n_rows,) as the user has it
+
+    def columns(self, rows: Any = ...) -> Reals:
+        """Some rows of the table as it was given; all by default (None, too)."""
+        chosen = ... if rows is None else rows
+        return np.column_stack([self.given(column)[chosen] for column in range(self.values.shape[1])])
 
 
 def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | None) -> Table:
@@ -44,7 +50,7 @@ def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | Non
     if values.shape[1] != n_in:
         columns = f" ({', '.join(names)})" if names else ""
         raise InvalidInputError(f"X has {values.shape[1]} columns, but the network has {n_in} inputs{columns}.")
-    return Table(_finished(values, "X", dtype, table.names or names), table.names)
+    return table._replace(values=_finished(values, "X", dtype, table.names or names))
 
 
 def fits(X: Any, dtype: np.dtype[Any], n_in: int) -> bool:
@@ -60,9 +66,9 @@ def fits(X: Any, dtype: np.dtype[Any], n_in: int) -> bool:
     )
 
 
-def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> Reals:
+def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> Table:
     """Check the actual values: (n_rows, n_out), or (n_rows,) for one output."""
-    table = _read(y, "y", dtype, None)
+    table = _read(y, "y", np.dtype(np.float64), None)
     values = table.values
     if values.ndim == 1:
         values = values.reshape(-1, 1)
@@ -73,141 +79,37 @@ def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> Reals:
         raise InvalidInputError(
             f"X and y have different lengths: X has {n_rows} rows, y has {values.shape[0]}; each row needs its y."
         )
-    return _finished(values, "y", dtype, table.names)
+    return Table(_finished(values, "y", dtype, table.names), table.names, lambda column: values[:, column])
 
 
-def row_weights(weights: Any, dtype: np.dtype[Any], n_rows: int) -> Reals:
+def row_weights(weights: Any, n_rows: int) -> NDArray[np.float64]:
     """Check sample weights: (n_rows,) numbers of at least 0, not all 0; (0,) where there are none."""
+    wide = np.dtype(np.float64)
     if weights is None:
-        none = np.zeros(0, dtype)
-        none.flags.writeable = False  # as weights are: to the compiler the two are different types
-        return none
-    values = _read(weights, "sample_weight", dtype, None).values
+        return np.zeros(0)
+    values = _read(weights, "sample_weight", wide, None).values
     if values.shape not in ((n_rows,), (n_rows, 1)):
         raise InvalidInputError(f"sample_weight has shape {values.shape}, but there are {n_rows} rows.")
-    checked = _finished(values.reshape(-1, 1), "sample_weight", dtype, None)[:, 0]
+    checked: NDArray[np.float64] = _finished(values.reshape(-1, 1), "sample_weight", wide, None)[:, 0]
     if checked.min() < 0:
         row = int(np.argmax(checked < 0))
         raise InvalidInputError(f"sample_weight, row {row} is {checked[row]}: a weight must be at least 0.")
     if checked.max() == 0:
         raise InvalidInputError("sample_weight is 0 in every row: nothing is left to learn from.")
-    if not 1e-20 < checked.max() < 1e20:  # only their ratios count, and their sums must neither vanish nor overflow
-        checked = checked / checked.max()
-        checked.flags.writeable = False
     return checked
 
 
-def labels(y: Any, n_rows: int) -> NDArray[Any]:
-    """Check labels of classes: (n_rows,) whole numbers, truth values or text."""
-    frame = None if isinstance(y, np.ndarray | list | tuple) else _as_frame(y, "y")
-    if frame is not None:
-        if hasattr(frame, "columns"):
-            if len(frame.columns) != 1:
-                raise InvalidInputError(f"y has {len(frame.columns)} columns, but labels of classes are one column.")
-            frame = frame[:, 0]
-        _check_nulls(frame, "y")
-        y = frame.to_numpy()
-    try:
-        values = np.asarray(y)
-        if values.dtype.kind in "US" and not isinstance(y, np.ndarray):
-            values = np.asarray(y, object)  # NumPy turned the numbers among text into text, too
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidInputError("y cannot be read as labels: its rows differ in length.") from error
-    if np.ma.is_masked(y):
-        raise InvalidInputError("y has masked entries: fill them, or drop these rows.")
-    if values.ndim == 2 and values.shape[1] == 1:
-        values = values[:, 0]
-    if values.ndim != 1:
-        hint = " For one column for each class, use y.argmax(axis=1)." if values.ndim == 2 else ""
-        raise InvalidInputError(f"y has shape {values.shape}, but labels of classes are one column.{hint}")
-    if len(values) != n_rows:
-        raise InvalidInputError(
-            f"X and y have different lengths: X has {n_rows} rows, y has {len(values)}; each row needs its y."
-        )
-    if values.dtype.kind == "O":
-        if all(isinstance(label, int | np.integer | np.bool_) for label in values):
-            return labels(np.array(values.tolist()), n_rows)
-        if not all(isinstance(label, str) for label in values):
-            row = next(row for row, label in enumerate(values) if not isinstance(label, str))
-            raise InvalidInputError(f"y, row {row} is {values[row]!r}: labels must be all text or all whole numbers.")
-        values = values.astype(str)
-    if values.dtype.kind == "f":
-        wrong = np.flatnonzero(~((np.abs(values) < 2.0**53) & (values == np.rint(values))))
-        if wrong.size:
-            raise InvalidInputError(
-                f"y, row {wrong[0]} is {values[wrong[0]]}: labels of classes must be whole numbers or text."
-            )
-        values = values.astype(np.int64)
-    if values.dtype.kind not in "biuU":
-        raise InvalidInputError(f"y has dtype {values.dtype}: labels of classes must be whole numbers or text.")
-    return values
+def mean_one(weights: NDArray[np.float64], dtype: np.dtype[Any]) -> Reals:
+    """Weights (n_rows,) divided by their mean, as kernels take them; (0,) where all count the same.
 
-
-def has_shares(y: Any) -> bool:
-    """Whether y holds numbers that are not whole: probabilities of the second class instead of labels."""
-    frame = None if isinstance(y, np.ndarray | list | tuple) else _as_frame(y, "y")
-    try:
-        values = np.asarray(y if frame is None else frame.to_numpy())
-    except (ValueError, TypeError):
-        return False
-    return values.dtype.kind == "f" and bool((values != np.rint(values)).any())
-
-
-def classes_of(values: NDArray[Any], n_classes: int) -> NDArray[Any]:
-    """The classes that labels stand for, ascending; whole numbers below n_classes need not all occur."""
-    found = np.unique(values)
-    if found.size == n_classes:
-        return found
-    if found.dtype.kind in "biu" and found[0] >= 0 and found[-1] < n_classes:
-        return np.arange(n_classes)
-    plural = "es" if found.size > 1 else ""
-    what = f"{found.size} class{plural} ({', '.join(map(str, found[:5]))}{', …' if found.size > 5 else ''})"
-    raise InvalidInputError(f"y has {what}, but the network has outputs for {n_classes}.")
-
-
-def class_numbers(values: NDArray[Any], classes: NDArray[Any], dtype: np.dtype[Any]) -> Reals:
-    """Labels as numbers of their classes, (n_rows, 1)."""
-    same_kind = (values.dtype.kind == "U") == (classes.dtype.kind == "U")
-    places = np.searchsorted(classes, values) if same_kind else np.zeros(len(values), np.int64)
-    places = np.minimum(places, classes.size - 1)
-    unknown = np.flatnonzero(classes[places] != values) if same_kind else np.arange(1)
-    if unknown.size:
-        row = int(unknown[0])
-        fresh = " It learns labels of text in its first fit." if values.dtype.kind == "U" and not same_kind else ""
-        raise InvalidInputError(
-            f"y, row {row} has the label {values[row].item()!r}, which the model does not know; "
-            f"its classes are: {', '.join(map(str, classes[:20]))}.{fresh}"
-        )
-    numbers: Reals = places.astype(dtype).reshape(-1, 1)
-    numbers.flags.writeable = False
-    return numbers
-
-
-def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArray[np.float64]:
-    """Each row's weight, (n_rows,), from weights of classes: {class: weight}, or "balanced" for n / (K · count)."""
-    if (numbers != np.rint(numbers)).any():
-        raise InvalidInputError("class_weight is for labels of classes; y holds probabilities: use sample_weight.")
-    places = numbers[:, 0].astype(np.int64)
-    counts = np.bincount(places, minlength=classes.size)
-    if isinstance(weights, str) and weights == "balanced":
-        present = np.count_nonzero(counts)
-        return (len(places) / (present * np.maximum(counts, 1)))[places]
-    if not isinstance(weights, dict):
-        raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")
-    table = np.ones(classes.size)
-    known = {label.item(): place for place, label in enumerate(classes)}
-    for label, weight in weights.items():
-        if label not in known or counts[known[label]] == 0:
-            raise InvalidInputError(
-                f"class_weight names the class {label!r}, which y does not have; "
-                f"its classes are: {', '.join(str(classes[place]) for place in np.flatnonzero(counts))}."
-            )
-        if not is_number(weight) or not 0 <= weight < np.inf:
-            raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {weight!r}.")
-        table[known[label]] = weight
-    if not table[places].any():
-        raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")
-    return table[places]
+    Only ratios count: this is done in float64, where neither a tiny weight vanishes nor a sum overflows.
+    """
+    if weights.size and weights.min() == weights.max():
+        weights = weights[:0]
+    shares = weights / weights.max() if weights.size else weights
+    ready: Reals = np.ascontiguousarray(shares / shares.mean() if weights.size else weights, dtype)
+    ready.flags.writeable = False
+    return ready
 
 
 def within(values: Reals, low: float, high: float, what: str) -> None:
@@ -218,34 +120,12 @@ def within(values: Reals, low: float, high: float, what: str) -> None:
         raise InvalidInputError(f"y, row {row} is {values[row, column]}: {what}.")
 
 
-def mean_and_std(values: Reals, weights: Reals, what: str, names: tuple[str, ...] | None) -> tuple[Reals, Reals]:
-    """Each column's weighted mean and standard deviation, in the table's dtype; 1 instead of 0 for a constant column.
-
-    Weights are (n_rows,), or (0,) for none. Sums are float64, in two passes over chunks: no copy of the table.
-    """
-    n, dtype = len(values), values.dtype
-    rows = _rows_per_chunk(values)
-
-    def total(transform: Any) -> Any:
-        parts = ((transform(values[i : i + rows]), weights[i : i + rows]) for i in range(0, n, rows))
-        return sum((p * w[:, None] if weights.size else p).sum(axis=0, dtype=np.float64) for p, w in parts)
-
-    weight = float(weights.sum(dtype=np.float64)) if weights.size else n
-    with np.errstate(over="ignore", invalid="ignore"):
-        mean = total(lambda chunk: chunk) / weight
-        std = np.sqrt(total(lambda chunk: (chunk - mean) ** 2) / weight)
-    for column in np.flatnonzero(~(np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype)))):
-        raise InvalidInputError(f"{_column(what, int(column), names)} has a spread {_too_large(dtype)}.")
-    resolution = np.abs(mean) * np.finfo(dtype).eps
-    constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, np.finfo(dtype).tiny)
-    for column in np.flatnonzero((std < 1000 * resolution) & ~constant):
-        warn(
-            f"{_column(what, int(column), names)} varies by {std[column]:.3g} around {mean[column]:.6g}, which {dtype} "
-            "hardly resolves: subtract a constant from it first, or use dtype='float64'.",
-            PrecisionWarning,
-        )
-    mean_in_dtype = mean.astype(dtype)
-    return mean_in_dtype, np.where(constant, 1.0, std).astype(dtype)
+def rows_of(numbers: NDArray[np.int64], *arrays: Reals) -> tuple[Any, ...]:
+    """Copies of some rows of each array, read-only; an empty array stays as it is."""
+    parts = tuple(array[numbers] if array.size else array for array in arrays)
+    for part in parts:
+        part.flags.writeable = False
+    return parts
 
 
 def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int) -> tuple[Any, Any]:
@@ -275,22 +155,47 @@ def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int)
 
 def _read(source: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> Table:
     """Numbers of any shape and kind, not yet looked at one by one."""
-    if not isinstance(source, np.ndarray | list | tuple):
-        frame = _as_frame(source, what)
-        if frame is not None:
-            return _read_frame(frame, what, dtype, wanted)
-    try:
-        values = np.asarray(source)
-        if values.dtype.kind in "US" and not isinstance(source, np.ndarray):
-            values = np.asarray(source, object)  # NumPy turned the numbers among text into text, too
-    except (ValueError, TypeError, OverflowError) as error:
-        raise InvalidInputError(f"{what} cannot be read as a table of numbers: its rows differ in length.") from error
+    frame = as_frame(source, what)
+    if frame is not None:
+        return _read_frame(frame, what, dtype, wanted)
+    values = as_array(source, what)
     if values.ndim == 0:
         raise InvalidInputError(f"{what} must be a table of numbers, not {type(source).__name__}.")
+    if values.dtype.kind == "O":
+        values = _numbers_of_objects(values, what)
+    _check_kind(values, what)
+    return Table(values, None, lambda column: values[:, column])
+
+
+def as_array(source: Any, what: str) -> NDArray[Any]:
+    """Lists, tuples, arrays and tensors as an array; numbers among text stay what they are."""
+    if hasattr(source, "toarray") and not isinstance(source, np.ndarray):
+        raise InvalidInputError(f"{what} is a sparse matrix ({type(source).__name__}): pass {what}.toarray().")
+    try:
+        values = np.asarray(source.detach() if getattr(source, "requires_grad", False) else source)
+        if values.dtype.kind in "US" and not isinstance(source, np.ndarray):
+            values = np.asarray(source, object)  # NumPy turned the numbers among text into text, too
+    except Exception as error:  # each library has errors of its own
+        if isinstance(source, list | tuple) and isinstance(error, ValueError):
+            why = "its rows differ in length"
+        else:
+            why = f"{type(source).__name__} cannot be made an array: {' '.join(str(error).split())[:200]}"
+        raise InvalidInputError(f"{what} cannot be read: {why}.") from error
     if np.ma.is_masked(source):
         raise InvalidInputError(f"{what} has masked entries: fill them, or drop these rows.")
-    _check_kind(values, what)
-    return Table(values, None)
+    return values
+
+
+def _numbers_of_objects(values: NDArray[Any], what: str) -> NDArray[Any]:
+    """Decimals, fractions and whole numbers of any size as float64; anything else stays as it is."""
+    if any(entry is None or isinstance(entry, str | bytes | complex | np.complexfloating) for entry in values.flat):
+        return values
+    try:
+        return values.astype(np.float64)
+    except OverflowError as error:
+        raise InvalidInputError(f"{what} has a number that is too large for float64: use other units.") from error
+    except (TypeError, ValueError):
+        return values
 
 
 def _check_kind(values: Reals, what: str) -> None:
@@ -302,11 +207,11 @@ def _check_kind(values: Reals, what: str) -> None:
         entry = values[place]
         if entry is None or isinstance(entry, str | bytes):
             kind = "nothing" if entry is None else f"text ({str(entry)!r})"
-            where = _place(what, place, None)
+            cell = where(what, place, None)
             raise InvalidInputError(
-                f"{where} holds {kind}, but only numbers can be learned from: {_advice(what, entry)}"
+                f"{cell} holds {kind}, but only numbers can be learned from: {_advice(what, entry)}"
             )
-    raise InvalidInputError(f"{what} has dtype {values.dtype}, which is not numbers: convert it with astype(float).")
+    raise InvalidInputError(f"{what} has dtype {values.dtype}, which cannot be read: convert it with astype(float).")
 
 
 def _advice(what: str, entry: Any) -> str:
@@ -315,24 +220,57 @@ def _advice(what: str, entry: Any) -> str:
     return "turn it into a number, or leave it out."
 
 
-def _as_frame(source: Any, what: str) -> Any:
-    """A narwhals data frame or series around `source`, or None where it is neither."""
-    if not (hasattr(source, "columns") or hasattr(source, "dtype") or hasattr(source, "schema")):
+def as_frame(source: Any, what: str) -> Any:
+    """A narwhals data frame or series around `source`, or None where it is neither.
+
+    What has names of columns is never read by position: the columns might stand in another order.
+    """
+    if type(source) in (np.ndarray, list, tuple):
+        return None
+    if hasattr(type(source), "collect"):
+        raise InvalidInputError(f"{what} is a {type(source).__name__}, which holds no rows yet: pass {what}.collect().")
+    if not any(hasattr(source, name) for name in ("columns", "dtype", "schema", "__arrow_c_stream__")):
         return None
     import narwhals as nw
 
-    names = [str(name) for name in getattr(source, "columns", ())]
-    if len(set(names)) < len(names):
-        raise InvalidInputError(f"{what} has two columns of the same name: {', '.join(names)}.")
+    names = source_names(source)
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidInputError(f"{what} has two columns of the same name: {', '.join(twice)}.")
     try:
         return nw.from_native(source, eager_only=True, allow_series=True)
     except TypeError:
-        return None
+        pass
+    if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+        with contextlib.suppress(Exception):  # no pyarrow, or none that knows it
+            import pyarrow
+
+            return nw.from_native(pyarrow.table(source), eager_only=True)
+    if names:
+        raise InvalidInputError(
+            f"{what} is a {type(source).__name__} with named columns, which cannot be read by name: "
+            "pass a pandas, polars or pyarrow table, or an array."
+        )
+    return None
+
+
+def source_names(source: Any) -> list[str]:
+    """The names of the columns, if a table has any."""
+    names = getattr(source, "column_names", None)
+    if names is None or callable(names):
+        names = getattr(source, "columns", None)
+    if names is None or callable(names) or isinstance(names, str):
+        names = getattr(getattr(source, "schema", None), "names", None)
+    try:
+        return [] if callable(names) else [str(name) for name in names or ()]
+    except (TypeError, ValueError):  # pandas will not say whether an index is true
+        return [str(name) for name in names]  # type: ignore[union-attr]
 
 
 def _read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> Table:
     if not hasattr(frame, "columns"):
-        return Table(_column_values(frame, what, dtype, 0), None)
+        values = _column_values(frame, what, dtype, 0)
+        return Table(values, None, lambda column: values)
     names = tuple(map(str, frame.columns))
     order = range(len(names))
     if wanted is not None:
@@ -344,42 +282,47 @@ def _read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, 
             raise InvalidInputError(f"{what} {' and '.join(problems)}: the model was made for {', '.join(wanted)}.")
         order = [names.index(name) for name in wanted]  # type: ignore[assignment]
         names = wanted
-    values = np.empty((len(frame), len(names)), dtype)
-    for place, column in enumerate(order):
-        values[:, place] = _column_values(frame[:, column], what, dtype, place)
-    return Table(values, names)
+
+    def given(place: int) -> Reals:
+        return _column_values(frame[:, order[place]], what, dtype, place)
+
+    table = np.empty((len(frame), len(names)), dtype)
+    for place in range(len(names)):
+        table[:, place] = given(place)
+    return Table(table, names, given)
 
 
 def _column_values(series: Any, what: str, dtype: np.dtype[Any], place: int) -> Reals:
     where = f"{what}, column {place} ({series.name})" if series.name is not None else what
-    if not (series.dtype.is_numeric() or str(series.dtype) == "Boolean"):
-        kind = getattr(series.to_native(), "dtype", series.dtype)
-        raise InvalidInputError(f"{where} is {kind}, but only numbers can be learned from: {_advice(what, kind)}")
-    _check_nulls(series, what, f", column {place} ({series.name})" if what == "X" else "")
+    native, known = series.to_native(), series.dtype.is_numeric() or str(series.dtype) == "Boolean"
+    check_nulls(series, what, f", column {place} ({series.name})" if what == "X" else "")
     try:
-        values: Reals = np.asarray(series.to_numpy())
-        if values.dtype.kind == "O":  # decimals and whole numbers of any size
-            values = values.astype(np.float64)
+        values: Reals = np.asarray(series.to_numpy() if known else native)
     except Exception as error:  # each library has errors of its own
         raise InvalidInputError(f"{where} cannot be read as numbers: convert it to floats first.") from error
+    if values.dtype.kind == "O":  # decimals, whole numbers of any size, and columns of Python's objects
+        values = _numbers_of_objects(values, where)
+    if not known and (values.dtype.kind not in "biuf" or "Categorical" in str(series.dtype)):
+        kind = getattr(native, "dtype", series.dtype)
+        raise InvalidInputError(f"{where} is {kind}, but only numbers can be learned from: {_advice(what, kind)}")
     _check_kind(values, where)
     if np.isfinite(values).all():
         with np.errstate(over="ignore"):
             small = np.isfinite(values.astype(dtype))
         if not small.all():
             row = int(np.argmin(small))
-            raise InvalidInputError(f"{where}, row {row} is {values[row]}, {_too_large(dtype)}.")
+            raise InvalidInputError(f"{where}, row {row} is {values[row]}, {too_large(dtype)}.")
     return values
 
 
-def _check_nulls(series: Any, what: str, column: str = "") -> None:
+def check_nulls(series: Any, what: str, column: str = "") -> None:
     empty = series.is_null()
     if empty.any():
         row = int(np.flatnonzero(empty.to_numpy())[0])
         raise InvalidInputError(f"{what}, row {row}{column} is empty: fill it, or drop the row.")
 
 
-def _too_large(dtype: np.dtype[Any]) -> str:
+def too_large(dtype: np.dtype[Any]) -> str:
     advice = "use other units" if dtype == np.float64 else "use other units, or dtype='float64'"
     return f"too large for {dtype}: {advice}"
 
@@ -388,35 +331,33 @@ def _finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, 
     """The table in its dtype, contiguous, read-only, and every value looked at."""
     with np.errstate(over="ignore"):  # a value that is too large becomes infinite and is found below
         converted = np.ascontiguousarray(values, dtype)
-    rows = _rows_per_chunk(converted)
+    rows = rows_per_chunk(converted)
     for start in range(0, len(converted), rows):
         finite = np.isfinite(converted[start : start + rows])
         if not finite.all():
             row, column = (int(place) for place in np.argwhere(~finite)[0])
             entry = values[start + row, column]
             problem = (
-                f"is {entry}: fill it, or drop the row"
-                if not np.isfinite(entry)
-                else f"is {entry}, {_too_large(dtype)}"
+                f"is {entry}: fill it, or drop the row" if not np.isfinite(entry) else f"is {entry}, {too_large(dtype)}"
             )
-            raise InvalidInputError(f"{_place(what, (start + row, column), names)} {problem}.")
+            raise InvalidInputError(f"{where(what, (start + row, column), names)} {problem}.")
     view = converted.view()
     view.flags.writeable = False
     return view
 
 
-def _rows_per_chunk(values: Reals) -> int:
+def rows_per_chunk(values: Reals) -> int:
     return max(1, CHUNK // int(values.shape[1]))
 
 
-def _place(what: str, place: tuple[int, ...], names: tuple[str, ...] | None) -> str:
+def where(what: str, place: tuple[int, ...], names: tuple[str, ...] | None) -> str:
     row = f"{what}, row {place[0]}"
     if len(place) < 2 or what != "X":
         return row
     return f"{row}, column {place[1]}" + (f" ({names[place[1]]})" if names else "")
 
 
-def _column(what: str, column: int, names: tuple[str, ...] | None) -> str:
+def column_name(what: str, column: int, names: tuple[str, ...] | None) -> str:
     if what == "y":
         return "y"
     return f"{what}, column {column}" + (f" ({names[column]})" if names else "")

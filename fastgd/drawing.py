@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .errors import InvalidInputError
 from .losses import Quantile
-from .names import layer_number, shortened
+from .names import layer_number, printable, shortened
 from .surface import some
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ LINES = 12  # of equal loss on a surface
 MOST_DOTS = 10_000  # rows that a scatter plot shows
 SPARSE = 300  # so few of them have larger dots
 MOST_BARS = 30
-LONGEST = 32  # characters of a user's name
+PITCH = 0.2  # inches from a bar to the next, so that their names stay apart
+LONGEST = 24  # characters of a user's name: with "predicted" before it, as high as a small figure
 FINEST = 1e-2  # of the widest histogram's spread: where a logarithmic scale of an image ends
 UNITS = ("", ", units of y", ", units of y²")  # of a loss, by its power
 
@@ -107,7 +108,7 @@ def name_of(y: Any) -> str:
 
 def literal(name: str) -> str:
     """A user's name as matplotlib shows it: no formula between two dollars, and not longer than the axes."""
-    return shortened(name, LONGEST).replace("$", r"\$")
+    return shortened(printable(name), LONGEST).replace("$", r"\$")
 
 
 def name_of_loss(model: MLP) -> str:
@@ -153,7 +154,7 @@ def dots(ax: Axes, across: Reals, up: Reals, xlabel: str, ylabel: str) -> Axes:
     if n_targets > 1:
         ax.legend()
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    return ax
+    return _write_apart(ax)
 
 
 def guide(ax: Axes, through: tuple[float, float], slope: float) -> Axes:
@@ -171,7 +172,7 @@ def range_test(ax: Axes, search: LearningRateSearch) -> Axes:
         ax.set_yscale("log")
     ax.set(xlabel="learning rate", ylabel="mean loss")
     ax.legend()
-    return ax
+    return _write_apart(ax)
 
 
 def bars(ax: Axes, table: Importance) -> Axes:
@@ -182,8 +183,17 @@ def bars(ax: Axes, table: Importance) -> Axes:
     ax.set_yticks(range(len(order)), [literal(table.features[place]) for place in order])
     ax.axvline(0, color=GREY, linewidth=1)
     unit = " (units of y)" if table.unit_of == "rmse" else ""
-    ax.set_xlabel(f"growth of the {table.unit_of} with the column shuffled{unit}")
-    return ax
+    ax.set_xlabel(f"growth of the {table.unit_of} with the column shuffled{unit}", loc="right")  # below the names, too
+    _make_room(ax, PITCH * len(order))
+    return _write_apart(ax)
+
+
+def _make_room(ax: Axes, height: float) -> None:
+    """Let axes be so many inches high, where they are alone in their figure."""
+    figure: Any = ax.figure
+    if len(figure.axes) == 1 and hasattr(figure, "set_figheight"):  # a figure in a figure has none of its own
+        now = ax.get_position().height * figure.get_figheight()
+        figure.set_figheight(figure.get_figheight() * max(height / now, 1))
 
 
 def band(ax: Axes, curve: PartialDependence) -> Axes:
@@ -194,7 +204,7 @@ def band(ax: Axes, curve: PartialDependence) -> Axes:
     unit = "" if output.startswith("probability") else " (units of y)"
     ax.set(xlabel=literal(curve.feature), ylabel=literal(output) + unit)
     ax.legend()
-    return ax
+    return _write_apart(ax)
 
 
 def _dot(points: Any) -> str | None:
@@ -207,12 +217,17 @@ def _is_wide(values: Any) -> bool:
     return bool(np.min(values) > 0 and np.max(values) > WIDE * np.min(values))
 
 
+def _write_apart(ax: Axes, whole: bool = False) -> Axes:
+    """Numbers across that do not run into each other."""
+    from .ticks import write_apart
+
+    write_apart(ax, whole)
+    return ax
+
+
 def _count_epochs(ax: Axes) -> None:
     """Epochs along the axes: there are no halves."""
-    from matplotlib.ticker import MaxNLocator
-
-    ax.xaxis.set_major_locator(MaxNLocator("auto", steps=[1, 2, 5, 10], integer=True))
-    ax.set_xlabel("epoch")
+    _write_apart(ax, whole=True).set_xlabel("epoch")
 
 
 # A surface of losses.
@@ -246,7 +261,7 @@ def route(ax: Axes, path: Reals, shares: Reals) -> Axes:
         ax.annotate(text, place, xytext=(7, -13), textcoords="offset points", color="black", path_effects=rim)
     xlabel, ylabel = (f"direction {i + 1} ({share:.0%} of the movement)" for i, share in enumerate(shares))
     ax.set(xlabel=xlabel, ylabel=ylabel)
-    return ax
+    return _write_apart(ax)
 
 
 # Histograms.

@@ -46,12 +46,32 @@ class CacheWarning(FastgdWarning):
     """Compiled kernels could not be kept on disk."""
 
 
-class DivergenceWarning(FastgdWarning):
+class TrainingWarning(FastgdWarning):
+    """The base of warnings that a training goes wrong."""
+
+
+class DivergenceWarning(TrainingWarning):
     """The loss is ten times what it was at the start: training may be about to blow up."""
 
 
 class PrecisionWarning(FastgdWarning):
     """A column varies by less than the model's dtype can resolve around its mean."""
+
+
+class InputWarning(FastgdWarning):
+    """A table holds what the model knows nothing about; the message names the column, the row or the class."""
+
+
+class NonFiniteWarning(FastgdWarning):
+    """A number that was asked for is infinite or not a number; the message names the row or the epoch."""
+
+
+class DeadNetworkWarning(TrainingWarning):
+    """A training has ended with a network that predicts the same for every row."""
+
+
+class ThreadsWarning(FastgdWarning):
+    """Threads could not be started; one thread does the work, with the same result."""
 
 
 def warn(message: str, category: type[FastgdWarning]) -> None:

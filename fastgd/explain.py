@@ -9,6 +9,7 @@ import copy
 import html
 import math
 import os
+import warnings
 from collections.abc import Callable, ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DivergenceError, InvalidInputError
+from .errors import DeadNetworkWarning, DivergenceError, InvalidInputError
 from .kernels import engine
-from .names import is_number, layer_number, look_up, shortened
+from .measures import loss_of
+from .names import is_number, layer_number, look_up, printable, shortened
 from .optimizers import at_rate
 from .regimes import Regime, learning_rates
 
@@ -84,7 +86,10 @@ class Table:
         if len(self) > self.most and self.largest_by:
             order = np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")
         printed = ((name, column) for name, column in self.columns.items() if name not in self.unprinted)
-        cells = [[name, *(_cell(column[i], self.unsigned) for i in order[: self.most])] for name, column in printed]
+        cells = [
+            [printable(name), *(_cell(column[i], self.unsigned) for i in order[: self.most])]
+            for name, column in printed
+        ]
         return [list(row) for row in zip(*cells, strict=True)], max(len(self) - self.most, 0)
 
     def __repr__(self) -> str:
@@ -94,7 +99,7 @@ class Table:
         if beyond > 0 and widths[0] > LEAST_NAME:
             widths[0] = max(widths[0] - beyond, LEAST_NAME)
             rows = [[shortened(row[0], widths[0]), *row[1:]] for row in rows]
-        right = [not isinstance(self.columns[name][0], str) for name in rows[0]]
+        right = [not isinstance(self.columns[name][0], str) for name in self.columns if name not in self.unprinted]
         lines = [
             "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
             for row in rows
@@ -112,7 +117,7 @@ class Table:
 def _cell(value: Any, unsigned: bool) -> str:
     if isinstance(value, float | np.floating):
         return f"{value:.4g}" if unsigned else f"{value:+.4g}"
-    return str(value)
+    return printable(str(value))
 
 
 # Blame and nudges.
@@ -198,9 +203,11 @@ def moved(
     if rate is None and rule.schedule.plateau():  # it is one step, not an epoch: there is nothing to monitor
         rate = going_on.next_rate()
     once = rule if rate is None else at_rate(rule, float(rate))
-    history = after.fit(
-        X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeadNetworkWarning)  # what the step did is told
+        history = after.fit(
+            X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0
+        )
     if not history.steps:
         raise KeyboardInterrupt
     if once is not rule and after._training is not None:
@@ -211,8 +218,8 @@ def moved(
 
 def _check_still_finite(after: MLP, X: Any, y: Any, learning_rate: float | None) -> None:
     """Whether the network can still predict these rows after a step on them."""
-    rows = after._rows(X, y, None)
-    if np.isfinite(after._respond(rows.X)[0]).all() and math.isfinite(after._mean_loss(rows, engine("cpu"))):
+    rows = after._measured(X, y, None)
+    if np.isfinite(after._respond(rows.X)[0]).all() and math.isfinite(loss_of(after, rows, engine("cpu"))):
         return
     of_rate = "" if learning_rate is None else f" with a learning rate of {learning_rate:.3g}"
     error = DivergenceError(

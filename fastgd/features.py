@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from .errors import InvalidInputError
 from .explain import SHOWN, Table, input_names
 from .kernels import engine
-from .kernels.records import Rows
 from .losses import Quantile
+from .measures import Measured, loss_of
 from .model import MLP
 from .names import checked_names, look_up, positive_integer, shortened
 
@@ -136,7 +136,7 @@ def permutation_importance(
     _check_model(model)
     repeats = positive_integer(repeats, "repeats")
     generator = np.random.default_rng(positive_integer(random_state, "random_state", least=0))
-    rows = model._rows(X, y, sample_weight)
+    rows = model._measured(X, y, sample_weight)
     n_rows, n_in = rows.X.shape
     if n_rows < 2:
         raise InvalidInputError("X has 1 row, but values can only be shuffled among at least 2.")
@@ -210,19 +210,19 @@ def _error_name(model: MLP) -> str:
     return "loss" if isinstance(loss, Quantile) else "rmse"
 
 
-def _error(model: MLP, name: str, rows: Rows, column: int = 0, order: NDArray[np.int64] | None = None) -> float:
+def _error(model: MLP, name: str, rows: Measured, column: int = 0, order: NDArray[np.int64] | None = None) -> float:
     """The error, with the values of one column in another order if there is one: from the sums of blocks."""
     total = weight = 0.0
     for block in _blocks(rows, column, order):
         part = float(block.weights.sum(dtype=np.float64)) if block.weights.size else len(block.X)
         if part == 0:
             continue  # rows that do not count have no mean
-        mean = _mean_square(model, block) if name == "rmse" else model._mean_loss(block, engine("cpu"))
+        mean = _mean_square(model, block) if name == "rmse" else loss_of(model, block, engine("cpu"))
         total, weight = total + part * mean, weight + part
     return float(np.sqrt(total / weight)) if name == "rmse" else total / weight
 
 
-def _blocks(rows: Rows, column: int, order: NDArray[np.int64] | None) -> Iterator[Rows]:
+def _blocks(rows: Measured, column: int, order: NDArray[np.int64] | None) -> Iterator[Measured]:
     for start in range(0, len(rows.X), BLOCK):
         part = slice(start, start + BLOCK)
         X = rows.X[part]
@@ -230,12 +230,13 @@ def _blocks(rows: Rows, column: int, order: NDArray[np.int64] | None) -> Iterato
             X = X.copy()
             X[:, column] = rows.X[order[part], column]
             X.flags.writeable = False
-        yield rows._replace(X=X, Y=rows.Y[part], weights=rows.weights[part])
+        weights = rows.weights[part]
+        yield Measured(X, rows.Y[part], rows.actual[part], weights, weights)
 
 
-def _mean_square(model: MLP, rows: Rows) -> float:
+def _mean_square(model: MLP, rows: Measured) -> float:
     """The mean squared error over rows and outputs."""
-    error = np.subtract(model._respond(rows.X)[0][:, : model.network.n_targets], rows.Y, dtype=np.float64)
+    error = np.subtract(model._respond(rows.X)[0][:, : model.network.n_targets], rows.actual, dtype=np.float64)
     return float(np.average((error**2).mean(axis=1), weights=rows.weights if rows.weights.size else None))
 
 
@@ -246,7 +247,8 @@ def _predicted(model: MLP, table: Reals) -> Reals:
 def _meaning(model: MLP, output: int, n_outputs: int) -> str:
     """What an output stands for, in words."""
     if model.network.loss.task in ("classes", "labels"):
-        return f"probability of {f'label {output}' if model.classes is None else model.classes[output]}"
+        known = [] if model.classes is None else list(model.classes)
+        return f"probability of {known[output] if output < len(known) else f'label {output}'}"
     return "prediction" if n_outputs == 1 else f"output {output}"
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DivergenceError, DivergenceWarning
+from .errors import DivergenceError, NonFiniteWarning, TrainingWarning
 from .explain import Table, input_names, moved
 from .kernels import codes, engine
 from .optimizers import at_rate
@@ -261,10 +261,12 @@ def _movement(model: MLP, X: Any, y: Any, rule: Optimizer) -> tuple[Reals, Reals
     def lengths(vector: Reals) -> Reals:
         return np.array([np.linalg.norm(weights.astype(np.float64)) for weights, _ in model.network.split(vector)])
 
-    weights, gradients = lengths(model.parameters), lengths(model.gradient(X, y))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonFiniteWarning)  # it is a finding
+        weights, gradients = lengths(model.parameters), lengths(model.gradient(X, y))
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DivergenceWarning)
+            warnings.simplefilter("ignore", TrainingWarning)
             after = moved(model, X, y, optimizer=rule)
     except DivergenceError:
         return weights, gradients, np.full_like(weights, np.inf)

@@ -135,14 +135,19 @@ class Quantile(Loss):
 
 
 class Poisson(Loss):
-    """e^z − y z, for counts: the network's output z is the logarithm of the rate; predictions are rates e^z."""
+    """e^z − y z, for counts: the network's output z is the logarithm of the rate; predictions are rates e^z.
+
+    Rates are counted in units of the mean count m, so that training starts from it. Where counts are rare, one event is
+    a 1 / m-fold surprise: gradients are multiplied by √m for m < 1, so that they have the spread of those of a
+    standardised target.
+    """
 
     name, formula, code, power = "poisson", "e^z − y z", codes.POISSON, 1
     scaling, task, any_output = "rate", "counts", False
 
     def constants(self, target_std: Reals) -> Reals:
-        """The logarithms of the units that rates are counted in."""
-        return np.log(target_std)
+        """The logarithms of the units that rates are counted in, and what gradients are multiplied by."""
+        return np.concatenate([np.log(target_std), np.sqrt(np.minimum(target_std, 1))])
 
 
 class BinaryCrossEntropy(Loss):
@@ -210,6 +215,10 @@ LOSSES: Mapping[str, type[Loss]] = {
 
 def as_loss(value: object) -> Loss:
     """A loss from its name, or as it is."""
-    if isinstance(value, Loss) and type(value) is not Loss:
-        return value
+    if type(value) in LOSSES.values():
+        return value  # type: ignore[return-value]
+    if isinstance(value, Loss):
+        raise InvalidInputError(
+            f"A loss of your own ({type(value).__name__}) has no compiled loop; there are: {', '.join(LOSSES)}."
+        )
     return look_up(value, LOSSES, "loss")()

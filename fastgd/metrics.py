@@ -11,38 +11,41 @@ from numpy.typing import NDArray
 def regression_metrics(predicted: NDArray[Any], actual: NDArray[Any], weights: NDArray[Any]) -> dict[str, float]:
     """RMSE, MAE and R² of predictions (n_rows, n_targets), with weights (n_rows,), or (0,) for none.
 
-    R² is the mean over the outputs of 1 − Σ(y − p)² / Σ(y − ȳ)². For a target that never varies it is 1 if it was
-    met and 0 otherwise, as in scikit-learn.
+    RMSE is the root of the mean over rows and outputs. R² is the mean over the outputs of
+    1 − Σ(y − p)² / Σ(y − ȳ)². For a target that never varies it is 1 if it was met, to the precision of the
+    predictions, and 0 otherwise.
     """
     truth = actual.astype(np.float64)
     error = predicted - truth
-    share = _shares(weights, len(truth))
-    squares = share @ error**2
-    mean = share @ truth
-    spread = share @ (truth - mean) ** 2
-    spread[spread <= (10 * np.finfo(np.float64).eps * mean) ** 2] = 0  # what rounding makes of a constant
+    counts = weights > 0 if weights.size else np.ones(len(truth), bool)
+    squares = _mean(error**2, weights)
+    around = truth[int(np.argmax(counts))]  # from a value of their own, constants differ by exactly 0
+    apart = truth - around
+    spread = _mean((apart - _mean(apart, weights)) ** 2, weights)
+    spread[spread <= (10 * np.finfo(np.float64).eps * around) ** 2] = 0
+    met = (predicted == truth.astype(predicted.dtype))[counts].all(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - squares / spread, np.where(squares > 0, 0.0, 1.0))
+        r2 = np.where(spread > 0, 1 - squares / spread, met.astype(np.float64))
     return {
         "rmse": float(np.sqrt(squares.mean())),
-        "mae": float((share @ np.abs(error)).mean()),
+        "mae": float(_mean(np.abs(error), weights).mean()),
         "r2": float(np.mean(r2)),
     }
 
 
 def accuracy(hits: NDArray[np.bool_], weights: NDArray[Any]) -> float:
     """The share of right answers; hits (n_rows,) or (n_rows, n_labels)."""
-    return float((_shares(weights, len(hits)) @ hits.reshape(len(hits), -1)).mean())
+    return float(_mean(hits.reshape(len(hits), -1), weights).mean())
 
 
 def below(predicted: NDArray[Any], actual: NDArray[Any], weights: NDArray[Any]) -> float:
     """The share of actual values that are not above the prediction."""
-    return float((_shares(weights, len(actual)) @ (actual <= predicted)).mean())
+    return float(_mean(actual <= predicted, weights).mean())
 
 
-def _shares(weights: NDArray[Any], n: int) -> NDArray[np.float64]:
-    """What each row counts, adding up to 1."""
+def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """The mean of each column of values (n_rows, n_columns), weighted where there are weights (n_rows,)."""
     if not weights.size:
-        return np.full(n, 1 / n)
-    wide = weights.astype(np.float64)
-    return np.asarray(wide / wide.sum())
+        return np.asarray(values.mean(axis=0, dtype=np.float64))
+    wide = weights.astype(np.float64) / weights.max()  # only ratios count
+    return np.asarray(wide @ values / wide.sum())

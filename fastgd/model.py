@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from . import data, training
+from . import data, labels, measures, scaling, training, unseen
 from .callbacks import CallbackList, check_monitor
-from .errors import DivergenceError, InvalidInputError
+from .errors import DivergenceError, InvalidInputError, NonFiniteWarning, warn
 from .history import History
 from .kernels import ENGINES, engine
 from .kernels.records import Net, Rows
-from .losses import Loss, Quantile
-from .metrics import accuracy, below, regression_metrics
+from .losses import Loss
+from .measures import Measured, in_order
 from .names import checked_names, is_number, look_up, positive_integer, yes_or_no
 from .network import Network, finite_array
 from .optimizers import SGD, Optimizer
@@ -64,6 +64,8 @@ class MLP:
         random_state: seed of the starting weights, the order of rows, dropout and splits; None draws one, kept as
             `random_state`.
         dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
+        classes: the labels that the outputs stand for, in their order, such as ["no", "yes"]; by default they are
+            learned from y (or its categories), and where it lacks some, from what later fits bring.
 
     Raises:
         InvalidInputError: an option that cannot be used.
@@ -94,6 +96,7 @@ class MLP:
         feature_names: Sequence[str] | None = None,
         random_state: int | None = 0,
         dropout: float | Sequence[float] = 0.0,
+        classes: Sequence[Any] | None = None,
     ) -> None:
         self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
         self.dtype = look_up(
@@ -117,10 +120,12 @@ class MLP:
             target_std=np.ones(n_targets, self.dtype),
             dropout=np.array(self.network.dropout, self.dtype),
         )
-        self.classes = self._first_classes()
-        self._scaled = False  # whether scaling and classes are those of a table that was trained on
+        self.classes = self._first_classes() if classes is None else labels.declared_classes(classes, self._n_classes)
+        self._scaled = False  # whether the scaling is that of a table that was trained on
+        self._classes_known = classes is not None
         self._training: TrainingState | None = None
         self._scratch: list[_Scratch] = []
+        self._ignores: bool | None = None  # whether there are inputs that never varied; None: nobody has looked
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_scratch": []}  # it holds addresses of this process
@@ -157,9 +162,13 @@ class MLP:
             optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first SGD().
             validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
             validation_split: share of the rows, drawn at random, that is held out for the same purpose.
-            sample_weight: how much each row counts, (n_rows,), at least 0: 2 is the same as the row twice in a full
-                batch. A batch's loss is the weighted mean over its rows.
-            class_weight: how much each class counts, such as {"yes": 3}; "balanced" makes all count the same.
+            sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
+                Σ weight · loss of a row, over its rows times the mean weight of all rows, so that an epoch's batches
+                add up to the weighted loss of the table. (PyTorch and scikit-learn divide by the weights of the batch,
+                which takes their effect away in small batches.)
+            class_weight: how much each class counts, such as {"yes": 3}, times the row's own weight; "balanced" makes
+                all classes of the rows to train on count the same. "val_loss" counts classes likewise, "val_accuracy"
+                does not.
             shuffle: whether each epoch has its own random order of rows.
             callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
             n_threads: how many threads may share the work of a batch, where that is faster: from batches of 256 on, and
@@ -184,15 +193,21 @@ class MLP:
         shown, told = display(verbose), CallbackList(callbacks, self)
         twin = self._twin()  # what a refused table must not change
         table = data.inputs(X, self.dtype, self.network.n_in, self.feature_names)
-        Y, classes = twin._targets(y, len(table.values), learn=not self._scaled)
-        twin.classes = classes
-        weights = twin._weights(sample_weight, class_weight, Y)
+        target = twin._targets(y, len(table.values), learn=True)
         if twin.feature_names is None:
             twin.feature_names = table.names
-        rows = Rows(table.values, Y, weights, np.uint64(self.random_state), state.epoch, shuffle)
-        rows, held_out = twin._hold_out(rows, validation_data, validation_split, class_weight)
-        if not self._scaled:
-            twin._learn_scaling(rows)
+        weights = data.row_weights(sample_weight, len(table.values))
+        parts = twin._split(table.values, target, weights, validation_data, validation_split)
+        chosen, (values, Y, weights), held_out = parts
+        if class_weight is not None:
+            by_class = twin._weights_of_classes(class_weight, Y)
+            weights = measures.by_row(by_class, Y, weights)
+            held_out = held_out and held_out._replace(in_loss=measures.by_row(by_class, held_out.Y, held_out.weights))
+        seed = np.uint64(self.random_state)
+        rows = Rows(values, Y, data.mean_one(weights, self.dtype), seed, state.epoch, shuffle)
+        twin._learn_scaling(rows, table, target, chosen)
+        if held_out:
+            unseen.tell_of_ignored(twin._net, held_out.X, "validation_data", twin.feature_names)
         names = ["loss", "learning_rate"]
         if held_out:
             names += ["val_loss"] + ["val_accuracy"] * (self.network.loss.task in ("classes", "labels"))
@@ -200,8 +215,11 @@ class MLP:
         plateau = state.optimizer.schedule.plateau()
         if plateau is not None:
             check_monitor(plateau.monitor, names)
-        was_scaled = self._scaled
+        was = self._scaled, self._classes_known
         self._take_over(twin)
+        if any(callback.monitor == "loss" for callback in told.early_stopping):
+            seen = Measured(values, Y, target.columns(chosen), weights, weights)
+            told.settled_loss = lambda: measures.loss_of(self, seen, kernels)
         self._training = state
         loss = self.network.loss.record(self._net.target_std)
         try:
@@ -217,11 +235,12 @@ class MLP:
                 n_threads=n_threads,
                 shown=shown,
                 callbacks=told,
-                validate=self._validation(held_out, kernels) if held_out else None,
+                validate=measures.validation(self, held_out, kernels) if held_out else None,
             )
         except DivergenceError:
             # If not a step was worth keeping, another table may bring a scaling of its own.
-            self._scaled = was_scaled or bool(state.state.step[0] > 0)
+            if not state.state.step[0]:
+                self._scaled, self._classes_known = was
             raise
 
     @checked_names
@@ -229,13 +248,15 @@ class MLP:
         """Predict, in the units of y: (n_rows,) for a network with one output, else (n_rows, n_out).
 
         Classes are predicted as labels, counts as rates, and for gaussian_nll the means come first, then the standard
-        deviations. A row's prediction has the same bits alone and among others.
+        deviations. A row's prediction has the same bits alone and among others. A column that did not vary while the
+        model learned is ignored, with a warning where most rows differ from what it was.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
 
         Raises:
-            InvalidInputError: a table that cannot be used.
+            InvalidInputError: a table that cannot be used, or a row so far from those of the fit that its prediction
+                is no finite number.
         """
         return self._decided(self._responses(X))
 
@@ -243,7 +264,8 @@ class MLP:
     def predict_proba(self, X: Any) -> Reals:
         """Probabilities of the classes, (n_rows, n_classes) in the order of `classes`; each row adds up to 1.
 
-        For several yes/no labels, (n_rows, n_labels): the probability of each.
+        Outputs whose class has not come yet stand last. For several yes/no labels, (n_rows, n_labels): the probability
+        of each.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -266,7 +288,9 @@ class MLP:
         """How wrong the predictions are: "loss", and what people compare, in the units of y.
 
         Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "log_loss". Quantiles: for each level
-        the share of actual values below it, such as "below_0.9".
+        the share of actual values below it, such as "below_0.9". All are measured in float64 against y as it is given.
+        With several targets "rmse" is the root of the mean over rows and targets (scikit-learn's is the mean of each
+        target's root), "mae" and "r2" are means over the targets.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -274,10 +298,14 @@ class MLP:
             sample_weight: how much each row counts, (n_rows,).
 
         Raises:
-            InvalidInputError: a table that cannot be used.
+            InvalidInputError: a table that cannot be used, or a row that has no finite prediction (see `predict`).
         """
-        rows = self._rows(X, y, sample_weight)
-        return {"loss": self._mean_loss(rows, engine("cpu")), **self._metrics(rows)}
+        rows = self._measured(X, y, sample_weight)
+        unseen.tell_of_ignored(self._net, rows.X, "X", self.feature_names)
+        out, finite = self._respond(rows.X)
+        if not finite:
+            unseen.refuse(self._net, rows.X, out, self.feature_names)
+        return measures.metrics(self, rows, out)
 
     @checked_names
     def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Reals:
@@ -300,7 +328,10 @@ class MLP:
         gradients = kernels.new_gradients(net, len(rows.X))
         (workspace,) = kernels.new_workspaces(net, loss)
         kernels.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, loss)
-        return np.array(gradients[0])
+        gradient = np.array(gradients[0])
+        if not np.isfinite(gradient).all():
+            unseen.tell_of_gradient(rows, self._respond(rows.X)[0])
+        return gradient
 
     @checked_names
     def find_learning_rate(
@@ -337,11 +368,10 @@ class MLP:
         batch_size = positive_integer(batch_size, "batch_size")
         twin = self._twin()
         table = data.inputs(X, self.dtype, self.network.n_in, self.feature_names)
-        Y, twin.classes = twin._targets(y, len(table.values), learn=not self._scaled)
-        weights = twin._weights(sample_weight, None, Y)
-        rows = Rows(table.values, Y, weights, np.uint64(self.random_state), 0, True)
-        if not self._scaled:
-            twin._learn_scaling(rows)
+        target = twin._targets(y, len(table.values), learn=True)
+        weights = data.mean_one(data.row_weights(sample_weight, len(table.values)), self.dtype)
+        rows = Rows(table.values, target.values, weights, np.uint64(self.random_state), 0, True)
+        twin._learn_scaling(rows, table, target, None)
         loss = self.network.loss.record(twin._net.target_std)
         return find_learning_rate(
             twin._net,
@@ -490,12 +520,14 @@ class MLP:
     def save(self, path: str | Path, training_state: bool = False) -> None:
         """Write the model to a file, whole or not at all; `fastgd.load` reads it.
 
+        The file has a checksum. Links are written through, and a file that is replaced keeps its mode.
+
         Args:
             path: such as "house.safetensors"; a file of that name is replaced.
             training_state: whether to keep what a further `fit` needs to go on exactly where this one stopped.
 
         Raises:
-            ModelFileError: the file cannot be written.
+            ModelFileError: the file cannot be written, or the model has numbers that `load` would refuse.
         """
         from .saving import save
 
@@ -530,97 +562,111 @@ class MLP:
     def _inputs(self, X: Any) -> Reals:
         return data.inputs(X, self.dtype, self.network.n_in, self.feature_names).values
 
-    def _targets(self, y: Any, n_rows: int, learn: bool) -> tuple[Reals, NDArray[Any] | None]:
-        """y as kernels take it, and the classes: those of y if they are to be learned, else the model's own."""
-        loss, n_out = self.network.loss, self.network.n_out
-        if loss.task == "classes" or (loss.task == "labels" and n_out == 1 and not data.has_shares(y)):
-            values = data.labels(y, n_rows)
-            n_classes = n_out if loss.task == "classes" else 2
-            classes = data.classes_of(values, n_classes) if learn else self.classes
-            assert classes is not None
-            return data.class_numbers(values, classes, self.dtype), classes
-        Y = data.targets(y, self.dtype, self.network.n_targets, n_rows)
+    def _targets(self, y: Any, n_rows: int, learn: bool = False) -> data.Table:
+        """y as kernels take it, and as it was given. If it is to be learned from, its classes become the model's."""
+        loss, n_classes = self.network.loss, self._n_classes
+        if n_classes is not None and (loss.task == "classes" or not labels.has_shares(y)):
+            given = labels.labels(y, n_rows)
+            assert self.classes is not None
+            if learn and not self._classes_known:
+                self.classes, self._classes_known = labels.first_classes(given, n_classes), True
+            elif learn:
+                self.classes = labels.more_classes(self.classes, given, n_classes)
+            numbers = labels.class_numbers(given.values, self.classes, self.dtype)
+            return data.Table(numbers, None, lambda column: numbers[:, column])
+        table = data.targets(y, self.dtype, self.network.n_targets, n_rows)
         if loss.task == "labels":
-            data.within(Y, 0, 1, "binary_cross_entropy needs labels, or probabilities from 0 to 1")
+            data.within(table.values, 0, 1, "binary_cross_entropy needs labels, or probabilities from 0 to 1")
         if loss.task == "counts":
-            data.within(Y, 0, np.inf, "poisson needs counts of at least 0")
-        return Y, self.classes
+            data.within(table.values, 0, np.inf, "poisson needs counts of at least 0")
+        return table
 
-    def _weights(self, sample_weight: Any, class_weight: Any, Y: Reals) -> Reals:
-        weights = data.row_weights(sample_weight, self.dtype, len(Y))
-        if class_weight is None:
-            return weights
+    def _weights_of_classes(self, class_weight: Any, Y: Reals) -> NDArray[np.float64]:
         if self.classes is None:
             raise InvalidInputError(
                 f"class_weight is for classes; with loss={self.network.loss.name!r} there are none."
             )
-        by_class = data.class_weights(class_weight, Y, self.classes)
-        return data.row_weights(by_class * weights if weights.size else by_class, self.dtype, len(Y))
+        return labels.class_weights(class_weight, Y, self.classes)
 
     def _rows(self, X: Any, y: Any, sample_weight: Any) -> Rows:
         values = self._inputs(X)
-        Y, _ = self._targets(y, len(values), learn=False)
-        return _in_order(values, Y, self._weights(sample_weight, None, Y))
+        weights = data.mean_one(data.row_weights(sample_weight, len(values)), self.dtype)
+        return in_order(values, self._targets(y, len(values)).values, weights)
+
+    def _measured(self, X: Any, y: Any, sample_weight: Any, learn: bool = False) -> Measured:
+        """Rows whose loss and metrics are asked for."""
+        values = self._inputs(X)
+        target = self._targets(y, len(values), learn)
+        weights = data.row_weights(sample_weight, len(values))
+        return Measured(values, target.values, target.columns(), weights, weights)
 
     def _rows_of_inputs(self, values: Reals) -> Rows:
         """Checked inputs alone as rows, for kernels that gather them."""
         Y = np.zeros((len(values), self.network.n_targets), self.dtype)
         Y.flags.writeable = False
-        return _in_order(values, Y, data.row_weights(None, self.dtype, len(values)))
+        return in_order(values, Y, data.mean_one(np.zeros(0), self.dtype))
 
-    def _hold_out(self, rows: Rows, given: Any, split: Any, class_weight: Any) -> tuple[Rows, Rows | None]:
-        """The rows to train on, and those to validate with, if any."""
-        if not is_number(split) or not 0 <= split < 1:
-            raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {split!r}.")
+    def _split(
+        self, X: Reals, target: data.Table, weights: NDArray[np.float64], given: Any, share: Any
+    ) -> tuple[Any, tuple[Reals, Reals, NDArray[np.float64]], Measured | None]:
+        """Numbers of the rows to train on (None: all), their inputs, targets and weights, and the rows held out."""
+        if not is_number(share) or not 0 <= share < 1:
+            raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {share!r}.")
+        if given is not None and share:
+            raise InvalidInputError("validation_data and validation_split cannot both be given.")
         if given is not None:
-            if split:
-                raise InvalidInputError("validation_data and validation_split cannot both be given.")
             if not isinstance(given, tuple | list) or len(given) not in (2, 3):
                 raise InvalidInputError("validation_data must be (X, y) or (X, y, sample_weight).")
-            values = data.inputs(given[0], self.dtype, self.network.n_in, self.feature_names).values
-            Y, _ = self._targets(given[1], len(values), learn=False)
-            weights = self._weights(given[2] if len(given) == 3 else None, None, Y)
-            return rows, _in_order(values, Y, self._with_class_weights(weights, class_weight, Y, rows.Y))
-        if not split:
-            return rows, None
-        train, test = data.split_rows(len(rows.X), float(split), None, self.random_state)
-        parts = [(rows.X[part], rows.Y[part], rows.weights[part] if rows.weights.size else rows.weights)
-                 for part in (train, test)]  # fmt: skip
-        for part, name in zip(parts, ("to train on", "to validate with"), strict=True):
-            if part[2].size and not part[2].any():
+            try:
+                held_out = self._measured(given[0], given[1], given[2] if len(given) == 3 else None, learn=True)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"validation_data: {error}") from error
+            return None, (X, target.values, weights), held_out
+        if not share:
+            return None, (X, target.values, weights), None
+        chosen, held = data.split_rows(len(X), float(share), None, self.random_state)
+        parts = [data.rows_of(part, X, target.values, weights) for part in (chosen, held)]
+        for (_, _, kept), purpose in zip(parts, ("to train on", "to validate with"), strict=True):
+            if kept.size and not kept.any():
                 raise InvalidInputError(
-                    f"validation_split leaves only rows of weight 0 {name}: choose validation_data."
+                    f"validation_split leaves only rows of weight 0 {purpose}: choose validation_data."
                 )
-            for array in part:
-                array.flags.writeable = False
-        return rows._replace(X=parts[0][0], Y=parts[0][1], weights=parts[0][2]), _in_order(*parts[1])
-
-    def _with_class_weights(self, weights: Reals, class_weight: Any, Y: Reals, training_Y: Reals) -> Reals:
-        """Validation rows count as their class does in training, so that both losses are the same quantity."""
-        if class_weight is None:
-            return weights
-        assert self.classes is not None
-        by_class = np.ones(self.classes.size)
-        by_class[training_Y[:, 0].astype(np.int64)] = data.class_weights(class_weight, training_Y, self.classes)
-        by_row = by_class[Y[:, 0].astype(np.int64)]
-        return data.row_weights(by_row * weights if weights.size else by_row, self.dtype, len(Y))
+        (values, Y, kept), train = parts[1], parts[0]
+        return chosen, train, Measured(values, Y, target.columns(held), kept, kept)
 
     # Scaling, classes, and what a training keeps.
 
-    def _first_classes(self) -> NDArray[Any] | None:
+    @property
+    def _n_classes(self) -> int | None:
+        """How many classes the outputs stand for; None where they stand for no classes."""
         loss, n_out = self.network.loss, self.network.n_out
         if loss.task == "classes":
-            return np.arange(n_out)
-        return np.arange(2) if loss.task == "labels" and n_out == 1 else None
+            return n_out
+        return 2 if loss.task == "labels" and n_out == 1 else None
 
-    def _learn_scaling(self, rows: Rows) -> None:
-        net, scaling = self._net, self.network.loss.scaling
-        if self.standardize:
-            net.input_mean[:], net.input_std[:] = data.mean_and_std(rows.X, rows.weights, "X", self.feature_names)
-        if self.standardize and scaling == "standard" and self.network.standardizes_target:
-            net.target_mean[:], net.target_std[:] = data.mean_and_std(rows.Y, rows.weights, "y", None)
-        elif self.standardize and scaling == "rate":
-            mean, _ = data.mean_and_std(rows.Y, rows.weights, "y", None)
+    def _first_classes(self) -> NDArray[Any] | None:
+        return None if self._n_classes is None else np.arange(self._n_classes)
+
+    def _learn_scaling(self, rows: Rows, table: data.Table, target: data.Table, chosen: Any) -> None:
+        """Mean and spread of inputs and target, from the first rows that a model trains on.
+
+        An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies.
+        """
+        net, kind = self._net, self.network.loss.scaling
+        if not self.standardize:
+            return
+        unknown = np.isinf(net.input_std) if self._scaled else np.ones(net.input_std.size, bool)
+        if unknown.any():
+            mean, std = scaling.scales((rows.X, rows.weights), table, chosen, "X", self.feature_names)
+            unknown &= (std > 0) | (not self._scaled)
+            net.input_mean[unknown] = mean[unknown]
+            net.input_std[unknown] = np.where(std > 0, std, np.inf)[unknown]
+        if self._scaled or kind == "none" or not self.network.standardizes_target:
+            return
+        mean, std = scaling.scales((rows.Y, rows.weights), target, chosen, "y", None)
+        if kind == "standard":
+            net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)
+        else:
             net.target_std[:] = np.where(mean > 0, mean, 1)
 
     def _twin(self) -> MLP:
@@ -631,8 +677,9 @@ class MLP:
         return twin
 
     def _take_over(self, twin: MLP) -> None:
-        self.classes, self.feature_names, self._scaled = twin.classes, twin.feature_names, True
-        self._scratch = []
+        self.classes, self._classes_known, self.feature_names = twin.classes, twin._classes_known, twin.feature_names
+        self._scaled = True
+        self._scratch, self._ignores = [], None
         for mine, its in zip(self._net, twin._net, strict=True):
             mine[:] = its
 
@@ -660,15 +707,21 @@ class MLP:
     def _responses(self, X: Any) -> Reals:
         """The last layer's responses to a table. One that is as kernels take it is looked at by the kernel alone."""
         if data.fits(X, self.dtype, self.network.n_in):
-            view = X.view()
-            view.flags.writeable = False
-            out, finite = self._respond(view)
-            if finite:
-                return out
-        return self._respond(self._inputs(X))[0]
+            values = X.view()
+            values.flags.writeable = False
+        else:
+            values = self._inputs(X)
+        out, finite = self._respond(values)
+        if not finite:
+            unseen.refuse(self._net, self._inputs(X), out, self.feature_names)
+        if self._ignores is None:
+            self._ignores = bool(np.isinf(self._net.input_std).any())
+        if self._ignores:
+            unseen.tell_of_ignored(self._net, values, "X", self.feature_names)
+        return out
 
     def _respond(self, X: Reals) -> tuple[Reals, bool]:
-        """Responses, and whether all of X is finite. Scratch is kept, and belongs to one thread at a time."""
+        """Responses, and whether they and the scaled X are finite. Scratch is kept, and is one thread's at a time."""
         try:
             scratch = self._scratch.pop()
         except IndexError:
@@ -680,51 +733,23 @@ class MLP:
         self._scratch.append(scratch)
         return out, finite
 
-    def _decided(self, out: Reals) -> Reals:
-        """Predictions from responses: labels for probabilities, one column as a vector."""
+    def _chosen(self, out: Reals) -> NDArray[np.int64]:
+        """The numbers of the classes that probabilities choose, (n_rows,), or of each label, (n_rows, n_labels)."""
         if self.network.loss.task == "classes":
             assert self.classes is not None
-            return np.asarray(self.classes[out.argmax(axis=1)])
-        if self.network.loss.task == "labels":
-            chosen = (out >= 0.5).astype(np.int64)
-            return chosen if self.classes is None else np.asarray(self.classes[chosen[:, 0]])
+            return np.asarray(out[:, : self.classes.size].argmax(axis=1))
+        chosen = (out >= 0.5).astype(np.int64)
+        return chosen if self.classes is None else np.minimum(chosen[:, 0], self.classes.size - 1)
+
+    def _decided(self, out: Reals) -> Reals:
+        """Predictions from responses: labels for probabilities, one column as a vector."""
+        if self.network.loss.task in ("classes", "labels"):
+            chosen = self._chosen(out)
+            return chosen if self.classes is None else np.asarray(self.classes[chosen])
+        if self.network.loss.name == "gaussian_nll" and not out[:, self.network.n_targets :].all():
+            row = int(np.argwhere(out[:, self.network.n_targets :] == 0)[0][0])
+            warn(f"The standard deviation predicted for row {row} is too small for {self.dtype}: 0.", NonFiniteWarning)
         return out[:, 0] if self.network.n_out == 1 else out
-
-    def _mean_loss(self, rows: Rows, kernels: Any) -> float:
-        loss = self.network.loss.record(self._net.target_std)
-        (workspace,) = kernels.new_workspaces(self._net, loss)
-        return float(kernels.mean_loss(workspace, rows, self._resting(), loss)) * self._unit()
-
-    def _metrics(self, rows: Rows) -> dict[str, float]:
-        (out, _), loss, weights = self._respond(rows.X), self.network.loss, rows.weights
-        if loss.task == "classes":
-            hits = out.argmax(axis=1) == rows.Y[:, 0]
-            return {"accuracy": accuracy(hits, weights), "log_loss": self._mean_loss(rows, engine("cpu"))}
-        if loss.task == "labels":
-            hits = (out >= 0.5) == (rows.Y >= 0.5)
-            return {"accuracy": accuracy(hits, weights), "log_loss": self._mean_loss(rows, engine("cpu"))}
-        if isinstance(loss, Quantile):
-            n = len(loss.levels)
-            return {
-                f"below_{level:g}": below(out[:, place::n], rows.Y, weights) for place, level in enumerate(loss.levels)
-            }
-        return regression_metrics(out[:, : self.network.n_targets], rows.Y, weights)
-
-    def _validation(self, rows: Rows, kernels: Any) -> Callable[[], dict[str, float]]:
-        """What is measured on held-out rows after each epoch, on the same definition as the training loss."""
-
-        def measure() -> dict[str, float]:
-            logs = {"val_loss": self._mean_loss(rows, kernels)}
-            if self.network.loss.task in ("classes", "labels"):
-                logs["val_accuracy"] = self._metrics(rows)["accuracy"]
-            return logs
-
-        return measure
-
-
-def _in_order(X: Reals, Y: Reals, weights: Reals) -> Rows:
-    """Rows to measure with, as they come."""
-    return Rows(X, Y, weights, np.uint64(0), 0, False)
 
 
 def _checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:

@@ -6,6 +6,7 @@ import functools
 import inspect
 import numbers
 import operator
+import re
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -13,6 +14,9 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .errors import InvalidInputError
+
+# Control characters, ends of lines, changes of direction and halves of characters.
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -105,6 +109,11 @@ def shortened(name: str, most: int) -> str:
         return name
     tail = (most - 1) // 2
     return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def printable(text: str) -> str:
+    """Text from a file as one harmless line: what would break it, turn it round or steer a terminal is escaped."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def yes_or_no(value: object, what: str) -> bool:

@@ -49,8 +49,8 @@ class Optimizer:
         decay_biases: whether both hold for biases, too.
         clip_norm: a gradient longer than this is shortened to it, before anything else is done with it.
         clip_value: every entry of the gradient is bounded to ± this, before clip_norm.
-        ema_decay: such as 0.999: after training the model has the moving average of its parameters,
-            average = ema_decay · average + (1 − ema_decay) · parameters after each step.
+        ema_decay: such as 0.999: after training the model has the moving average of its parameters, those of step i
+            of t with the weight (1 − d) dᵗ⁻ⁱ / (1 − dᵗ), d = ema_decay; the start counts nothing.
     """
 
     code: ClassVar[int]

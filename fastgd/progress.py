@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import contextlib
 import sys
 import time
-from typing import Any, Protocol
+from typing import IO, Any, Protocol, cast
 
 import numpy as np
 
@@ -49,6 +49,37 @@ class Silent:
     def end(self, history: History | None) -> None: ...
 
 
+class Output:
+    """A stream as far as it can be written to: a training is not lost because nobody can see it.
+
+    There may be no stream at all, as in a service, or its reader may be gone, and a character may be missing in it.
+    """
+
+    def __init__(self, stream: Any) -> None:
+        self.stream = stream
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Write what can be written."""
+        with contextlib.suppress(Exception):
+            try:
+                self.stream.write(text)
+            except UnicodeEncodeError:
+                self.stream.write(text.encode(self.encoding, "replace").decode(self.encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        with contextlib.suppress(Exception):
+            self.stream.flush()
+
+    def isatty(self) -> bool:
+        """Whether a person looks at it."""
+        with contextlib.suppress(Exception):
+            return bool(self.stream.isatty())
+        return False
+
+
 class Lines(Silent):
     """Writes a plain line for some of the epochs, or for each."""
 
@@ -60,7 +91,7 @@ class Lines(Silent):
 
     def begin(self, epochs: int, n_rows: int) -> None:
         self.epochs, self.n_rows = epochs, n_rows
-        self.interval = 1 if self.every_epoch else max(1, math.ceil(epochs / (PLAIN_LINES - 1)))
+        self.interval = 1 if self.every_epoch else max(1, -(-epochs // (PLAIN_LINES - 1)))
         self.started = time.perf_counter()
 
     def epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
@@ -78,11 +109,12 @@ class Bar:
     """A live line on a terminal: epoch, loss, rows per second, time left."""
 
     def __init__(self) -> None:
+        from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.progress = Progress(
             TextColumn("{task.description}"), BarColumn(bar_width=None), TextColumn("{task.fields[speed]}"),
-            TimeRemainingColumn(compact=True),
+            TimeRemainingColumn(compact=True), console=Console(file=cast(IO[str], Output(sys.stdout))),
         )  # fmt: skip
         self.task = self.progress.add_task("starting", total=None, speed="")
 
@@ -94,7 +126,7 @@ class Bar:
         self.epochs, self.n_rows, self.loss = epochs, n_rows, ""
         self.started = time.perf_counter()
         self.progress.start()
-        self.progress.reset(self.task, total=epochs * n_rows, description="starting")
+        self.progress.reset(self.task, total=min(epochs * n_rows, sys.maxsize), description="starting")
 
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
         done = epoch * self.n_rows + rows_done
@@ -117,12 +149,17 @@ class Bar:
 def display(verbose: Any) -> Display:
     """The display for `verbose`: "auto", 0 (nothing), 1 (live bar) or 2 (a line per epoch)."""
     if isinstance(verbose, str) and verbose == "auto":
-        return Bar() if sys.stdout.isatty() else Lines()
+        return _bar() if Output(sys.stdout).isatty() else Lines()
     if isinstance(verbose, int | np.integer) and 0 <= verbose <= 2:
-        return (Silent, Bar, lambda: Lines(every_epoch=True))[int(verbose)]()
+        return (Silent, _bar, lambda: Lines(every_epoch=True))[int(verbose)]()
     raise InvalidInputError(
         f"verbose must be 'auto', 0 (silent), 1 (live bar) or 2 (a line per epoch), not {verbose!r}."
     )
+
+
+def _bar() -> Display:
+    """The bar; where rich shows another one already, around this training, plain lines above that."""
+    return Lines() if hasattr(sys.stdout, "rich_proxied_file") else Bar()
 
 
 def _say_why(history: History | None) -> None:
@@ -131,5 +168,6 @@ def _say_why(history: History | None) -> None:
 
 
 def _write(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    output = Output(sys.stdout)
+    output.write(line + "\n")
+    output.flush()

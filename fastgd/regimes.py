@@ -13,13 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .callbacks import Callback, Logs
-from .errors import DivergenceError, DivergenceWarning, InvalidInputError
+from .errors import DivergenceError, InvalidInputError, TrainingWarning
 from .kernels import engine
+from .measures import loss_of
 from .names import checked_names, is_number, positive_integer
 from .optimizers import at_rate
 
 if TYPE_CHECKING:
-    from .kernels.records import Rows
+    from .measures import Measured
     from .model import MLP
     from .optimizers import Optimizer
 
@@ -152,14 +153,14 @@ class _Run:
 class _Trace(Callback):
     """Notes the loss and a row's prediction, as the model stands before the first step and after each."""
 
-    rows: Rows
+    rows: Measured
     row: int
     losses: list[float] = field(default_factory=list)
     predictions: list[Reals] = field(default_factory=list)
 
     def note(self, model: Any) -> None:
         """Loss and prediction of a model."""
-        self.losses.append(model._mean_loss(self.rows, engine("cpu")))
+        self.losses.append(loss_of(model, self.rows, engine("cpu")))
         self.predictions.append(model._respond(self.rows.X[self.row : self.row + 1])[0][0].astype(np.float64))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
@@ -173,15 +174,15 @@ class _Course:
 
     def __init__(self, start: MLP, rule: Optimizer, X: Any, y: Any, row: int, steps: int) -> None:
         self.start, self.rule, self.X, self.y, self.row, self.steps = start, rule, X, y, row, steps
-        self.rows = start._rows(X, y, None)
-        self.first = start._mean_loss(self.rows, engine("cpu"))
+        self.rows = start._measured(X, y, None)
+        self.first = loss_of(start, self.rows, engine("cpu"))
         if not math.isfinite(self.first):
             raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
         zeros = copy.deepcopy(start)
         zeros.parameters[:] = 0
         precision = float(np.finfo(start.dtype).eps)
         self.noise = NOISE * abs(self.first) + (ROUNDING * precision) ** 2 * abs(
-            zeros._mean_loss(self.rows, engine("cpu"))
+            loss_of(zeros, self.rows, engine("cpu"))
         )
         actual = self.rows.Y[row].astype(np.float64)
         self.actual = float(actual[0]) if actual.size == 1 else actual
@@ -305,7 +306,7 @@ class _Course:
     def _go_on(self, run: _Run, steps: int) -> bool:
         """Some more steps, each an epoch in one batch. Returns whether all stayed finite."""
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DivergenceWarning)
+            warnings.simplefilter("ignore", TrainingWarning)
             try:
                 history = run.model.fit(
                     self.X, self.y, epochs=steps, batch_size=len(self.rows.X), optimizer=at_rate(self.rule, run.rate),

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .saving import write_whole
+from .atomic import write_whole
+from .names import printable
 
 WIDTH, HEIGHT = 460.0, 250.0  # of a chart in its own units; on a phone they are nearly pixels, so that text is read
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 14.0, 44.0
@@ -88,14 +89,13 @@ def write_page(path: Path, title: str, scenes: Sequence[Scene]) -> None:
 def page(title: str, scenes: Sequence[Scene]) -> str:
     """One self-contained HTML page: no network, light and dark, readable on a phone."""
     body = "\n".join(
-        f"<section><h2>{html.escape(scene.title)}</h2>\n{''.join(map(_part, scene.parts))}</section>"
-        for scene in scenes
+        f"<section><h2>{escaped(scene.title)}</h2>\n{''.join(map(_part, scene.parts))}</section>" for scene in scenes
     )
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f'<link rel="icon" href="data:,"><title>{html.escape(title)}</title><style>{STYLE}</style></head>\n'
-        f"<body><h1>{html.escape(title)}</h1>\n{body}\n</body></html>\n"
+        f'<link rel="icon" href="data:,"><title>{escaped(title)}</title><style>{STYLE}</style></head>\n'
+        f"<body><h1>{escaped(title)}</h1>\n{body}\n</body></html>\n"
     )
 
 
@@ -124,21 +124,26 @@ svg{width:100%;max-width:36rem;height:auto;display:block}
 )
 
 
+def escaped(text: str) -> str:
+    """Text from anywhere within a page."""
+    return html.escape(printable(text))
+
+
 def _part(part: Part) -> str:
     if isinstance(part, Text):
-        return f"<p>{html.escape(part.text)}</p>\n"
+        return f"<p>{escaped(part.text)}</p>\n"
     if isinstance(part, Rows):
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in part.header)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
+        head = "".join(f"<th>{escaped(cell)}</th>" for cell in part.header)
+        body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
         return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n'
     drawn, legend = (svg(part), _legend(part)) if isinstance(part, Chart) else (part.svg, "")
-    return f"<figure><figcaption>{html.escape(part.title)}{legend}</figcaption>{drawn}</figure>\n"
+    return f"<figure><figcaption>{escaped(part.title)}{legend}</figcaption>{drawn}</figure>\n"
 
 
 def _legend(chart: Chart) -> str:
     if len(chart.lines) < 2:
         return ""
-    entries = (f'<span class="k{i % COLOURS}">● {html.escape(line.name)}</span>' for i, line in enumerate(chart.lines))
+    entries = (f'<span class="k{i % COLOURS}">● {escaped(line.name)}</span>' for i, line in enumerate(chart.lines))
     return "<br><small>" + " &nbsp; ".join(entries) + "</small>"
 
 
@@ -154,8 +159,7 @@ def svg(chart: Chart) -> str:
         return HEIGHT - BOTTOM - (HEIGHT - TOP - BOTTOM) * (inside - y_low) / (y_high - y_low)
 
     parts = [
-        f'<svg class="chart" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" '
-        f'aria-label="{html.escape(chart.title)}">',
+        f'<svg class="chart" viewBox="0 0 {WIDTH:.0f} {HEIGHT:.0f}" role="img" aria-label="{escaped(chart.title)}">',
         f'<rect class="frame" x="{LEFT}" y="{TOP}" width="{WIDTH - LEFT - RIGHT}" height="{HEIGHT - TOP - BOTTOM}"/>',
     ]
     for tick in ticks(y_low, y_high):
@@ -175,14 +179,14 @@ def svg(chart: Chart) -> str:
         parts.append(
             f'<line class="level" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{up(value):.1f}" y2="{up(value):.1f}"/>'
         )
-        label = f"{html.escape(name)} {short(value)}"
+        label = f"{escaped(name)} {short(value)}"
         above = not chart.lines[0].y or chart.lines[0].y[-1] < value  # on the side where the first line does not end
         place = f'x="{WIDTH - RIGHT - 4}" y="{up(value) + (-6 if above else 16):.1f}"'
         parts.append(f'<text class="label" {place} text-anchor="end">{label}</text>')
     middle = LEFT + (WIDTH - LEFT - RIGHT) / 2
-    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{html.escape(chart.x_label)}</text>')
+    parts.append(f'<text x="{middle}" y="{HEIGHT - 8}" text-anchor="middle">{escaped(chart.x_label)}</text>')
     parts.append(f'<text x="14" y="{HEIGHT / 2}" text-anchor="middle" transform="rotate(-90 14 {HEIGHT / 2})">')
-    parts.append(f"{html.escape(chart.y_label)}</text></svg>")
+    parts.append(f"{escaped(chart.y_label)}</text></svg>")
     return "".join(parts)
 
 
@@ -215,8 +219,9 @@ def number(value: float) -> str:
 
 def short(value: float) -> str:
     """A number in few characters: 380k, 1.2M, 0.05."""
+    value = float(f"{value:.3g}")  # 999,999 is 1M
     for limit, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
+        if limit <= abs(value) < 1e15:
             return f"{value / limit:.3g}{unit}"
     return "0" if abs(value) < 1e-12 else f"{value:.3g}"
 

@@ -1,55 +1,64 @@
 """One file format out and in: safetensors (arrays and a JSON header). Nothing in a file is executed.
 
-A file is written beside its place and moved there when it is whole, so that a crash never leaves half a model.
+Nothing in a file is believed either. What the header promises is compared with the arrays that are there before any
+memory is taken; a header counts only if the model that is made from it would be described in the same words; and a
+checksum covers the header and every array. It stands beside the header, where the first version of format 1 does not
+look; a file without it, and without what optimizers and the like did not have then, is read all the same.
 """
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
-import tempfile
+import re
 from dataclasses import asdict, fields
+from numbers import Integral
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from .errors import FastgdError, InvalidInputError, ModelFileError
+from . import tensorfile
+from .activations import ACTIVATIONS
+from .atomic import write_whole
+from .errors import InvalidInputError, ModelFileError
 from .kernels.records import State
-from .losses import LOSSES, Loss
+from .losses import LOSSES
 from .model import MLP
-from .names import yes_or_no
+from .names import shortened, yes_or_no
+from .network import Network
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
+from .tensorfile import Arrays
 from .training import Plateau, TrainingState
 
 FORMAT = 1
 SCALING = ("input_mean", "input_std", "target_mean", "target_std")
 STATE = ("step", "first", "second", "average")
+REALS = {"float32": "F32", "float64": "F64"}
+LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
+MOST_STEPS = 1 << 62
+NOT_WHOLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
 def save(model: MLP, path: str | Path, training_state: bool) -> None:
     """Write the model, and on request what a further training needs."""
     from safetensors.numpy import save as to_bytes
 
-    header = _header(model)
-    arrays = {"parameters": model.parameters, **{name: getattr(model._net, name) for name in SCALING}}
-    if training_state and model._training is not None:
-        kept = model._training
-        header["training"] = {
-            "optimizer": _described(kept.optimizer),
-            "epoch": kept.epoch,
-            "plateau": {name: repr(float(value)) for name, value in asdict(kept.plateau).items()},
-            "origin": kept.origin,
-        }
-        arrays |= {f"training.{name}": getattr(kept.state, name) for name in STATE}
-        if kept.raw is not None:
-            arrays["training.raw"] = kept.raw
-    metadata = {"fastgd": json.dumps(header, allow_nan=False)}
-    write_whole(
-        _as_path(path), to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
-    )
+    path = _as_path(path)
+    header, arrays = _described(model, training_state)
+    try:
+        text = json.dumps(header, allow_nan=False)
+        _rebuilt(json.loads(text), arrays)
+    except NOT_WHOLE as error:
+        why = _why(error)
+        advice = "save it without training_state" if "training" in why else "change that first"
+        raise ModelFileError(
+            f"{path} cannot be written, because this model could not be loaded again ({why}): {advice}."
+        ) from error
+    metadata = {"fastgd": text, "checksum": tensorfile.checksum(text, arrays)}
+    write_whole(path, to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
 def load(path: str | Path) -> MLP:
@@ -59,7 +68,7 @@ def load(path: str | Path) -> MLP:
         path: the file.
 
     Raises:
-        ModelFileError: no such file, a file of another kind, a truncated one, or one from a newer version.
+        ModelFileError: no such file, a file of another kind, a truncated or damaged one, or one from a newer version.
 
     Example:
         >>> import fastgd, tempfile, pathlib
@@ -69,28 +78,34 @@ def load(path: str | Path) -> MLP:
         >>> bool((fastgd.load(path).parameters == model.parameters).all())
         True
     """
-    header, arrays = _read(_as_path(path))
-    version = header.get("format")
-    if isinstance(version, bool) or version != FORMAT:
-        raise ModelFileError(
-            f"{path} has format {version}, and this version of fastgd reads up to {FORMAT}: update fastgd."
-        )
+    path = _as_path(path)
     try:
-        return _rebuilt(header, arrays)
-    except (LookupError, TypeError, ValueError, AttributeError, OverflowError, FastgdError) as error:
-        what = f"{type(error).__name__}: {error}" if not isinstance(error, FastgdError) else str(error)
-        raise ModelFileError(f"{path} does not hold a whole model ({what}).") from error
+        with tensorfile.opened(path) as file:
+            return _read(file, path)
+    except ModelFileError:
+        raise
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
 def _as_path(path: Any) -> Path:
-    if not isinstance(path, str | os.PathLike) or "\0" in str(path):
+    try:
+        name = os.fspath(path)
+        os.fsencode(name)
+    except (TypeError, ValueError):  # ValueError: half a character
+        name = "\0"
+    if not isinstance(name, str) or "\0" in name:
         raise ModelFileError(f"{path!r} is not the name of a file.")
-    return Path(path)
+    return Path(name)
 
 
-def _header(model: MLP) -> dict[str, Any]:
-    network, classes = model.network, model.classes
-    return {
+# A model in words and arrays.
+
+
+def _described(model: MLP, training_state: bool) -> tuple[dict[str, Any], Arrays]:
+    """The header and the arrays of a file."""
+    network, classes, kept = model.network, model.classes, model._training
+    header: dict[str, Any] = {
         "format": FORMAT,
         "layer_sizes": list(network.sizes),
         "activations": [activation.name for activation in network.activations],
@@ -101,157 +116,203 @@ def _header(model: MLP) -> dict[str, Any]:
         "scaled": model._scaled,
         "feature_names": None if model.feature_names is None else list(model.feature_names),
         "random_state": model.random_state,
-        "classes": None if classes is None else {"dtype": classes.dtype.str, "values": classes.tolist()},
+        "classes": None,
     }
+    if classes is not None:
+        known = model._classes_known
+        header["classes"] = {"dtype": classes.dtype.str, "values": classes.tolist(), "known": known}
+    arrays: Arrays = {name: getattr(model._net, name) for name in ("parameters", *SCALING)}
+    if training_state and kept is not None:
+        header["training"] = {
+            "optimizer": _in_words(kept.optimizer),
+            "epoch": kept.epoch,
+            "plateau": {name: repr(float(value)) for name, value in asdict(kept.plateau).items()},
+            "origin": kept.origin,
+            "start": repr(float(kept.start)),
+        }
+        arrays |= {f"training.{name}": getattr(kept.state, name) for name in STATE}
+        if kept.raw is not None:
+            arrays["training.raw"] = kept.raw
+    return header, arrays
 
 
-def _rebuilt(header: dict[str, Any], arrays: dict[str, Any]) -> MLP:
-    activations, dropout = header["activations"], header["dropout"]
-    loss = dict(header["loss"])
-    model = MLP(
-        header["layer_sizes"],
-        activation=activations[:-1],
-        output_activation=activations[-1],
-        loss=_loss(loss),
-        initializer="zeros",
-        dtype=header["dtype"],
-        standardize=header["standardize"],
-        feature_names=header["feature_names"],
-        random_state=header["random_state"],
-        dropout=dropout[:-1],
-    )
-    model.parameters = arrays["parameters"]
-    for name in SCALING:
-        _fill(getattr(model._net, name), arrays[name], name)
-    if not (model._net.input_std > 0).all() or not (model._net.target_std > 0).all():
-        raise InvalidInputError("a standard deviation is not positive")
-    model._scaled = yes_or_no(header["scaled"], "scaled")
-    if header["classes"] is not None:
-        kind = np.dtype(header["classes"]["dtype"])
-        if kind.kind not in "biuU":
-            raise InvalidInputError(f"classes have dtype {kind}")
-        classes = np.array(header["classes"]["values"], kind)
-        if model.classes is None or classes.shape != model.classes.shape:
-            raise InvalidInputError(f"{classes.size} classes do not fit the network")
-        model.classes = classes
-    if "training" in header:
-        model._training = _training(header["training"], arrays, model)
-    return model
-
-
-def _loss(description: dict[str, Any]) -> Loss:
-    name = description.pop("name")
-    return LOSSES[name](**description)
-
-
-def _training(kept: dict[str, Any], arrays: dict[str, Any], model: MLP) -> TrainingState:
-    optimizer = _made(kept["optimizer"], OPTIMIZERS)
-    state = optimizer.new_state(model.parameters)
-    for name in STATE:
-        _fill(getattr(state, name), arrays[f"training.{name}"], f"training.{name}")
-    plateau = kept["plateau"]
-    raw = arrays.get("training.raw")
-    epoch, step, origin = int(kept["epoch"]), int(state.step[0]), int(kept["origin"])
-    share, best = float(plateau["share"]), float(plateau["best"])
-    if not (0 <= epoch < 1 << 62 and 0 <= origin <= step and 0 <= share <= 1 and best == best):
-        raise InvalidInputError("the training state has numbers out of their range")
-    if (state.second < 0).any() or (raw is not None and not state.average.size):
-        raise InvalidInputError("the training state contradicts itself")
-    if raw is not None:
-        raw = _fill(np.zeros_like(model.parameters), raw, "training.raw")
-    return TrainingState(
-        optimizer,
-        State(*state),
-        epoch,
-        Plateau(share, best, int(float(plateau["waited"]))),
-        origin,
-        raw,
-    )
-
-
-def _fill(target: Any, source: Any, name: str) -> Any:
-    if source.shape != target.shape or source.dtype != target.dtype or not np.isfinite(source).all():
-        raise InvalidInputError(f"{name} is not {target.dtype} {target.shape} of finite numbers")
-    target[:] = source
-    return target
-
-
-def _described(thing: Any) -> Any:
+def _in_words(thing: Any) -> Any:
     """An optimizer or a schedule as plain JSON: its name and its numbers."""
     if isinstance(thing, Optimizer | Schedule):
         name = type(thing).__name__
-        if name not in OPTIMIZERS and name not in SCHEDULES:
+        if type(thing) not in (OPTIMIZERS.get(name), SCHEDULES.get(name)):
             raise InvalidInputError(f"A {name} of your own cannot be saved with the training state.")
-        return {"name": name, **{entry.name: _described(getattr(thing, entry.name)) for entry in fields(thing)}}
+        return {"name": name, **{entry.name: _in_words(getattr(thing, entry.name)) for entry in fields(thing)}}
     if callable(thing):
         raise InvalidInputError(
             "A learning rate that is a function cannot be saved with the training state: "
             "use one of fastgd.schedules, or save without training_state."
         )
-    if isinstance(thing, bool | int | str | None):
+    if isinstance(thing, bool | str | None):
         return thing
-    return bool(thing) if isinstance(thing, np.bool_) else float(thing)
+    if isinstance(thing, np.bool_):
+        return bool(thing)
+    return int(thing) if isinstance(thing, Integral) else float(thing)
 
 
 def _made(description: Any, table: Any) -> Any:
-    """What `_described` described."""
+    """What was described: a loss, an optimizer or a schedule."""
     values = dict(description)
     kind = table[values.pop("name")]
-    for name, value in values.items():
-        if isinstance(value, dict):
-            values[name] = _made(value, SCHEDULES)
-    return kind(**values)
+    if values.keys() - {entry.name for entry in fields(kind)}:
+        raise InvalidInputError(f"{kind.__name__} has numbers that are not its own")
+    return kind(**{name: _made(value, SCHEDULES) if isinstance(value, dict) else value
+                   for name, value in values.items()})  # fmt: skip
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    from safetensors import SafetensorError, safe_open
+def _rebuilt(header: dict[str, Any], arrays: Arrays) -> MLP:
+    """The model that a header and arrays describe."""
+    activations = header["activations"]
+    model = MLP(
+        header["layer_sizes"],
+        activation=activations[:-1],
+        output_activation=activations[-1],
+        loss=_made(header["loss"], LOSSES),
+        initializer="zeros",
+        dtype=header["dtype"],
+        standardize=header["standardize"],
+        feature_names=header["feature_names"],
+        random_state=header["random_state"],
+        dropout=header["dropout"][:-1],
+    )
+    for name, array in arrays.items():
+        _check_numbers(name, array)
+        if not name.startswith("training."):
+            getattr(model._net, name)[:] = array
+    model._scaled = yes_or_no(header["scaled"], "scaled")
+    kept = header["classes"]
+    if kept is not None:
+        model.classes = _classes(kept, model.network)
+        model._classes_known = yes_or_no(kept.get("known", model._scaled), "known")
+    if "training" in header:
+        model._training = _training(header["training"], arrays)
+    again, _ = _described(model, training_state=True)
+    if kept and again["classes"]:
+        again["classes"]["dtype"] = kept["dtype"]  # an array of labels may be wider than its labels
+    given = _completed(header, again)
+    wrong = [name for name in given if name not in again or _text(given[name]) != _text(again[name])]
+    if wrong:
+        raise InvalidInputError(f"fastgd does not write such {', '.join(wrong)}")
+    return model
 
+
+def _text(words: Any) -> str:
+    return json.dumps(words, sort_keys=True)
+
+
+def _completed(words: Any, again: Any) -> Any:
+    """What an earlier version wrote, with what it did not know yet as it is by default."""
+    if isinstance(words, dict) and isinstance(again, dict):
+        return again | {name: _completed(value, again.get(name)) for name, value in words.items()}
+    return words
+
+
+def _check_numbers(name: str, array: NDArray[Any]) -> None:
+    """Numbers are finite, spreads positive (infinite for an input that never varied), squares not negative."""
+    finite = ~np.isnan(array) if name == "input_std" else np.isfinite(array)
+    if not finite.all():
+        raise InvalidInputError(f"there are numbers in {name} that are not finite")
+    if (name.endswith("_std") and not (array > 0).all()) or (name == "training.second" and (array < 0).any()):
+        raise InvalidInputError(f"there are numbers in {name} out of their range")
+
+
+def _classes(kept: Any, network: Network) -> NDArray[Any]:
+    """Labels of one kind, all different, and no more than the network can tell apart."""
+    kind, values = re.fullmatch("[<>=|]?(?:(b)1|([iu])[1248]|(U)([0-9]{1,9}))", kept["dtype"]), kept["values"]
+    most = {"classes": network.n_out, "labels": 2 if network.n_out == 1 else 0}.get(network.loss.task, 0)
+    if kind is None or not isinstance(values, list):
+        raise InvalidInputError("its classes are not labels")
+    if not 1 <= len(values) <= most:
+        raise InvalidInputError(f"{len(values)} classes do not fit the network")
+    wanted = bool if kind[1] else int if kind[2] else str
+    if any(type(value) is not wanted for value in values) or len(set(values)) < len(values):
+        raise InvalidInputError("its classes are not different labels of one kind")
+    if wanted is str and max(map(len, values)) > min(int(kind[4]), LONGEST_LABEL):
+        raise InvalidInputError(f"its classes have a label of more than {kind[4]} or {LONGEST_LABEL:,} characters")
+    classes = np.array(values, None if wanted is str else np.dtype(kept["dtype"]))
+    if classes.tolist() != values:
+        raise InvalidInputError("its classes have a label that no array can hold")
+    return classes
+
+
+def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
+    """What a further training needs."""
+    state = State(*(arrays[f"training.{name}"] for name in STATE))
+    raw = arrays.get("training.raw")
+    plateau = {name: float(value) for name, value in kept["plateau"].items()}
+    training = TrainingState(
+        _made(kept["optimizer"], OPTIMIZERS),
+        state,
+        kept["epoch"],
+        Plateau(plateau["share"], plateau["best"], int(plateau["waited"])),
+        kept["origin"],
+        raw,
+        float(kept.get("start", "nan")),
+    )
+    step, best = int(state.step[0]), training.plateau.best
+    if not all(type(number) is int for number in (training.epoch, training.origin)) or not (
+        0 <= training.origin <= step < MOST_STEPS and 0 <= training.epoch < MOST_STEPS
+        and 0 <= training.plateau.share <= 1 and 0 <= training.plateau.waited < MOST_STEPS and best == best
+    ):  # fmt: skip
+        raise InvalidInputError("the training state has numbers out of their range")
+    if raw is not None and not state.average.size:
+        raise InvalidInputError("the training state contradicts itself")
+    return training
+
+
+def _read(file: BinaryIO, path: Path) -> MLP:
+    """The model in a file."""
     try:
-        if path.is_dir() or not path.exists():
-            raise ModelFileError(f"{path} is {'a folder' if path.is_dir() else 'not there'}: name a file.")
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a dict
-    except ModelFileError:
-        raise
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (SafetensorError, ValueError, TypeError) as error:
-        raise ModelFileError(f"{path} is truncated, or not a safetensors file: {error}.") from error
+        metadata, entries = tensorfile.index(file)
+    except NOT_WHOLE as error:
+        raise ModelFileError(f"{path} is truncated, or not a safetensors file ({_why(error)}).") from error
     if "fastgd" not in metadata:
         raise ModelFileError(f"{path} is a safetensors file, but not one that fastgd wrote.")
     try:
-        header = json.loads(metadata["fastgd"])
-        if not isinstance(header, dict):
-            raise TypeError
-    except (ValueError, TypeError, RecursionError) as error:
+        header = tensorfile.parsed(metadata["fastgd"])
+        if type(header["format"]) is not int or header["format"] < 1 or metadata.keys() - {"fastgd", "checksum"}:
+            raise ValueError
+    except NOT_WHOLE as error:
         raise ModelFileError(f"{path} has a damaged header: save the model again.") from error
-    return header, arrays
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write to a temporary file in the same folder, flush it to the disk, and move it into place.
-
-    Raises:
-        ModelFileError: the file cannot be written, or what has this name is no file, such as a device.
-    """
-    temporary = None
+    if header["format"] > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {header['format']}, and this version of fastgd reads up to {FORMAT}: update fastgd."
+        )
     try:
-        if path.exists() and not path.is_file():
-            raise OSError("it is a folder" if path.is_dir() else "it is no file that could be replaced")
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(temporary, 0o666 & ~mask)
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be written: {error.strerror or error}.") from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
+        arrays = tensorfile.read(file, entries, _promised(header))
+        model = _rebuilt(header, arrays)
+    except NOT_WHOLE as error:
+        raise ModelFileError(f"{path} does not hold a whole model ({_why(error)}).") from error
+    checksum = tensorfile.checksum(metadata["fastgd"], arrays)
+    if metadata.get("checksum", checksum) != checksum:
+        raise ModelFileError(f"{path} was damaged: its checksum is not that of its content; save the model again.")
+    return model
+
+
+def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    """The kind and the length of each array that a header speaks of; nothing of that length is made here."""
+    activations, real = header["activations"], REALS[header["dtype"]]
+    if set(activations) - set(ACTIVATIONS):
+        raise InvalidInputError("it has unknown activations")
+    network = Network.from_names(
+        header["layer_sizes"], activations[:-1], activations[-1], _made(header["loss"], LOSSES), header["dropout"][:-1]
+    )
+    n, n_in, n_targets = network.n_parameters, network.n_in, network.n_targets
+    lengths = {"parameters": n, **dict(zip(SCALING, (n_in, n_in, n_targets, n_targets), strict=True))}
+    if "training" not in header:
+        return {name: (real, length) for name, length in lengths.items()}
+    optimizer = _made(header["training"]["optimizer"], OPTIMIZERS)
+    kept = (*optimizer.moments(), optimizer.ema_decay is not None)
+    lengths |= {f"training.{name}": n * there for name, there in zip(STATE[1:], kept, strict=True)}
+    lengths["training.raw"] = n
+    return {"training.step": ("I64", 1), **{name: (real, length) for name, length in lengths.items()}}
+
+
+def _why(error: BaseException) -> str:
+    what = str(error) if isinstance(error, InvalidInputError) else f"{type(error).__name__}: {error}"
+    return shortened(" ".join(what.split()).rstrip("."), 300)

@@ -21,6 +21,8 @@ from .names import checked_names, is_number
 Steps = NDArray[np.int64]
 Rates = NDArray[np.float64]
 
+MOST = 2.0**53  # steps and the like are exact in float64
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -36,6 +38,14 @@ class Schedule:
             if not good or value < low or (strict and value == low):
                 bound = f"above {low}" if strict else f"of at least {low}"
                 raise InvalidInputError(f"{entry.name} must be a number {bound}, not {value!r}.")
+            if low == 1 and value >= MOST:  # it counts steps
+                raise InvalidInputError(f"{entry.name} must be below 2**53, not {value!r}.")
+        final, rate = getattr(self, "final", 0.0), getattr(self, "learning_rate", 0.0)
+        if final > rate:
+            raise InvalidInputError(
+                f"final is the rate at the end, and must be at most the learning rate {rate!r}, not {final!r}; "
+                "a number of steps is given by its name, such as steps=1000."
+            )
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """The learning rate of each of the steps; `total` is how many steps the running `fit` has."""
@@ -172,9 +182,9 @@ class OneCycle(Schedule):
         n = self.steps or total
         start = self.learning_rate / self.start_divisor
         final = start / self.final_divisor
-        top = max(self.rise * n - 1, 1e-9)
-        up = np.minimum(steps / top, 1)
-        down = np.clip((steps - top) / max(n - 1 - top, 1e-9), 0, 1)
+        top = self.rise * n - 1  # below 0 where there are few steps: the way down has begun before the first
+        up = np.clip(steps / max(top, 1e-9), 0, 1)
+        down = np.clip((steps - top) / (n - 1 - top), 0, 1)
         rising = self.learning_rate + 0.5 * (start - self.learning_rate) * (1 + np.cos(np.pi * up))
         falling = final + 0.5 * (self.learning_rate - final) * (1 + np.cos(np.pi * down))
         return np.where(steps < top, rising, falling)
@@ -195,10 +205,9 @@ class WarmUp(Schedule):
     def rates(self, steps: Steps, total: int) -> Rates:
         """start + (first rate − start) · t / steps, then schedule(t − steps)."""
         assert isinstance(self.schedule, Schedule)
-        after = np.maximum(steps - self.steps, 0)
-        later = self.schedule.rates(after, max(total - self.steps, 1))
-        first = self.schedule.rates(np.zeros(1, np.int64), max(total - self.steps, 1))
-        return np.where(steps < self.steps, self.start + (first - self.start) * steps / self.steps, later)
+        after = np.concatenate([np.zeros(1, np.int64), np.maximum(steps - self.steps, 0)])
+        first, *_ = later = self.schedule.rates(after, max(total - self.steps, 1))
+        return np.where(steps < self.steps, self.start + (first - self.start) * steps / self.steps, later[1:])
 
     @property
     def lasts_one_fit(self) -> bool:
@@ -214,8 +223,9 @@ class WarmUp(Schedule):
 class ReduceOnPlateau(Schedule):
     """learning_rate, multiplied by `factor` whenever `monitor` has not become better for `patience` epochs.
 
-    Better means smaller (larger for an accuracy) by more than the share `threshold`. Never goes below `least`.
-    As PyTorch's ReduceLROnPlateau.
+    Better means below best · (1 − threshold), for an accuracy above best · (1 + threshold). Never goes below `least`,
+    and a change of the rate by no more than `eps` is left out. As PyTorch's ReduceLROnPlateau, except that an epoch
+    whose number is infinite or NaN counts neither way.
     """
 
     learning_rate: float = _number()
@@ -224,9 +234,12 @@ class ReduceOnPlateau(Schedule):
     threshold: float = _number(1e-4, strict=False)
     least: float = _number(0.0, strict=False)
     monitor: str = "val_loss"
+    eps: float = _number(1e-8, strict=False)
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if not isinstance(self.monitor, str):
+            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {self.monitor!r}.")
         if self.factor >= 1:
             raise InvalidInputError(f"factor must be below 1, not {self.factor!r}: the rate is multiplied by it.")
         if self.least > self.learning_rate:

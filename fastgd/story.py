@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import datasets, explain
-from .errors import DivergenceWarning
+from .errors import TrainingWarning
 from .history import History
 from .model import MLP
 from .optimizers import SGD, Adam, AdamW, Optimizer
@@ -232,7 +232,7 @@ def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
 def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
     """A training whose numbers are told, so that it must be whole: Ctrl-C ends the story."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DivergenceWarning)  # what came of it is told
+        warnings.simplefilter("ignore", TrainingWarning)  # what came of it is told
         history = model.fit(X, y, verbose=0, **options)
     if history.stop_reason != "completed":
         raise KeyboardInterrupt

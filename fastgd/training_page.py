@@ -6,7 +6,6 @@ They are drawn as SVG whose text and axes have the page's colours, so that they 
 from __future__ import annotations
 
 import copy
-import html
 import io
 import re
 import warnings
@@ -22,7 +21,7 @@ from .history import History
 from .model import MLP
 from .names import shortened
 from .optimizers import Optimizer
-from .report import Part, Picture, Rows, Scene, Text, number
+from .report import Part, Picture, Rows, Scene, Text, escaped, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -115,7 +114,7 @@ def _columns(training: Training) -> Scene:
     name = drawing.literal(training.target)
 
     def important(of: features.Importance) -> Callable[[Axes], object]:
-        return lambda ax: plots.importance(of, ax).set(xlabel=f"growth of the typical error of {name}")
+        return lambda ax: plots.importance(of, ax).set_xlabel(f"growth of the typical error\nof {name}", loc="right")
 
     def dependent(curve: features.PartialDependence) -> Callable[[Axes], object]:
         return lambda ax: plots.partial_dependence(curve, ax).set(ylabel=f"predicted {name}")
@@ -209,4 +208,4 @@ def _picture(title: str, draw: Callable[[Axes], object]) -> Part:
     element = re.sub(r' id="[a-zA-Z0-9]+_\d+"', "", element)  # figures of one page would have the same ones
     for colour, name in ((INK, "ink"), (SOFT, "soft")):
         element = element.replace(colour, f"var(--{name})")
-    return Picture(title, element.replace("<svg", f'<svg role="img" aria-label="{html.escape(title)}"', 1))
+    return Picture(title, element.replace("<svg", f'<svg role="img" aria-label="{escaped(title)}"', 1))

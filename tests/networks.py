@@ -70,6 +70,8 @@ def make_case(
     elif network.loss.task in ("labels", "counts"):
         Y = generator.integers(0, 2 if network.loss.task == "labels" else 9, Y.shape).astype(real)
     weights = np.abs(normal(n_rows)) if weighted else np.zeros(0, real)
+    if weighted:
+        weights /= weights.mean()  # as they come to kernels
     for array in (X, Y, weights):
         array.flags.writeable = False
     n_targets = network.n_targets

@@ -16,10 +16,11 @@ PACKAGE = Path(fastgd.__file__).parent
 
 # From the inside out: a module imports only from modules before it.
 ORDER = [
-    "errors", "names", "kernels", "tables", "data", "datasets", "activations", "losses", "initializers", "schedules",
-    "optimizers", "network", "history", "callbacks", "progress", "training", "metrics", "finder", "model",
-    "regimes", "explain", "health", "features", "saving", "report", "story", "surface", "drawing", "plots",
-    "training_page", "warmup", "cli", "__init__",
+    "errors", "atomic", "names", "kernels", "tables", "data", "scaling", "labels", "datasets", "activations", "losses",
+    "initializers", "schedules", "optimizers", "network", "history", "callbacks", "interrupts", "progress",
+    "divergence", "training", "metrics", "measures", "unseen", "finder", "model",
+    "regimes", "explain", "health", "features", "tensorfile", "saving", "report", "story", "surface", "ticks",
+    "drawing", "plots", "training_page", "warmup", "terminal", "cli", "__init__",
 ]  # fmt: skip
 ENGINE = ["network", "training", "history"]
 HEAVY = ["numba", "sklearn", "pandas", "polars", "matplotlib", "rich", "click", "narwhals", "safetensors"]

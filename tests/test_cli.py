@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+import warnings
 
 import numpy as np
 import pytest
@@ -19,7 +19,6 @@ from click.testing import CliRunner
 
 import fastgd
 from fastgd.cli import main
-from fastgd.tables import read_columns
 
 FASTGD = [sys.executable, "-m", "fastgd.cli"]
 ARGUMENTS = ["--target", "price", "--features", "size,rooms"]
@@ -315,6 +314,14 @@ def test_a_page_needs_matplotlib_and_says_so_before_the_training(tmp_path, monke
         ({}, [*ARGUMENTS, "--epochs", "1", "--save", "/nowhere/m"], r"/nowhere/m cannot be written"),
         ({}, [*ARGUMENTS, "--report", "/nowhere/r.html"], r"/nowhere/r.html cannot be written: there is no folder"),
         ({}, [*ARGUMENTS, "--lr", "1"], r"No such option"),
+        ({}, ["--target", "price", "--features", ""], r"not a list of different names"),
+        ({}, ["--target", "price", "--features", '"size'], r"not a list of different names"),
+        ({}, ["--target", "price", "--features", "size\nrooms"], r"not a list of different names"),
+        ({}, [*ARGUMENTS, "--features", "x" * 200_000], r"not a list of different names"),
+        ({}, [*ARGUMENTS, "--hidden", "9" * 5000], r"not a list of layer widths"),
+        ({}, [*ARGUMENTS, "--seed", "9" * 30], r"random_state must be below 2\*\*64"),
+        ({}, [*ARGUMENTS, "--group", ""], r"no column ''"),
+        ({}, [*ARGUMENTS, "--save", "/dev/null/m"], r"/dev/null/m cannot be written"),
     ],
 )
 def test_mistakes_are_one_line_and_exit_code_2(tmp_path, content, arguments, message):
@@ -326,31 +333,143 @@ def test_mistakes_are_one_line_and_exit_code_2(tmp_path, content, arguments, mes
     assert result.stderr.startswith("fastgd: ")
 
 
-def test_files_that_are_no_tables(tmp_path):
-    def refused(path, message):
-        result = run("train", path, *ARGUMENTS)
-        assert (result.exit_code, "Traceback" in result.output) == (2, False)
-        assert re.search(message, result.stderr), result.stderr
-        assert len(result.stderr.splitlines()) == 1
-
-    refused(tmp_path / "none.csv", "No such file")
-    refused(tmp_path, "Is a directory")
-    for name, content, message in (
-        ("empty.csv", b"", "is empty"),
-        ("header.csv", b"size,rooms,price\n", "header line but no rows"),
-        ("ragged.csv", b"size,rooms,price\n1,2,3\n1,2\n", "line 3 has 2 cells, but the header names 3"),
-        ("twice.csv", b"size,rooms,size,price\n", "more than one column 'size'"),
-        ("plain.csv.gz", b"\x1f\x8bsize,rooms,price\n1,2,3\n", "not a whole gzip file"),
-        (
-            "cut.csv.gz",
-            gzip.compress(b"size,rooms,price\n" + os.urandom(5000))[:2000],
-            "not a whole gzip file|not text",
-        ),
-        ("semicolons.csv", b"size;rooms;price\n1;2;3\n", "not seem to be separated by commas"),
-        ("binary.csv", b"\xff\xfe\x00\x01", "not text in UTF-8"),
+def test_files_that_cannot_be_read(tmp_path):
+    for path, message in (
+        (tmp_path / "none.csv", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
     ):
-        (tmp_path / name).write_bytes(content)
-        refused(tmp_path / name, message)
+        result = run("train", path, *ARGUMENTS)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"fastgd: {path} cannot be read: {message}.\n"
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_a_table_through_a_pipe(tmp_path, zipped):
+    content = write(tmp_path / ("houses.csv.gz" if zipped else "houses.csv")).read_bytes()
+    command = [*FASTGD, "train", "/dev/stdin", *ARGUMENTS, "--epochs", "1"]
+    result = subprocess.run(command, input=content, capture_output=True)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.startswith(b"stdin: 200 rows, 40 of them held out.")
+
+
+def test_a_quote_astray_is_one_line_and_exit_code_2(tmp_path):
+    names = ["pipe"] * 19 + ['"5 inch'] + ["pipe"] * 9 + ['6 inch"'] + ["pipe"] * 170
+    result = run("train", write(tmp_path / "houses.csv", name=names), *ARGUMENTS)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch(r"fastgd: \S+houses.csv, line 21 opens a quote that takes in whole rows.*\n", result.stderr)
+
+
+# What comes from files is shown, and harmless.
+
+
+CURSED = "pr\x1b[2Jice\n\u202eeur\x9b1A"
+
+
+def harmless(text):
+    return not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]", text)
+
+
+def test_control_characters_of_names_do_not_reach_the_terminal(tmp_path):
+    path = tmp_path / "a\x1b]0;b\x07\n\u2066c.csv"
+    path.write_text(f'size,rooms,"{CURSED}"\n' + "".join(f"{i},{i % 5},{3 * i}\n" for i in range(100)))
+    report = tmp_path / "page\x1b[31m[red].html"
+    options = ["--features", "size,rooms", "--group", "rooms", "--epochs", 1, "--learning-rate", 0.001]
+    result = run("train", path, "--target", CURSED, *options, "--report", report, "--save", tmp_path / "m\x9b")
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.startswith(
+        r"a\x1b]0;b\x07\n\u2066c.csv: 100 rows, 20 of them held out, no rooms on both sides."
+    )
+    assert harmless(result.stdout)
+    page = report.read_text()
+    assert harmless(page)
+    assert r"<h1>pr\x1b[2Jice\n\u202eeur\x9b1A from a\x1b]0;b\x07\n\u2066c.csv</h1>" in page
+    for target, told in (
+        ("price", r"its columns are: size, rooms, pr\x1b[2Jice\n\u202eeur\x9b1A."),
+        ("\udcff\n", r"'\udcff'"),
+    ):
+        result = run("train", path, "--target", target, *options)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert told in result.stderr
+        assert harmless(result.stderr)
+
+
+@pytest.mark.parametrize("option", ["--features", "--hidden", "--seed", "--target"])
+def test_messages_are_harmless_and_not_endless(tmp_path, option):
+    for value in ("\x1b[2J\x9b\u202e", "9" * 5000, "x\n" * 5000, "\udcff"):
+        result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, option, value)
+        assert result.exit_code == 2
+        assert len(result.stderr.splitlines()) == 1
+        assert len(result.stderr) < 2100
+        assert harmless(result.stderr)
+
+
+@pytest.mark.filterwarnings("always:a:UserWarning")
+def test_warnings_are_harmless(tmp_path, monkeypatch):
+    from fastgd import data
+
+    def warns(*given):
+        warnings.warn("a\x1b[2J\nb", stacklevel=2)
+        return split_rows(*given)
+
+    split_rows = data.split_rows
+    monkeypatch.setattr(data, "split_rows", warns)
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--epochs", 1)
+    assert (result.exit_code, result.stderr) == (0, "fastgd: a\\x1b[2J\\nb\n")
+
+
+# Output that nobody can read.
+
+
+COMMANDS = [["--help"], ["--version"], [], ["train", "--help"], ["demo", "--fast"], ["warmup"], ["train"]]
+
+
+def in_a_shell(arguments, redirections, folder):
+    """Run with redirections of a shell; what is left of standard error, and the exit code."""
+    if arguments == ["train"]:
+        path = write(folder / "houses.csv")
+        arguments = ["train", str(path), *ARGUMENTS, "--epochs", "2", "--save", str(folder / "model")]
+    command = ["bash", "-c", f'set -o pipefail; "$@" {redirections}', "bash", *FASTGD, *arguments]
+    result = subprocess.run(command, capture_output=True, text=True)
+    return result.stderr, result.returncode
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_full_disk_is_one_line_and_exit_code_2(tmp_path, arguments):
+    told = ("fastgd: the output cannot be written: No space left on device.\n", 2)
+    assert in_a_shell(arguments, "> /dev/full", tmp_path) == told
+
+
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_a_reader_that_has_gone_ends_it_silently(tmp_path, arguments):
+    assert in_a_shell(arguments, "| true", tmp_path) in (("", 1), ("", 0))
+
+
+@pytest.mark.parametrize("redirections", [">&-", ">&- 2>&-", ">&- <&-"])
+@pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
+def test_without_an_output_it_works_all_the_same(tmp_path, arguments, redirections):
+    assert in_a_shell(arguments, redirections, tmp_path) == ("", 0)
+    assert (tmp_path / "model").exists() == (arguments == ["train"])
+
+
+@pytest.mark.parametrize("arguments", [["train", "none", *ARGUMENTS], ["train", "--lr", "1"], ["bench"]], ids=" ".join)
+@pytest.mark.parametrize("redirections", ["2> /dev/full", "2>&-"])
+def test_an_error_that_cannot_be_told_keeps_its_exit_code(tmp_path, arguments, redirections):
+    assert in_a_shell(arguments, redirections, tmp_path) == ("", 2)
+
+
+def test_a_model_is_saved_before_its_errors_are_told(tmp_path, monkeypatch):
+    from fastgd import cli
+
+    def fails(*rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cli, "table", fails)
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--epochs", 1, "--save", tmp_path / "model")
+    assert result.exit_code == 2
+    assert result.stderr == "fastgd: the output cannot be written: No space left on device.\n"
+    assert fastgd.load(tmp_path / "model").feature_names == ("size", "rooms")
 
 
 def test_a_saved_model_predicts_the_same(tmp_path):
@@ -374,13 +493,6 @@ def test_a_terminal_without_unicode():
     result = subprocess.run([*FASTGD, "demo", "--epochs", "1"], capture_output=True, env=environment)
     assert result.returncode == 0, result.stderr
     assert b"EUR" in result.stdout
-
-
-def test_reading_a_table(tmp_path):
-    (tmp_path / "t.csv").write_text('\ufeff\na, b ,c\n1,"2",x\n\n  \n3,4e1,"y,z"\n', encoding="utf-8")
-    numbers, text = read_columns(Path(tmp_path / "t.csv"), ["b", "a"], ["c"])
-    assert numbers.tolist() == [[2, 1], [40, 3]]
-    assert text == {"c": ["x", "y,z"]}
 
 
 def test_version_is_light():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 
 import fastgd
+from fastgd.errors import CacheWarning
+from fastgd.kernels import codes, cpu
 from fastgd.kernels import compile as compile_module
-from fastgd.kernels import cpu
+from fastgd.kernels.cpu.activations import hyperbolic_tangent
 
 PACKAGE = Path(fastgd.__file__).parent
 
@@ -26,6 +29,9 @@ a = np.full((1, 3), 0.5)
 cpu.activate(a, codes.TANH)
 print(a[0, 0], sum(hyperbolic_tangent.stats.cache_hits.values()))
 """
+
+
+ASK_FLOAT32 = ASK.replace("0.5)", "0.5, np.float32)")
 
 
 def run(code, home, **environment):
@@ -84,6 +90,148 @@ def test_damaged_cache_files_are_compiled_anew(copy):
                 path.write_bytes(damage)
             assert run(ASK, copy) == [value, "0"]
             assert run(ASK, copy) == [value, "1"]
+
+
+def test_the_code_of_another_signature_is_never_run(copy):
+    """Two processes that fill an empty cache at once leave the index of one and the code of both."""
+    one, other = copy / "one" / "fastgd", copy / "other" / "fastgd"
+    value, _ = run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent))
+    short, _ = run(ASK_FLOAT32, copy, NUMBA_CACHE_DIR=str(other.parent))
+    own = {path.name for path in one.iterdir()}
+    for path in other.glob("*.nbc"):
+        shutil.copy(path, one)
+    assert run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent)) == [value, "1"]
+    for path in other.glob("*.nbi"):
+        shutil.copy(path, one)
+    assert run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
+    for code, expected in ((ASK, value), (ASK_FLOAT32, short)):
+        assert run(code, copy, NUMBA_CACHE_DIR=str(one.parent)) == [expected, "1"]
+    (right,) = (path for path in one.glob("*hyperbolic_tangent-*.nbc") if path.name in own)
+    (wrong,) = (path for path in one.glob("*hyperbolic_tangent-*.nbc") if path.name not in own)
+    shutil.copy(wrong, right)
+    assert run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
+
+
+def test_processes_that_compile_at_once_leave_a_cache_that_works(copy):
+    folder, codes = {"NUMBA_CACHE_DIR": str(copy / "cache"), "PYTHONPATH": str(copy)}, [ASK, ASK_FLOAT32] * 2
+    started = [
+        subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **folder}, stdout=subprocess.DEVNULL)
+        for code in codes
+    ]
+    assert [process.wait() for process in started] == [0] * len(codes)
+    for code in codes[:2]:
+        value, _ = run(code, copy, **folder)
+        assert run(code, copy, **folder) == [value, "1"]
+    assert not [path for path in (copy / "cache").rglob("*") if path.suffix not in (".nbi", ".nbc", "")]
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """How a kernel that was compiled is read from the disk, and copies of the files from which it is."""
+    cpu.activate(np.full((1, 3), 0.5), codes.TANH)
+    cache, target = hyperbolic_tangent._cache, hyperbolic_tangent.targetctx
+    signature = next(iter(hyperbolic_tangent.overloads))
+    names = [cache.files.index.name, cache.files._name(cache._index_key(signature, target.codegen()))]
+    for name in names:
+        shutil.copy(cache.files.folder / name, tmp_path)
+    monkeypatch.setattr(cache.files, "folder", tmp_path)
+    return lambda: cache.load_overload(signature, target), [tmp_path / name for name in names]
+
+
+def test_a_flipped_bit_is_noticed_before_code_is_run(kept):
+    load, files = kept
+    assert load() is not None
+    for path in files:
+        content = path.read_bytes()
+        for place in range(0, len(content), max(1, len(content) // 500)):
+            flipped = bytearray(content)
+            flipped[place] ^= 1 << place % 8
+            path.write_bytes(flipped)
+            assert load() is None, (path.suffix, place)
+        path.write_bytes(content)
+    assert load() is not None
+
+
+def test_cache_files_of_any_kind_are_no_error(kept):
+    load, files = kept
+    for path in files:
+        content = path.read_bytes()
+        for foreign in (b"", content[:16], content[:-1], content + b"\0", b"\0" * 4096, files[0].read_bytes()[::-1]):
+            path.write_bytes(foreign)
+            assert load() is None
+        path.unlink()
+        assert load() is None
+        path.mkdir()
+        assert load() is None
+        path.rmdir()
+        path.write_bytes(content)
+    assert load() is not None
+
+
+def test_another_result_than_the_signature_asks_for_is_not_taken(kept, monkeypatch):
+    load, _ = kept
+    found = load()
+    foreign = found._replace(signature=found.signature.replace(args=(*found.signature.args, *found.signature.args)))
+    monkeypatch.setattr(hyperbolic_tangent._cache._impl, "rebuild", lambda *arguments: foreign)
+    assert load() is None
+
+
+@pytest.fixture
+def nowhere(tmp_path, monkeypatch):
+    """A working folder, and no place for the cache that anybody has asked for."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "work").mkdir()
+    monkeypatch.chdir(tmp_path / "work")
+    monkeypatch.setattr(compile_module, "BESIDE_SOURCES", tmp_path / "file" / "__pycache__")
+    monkeypatch.setattr(compile_module.config, "CACHE_DIR", "")
+    monkeypatch.setenv("HOME", "")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    compile_module._say_once.cache_clear()
+    return tmp_path
+
+
+def unknown(*arguments):
+    raise KeyError("no such user")
+
+
+@pytest.mark.parametrize(
+    "environment",
+    [
+        {"XDG_CACHE_HOME": "cache"}, {"XDG_CACHE_HOME": "./cache"}, {"XDG_CACHE_HOME": "~/.cache"},
+        {"XDG_CACHE_HOME": ""}, {"HOME": "home"}, {"HOME": "."}, {"HOME": "/"}, {"HOME": "{}/gone"},
+        {"HOME": None}, {"NUMBA_CACHE_DIR": "~/x", "HOME": None},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_no_folder_appears_where_nobody_asked_for_one(nowhere, monkeypatch, environment):
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    for name, value in environment.items():
+        if name == "NUMBA_CACHE_DIR":  # Numba has read it when it was imported
+            monkeypatch.setattr(compile_module.config, "CACHE_DIR", value)
+        elif value is None:
+            monkeypatch.delenv(name)
+        else:
+            monkeypatch.setenv(name, value.format(nowhere))
+    with pytest.warns(CacheWarning, match="no folder is writable"):
+        assert compile_module.cache_folder.__wrapped__() is None
+    assert os.listdir(nowhere / "work") == []
+    assert sorted(os.listdir(nowhere)) == ["file", "work"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "environment", "place"),
+    [
+        ("", {"XDG_CACHE_HOME": "{}/new"}, "new/fastgd"), ("", {"HOME": "{}/work"}, "work/.cache/fastgd"),
+        ("", {"HOME": "{}/work", "XDG_CACHE_HOME": "new"}, "work/.cache/fastgd"), ("new/er", {}, "work/new/er/fastgd"),
+        ("{}/new", {"HOME": "{}/work"}, "new/fastgd"), ("~/new", {"HOME": "{}"}, "new/fastgd"),
+    ],
+)  # fmt: skip
+def test_a_folder_is_made_when_something_is_written_there(nowhere, monkeypatch, asked, environment, place):
+    monkeypatch.setattr(compile_module.config, "CACHE_DIR", asked.format(nowhere))
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value.format(nowhere))
+    assert compile_module.cache_folder.__wrapped__() == nowhere / place
+    assert (sorted(os.listdir(nowhere)), os.listdir(nowhere / "work")) == (["file", "work"], [])
 
 
 def test_no_writable_folder_means_one_warning_and_the_same_result(copy):

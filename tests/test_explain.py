@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.errors import DivergenceError, DivergenceWarning, InvalidInputError
+from fastgd.errors import DivergenceError, DivergenceWarning, InvalidInputError, NonFiniteWarning
 
 FEATURES = ["Size", "Bedrooms", "Distance to centre", "Building age"]
 OPTIMIZERS = [
@@ -170,7 +170,9 @@ def test_gradients_that_are_no_numbers_are_way_off():
     X, y = houses()
     model = fastgd.MLP([4, 3, 1])
     model.parameters[:] = 1e30
-    assert set(model.blame(X, y)["severity"]) == {"way off"}
+    with pytest.warns(NonFiniteWarning, match="The gradient is not all finite numbers"):
+        table = model.blame(X, y)
+    assert set(table["severity"]) == {"way off"}
 
 
 def test_tables_are_read_like_data_frames():
@@ -183,6 +185,15 @@ def test_tables_are_read_like_data_frames():
     assert [name for name, _ in table.items()] == list(table)
     assert len(list(table.values())) == 4
     assert len(table) == 4
+
+
+def test_names_with_control_characters_do_not_reach_the_terminal():
+    X, y = houses()
+    model = fastgd.MLP([4, 1], feature_names=["a\x1b[31m", "b\n", "c\u202e", "d"])
+    model.fit(X, y, epochs=1, verbose=0)
+    for table in (model.blame(X, y), fastgd.features.permutation_importance(model, X, y, repeats=1)):
+        assert not set("\x1b\u202e") & set(repr(table))
+        assert r"\x1b[31m" in repr(table)
 
 
 def test_tables_print_within_80_columns_and_say_what_they_leave_out():
@@ -699,7 +710,7 @@ def test_rows_of_another_kind_at_the_top_do_not_mislead():
 
 def test_no_rate_is_named_where_none_was_found(monkeypatch):
     X, y = houses()
-    monkeypatch.setattr("fastgd.training.TRIES", 0)
+    monkeypatch.setattr("fastgd.divergence.TRIES", 0)
     with pytest.warns(DivergenceWarning), pytest.raises(DivergenceError, match="no smaller learning rate") as caught:
         fastgd.MLP([4, 16, 8, 1]).fit(X, y, optimizer=fastgd.SGD(50.0), verbose=0)
     assert np.isnan(caught.value.learning_rate)

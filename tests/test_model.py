@@ -13,7 +13,7 @@ import pytest
 
 import fastgd
 from fastgd import progress, training
-from fastgd.errors import DivergenceError, DivergenceWarning, InvalidInputError
+from fastgd.errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, InvalidInputError
 
 
 def houses(n=400):
@@ -334,10 +334,12 @@ def test_predictions_follow_parameters_and_scaling():
     before = model.predict(X)
     model.parameters[:] = 0
     assert (model.predict(X) == 0).all()
-    model.fit(X, y, epochs=1, verbose=0)
+    with pytest.warns(DeadNetworkWarning, match="All units of layer 0 give 0"):
+        model.fit(X, y, epochs=1, verbose=0)
     twin = fastgd.MLP([4, 8, 1])
     twin.parameters[:] = 0
-    twin.fit(X.tolist(), y, epochs=1, verbose=0)
+    with pytest.warns(DeadNetworkWarning):
+        twin.fit(X.tolist(), y, epochs=1, verbose=0)
     assert (model.predict(X) == twin.predict(X.tolist())).all()
     assert (before != model.predict(X)).any()
 

@@ -186,7 +186,7 @@ def test_schedules_that_last_as_long_as_the_fit():
 
 def test_reduce_on_plateau():
     X, y = table()
-    schedule = schedules.ReduceOnPlateau(1e-9, patience=1, factor=0.1, monitor="loss")
+    schedule = schedules.ReduceOnPlateau(1e-9, patience=1, factor=0.1, monitor="loss", eps=0.0)
     _, history = fitted(X, y, optimizer=fastgd.SGD(learning_rate=schedule), epochs=6)
     np.testing.assert_allclose(history.history["learning_rate"], [1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-11])
 
@@ -541,7 +541,6 @@ def test_labels_that_do_not_fit():
     X, _ = table(4)
     model = fastgd.MLP([3, 3], loss="cross_entropy")
     for y, message in (
-        (["a", "b", "a", "b"], r"y has 2 classes \(a, b\), but the network has outputs for 3"),
         ([0, 1, 2, 3], r"y has 4 classes"),
         ([0, 1, 2.5, 1], r"y, row 2 is 2\.5: labels of classes must be whole numbers or text"),
         (np.array(["a", None, "b", "c"], object), r"y, row 1 is None"),
@@ -555,14 +554,12 @@ def test_labels_that_do_not_fit():
         with pytest.raises(InvalidInputError, match=r"y, row \d has the label .*; its classes are: a, b, c"):
             model.evaluate(X, y)
     for weights, message in (
-        ({"d": 1}, r"class_weight names the class 'd', which y does not have; its classes are: a, b, c"),
+        ({"d": 1}, r"class_weight names the class 'd', which the model does not know; its classes are: a, b, c"),
         ({"a": -1}, r"class_weight of 'a' must be a number of at least 0"),
         ("even", r"class_weight must be a dict .* or 'balanced'"),
     ):
         with pytest.raises(InvalidInputError, match=message):
             model.fit(X, ["a", "b", "c", "a"], class_weight=weights, verbose=0)
-    with pytest.raises(InvalidInputError, match="names the class 'c', which y does not have; its classes are: a, b"):
-        model.fit(X, ["a", "b", "b", "a"], class_weight={"c": 2}, verbose=0)
     with pytest.raises(InvalidInputError, match=r"loss='mse' has no probabilities"):
         fastgd.MLP([3, 1]).predict_proba(X)
     with pytest.raises(InvalidInputError, match=r"y, row 1 is -1.0: poisson needs counts"):
@@ -651,7 +648,7 @@ def test_schedules_from_fit_to_fit():
 
 def test_reduce_on_plateau_within_a_warm_up_and_for_an_accuracy():
     X, y = table()
-    inner = schedules.ReduceOnPlateau(1e-9, patience=0, factor=0.1, monitor="loss")
+    inner = schedules.ReduceOnPlateau(1e-9, patience=0, factor=0.1, monitor="loss", eps=0.0)
     warm = fastgd.SGD(schedules.WarmUp(inner, steps=1))
     _, history = fitted(X, y, optimizer=warm, epochs=4)
     np.testing.assert_allclose(history.history["learning_rate"], [1e-9, 1e-9, 1e-10, 1e-11])

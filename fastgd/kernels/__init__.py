@@ -24,13 +24,13 @@ tests and the fair baseline of the benchmarks. Arrays are checked before they co
     clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole
     update(net, state, gradient, rule, learning_rate)       one step of the optimizer
     batch_weight(workspace, rows, first, n)                 returns the sum of the weights of n rows
-    batch_gradient(gradients, workspace, rows, first, n, net, loss)   gradients[0] = mean gradient of n rows; returns
-                                                            their mean loss
+    batch_gradient(gradients, workspace, rows, first, n, net, loss)   gradients[0] = Σ weight · gradient of n rows,
+                                                            over n; returns their loss, likewise
     train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule)
                                                             one step per learning rate; returns how many were taken
     respond(out, outputs, net, loss)                        out = predictions, rates or probabilities
-    predict(out, workspace, X, net, loss)                   the same for X, in the user's units; returns whether X is
-                                                            finite
+    predict(out, workspace, X, net, loss)                   the same for X, in the user's units; returns whether all
+                                                            of both is finite
     mean_loss(workspace, rows, net, loss)                   returns the mean loss over all rows
 """
 

@@ -3,6 +3,8 @@
 Numba's own cache notices an edit in the file of the kernel itself, but not in the files of the kernels that it
 calls, and then runs the old machine code. Here the name of every cache file carries a stamp over all kernel
 sources and over the settings that change the code, so a cached kernel is either from these sources or not found.
+Nor does Numba's cache notice a file that was damaged or that two processes wrote at once; here every signature has a
+file of its own, and every file begins with a hash over its name and the rest.
 """
 
 from __future__ import annotations
@@ -10,6 +12,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import pickle
+import secrets
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -18,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import caching, config
+from numba.core import caching, config, sigutils
 from numba.core.compiler import Compiler
 from numba.extending import overload
 
@@ -73,7 +77,7 @@ def is_ready(dispatcher: Any) -> bool:
     """Whether a kernel has machine code: compiled in this process, or kept on disk for these sources."""
     if config.DISABLE_JIT or dispatcher.overloads:
         return True
-    return cache_folder() is not None and Path(dispatcher._cache._cache_file._index_path).exists()
+    return cache_folder() is not None and dispatcher._cache.files.index.exists()
 
 
 def _compiler(noalias: bool, inner: bool) -> type[Compiler]:
@@ -112,18 +116,33 @@ def _settings_stamp() -> str:
 
 @lru_cache(maxsize=1)
 def cache_folder() -> Path | None:
-    """The first folder that can be written to: NUMBA_CACHE_DIR, beside the sources, the user's cache; or none."""
-    user_cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # as it is where there is no home
-    folders = [BESIDE_SOURCES, Path(user_cache) / "fastgd"]
-    if config.CACHE_DIR:
-        folders.insert(0, Path(config.CACHE_DIR) / "fastgd")
+    """The first folder that can be written to: NUMBA_CACHE_DIR, beside the sources, the user's cache; or none.
+
+    It is made when the first kernel is written there, and not before.
+    """
+    folders = _folders()
     for folder in folders:
         with contextlib.suppress(OSError):
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
+            nearest = next(place for place in (folder, *folder.parents) if place.exists())
+            tempfile.TemporaryFile(dir=nearest).close()
             return folder
     _say_once(f"no folder is writable ({', '.join(map(str, folders))})")
     return None
+
+
+def _folders() -> list[Path]:
+    """Where kernels may be kept. Without a home, "~" is no folder; a relative XDG_CACHE_HOME is none by its rules."""
+    asked, home = os.path.expanduser(config.CACHE_DIR), os.path.expanduser("~")
+    user_cache = os.environ.get("XDG_CACHE_HOME", "")
+    folders = [BESIDE_SOURCES]
+    if asked and not asked.startswith("~"):
+        with contextlib.suppress(OSError):  # the working folder, which a relative one starts from, may be gone
+            folders.insert(0, Path(asked).absolute() / "fastgd")
+    if os.path.isabs(user_cache):
+        folders.append(Path(user_cache) / "fastgd")
+    elif os.path.isabs(home) and os.path.isdir(home) and os.path.dirname(home) != home:
+        folders.append(Path(home) / ".cache" / "fastgd")
+    return folders
 
 
 @lru_cache(maxsize=1)
@@ -162,18 +181,81 @@ class _StampedCacheImpl(caching.CompileResultCacheImpl):  # type: ignore[misc]
     _locator_classes = (_StampedLocator,)
 
 
+class _SealedFiles:
+    """The files of one kernel: an index, and the machine code of each signature.
+
+    A name says which sources, kernel, signature and processor a file is for, so that no two share one. A file begins
+    with a hash over its name and the rest: what is damaged, truncated or another file's reads as nothing.
+    """
+
+    def __init__(self, folder: str, base: str) -> None:
+        self.folder, self.base = Path(folder), base
+        self.index = self.folder / f"{base}.nbi"
+
+    def load(self, key: Any) -> Any:
+        """What was saved for a key, or None."""
+        name = self._name(key)
+        content = self._read(name) if name in self._names() else b""
+        return pickle.loads(content) if content else None
+
+    def save(self, key: Any, data: Any) -> None:
+        """Keep something for a key. The index of another process may win; then the loser compiles once more."""
+        name = self._name(key)
+        self._write(name, caching.dumps(data))
+        self._write(self.index.name, "\n".join(sorted({*self._names(), name})).encode())
+
+    def flush(self) -> None:
+        """Forget everything."""
+        self.index.unlink(missing_ok=True)
+
+    def _name(self, key: Any) -> str:
+        return f"{self.base}.{hashlib.sha256(repr(key).encode()).hexdigest()[:32]}.nbc"
+
+    def _names(self) -> list[str]:
+        return self._read(self.index.name).decode().splitlines()
+
+    def _read(self, name: str) -> bytes:
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError:
+            return b""
+        seal, rest = content[:SEAL], memoryview(content)[SEAL:]
+        return bytes(rest) if seal == _seal(name, rest) else b""
+
+    def _write(self, name: str, content: bytes) -> None:
+        temporary = self.folder / f"{self.base}.{secrets.token_hex(8)}.nbc"  # with these sources it becomes stale, too
+        try:
+            temporary.write_bytes(_seal(name, content) + content)
+            os.replace(temporary, self.folder / name)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+SEAL = hashlib.sha256().digest_size  # 1.5 ms for the machine code of a first fit
+
+
+def _seal(name: str, content: bytes | memoryview) -> bytes:
+    digest = hashlib.sha256(name.encode() + b"\0")
+    digest.update(content)
+    return digest.digest()
+
+
 class _StampedCache(caching.FunctionCache):  # type: ignore[misc]
     """Numba's cache, except that whatever is wrong on disk means "not cached" and never an error."""
 
     _impl_class = _StampedCacheImpl
 
+    def __init__(self, function: Callable[..., Any]) -> None:
+        super().__init__(function)
+        self.files = self._cache_file = _SealedFiles(self._cache_path, self._impl.filename_base)
+
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         if cache_folder() is None:
             return None
         try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # truncated or foreign files raise anything from EOFError to AttributeError
-            self._forget()
+            found = super().load_overload(sig, target_context)
+            return found if found and found.signature.args == sigutils.normalize_signature(sig)[0] else None
+        except Exception:  # what Numba cannot rebuild raises anything
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
@@ -184,12 +266,8 @@ class _StampedCache(caching.FunctionCache):  # type: ignore[misc]
             super().save_overload(sig, data)
         except OSError as error:
             _say_once(str(error))
-        except Exception:
-            self._forget()
-
-    def _forget(self) -> None:
-        with contextlib.suppress(OSError):
-            Path(self._cache_file._index_path).unlink()
+        except Exception:  # what cannot be pickled is compiled anew each time
+            pass
 
     def _remove_stale(self) -> None:
         """Delete what earlier sources left for this kernel beside them; a shared folder may serve other checkouts."""

@@ -45,7 +45,7 @@ class Rows(NamedTuple):
 
     X: Reals  # (n_rows, n_in) real, read-only
     Y: Reals  # (n_rows, n_targets) real, read-only; for classes one column with the number of the class
-    weights: Reals  # (n_rows,) real, read-only: how much each row counts; (0,) if all count the same
+    weights: Reals  # (n_rows,) real, read-only: how much each row counts, 1 on average; (0,) if all count the same
     seed: np.uint64  # the order is a function of seed and epoch
     epoch: int
     shuffle: bool
@@ -56,7 +56,7 @@ class Loss(NamedTuple):
 
     code: int
     unit: Reals  # (n_targets,) real: the value of each target's share in the user's units, for one in standard units
-    constants: Reals  # (any,) real: huber's threshold, the quantile levels, or the logarithms of the targets' units
+    constants: Reals  # (any,) real: huber's threshold, the quantile levels, the logarithms of the targets' units, …
 
 
 class Rule(NamedTuple):

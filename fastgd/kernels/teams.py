@@ -7,6 +7,10 @@ it (two threads, a loop over two entries); a meeting of two costs 0.1 to 0.8 µs
 
 from __future__ import annotations
 
+import threading
+import time
+
+import numpy as np
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic
@@ -18,6 +22,7 @@ GIVEN_UP = 0  # not 0: a thread failed before it came
 FIRST = 16  # how many meetings the first thread has come to; each thread has a counter, which it alone writes
 APART = 16  # 128 bytes between them keep the threads out of each other's cache lines
 WHOLE = 32  # so many columns or rows, two vectors, are not divided among threads
+PATIENCE = 0.5  # seconds that threads have to start
 SPINS = 2000  # looks before a waiting thread offers its processor to others: some 2 µs
 
 if config.DISABLE_JIT:
@@ -85,3 +90,42 @@ def meet(team):
             if spins > SPINS:
                 call_pause(team.pause)
     return True
+
+
+class Crowd:
+    """The threads beside the calling one: they start to work together, or not at all."""
+
+    def __init__(self, work, n_threads):
+        self.n_threads, self.home = n_threads, threading.get_native_id()
+        self.counters = np.zeros(FIRST + APART * n_threads, np.int64)
+        self.work, self.there, self.refused = work, [], False
+        self.workers = [threading.Thread(target=self._begin, args=(i,), daemon=True) for i in range(1, n_threads)]
+
+    def _begin(self, thread):
+        if threading.get_native_id() == self.home:  # a thread in name only, which would wait for itself
+            self.refused = True
+        elif not self.refused:
+            self.there.append(threading.current_thread())
+            self.work(thread, self.n_threads, self.counters)
+
+    def gather(self):
+        """Start them; returns whether all of them run."""
+        try:
+            for worker in self.workers:
+                worker.start()
+        except RuntimeError:  # the system has no more threads
+            return False
+        deadline = time.perf_counter() + PATIENCE
+        while len(self.there) < self.n_threads - 1 and not self.refused and time.perf_counter() < deadline:
+            time.sleep(0)
+        return len(self.there) == self.n_threads - 1
+
+    def give_up(self):
+        """Whoever waits in a meeting leaves it, and whoever has not begun never does."""
+        self.refused = True
+        self.counters[GIVEN_UP] = 1
+
+    def join(self):
+        """Wait for those that have begun."""
+        for worker in self.there:
+            worker.join()

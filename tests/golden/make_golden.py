@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torch.optim import lr_scheduler, swa_utils
+from torch.optim import lr_scheduler
 
 torch.set_default_dtype(torch.float64)
 torch.manual_seed(20)
@@ -82,10 +82,7 @@ def trained(case: str, start: list[float], X: torch.Tensor, y: torch.Tensor, los
     biases = [p for n, p in network.named_parameters() if n.endswith("bias")]
     decay = options.get("weight_decay", 0) if extra.get("decay_biases") else 0
     optimizer = getattr(torch.optim, name)([{"params": weights}, {"params": biases, "weight_decay": decay}], **options)
-    averaged = None
-    if "ema_decay" in extra:
-        averaged = swa_utils.AveragedModel(network, multi_avg_fn=swa_utils.get_ema_multi_avg_fn(extra["ema_decay"]))
-        averaged.update_parameters(network)  # the first call copies: the average starts from the first parameters
+    path = []
     for _ in range(STEPS):
         optimizer.zero_grad()
         loss(network(X), y).backward()
@@ -96,9 +93,12 @@ def trained(case: str, start: list[float], X: torch.Tensor, y: torch.Tensor, los
         for weight in weights:
             weight.grad += extra.get("l1", 0) * torch.sign(weight.detach())
         optimizer.step()
-        if averaged is not None:
-            averaged.update_parameters(network)
-    return flat(averaged.module if averaged is not None else network)
+        path.append(torch.tensor(flat(network)))
+    if "ema_decay" not in extra:
+        return flat(network)
+    # The weighted mean of the parameters after each step; PyTorch's own average starts from the first copy instead.
+    weights = extra["ema_decay"] ** torch.arange(STEPS - 1, -1, -1.0)
+    return ((weights / weights.sum()) @ torch.stack(path)).tolist()
 
 
 def training_cases() -> dict[str, object]:
@@ -181,6 +181,7 @@ def schedule_cases() -> list[dict[str, object]]:
             scheduler.step(losses[step]) if losses else scheduler.step()
         return seen
 
+    falling = [-1, -2, -2.00005, -2.0001, -2.0003, -2.0002, -2.0002, -3, -3, -3, -3.1, -3.1, -3.1, -3.1, -3.1, -3.1]
     plateau = [5, 4, 3, 3, 3, 3, 2.9, 2.9, 2.9, 2.9, 2.9, 2.9, 2.9, 2.9, 1, 1, 1, 1, 1, 1, 1, 1, 1]
     return [
         {"name": "StepDecay", "options": {"every": 7, "factor": 0.5}, "rates": rates(lambda o: lr_scheduler.StepLR(o, 7, 0.5))},
@@ -192,6 +193,10 @@ def schedule_cases() -> list[dict[str, object]]:
         {"name": "OneCycle", "options": {"steps": 41}, "rates": rates(lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=41), 41)},
         {"name": "ReduceOnPlateau", "options": {"factor": 0.5, "patience": 2, "least": 0.05}, "losses": plateau,
          "rates": rates(lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=0.5, patience=2, min_lr=0.05), len(plateau), plateau)},
+        {"name": "ReduceOnPlateau", "options": {"factor": 0.5, "patience": 1, "eps": 0.05}, "losses": falling,
+         "rates": rates(lambda o: lr_scheduler.ReduceLROnPlateau(o, factor=0.5, patience=1, eps=0.05), len(falling), falling)},
+        *({"name": "OneCycle", "options": {"steps": n}, "rates": rates(lambda o, n=n: lr_scheduler.OneCycleLR(o, 0.3, total_steps=n), n)}
+          for n in (2, 3, 5)),
     ]  # fmt: skip
 
 

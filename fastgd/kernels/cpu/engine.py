@@ -6,12 +6,13 @@ here it is looked up.
 
 from __future__ import annotations
 
-import threading
+import math
 
 import numpy as np
 
+from ...errors import ThreadsWarning, warn
 from .. import calls, teams
-from ..codes import ACTIVATION, IDENTITY, N_OUT, OUTPUTS, SLOPES
+from ..codes import ACTIVATION, IDENTITY, N_OUT, OUTPUTS, SGD, SLOPES
 from ..compile import is_ready, kernel
 from ..lanes import at
 from ..records import Team, aligned_zeros, new_workspace
@@ -38,6 +39,8 @@ def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_r
     n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
     together = n_shards == 1 and batch_size * net.parameters.size >= SHARED_WORK
     n_threads = min(n_threads, n_shards if n_shards > 1 else widest // 32 if together else 1)
+    if rule is not None and descends_row_by_row(net, rule, batch_size):
+        n_threads = 1
     workspaces = [new_workspace(net, block_rows or BLOCK_ROWS)._replace(calls=table) for _ in range(max(n_threads, 1))]
     if together:  # a crew works on the same outputs
         first = workspaces[0]
@@ -166,42 +169,50 @@ def update(net, state, gradient, rule, learning_rate):
 
 
 def batch_gradient(gradients, workspace, rows, first, n, net, loss):
-    """gradients[0] = weighted mean over n rows from place `first` on of d loss / d parameters; returns their loss."""
+    """gradients[0] = Σ weight · d loss / d parameters of n rows from place `first` on, over n; returns their loss."""
     team = team_of_one(len(gradients))
     return float(training.batch_gradient(gradients, team, workspace, rows, first, n, net, loss))
 
 
+def descends_row_by_row(net, rule, batch_size):
+    """Whether a step is plain descent on one row, with nothing that needs the gradient as a whole."""
+    penalised = rule.momentum or rule.weight_decay or rule.l1
+    clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
+    return batch_size == 1 and rule.code == SGD and not (penalised or clipped or net.layers[:, SLOPES].any())
+
+
 def train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule):
     """Take one step for each learning rate, in as many threads as there are workspaces; returns how many were taken."""
-    n_threads = len(workspaces)
-    counters, values = np.zeros(teams.FIRST + teams.APART * n_threads, np.int64), np.zeros(len(gradients))
-    pause = int(workspaces[0].calls[calls.PAUSE])
-    taken, failures = [0] * n_threads, []
+    if descends_row_by_row(net, rule, batch_size) and not state.average.size:
+        return int(training.descend_row_by_row(net, state, workspaces[0], progress, rows, first, learning_rates, loss))
+    values, pause = np.zeros(len(gradients)), int(workspaces[0].calls[calls.PAUSE])
+    failures = []
 
-    def work(thread):
+    def work(thread, n_threads, counters):
         team = Team(thread, n_threads, counters, values, pause)
         crew = team if len(gradients) == 1 else Team(0, 1, counters, values, pause)
         try:
-            taken[thread] = training.train(
+            return training.train(
                 team, crew, net, state, gradients, workspaces[thread], progress, rows, first, batch_size,
                 learning_rates, loss, rule,
             )  # fmt: skip
         except BaseException as failure:
             counters[teams.GIVEN_UP] = 1
             failures.append(failure)
+            return 0
 
-    workers = [threading.Thread(target=work, args=(thread,), daemon=True) for thread in range(1, n_threads)]
+    crowd = teams.Crowd(work, len(workspaces))
     try:
-        for worker in workers:
-            worker.start()
-        work(0)
+        if not crowd.gather():
+            warn("Threads do not start here, so that one thread trains: set n_threads=1.", ThreadsWarning)
+            crowd.give_up()
+            crowd = teams.Crowd(work, 1)
+        taken = work(0, crowd.n_threads, crowd.counters)
     except BaseException:  # no thread may wait for one that never comes
-        counters[teams.GIVEN_UP] = 1
+        crowd.give_up()
         raise
     finally:
-        for worker in workers:
-            if worker.ident is not None:
-                worker.join()
+        crowd.join()
     if failures:
         raise failures[0]
-    return int(taken[0])
+    return int(taken)

@@ -1,8 +1,8 @@
 """The losses: one number for how wrong the predictions are, and which way each output is wrong, in one pass.
 
 Shapes: delta, predicted (B, O) are pointers to the outputs of the last layer; y (B, T) to the targets, w (B,) to their
-weights, in standard units. Loss and gradient are multiplied by `scale` (1 / the weights of the batch, so that blocks
-of a batch add up to its mean). `unit` (T,) turns a loss in standard units into the user's units; it does not touch the
+weights, in standard units. Loss and gradient are multiplied by `scale` (1 / the rows of the batch, so that blocks of
+a batch add up to its mean). `unit` (T,) turns a loss in standard units into the user's units; it does not touch the
 gradient. A loss of a row is the mean over its outputs, where it has several.
 """
 
@@ -116,14 +116,17 @@ def quantile(delta, predicted, y, w, B, O, T, scale, unit, constants):
 
 @kernel(noalias=True, inner=True)
 def poisson(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """e^p − y p, where p is the logarithm of the rate; constants (T,) are the logarithms of the units."""
+    """e^p − y p, where p is the logarithm of the rate.
+
+    constants (2 T,) are the logarithms of the units, then what gradients are multiplied by.
+    """
     total = number(delta, 0)
     for i in range(B):
         share = number(delta, scale / O) * w[i]
         for j in range(O):
             p = predicted[i * O + j]
             rate = exp(p)
-            delta[i * O + j] = share * (rate - y[i * T + j])
+            delta[i * O + j] = share * constants[T + j] * (rate - y[i * T + j])
             total = total + share * unit[j] * (rate - y[i * T + j] * (p + constants[j]))
     return total
 

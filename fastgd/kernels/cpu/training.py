@@ -12,7 +12,7 @@ import math
 import numpy as np
 
 from ..calls import ACTIVATE_BACKWARD, LAYERS, LOSS, PER_LAYER, RULE, call_elementwise_pair, call_loss
-from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SGD, SLOPES, WEIGHTS
+from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, WEIGHTS
 from ..compile import kernel
 from ..lanes import at, lanes, load_part, number, store_part, sum_lanes
 from ..records import Team
@@ -103,14 +103,12 @@ def add_shards(gradients, n_shards, first, last):
 
 @kernel()
 def batch_gradient(gradients, team, workspace, rows, first, n, net, loss):
-    """gradients[0] = weighted mean over n rows from place `first` on of d loss / d parameters; returns their mean loss.
+    """gradients[0] = Σ weight · d loss / d parameters of n rows from place `first` on, over n; returns their loss.
 
     For a team of one.
     """
-    weight = batch_weight(workspace, rows, first, n)
-    scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
     transpose_share(team, workspace, net)
-    gradients_of_shards(gradients, team, team, workspace, rows, first, n, scale, net, loss)
+    gradients_of_shards(gradients, team, team, workspace, rows, first, n, 1.0 / n, net, loss)
     per = shard_rows(n, gradients.shape[0])
     add_shards(gradients, (n + per - 1) // per, np.int64(0), gradients.shape[1])
     total = 0.0
@@ -119,12 +117,22 @@ def batch_gradient(gradients, team, workspace, rows, first, n, net, loss):
     return total
 
 
-@kernel(merge=True)
-def descends_row_by_row(net, state, batch_size, rule):
-    """Whether a step is plain descent on one row, with nothing that needs the gradient as a whole."""
-    plain = rule.code == SGD and rule.momentum == 0 and rule.weight_decay == 0 and rule.l1 == 0
-    clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    return batch_size == 1 and plain and not clipped and state.average.size == 0 and not net.layers[:, SLOPES].any()
+@kernel()
+def descend_row_by_row(net, state, workspace, progress, rows, first, learning_rates, loss):
+    """A step of plain descent on one row for each learning rate; otherwise as `train`, by one thread.
+
+    Threads gain nothing on one row, and two that step through the same weights would overwrite each other's steps.
+    """
+    alone = Team(0, 1, workspace.calls, workspace.values, 0)
+    for step in range(learning_rates.shape[0]):
+        value = block_loss(alone, workspace, rows, first + step, np.int64(1), 1.0, net, loss)
+        if not math.isfinite(value):
+            return step
+        descend_on_row(net, workspace, learning_rates[step])
+        state.step[0] += 1
+        progress[0] += value
+        progress[1] += workspace.w[0]
+    return learning_rates.shape[0]
 
 
 @kernel(inline=True)
@@ -206,31 +214,19 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
     """Take one step for each learning rate, the first on the batch that starts at place `first` of the epoch.
 
     Every thread of the team runs this, alone on shards of its own or with the whole team as the crew that shares every
-    block. progress (2,) gains each step's loss times its weight, and that weight. Stops
-    before a step whose loss is not finite; returns the number of steps taken, or −1 if the team was given up.
+    block. progress (2,) gains each step's loss times its rows, and the sum of these rows' weights. Stops before a step
+    whose loss is not finite; returns the number of steps taken, or −1 if the team was given up.
     """
     if not meet(team):  # whoever came here stays to the end, so that the meetings inside a step may be relied on
         return -1
     n_rows, function = rows.X.shape[0], workspace.calls[RULE]
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    row_by_row = descends_row_by_row(net, state, batch_size, rule)
     for step in range(learning_rates.shape[0]):
         start = first + step * batch_size
         n = min(batch_size, n_rows - start)
         taken = state.step[0] + 1
-        weight = batch_weight(workspace, rows, start, n)
-        scale = 1.0 / weight if weight > 0 else 0.0  # rows that all count nothing move nothing
-        if row_by_row:
-            value = block_loss(crew, workspace, rows, start, n, scale, net, loss)
-            if not math.isfinite(value):
-                return step
-            descend_on_row(net, workspace, learning_rates[step])
-            state.step[0] = taken
-            progress[0] += value * weight
-            progress[1] += weight
-            continue
         transpose_share(crew, workspace, net)
-        gradients_of_shards(gradients, team, crew, workspace, rows, start, n, scale, net, loss)
+        gradients_of_shards(gradients, team, crew, workspace, rows, start, n, 1.0 / n, net, loss)
         # A crew has met since it heard the loss, and a thread of it needs no gradient but that of its own columns.
         if (crew.n_threads == 1 or clipped or net.layers.shape[0] == 1) and not meet(team):
             return -1
@@ -251,8 +247,8 @@ def train(team, crew, net, state, gradients, workspace, progress, rows, first, b
         update_share(team, crew, net, state, gradients, n_shards, rule, learning_rates[step], taken, function)
         if team.thread == 0:
             state.step[0] = taken
-            progress[0] += value * weight
-            progress[1] += weight
+            progress[0] += value * n
+            progress[1] += batch_weight(workspace, rows, start, n)
         if not meet(team):
             return -1
     return learning_rates.shape[0]
@@ -271,9 +267,9 @@ def mean_loss(workspace, rows, net, loss):
 
 @kernel()
 def predict(out, workspace, X, net, loss):
-    """out (n, O) = predictions for X (n, I), both in the user's units; see respond. Returns whether X is all finite.
+    """out (n, O) = predictions for X (n, I), both in the user's units; see respond.
 
-    (What is finite in the user's units but not in standard ones counts as not finite here.)
+    Returns whether all inputs in standard units and all predictions are finite.
     """
     n, alone = X.shape[0], Team(0, 1, workspace.calls, workspace.values, 0)
     block, wrong = workspace.x.shape[0], 0
@@ -286,6 +282,7 @@ def predict(out, workspace, X, net, loss):
         wrong += count_not_finite(at(x, 0), x.size)
         forward_columns(alone, workspace, B, NO_SEED, 0, net)
         respond(out[start : start + B], outputs_of_last_layer(workspace, B, net), net, loss)
+        wrong += count_not_finite(at(out, start * out.shape[1]), B * out.shape[1])
     return wrong == 0
 
 

@@ -12,28 +12,53 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from ..calls import call_rule
 from ..codes import ADAGRAD, ADAM, ADAMW, RMSPROP, SGD
-from ..compile import kernel
+from ..compile import by_dtype, kernel
 from ..lanes import at, number
 
-# Means of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower.
-TINY = 1e-30
+# Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
+# what is below the smallest normal number becomes zero.
+TINY_32, TINY_64 = np.finfo(np.float32).tiny, float(np.finfo(np.float64).tiny)
+
+
+@kernel(inline=True)
+def tiny_float32(x):
+    """For float32."""
+    return TINY_32
+
+
+@kernel(inline=True)
+def tiny_float64(x):
+    """For float64."""
+    return TINY_64
+
+
+def tiny_of(x):
+    """The smallest normal number of the type of x."""
+    return tiny_float32(x) if isinstance(x, np.float32) else tiny_float64(x)
+
+
+by_dtype(tiny_of, tiny_float32, tiny_float64)
 
 
 @kernel(inner=True)
 def norm(v):
-    """The length of a vector, in parts of its largest entry, whose square could overflow."""
-    zero = v.dtype.type(0)
-    largest, total = zero, zero
+    """The length of a vector, in parts of its largest entry, whose square could overflow.
+
+    The sum is float64 in either dtype: in float32, 40 million equal entries would stop it half way.
+    """
+    largest, total = 0.0, 0.0
     for p in range(v.size):
-        largest = max(largest, abs(v[p]))
-    if largest == zero:
+        largest = max(largest, abs(float(v[p])))
+    if largest == 0.0:
         return 0.0
     for p in range(v.size):
-        part = v[p] / largest
-        total = total + part * part
-    return float(largest) * math.sqrt(float(total))
+        part = float(v[p]) / largest
+        total += part * part
+    return largest * math.sqrt(total)
 
 
 @kernel()
@@ -91,7 +116,8 @@ def descend_with_momentum(w, g, velocity, second, rows, row, n, learning_rate, r
 
     Source: Polyak 1964; Sutskever et al. 2013.
     """
-    rate, mu, tiny, zero = number(w, learning_rate), number(w, rule.momentum), number(w, TINY), number(w, 0)
+    rate, mu, zero = number(w, learning_rate), number(w, rule.momentum), number(w, 0)
+    tiny = tiny_of(zero)
     nesterov = rule.nesterov
     for i in range(rows):
         for p in range(i * row, i * row + n):
@@ -123,7 +149,8 @@ def rmsprop(w, g, velocity, squares, rows, row, n, learning_rate, rule, step):
         number(w, rule.momentum),
         number(w, rule.epsilon),
     )
-    rest, tiny, zero = number(w, 1.0 - rule.beta2), number(w, TINY), number(w, 0)
+    rest, zero = number(w, 1.0 - rule.beta2), number(w, 0)
+    tiny = tiny_of(zero)
     for i in range(rows):
         for p in range(i * row, i * row + n):
             s = beta * squares[p] + rest * g[p] * g[p]
@@ -157,7 +184,8 @@ def adam(w, g, means, squares, rows, row, n, learning_rate, rule, step):
     beta2, rest2 = number(w, rule.beta2), number(w, 1.0 - rule.beta2)
     rate = number(w, learning_rate / (1.0 - power(rule.beta1, step)))
     root, eps = number(w, 1.0 / math.sqrt(1.0 - power(rule.beta2, step))), number(w, rule.epsilon)
-    tiny, zero = number(w, TINY), number(w, 0)
+    zero = number(w, 0)
+    tiny = tiny_of(zero)
     for i in range(rows):
         for p in range(i * row, i * row + n):
             m = beta1 * means[p] + rest1 * g[p]
@@ -175,6 +203,16 @@ def follow(average, parameters, n, decay):
     d, rest = number(average, decay), number(average, 1.0 - decay)
     for p in range(n):
         average[p] = d * average[p] + rest * parameters[p]
+
+
+@kernel(merge=True)
+def decay_at(decay, step):
+    """What the average keeps of itself at a step, counted from 1, so that it is the weighted mean of the steps alone.
+
+    The weights (1 − d) dᵗ⁻ⁱ of steps 1 … t add up to 1 − dᵗ, and the start counts nothing: as Adam's correction.
+    """
+    left = power(decay, step)
+    return (decay - left) / (1.0 - left)
 
 
 @kernel(noalias=True, inner=True)
@@ -204,7 +242,7 @@ def update_block(parameters, state, gradient, rule, learning_rate, step, first, 
     call_rule(function, w, g, moment, square, rows, row, n, learning_rate, rule, step)
     if state.average.size:
         for i in range(rows):
-            follow(at(state.average, first + i * row), at(w, i * row), n, rule.ema_decay)
+            follow(at(state.average, first + i * row), at(w, i * row), n, decay_at(rule.ema_decay, step))
 
 
 KERNELS = {ADAGRAD: adagrad, RMSPROP: rmsprop, ADAM: adam, ADAMW: adam}

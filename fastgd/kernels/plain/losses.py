@@ -37,8 +37,9 @@ def loss_and_delta(delta, predicted, y, w, scale, loss):
         return float((share * values).sum())
     if loss.code == POISSON:
         rate = np.exp(p)
-        delta[:] = share * (rate - y)
-        return float((share * unit * (rate - y * (p + constants))).sum())
+        T = y.shape[1]
+        delta[:] = share * constants[T:] * (rate - y)
+        return float((share * unit * (rate - y * (p + constants[:T]))).sum())
     error = p - y
     if loss.code == MSE:
         values, slopes = error**2, 2 * error

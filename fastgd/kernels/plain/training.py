@@ -57,19 +57,17 @@ def block_loss(workspace, rows, order, scale, net, loss):
 
 
 def ordered_gradient(gradient, workspace, rows, order, net, loss):
-    """gradient = mean over the rows in order of d loss / d parameters; return their mean loss."""
-    weight = order_weight(rows, order)
-    scale = 1.0 / weight if weight > 0 else 0.0
+    """gradient = Σ weight · d loss / d parameters of the rows in order, over their number; return their loss."""
     total = 0.0
     for start in range(0, order.size, workspace.x.shape[0]):
         block = order[start : start + workspace.x.shape[0]]
-        total += float(block_loss(workspace, rows, block, scale, net, loss))
+        total += float(block_loss(workspace, rows, block, 1.0 / order.size, net, loss))
         backward(gradient, workspace, block.size, start == 0, net)
     return total
 
 
 def batch_gradient(gradients, workspace, rows, first, n, net, loss):
-    """gradients[0] = mean over n rows from place `first` on of d loss / d parameters; return their mean loss."""
+    """gradients[0] = Σ weight · d loss / d parameters of n rows from place `first` on, over n; return their loss."""
     return ordered_gradient(gradients[0], workspace, rows, places(rows, first, n), net, loss)
 
 
@@ -83,9 +81,8 @@ def train(net, state, gradients, workspaces, progress, rows, first, batch_size, 
         if not math.isfinite(value):
             return step
         update(net, state, gradient, rule, learning_rates[step])
-        weight = order_weight(rows, batch)
-        progress[0] += value * weight
-        progress[1] += weight
+        progress[0] += value * batch.size
+        progress[1] += order_weight(rows, batch)
     return learning_rates.shape[0]
 
 
@@ -100,13 +97,14 @@ def mean_loss(workspace, rows, net, loss):
 
 
 def predict(out, workspace, X, net, loss):
-    """out (n, O) = predictions for X (n, I), both in the user's units. Returns whether X is all finite."""
-    n = X.shape[0]
+    """out (n, O) = predictions for X (n, I), both in the user's units. Returns whether all of both is finite."""
+    n, finite = X.shape[0], True
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
         order, x = workspace.order[:B], workspace.x[:B]
         order[:] = range(start, start + B)
         standardise(x, X, order, net.input_mean, net.input_std)
+        finite &= bool(np.isfinite(x).all())
         forward(workspace, B, np.uint64(0), 0, net)
         respond(out[start : start + B], last_outputs(workspace, B, net), net, loss)
-    return bool(np.isfinite(X).all())
+    return finite and bool(np.isfinite(out).all())

@@ -8,8 +8,6 @@ import numpy as np
 
 from ..codes import ADAGRAD, ADAM, ADAMW, BIASES, N_OUT, RMSPROP, SGD
 
-TINY = 1e-30
-
 
 def clip(gradient, rule):
     """Bound every entry of the gradient to ±clip_value, then its length to clip_norm."""
@@ -39,7 +37,7 @@ def update(net, state, gradient, rule, learning_rate):
         velocity = state.first
         velocity *= rule.momentum
         velocity += g
-        velocity[np.abs(velocity) < TINY] = 0
+        flush(velocity)
         w -= w.dtype.type(learning_rate) * (g + rule.momentum * velocity if rule.nesterov else velocity)
     elif rule.code == ADAGRAD:
         state.second[:] += g * g
@@ -51,7 +49,7 @@ def update(net, state, gradient, rule, learning_rate):
             velocity = state.first
             velocity *= rule.momentum
             velocity += move
-            velocity[np.abs(velocity) < TINY] = 0
+            flush(velocity)
             move = velocity
         w -= w.dtype.type(learning_rate) * move
     elif rule.code in (ADAM, ADAMW):
@@ -59,22 +57,29 @@ def update(net, state, gradient, rule, learning_rate):
         means = state.first
         means *= rule.beta1
         means += w.dtype.type(1 - rule.beta1) * g
-        means[np.abs(means) < TINY] = 0
+        flush(means)
         squares = average_squares(state.second, g, rule)
         root = np.sqrt(squares) * w.dtype.type(1 / math.sqrt(1 - rule.beta2**step))
         w -= w.dtype.type(learning_rate / (1 - rule.beta1**step)) * (means / (root + w.dtype.type(rule.epsilon)))
     if state.average.size:
+        left = rule.ema_decay ** int(state.step[0])
+        decay = (rule.ema_decay - left) / (1 - left)  # the weights of all steps add up to 1, the start counts nothing
         average = state.average
-        average *= rule.ema_decay
-        average += w.dtype.type(1 - rule.ema_decay) * w
+        average *= decay
+        average += w.dtype.type(1 - decay) * w
 
 
 def average_squares(squares, g, rule):
     """squares = β₂ squares + (1 − β₂) g²."""
     squares *= rule.beta2
     squares += squares.dtype.type(1 - rule.beta2) * g * g
-    squares[squares < TINY] = 0
+    flush(squares)
     return squares
+
+
+def flush(moments):
+    """What is below the smallest normal number becomes 0."""
+    moments[np.abs(moments) < np.finfo(moments.dtype).tiny] = 0
 
 
 def decayed_parameters(net, rule):

@@ -1,0 +1,212 @@
+"""A training that blows up, or a network that dies: how it is noticed, and what is told.
+
+`run` is the training that is looked at: what it keeps between chunks of steps, see training.py. Losses are in standard
+units.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from .errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, warn
+from .kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
+from .kernels.records import Reals, Rows
+
+PROBE_ROWS = 1024  # spread over the table, whose loss at the start is the yardstick for the warning
+LEAST_START = 0.1  # of the loss of a network of zeros: one that fits perfectly may get ten times worse without any harm
+WORRYING = 10.0  # a chunk whose loss is so many times that of the start is warned about
+OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
+TRIES, HIGHEST = 16, 10.0  # tenths of a rate that blew up, or of HIGHEST; the first that works is recommended
+TRIAL_STEPS, LEAST_STEPS = 200, 10  # to see whether it works: so many steps at most, and at least
+TRIAL_WORK = 2e10  # multiply-adds of a forward pass in these: a batch is made smaller for it
+BETTER = 1e-3  # of the loss: by so much it falls if a rate works
+LEAST_WEIGHT = 1e-6  # of a chunk, where rows have 1 on average: less says nothing
+RAW = 10.0  # mean or spread of an input that nobody has scaled
+SAME = 1e-6  # spread of outputs over their size, below which a network answers the same to everything
+
+
+def probe(rows: Rows) -> Rows:
+    """A few rows that count, from all over the table, in their order."""
+    counting = np.flatnonzero(rows.weights) if rows.weights.size else None
+    n = len(rows.X) if counting is None else len(counting)
+    few = np.arange(min(n, PROBE_ROWS)) * max(n, PROBE_ROWS) // PROBE_ROWS
+    few = few if counting is None else counting[few]
+    X, Y, weights = rows.X[few], rows.Y[few], rows.weights[few if rows.weights.size else []]
+    for array in (X, Y, weights):
+        array.flags.writeable = False
+    return rows._replace(X=X, Y=Y, weights=weights, shuffle=False)
+
+
+def note_start(run: Any) -> None:
+    """The lowest loss at the start of a fit so far is the yardstick: a blow-up may take many short fits."""
+    start = run.probed(run.net)
+    run.training.start = start if math.isnan(run.training.start) else min(start, run.training.start)
+
+
+def tell_if_dead(run: Any) -> None:
+    """Warn if a network answers the same to rows that differ, whose targets differ."""
+    if np.ptp(run.probe.Y, axis=0).max() == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
+        return
+    with np.errstate(all="ignore"):
+        low, high = _ranges(run)
+    if not (np.isfinite(low[-1]).all() and np.isfinite(high[-1]).all()):
+        return  # it is not dead, it has blown up
+    same = [bool((h - l <= SAME * np.maximum(np.abs(h), np.abs(l))).all()) for l, h in zip(low, high, strict=True)]
+    if not same[-1]:
+        return
+    layer = same.index(True)
+    why = f"The units of layer {layer} give the same for every row"
+    if not high[layer].any() and not low[layer].any():
+        why = f"All units of layer {layer} give 0 for every row, and can no longer learn"
+    warn(
+        f"The network has died: it predicts the same for every row. {why}. Start again from a new model, with a "
+        "smaller learning rate, activation='leaky_relu' or other starting weights.",
+        DeadNetworkWarning,
+    )
+
+
+def _ranges(run: Any) -> tuple[list[Reals], list[Reals]]:
+    """The lowest and the highest output of each unit of each layer, over the probe's rows."""
+    net, kernels, workspace = run.net._replace(dropout=np.zeros_like(run.net.dropout)), run.kernels, run.workspaces[0]
+    low = [np.full(width, np.inf) for width in net.layers[:, N_OUT]]
+    high = [-least for least in low]
+    n = len(run.probe.X)
+    for start in range(0, n, len(workspace.order)):
+        B = min(len(workspace.order), n - start)
+        order = workspace.order[:B]
+        order[:] = range(start, start + B)
+        kernels.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], run.probe, order, net)
+        kernels.forward(workspace, B, run.rows.seed, 0, net)
+        for index, layer in enumerate(net.layers):
+            outputs = workspace.activations[B * layer[OUTPUTS] : B * (layer[OUTPUTS] + layer[N_OUT])].reshape(B, -1)
+            low[index] = np.minimum(low[index], outputs.min(axis=0))
+            high[index] = np.maximum(high[index], outputs.max(axis=0))
+    return low, high
+
+
+def judge(run: Any, loss: float, weight: float, rate: float) -> None:
+    """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
+    if weight < LEAST_WEIGHT:
+        return
+    mean = loss / weight
+    note(
+        run,
+        mean,
+        "is",
+        f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
+    )
+    if mean - run.lowest < OUT_OF_RANGE * max(abs(run.lowest), 1e-300) or run.lowest == math.inf:
+        run.good = run.kept
+    run.lowest = min(run.lowest, mean)
+
+
+def note(run: Any, mean: float, has_come_to: str, then: str) -> None:
+    """Remember a chunk's mean loss, and warn once if it is worrying."""
+    run.recent = mean
+    if (
+        not run.warned
+        and mean - run.training.start > (WORRYING - 1) * abs(run.training.start)
+        and _is_worrying(run, mean)
+    ):
+        run.warned = True
+        much = f"{mean / run.training.start:.3g} times what it was at first"
+        if run.training.start <= 0:  # the negative logarithm of a likelihood may be
+            much = f"{mean * run.unit:.3g}, from {run.training.start * run.unit:.3g} at first"
+        warn(f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}", DivergenceWarning)
+
+
+def _is_worrying(run: Any, mean: float) -> bool:
+    """Whether a loss ten times the first one is more than what a network of zeros makes of it."""
+    yardstick = run.probed(run.net._replace(parameters=np.zeros_like(run.net.parameters)))
+    return bool(mean - run.training.start > (WORRYING - 1) * LEAST_START * abs(yardstick))
+
+
+def first_bad_layer(run: Any, place: int) -> int:
+    """The first layer whose weights, or whose outputs for the rows from `place` on, are not finite."""
+    net, workspace = run.net, run.workspaces[0]
+    B = min(len(workspace.order), run.n_rows - min(place, run.n_rows - 1))
+    order = workspace.order[:B]
+    run.kernels.row_order(
+        order, run.n_rows - B if place >= run.n_rows else place, run.n_rows, run.rows.seed, run.rows.epoch,
+        run.rows.shuffle,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        run.kernels.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], run.rows, order, net)
+        run.kernels.forward(workspace, B, run.rows.seed, run.rows.epoch, net)
+    for index, layer in enumerate(net.layers):
+        first, last = B * layer[OUTPUTS], B * (layer[OUTPUTS] + layer[N_OUT])
+        weights = net.parameters[layer[WEIGHTS] : layer[BIASES] + layer[N_OUT]]
+        if not (np.isfinite(weights).all() and np.isfinite(workspace.activations[first:last]).all()):
+            return index
+    return len(net.layers) - 1  # its outputs are numbers still, but too large for the loss
+
+
+def diverged(run: Any, rate: float, layer: int | None) -> DivergenceError:
+    """The error for a step at this rate that led to numbers that are not finite, first in this layer."""
+    where = f"step {run.history.steps} (epoch {run.history.epochs + 1}"
+    where += f", layer {layer})" if layer is not None else ")"
+    before = run.recent * run.unit
+    better = _rate_to_try(run, rate)
+    if not math.isfinite(run.probed(run.net)):
+        what = "these weights give no finite loss for these rows, which no learning rate mends. "
+        advice = "Start again from a new model."
+    else:
+        earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
+        what = f"the loss is no longer a finite number{earlier}. The model keeps its last good weights; "
+        clipped = math.isfinite(run.rule.clip_norm) or math.isfinite(run.rule.clip_value)
+        advice = f"try a smaller learning rate, such as {better:.3g} instead of {rate:.3g}"
+        advice += "." if clipped else ", or clip_norm=1.0 in the optimizer."
+        if math.isnan(better):
+            advice = "no smaller learning rate was found that trains them on: start again from a new model."
+    error = DivergenceError(f"Training diverged at {where}: {what}{advice}{_about_inputs(run)}")
+    error.step, error.layer, error.loss_before, error.learning_rate = run.history.steps, layer, before, better
+    return error
+
+
+def _rate_to_try(run: Any, rate: float) -> float:
+    """The first tenth of a rate, or tenth of that, whose steps from the good weights go well; NaN if none does."""
+    rows = max(int(TRIAL_WORK / run.net.parameters.size), LEAST_STEPS)
+    batch_size = min(run.batch_size, rows // LEAST_STEPS)
+    n_steps = min(TRIAL_STEPS, rows // batch_size)
+    before, harmless = run.probed(run.net), math.nan
+    try:
+        for tenths in range(TRIES if math.isfinite(before) else 0):
+            tried = min(rate / 10, HIGHEST) / 10**tenths
+            run.restore(run.good)
+            after = run.probed(run.net) if _takes(run, n_steps, batch_size, tried) else math.inf
+            if after < before - BETTER * abs(before):
+                return float(tried)
+            if math.isnan(harmless) and after <= before + BETTER * abs(before):
+                harmless = float(tried)
+    except KeyboardInterrupt:
+        pass  # the error that this is for ends the training anyway
+    finally:
+        run.restore(run.good)
+    return harmless
+
+
+def _takes(run: Any, n_steps: int, batch_size: int, rate: float) -> bool:
+    """Whether so many steps stay finite."""
+    per_epoch = math.ceil(run.n_rows / batch_size)
+    while n_steps > 0:
+        count = min(n_steps, per_epoch)
+        taken = run.train(0, np.full(count, rate), len(run.workspaces), np.zeros(2), batch_size)
+        if taken < count or not np.isfinite(run.net.parameters).all():
+            return False
+        n_steps -= count
+    return True
+
+
+def _about_inputs(run: Any) -> str:
+    """What is to be said of inputs that reach the network far from mean 0 and spread 1."""
+    mean, std = run.net.input_mean, run.net.input_std
+    with np.errstate(all="ignore"):
+        x = (run.probe.X.astype(np.float64) - mean) / std
+        if not ((np.abs(x.mean(axis=0)) > RAW).any() or (x.std(axis=0) > RAW).any()):
+            return ""
+    if (mean == 0).all() and (std == 1).all():
+        return " Its inputs are far from mean 0 and spread 1: scale them."
+    return " These rows are far from those, or from the weights of rows, that the model learned its scaling from."
