@@ -25,6 +25,7 @@ TRIAL_WORK = 2e10  # multiply-adds of a forward pass in these: a batch is made s
 BETTER = 1e-3  # of the loss: by so much it falls if a rate works
 LEAST_WEIGHT = 1e-6  # of a chunk, where rows have 1 on average: less says nothing
 RAW = 10.0  # mean or spread of an input that nobody has scaled
+FEW_ROWS = 8  # that a network which lives tells apart
 SAME = 1e-6  # spread of outputs over their size, below which a network answers the same to everything
 
 
@@ -48,18 +49,17 @@ def note_start(run: Any) -> None:
 
 def tell_if_dead(run: Any) -> None:
     """Warn if a network answers the same to rows that differ, whose targets differ."""
+    with np.errstate(all="ignore"):
+        if not _is_same(*_ranges(run, FEW_ROWS)[-1]):
+            return
+        ranges = _ranges(run, PROBE_ROWS)
+    if not _is_same(*ranges[-1]):
+        return
     if np.ptp(run.probe.Y, axis=0).max() == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
         return
-    with np.errstate(all="ignore"):
-        low, high = _ranges(run)
-    if not (np.isfinite(low[-1]).all() and np.isfinite(high[-1]).all()):
-        return  # it is not dead, it has blown up
-    same = [bool((h - l <= SAME * np.maximum(np.abs(h), np.abs(l))).all()) for l, h in zip(low, high, strict=True)]
-    if not same[-1]:
-        return
-    layer = same.index(True)
+    layer, (low, high) = next((index, ends) for index, ends in enumerate(ranges) if _is_same(*ends))
     why = f"The units of layer {layer} give the same for every row"
-    if not high[layer].any() and not low[layer].any():
+    if not high.any() and not low.any():
         why = f"All units of layer {layer} give 0 for every row, and can no longer learn"
     warn(
         f"The network has died: it predicts the same for every row. {why}. Start again from a new model, with a "
@@ -68,23 +68,32 @@ def tell_if_dead(run: Any) -> None:
     )
 
 
-def _ranges(run: Any) -> tuple[list[Reals], list[Reals]]:
-    """The lowest and the highest output of each unit of each layer, over the probe's rows."""
-    net, kernels, workspace = run.net._replace(dropout=np.zeros_like(run.net.dropout)), run.kernels, run.workspaces[0]
-    low = [np.full(width, np.inf) for width in net.layers[:, N_OUT]]
-    high = [-least for least in low]
-    n = len(run.probe.X)
-    for start in range(0, n, len(workspace.order)):
-        B = min(len(workspace.order), n - start)
-        order = workspace.order[:B]
-        order[:] = range(start, start + B)
-        kernels.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], run.probe, order, net)
-        kernels.forward(workspace, B, run.rows.seed, 0, net)
-        for index, layer in enumerate(net.layers):
-            outputs = workspace.activations[B * layer[OUTPUTS] : B * (layer[OUTPUTS] + layer[N_OUT])].reshape(B, -1)
-            low[index] = np.minimum(low[index], outputs.min(axis=0))
-            high[index] = np.maximum(high[index], outputs.max(axis=0))
-    return low, high
+def _is_same(low: Reals, high: Reals) -> bool:
+    """Whether each unit gives the same finite number to all rows; what is not finite has blown up."""
+    return bool((high - low <= SAME * np.maximum(np.abs(high), np.abs(low))).all() and np.isfinite(high).all())
+
+
+def _ranges(run: Any, n_rows: int) -> list[tuple[Reals, Reals]]:
+    """For each layer the lowest and the highest output of its units, over some of the probe's rows."""
+    net, workspace = run.net._replace(dropout=np.zeros_like(run.net.dropout)), run.workspaces[0]
+    chosen = np.linspace(0, len(run.probe.X) - 1, min(n_rows, len(run.probe.X))).astype(np.int64)
+    ends: list[tuple[Reals, Reals]] = []
+    for start in range(0, len(chosen), len(workspace.order)):
+        part = chosen[start : start + len(workspace.order)]
+        rows = run.probe._replace(X=run.probe.X[part], Y=run.probe.Y[part], weights=run.probe.weights[:0])
+        for array in rows[:3]:
+            array.flags.writeable = False
+        run.kernels.mean_loss(workspace, rows, net, run.loss)  # it leaves every layer's outputs behind
+        outputs = [
+            workspace.activations[len(part) * layer[OUTPUTS] : len(part) * (layer[OUTPUTS] + layer[N_OUT])]
+            for layer in net.layers
+        ]
+        block = [(a.min(axis=0), a.max(axis=0)) for a in (part_of.reshape(len(part), -1) for part_of in outputs)]
+        ends = [
+            (np.minimum(low, least), np.maximum(high, most))
+            for (low, high), (least, most) in zip(ends or block, block, strict=True)
+        ]
+    return ends
 
 
 def judge(run: Any, loss: float, weight: float, rate: float) -> None:
