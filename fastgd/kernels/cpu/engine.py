@@ -7,6 +7,7 @@ here it is looked up.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def count_shards(net, batch_size):
     return min(-(-batch_size // training.SHARD_ROWS), most)
 
 
-TABLES = {}  # to look up seven addresses takes 0.2 ms, as long as a hundred steps
+TABLES: dict[Any, Any] = {}  # to look up seven addresses takes 0.2 ms, as long as a hundred steps
 
 
 def addresses(net, loss=None, rule=None):
