@@ -1,17 +1,22 @@
-"""Ctrl-C: an interrupt that some other code has swallowed is not lost."""
+"""Ctrl-C: an interrupt that some other code would swallow is not lost."""
 
 from __future__ import annotations
 
+import _thread
 import signal
 import threading
 from types import FrameType
 from typing import Any
 
+# Where exceptions vanish: in destructors, and in what LLVM calls while it hands over machine code.
+SWALLOWING = ("__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer")
+LATER = 0.01  # seconds after which one is raised that would have vanished
+
 
 class Interrupts:
     """Remembers Ctrl-C from where `with` begins, and raises KeyboardInterrupt as Python does.
 
-    An exception that is raised in a destructor, or in foreign code that catches all, vanishes; `check` raises it again.
+    Where the exception would vanish it is raised a moment later; `check` raises one that foreign code has caught.
     Outside of the main thread, or where somebody else handles the signal, it does nothing.
     """
 
@@ -31,7 +36,21 @@ class Interrupts:
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
         self.seen = True
+        inner = frame
+        while inner is not None:
+            if inner.f_code.co_name in SWALLOWING:
+                threading.Timer(LATER, self._remind).start()
+                return
+            inner = inner.f_back
         signal.default_int_handler(number, frame)
+
+    def _remind(self) -> None:
+        if not self.seen:
+            return
+        if hasattr(signal, "pthread_kill"):  # it wakes a sleeper, too
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        else:
+            _thread.interrupt_main(signal.SIGINT)
 
     def check(self) -> None:
         """Raise KeyboardInterrupt if there was one that nobody has answered."""
@@ -41,3 +60,4 @@ class Interrupts:
     def answered(self) -> None:
         """The interrupt has been dealt with."""
         self.seen = False
+        exec("")  # or a process in which an `exec` was interrupted ends as if nobody had caught the interrupt

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import subprocess
+import sys
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -112,7 +115,7 @@ def test_the_loops_are_compiled_by_one_thread(monkeypatch):
     monkeypatch.setattr(cpu, "train", watched)
     trained(2)
     assert calls[0] == (1, 0), "no step, by one thread, before threads are started"
-    assert max(calls) == (2, max(steps for _, steps in calls))
+    assert 2 in [threads for threads, _ in calls]
 
 
 @pytest.mark.parametrize("where", ["_Run.__init__", "_Run.compile", "_Run.train_epoch"])
@@ -143,6 +146,38 @@ def test_ctrl_c_that_was_swallowed_is_heard_all_the_same():
     _, history = trained(1, callbacks=[Swallows()])
     assert history.stop_reason.startswith("interrupted")
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class InDestructor(fastgd.callbacks.Callback):
+    """Presses Ctrl-C in a destructor, and goes on for a while."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        class Last:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+
+        Last()
+        time.sleep(10)
+
+
+def test_ctrl_c_in_a_destructor_is_raised_right_after_it():
+    started = time.perf_counter()
+    _, history = trained(1, callbacks=[InDestructor()])
+    assert history.stop_reason.startswith("interrupted")
+    assert time.perf_counter() - started < 9, "it was not heard while it slept"
+
+
+def test_a_process_that_answered_ctrl_c_ends_well():
+    code = (
+        "import signal, numpy as np, fastgd\n"
+        "class Press(fastgd.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        exec('signal.raise_signal(signal.SIGINT)', {'signal': signal})\n"
+        "history = fastgd.MLP([1, 1]).fit(np.zeros((9, 1)), np.arange(9), callbacks=[Press()], verbose=0)\n"
+        "print(history.stop_reason)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split()[0]) == (0, "interrupted"), ended.stderr
 
 
 def test_a_handler_of_the_users_own_stays():
