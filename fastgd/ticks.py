@@ -103,20 +103,32 @@ def _first_that_fits(axis: Any, candidates: Iterable[Any]) -> Any:
     shown: Any = np.empty(0)
     for places in candidates:
         shown = places[(low <= places) & (places <= high)]
+        if axis.axis_name == "y":  # a power at an end of the axis would stand out of the figure
+            ends = _points(axis, np.array([low, high]))
+            shown = shown[
+                np.abs(_points(axis, shown)[:, None] - ends).min(axis=1) > _font(axis).get_size_in_points() / 2
+            ]
         if len(shown) <= MOST + 1 and _stay_apart(axis, shown):
             return shown
     return shown[:1]
 
 
 def _stay_apart(axis: Any, places: Any) -> bool:
-    is_across = axis.axis_name == "x"
-    size = axis.get_tick_params().get("labelsize", rcParams[f"{axis.axis_name}tick.labelsize"])
-    font = FontProperties(size=size)
+    is_across, font = axis.axis_name == "x", _font(axis)
     labels = axis.get_major_formatter().format_ticks(places)
     sizes = [text_to_path.get_text_width_height_descent(label, font, "$" in label)[:2] for label in labels]
     lengths = np.array([width if is_across else height for width, height in sizes])
+    gap = (GAP if is_across else GAP / 2) * font.get_size_in_points()
+    return bool((np.abs(np.diff(_points(axis, places))) >= (lengths[1:] + lengths[:-1]) / 2 + gap).all())
+
+
+def _font(axis: Any) -> FontProperties:
+    return FontProperties(size=axis.get_tick_params().get("labelsize", rcParams[f"{axis.axis_name}tick.labelsize"]))
+
+
+def _points(axis: Any, places: Any) -> Any:
+    """Where places on an axis stand in the figure, in points."""
+    is_across = axis.axis_name == "x"
     to_pixels = axis.axes.get_xaxis_transform() if is_across else axis.axes.get_yaxis_transform()
     points = np.column_stack([places, np.zeros(len(places))] if is_across else [np.zeros(len(places)), places])
-    at = to_pixels.transform(points)[:, 0 if is_across else 1] * 72 / axis.figure.dpi
-    gap = (GAP if is_across else GAP / 2) * font.get_size_in_points()
-    return bool((np.abs(np.diff(at)) >= (lengths[1:] + lengths[:-1]) / 2 + gap).all())
+    return to_pixels.transform(points)[:, 0 if is_across else 1] * 72 / axis.figure.dpi
