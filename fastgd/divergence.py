@@ -42,9 +42,11 @@ def probe(rows: Rows) -> Rows:
 
 
 def note_start(run: Any) -> None:
-    """The lowest loss at the start of a fit so far is the yardstick: a blow-up may take many short fits."""
-    start = run.probed(run.net)
-    run.training.start = start if math.isnan(run.training.start) else min(start, run.training.start)
+    """The loss before this fit is the yardstick, or that before the first one: a blow-up may take many short fits."""
+    own = run.probed(run.net)
+    if math.isnan(run.training.start):
+        run.training.start = own
+    run.start = min(own, run.training.start)
 
 
 def tell_if_dead(run: Any) -> None:
@@ -115,22 +117,18 @@ def judge(run: Any, loss: float, weight: float, rate: float) -> None:
 def note(run: Any, mean: float, has_come_to: str, then: str) -> None:
     """Remember a chunk's mean loss, and warn once if it is worrying."""
     run.recent = mean
-    if (
-        not run.warned
-        and mean - run.training.start > (WORRYING - 1) * abs(run.training.start)
-        and _is_worrying(run, mean)
-    ):
+    if not run.warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
         run.warned = True
-        much = f"{mean / run.training.start:.3g} times what it was at first"
-        if run.training.start <= 0:  # the negative logarithm of a likelihood may be
-            much = f"{mean * run.unit:.3g}, from {run.training.start * run.unit:.3g} at first"
+        much = f"{mean / run.start:.3g} times what it was at first"
+        if run.start <= 0:  # the negative logarithm of a likelihood may be
+            much = f"{mean * run.unit:.3g}, from {run.start * run.unit:.3g} at first"
         warn(f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}", DivergenceWarning)
 
 
 def _is_worrying(run: Any, mean: float) -> bool:
     """Whether a loss ten times the first one is more than what a network of zeros makes of it."""
     yardstick = run.probed(run.net._replace(parameters=np.zeros_like(run.net.parameters)))
-    return bool(mean - run.training.start > (WORRYING - 1) * LEAST_START * abs(yardstick))
+    return bool(mean - run.start > (WORRYING - 1) * LEAST_START * abs(yardstick))
 
 
 def first_bad_layer(run: Any, place: int) -> int:

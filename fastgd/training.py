@@ -66,7 +66,7 @@ class TrainingState:
     plateau: Plateau = field(default_factory=Plateau)
     origin: int = 0  # the step at which the learning-rate schedule began
     raw: Reals | None = None  # the parameters that training moves, where the model shows their moving average
-    start: float = math.nan  # mean loss before the first step of all, in standard units: the yardstick of a blow-up
+    start: float = math.nan  # mean loss before the first step of all, in standard units: a yardstick of a blow-up
 
     def next_rate(self) -> float:
         """The learning rate of a single step that comes now."""
@@ -226,7 +226,7 @@ class _Run:
         self.lowest = math.inf  # mean loss of a chunk so far
         self.rate = 0.0
         self.recent = math.nan  # mean loss of the last chunk
-        self.warned = False
+        self.start, self.warned = math.nan, False  # mean loss before the first step of this fit, or of all
         self.probe = divergence.probe(rows)
         self.interrupts: Interrupts | None = None
 
