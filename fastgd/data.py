@@ -18,6 +18,7 @@ from .errors import InvalidInputError
 
 Reals = NDArray[Any]
 
+TABLE_LIKE = ("columns", "column_names", "names", "dtype", "schema", "__arrow_c_stream__", "__dataframe__")
 CHUNK = 1 << 16  # values looked at together: what is needed beside the table stays small whatever its length
 
 
@@ -229,7 +230,7 @@ def as_frame(source: Any, what: str) -> Any:
         return None
     if hasattr(type(source), "collect"):
         raise InvalidInputError(f"{what} is a {type(source).__name__}, which holds no rows yet: pass {what}.collect().")
-    if not any(hasattr(source, name) for name in ("columns", "dtype", "schema", "__arrow_c_stream__")):
+    if not any(hasattr(source, name) for name in TABLE_LIKE):
         return None
     import narwhals as nw
 
@@ -246,7 +247,7 @@ def as_frame(source: Any, what: str) -> Any:
             import pyarrow
 
             return nw.from_native(pyarrow.table(source), eager_only=True)
-    if names:
+    if names or hasattr(source, "__dataframe__"):
         raise InvalidInputError(
             f"{what} is a {type(source).__name__} with named columns, which cannot be read by name: "
             "pass a pandas, polars or pyarrow table, or an array."
@@ -256,15 +257,16 @@ def as_frame(source: Any, what: str) -> Any:
 
 def source_names(source: Any) -> list[str]:
     """The names of the columns, if a table has any."""
-    names = getattr(source, "column_names", None)
-    if names is None or callable(names):
-        names = getattr(source, "columns", None)
-    if names is None or callable(names) or isinstance(names, str):
-        names = getattr(getattr(source, "schema", None), "names", None)
-    try:
-        return [] if callable(names) else [str(name) for name in names or ()]
-    except (TypeError, ValueError):  # pandas will not say whether an index is true
-        return [str(name) for name in names]  # type: ignore[union-attr]
+    places = [(source, "column_names"), (source, "columns"), (getattr(source, "schema", None), "names")]
+    if getattr(source, "ndim", 2) == 2:
+        places.append((source, "names"))
+    for owner, attribute in places:
+        with contextlib.suppress(Exception):  # whatever a foreign table does when it is asked
+            names = getattr(owner, attribute)
+            names = names() if callable(names) else names
+            if names is not None and not isinstance(names, str):
+                return [str(name) for name in names]
+    return []
 
 
 def _read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> Table:
@@ -300,6 +302,8 @@ def _column_values(series: Any, what: str, dtype: np.dtype[Any], place: int) -> 
         values: Reals = np.asarray(series.to_numpy() if known else native)
     except Exception as error:  # each library has errors of its own
         raise InvalidInputError(f"{where} cannot be read as numbers: convert it to floats first.") from error
+    if values.ndim != 1:
+        raise InvalidInputError(f"{where} holds several numbers in a row: give each a column of its own.")
     if values.dtype.kind == "O":  # decimals, whole numbers of any size, and columns of Python's objects
         values = _numbers_of_objects(values, where)
     if not known and (values.dtype.kind not in "biuf" or "Categorical" in str(series.dtype)):

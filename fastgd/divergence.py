@@ -24,9 +24,10 @@ TRIAL_STEPS, LEAST_STEPS = 200, 10  # to see whether it works: so many steps at 
 TRIAL_WORK = 2e10  # multiply-adds of a forward pass in these: a batch is made smaller for it
 BETTER = 1e-3  # of the loss: by so much it falls if a rate works
 LEAST_WEIGHT = 1e-6  # of a chunk, where rows have 1 on average: less says nothing
+HEAVY = 10.0  # weight of a row
 RAW = 10.0  # mean or spread of an input that nobody has scaled
 FEW_ROWS = 8  # that a network which lives tells apart
-SAME = 1e-6  # spread of outputs over their size, below which a network answers the same to everything
+SAME = 1e-5  # spread of outputs over that of the targets, below which a network answers the same to everything
 
 
 def probe(rows: Rows) -> Rows:
@@ -43,23 +44,43 @@ def probe(rows: Rows) -> Rows:
 
 def note_start(run: Any) -> None:
     """The loss before this fit is the yardstick, or that before the first one: a blow-up may take many short fits."""
-    own = run.probed(run.net)
-    if math.isnan(run.training.start):
-        run.training.start = own
-    run.start = min(own, run.training.start)
+    run.start = run.probed(run.net)
+    if math.isnan(run.training.start) and len(run.probe.X) >= FEW_ROWS:
+        run.training.start = run.start
+    if run.training.start < run.start:
+        run.start = run.training.start
 
 
-def tell_if_dead(run: Any) -> None:
-    """Warn if a network answers the same to rows that differ, whose targets differ."""
+def look_at_the_end(run: Any) -> None:
+    """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
     with np.errstate(all="ignore"):
-        if not _is_same(*_ranges(run, FEW_ROWS)[-1]):
+        loss, ends = _ranges(run, FEW_ROWS)
+        if not loss - run.start <= (WORRYING - 1) * abs(run.start):
+            mean = run.probed(run.net)
+            if not run.warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
+                warn(
+                    f"After the last step the loss is {mean * run.unit:.3g}, from {run.start * run.unit:.3g} at first: "
+                    "the training has blown up. Start again from a new model, with a smaller learning rate.",
+                    DivergenceWarning,
+                )
+    _tell_if_dead(run, ends)
+
+
+def _tell_if_dead(run: Any, of_few: list[tuple[Reals, Reals]]) -> None:
+    """Warn if a network answers the same to rows that differ, whose targets differ."""
+    targets = run.probe.Y.astype(np.float64) / run.net.target_std
+    spread = min(float(np.ptp(targets, axis=0).max()), 1.0)
+    if spread == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
+        return
+    with np.errstate(all="ignore"):
+        if not _is_same(*of_few[-1], spread):
             return
-        ranges = _ranges(run, PROBE_ROWS)
-    if not _is_same(*ranges[-1]):
+        _, ranges = _ranges(run, PROBE_ROWS)
+    if not _is_same(*ranges[-1], spread):
         return
-    if np.ptp(run.probe.Y, axis=0).max() == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
-        return
-    layer, (low, high) = next((index, ends) for index, ends in enumerate(ranges) if _is_same(*ends))
+    flat = (index for index, (low, high) in enumerate(ranges) if _is_same(low, high, float(np.abs(high).max())))
+    layer = next(flat, len(ranges) - 1)
+    low, high = ranges[layer]
     why = f"The units of layer {layer} give the same for every row"
     if not high.any() and not low.any():
         why = f"All units of layer {layer} give 0 for every row, and can no longer learn"
@@ -70,22 +91,24 @@ def tell_if_dead(run: Any) -> None:
     )
 
 
-def _is_same(low: Reals, high: Reals) -> bool:
-    """Whether each unit gives the same finite number to all rows; what is not finite has blown up."""
-    return bool((high - low <= SAME * np.maximum(np.abs(high), np.abs(low))).all() and np.isfinite(high).all())
+def _is_same(low: Reals, high: Reals, spread: float) -> bool:
+    """Whether each unit gives next to the same finite number to all rows; what is not finite has blown up."""
+    return bool((high - low <= SAME * spread).all() and np.isfinite(high).all())
 
 
-def _ranges(run: Any, n_rows: int) -> list[tuple[Reals, Reals]]:
-    """For each layer the lowest and the highest output of its units, over some of the probe's rows."""
+def _ranges(run: Any, n_rows: int) -> tuple[float, list[tuple[Reals, Reals]]]:
+    """The loss of some of the probe's rows, and for each layer the lowest and the highest output of its units."""
     net, workspace = run.net._replace(dropout=np.zeros_like(run.net.dropout)), run.workspaces[0]
     chosen = np.linspace(0, len(run.probe.X) - 1, min(n_rows, len(run.probe.X))).astype(np.int64)
     ends: list[tuple[Reals, Reals]] = []
+    loss = 0.0
     for start in range(0, len(chosen), len(workspace.order)):
         part = chosen[start : start + len(workspace.order)]
         rows = run.probe._replace(X=run.probe.X[part], Y=run.probe.Y[part], weights=run.probe.weights[:0])
         for array in rows[:3]:
             array.flags.writeable = False
-        run.kernels.mean_loss(workspace, rows, net, run.loss)  # it leaves every layer's outputs behind
+        loss += len(part) / len(chosen) * run.kernels.mean_loss(workspace, rows, net, run.loss)
+        # It leaves every layer's outputs behind.
         outputs = [
             workspace.activations[len(part) * layer[OUTPUTS] : len(part) * (layer[OUTPUTS] + layer[N_OUT])]
             for layer in net.layers
@@ -95,7 +118,7 @@ def _ranges(run: Any, n_rows: int) -> list[tuple[Reals, Reals]]:
             (np.minimum(low, least), np.maximum(high, most))
             for (low, high), (least, most) in zip(ends or block, block, strict=True)
         ]
-    return ends
+    return loss, ends
 
 
 def judge(run: Any, loss: float, weight: float, rate: float) -> None:
@@ -119,9 +142,9 @@ def note(run: Any, mean: float, has_come_to: str, then: str) -> None:
     run.recent = mean
     if not run.warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
         run.warned = True
-        much = f"{mean / run.start:.3g} times what it was at first"
-        if run.start <= 0:  # the negative logarithm of a likelihood may be
-            much = f"{mean * run.unit:.3g}, from {run.start * run.unit:.3g} at first"
+        much = f"{mean * run.unit:.3g}, from {run.start * run.unit:.3g} at first"
+        if run.start > 0:  # the negative logarithm of a likelihood may be below
+            much = f"{mean / run.start:.3g} times what it was at first"
         warn(f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}", DivergenceWarning)
 
 
@@ -208,7 +231,9 @@ def _takes(run: Any, n_steps: int, batch_size: int, rate: float) -> bool:
 
 
 def _about_inputs(run: Any) -> str:
-    """What is to be said of inputs that reach the network far from mean 0 and spread 1."""
+    """What is to be said of rows that weigh much, or of inputs that reach the network far from mean 0 and spread 1."""
+    if run.rows.weights.size and run.rows.weights.max() > HEAVY:
+        return f" The heaviest row counts {run.rows.weights.max():.3g} times the mean, and takes a step as much longer."
     mean, std = run.net.input_mean, run.net.input_std
     with np.errstate(all="ignore"):
         x = (run.probe.X.astype(np.float64) - mean) / std

@@ -20,6 +20,7 @@ from .losses import Quantile
 from .measures import Measured, loss_of
 from .model import MLP
 from .names import checked_names, look_up, positive_integer, shortened
+from .unseen import refuse
 
 __all__ = ["Importance", "PartialDependence", "partial_dependence", "permutation_importance"]
 
@@ -140,6 +141,9 @@ def permutation_importance(
     n_rows, n_in = rows.X.shape
     if n_rows < 2:
         raise InvalidInputError("X has 1 row, but values can only be shuffled among at least 2.")
+    out, finite = model._respond(rows.X)
+    if not finite:
+        refuse(model._net, rows.X, out, model.feature_names)
     name = _error_name(model)
     baseline = _error(model, name, rows)
     growth = np.empty((n_in, repeats))

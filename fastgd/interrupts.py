@@ -21,16 +21,18 @@ class Interrupts:
     """
 
     def __enter__(self) -> Interrupts:
-        self.seen = False
-        self.installed = (
-            threading.current_thread() is threading.main_thread()
-            and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        self.seen, self.active = False, True
+        handler = signal.getsignal(signal.SIGINT)
+        left = getattr(handler, "__self__", None)  # by one that Ctrl-C ended before it could tidy up
+        self.installed = threading.current_thread() is threading.main_thread() and (
+            handler is signal.default_int_handler or (isinstance(left, Interrupts) and not left.active)
         )
         if self.installed:
             signal.signal(signal.SIGINT, self._hear)
         return self
 
     def __exit__(self, *error: Any) -> None:
+        self.active = False
         if self.installed and signal.getsignal(signal.SIGINT) == self._hear:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 

@@ -33,7 +33,7 @@ def labels(y: Any, n_rows: int) -> Labels:
                 raise InvalidInputError(f"y has {len(frame.columns)} columns, but labels of classes are one column.")
             frame = frame[:, 0]
         check_nulls(frame, "y")
-    values = as_array(y if frame is None else frame.to_numpy(), "y")
+    values = as_array(y if frame is None else frame.to_native(), "y")
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -59,11 +59,13 @@ def _plain(values: NDArray[Any], what: str) -> NDArray[Any]:
             alike = (isinstance(v, str) if text else is_number(v) or isinstance(v, bool | np.bool_) for v in values)
             row = next(row for row, is_alike in enumerate(alike) if not is_alike)
             raise InvalidInputError(
-                f"{what}, row {row} is {values[row]!r}: labels must be all text or all whole numbers."
+                f"{what}, row {row} is {_shown(values[row])}: labels must be all text or all whole numbers."
             )
     if values.dtype.kind == "O" or (values.dtype.kind == "u" and values.max(initial=0) > np.iinfo(np.int64).max):
-        row = int(np.argmax([not -(2**63) <= int(v) < 2**63 for v in values]))
-        raise InvalidInputError(f"{what}, row {row} is {values[row]}: numbers of classes must be below 2**63.")
+        row = int(np.argmax([not -(2**63) <= v < 2**63 for v in values]))
+        raise InvalidInputError(
+            f"{what}, row {row} is {_shown(values[row])}: numbers of classes must be whole, and below 2**63."
+        )
     if values.dtype.kind == "f":
         wrong = np.flatnonzero(~((np.abs(values) < EXACT) & (values == np.rint(values))))
         if wrong.size:
@@ -74,6 +76,12 @@ def _plain(values: NDArray[Any], what: str) -> NDArray[Any]:
     if values.dtype.kind not in "biuU":
         raise InvalidInputError(f"{what} has dtype {values.dtype}: labels of classes must be whole numbers or text.")
     return values
+
+
+def _shown(label: Any) -> str:
+    """A label as text; Python does not write whole numbers of thousands of digits."""
+    whole = isinstance(label, int | np.integer) and not isinstance(label, bool)
+    return "a number of over 60 digits" if whole and abs(label) > 2**200 else str(label) if whole else repr(label)
 
 
 def _categories(column: Any) -> NDArray[Any] | None:
@@ -91,7 +99,8 @@ def declared_classes(classes: Any, n_classes: int | None) -> NDArray[Any]:
         raise InvalidInputError("classes= is for classes: that takes loss='cross_entropy' or 'binary_cross_entropy'.")
     if isinstance(classes, str | bytes | dict | set) or not np.iterable(classes):
         raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {classes!r}.")
-    known = _plain(as_array(list(classes), "classes").reshape(-1), "classes")
+    named = classes.to_pylist() if hasattr(classes, "to_pylist") else list(classes)
+    known = _plain(as_array(named, "classes").reshape(-1), "classes")
     if known.size != n_classes or np.unique(known).size != n_classes:
         raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {list(classes)!r}.")
     return known
@@ -101,7 +110,7 @@ def has_shares(y: Any) -> bool:
     """Whether y holds numbers that are not whole: probabilities of the second class instead of labels."""
     frame = as_frame(y, "y")
     try:
-        values = as_array(y if frame is None else frame.to_numpy(), "y")
+        values = as_array(y if frame is None else frame.to_native(), "y")
     except InvalidInputError:
         return False
     return values.dtype.kind == "f" and bool((values != np.rint(values)).any())

@@ -12,13 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .data import Reals, mean_one
-from .errors import NonFiniteWarning, warn
+from .errors import InvalidInputError, NonFiniteWarning, warn
 from .kernels import engine
 from .kernels.records import Net, Rows
 from .losses import MeanSquaredError, Quantile
 from .metrics import accuracy, below, regression_metrics
 
 Weights = NDArray[np.float64]
+
+FLATTENED = 1e-5  # of the targets' range: by more than that the cast moves a target whose loss it would spoil
 
 
 class Measured(NamedTuple):
@@ -36,10 +38,16 @@ def in_order(X: Reals, Y: Reals, weights: Reals) -> Rows:
     return Rows(X, Y, weights, np.uint64(0), 0, False)
 
 
-def by_row(by_class: Weights, Y: Reals, weights: Weights) -> Weights:
-    """Each row's weight, times that of its class."""
+def by_row(by_class: Weights, Y: Reals, weights: Weights, purpose: str) -> Weights:
+    """Each row's weight, times that of its class; only ratios count."""
+    if (np.rint(Y) != Y).any():
+        raise InvalidInputError("class_weight is for labels of classes; y holds probabilities: use sample_weight.")
     each = by_class[Y[:, 0].astype(np.int64)]
-    return each * weights if weights.size else each
+    largest = each.max()
+    product = each / (largest or 1) * (weights / weights.max() if weights.size else 1)
+    if not product.any():
+        raise InvalidInputError(f"class_weight and sample_weight leave every row with weight 0: nothing {purpose}.")
+    return np.asarray(product)
 
 
 def metrics(model: Any, rows: Measured, out: Reals) -> dict[str, float]:
@@ -72,7 +80,7 @@ def _accuracy(model: Any, rows: Measured, out: Reals) -> float:
 
 
 def loss_of(model: Any, rows: Measured, kernels: Any) -> float:
-    """The loss in the user's units, and in float64 where it is too large for the kernels."""
+    """The loss in the user's units; in float64 where it or the targets are out of the kernels' reach."""
     net = model._resting()
     wide = np.float64
     with np.errstate(over="ignore"):
@@ -83,7 +91,9 @@ def loss_of(model: Any, rows: Measured, kernels: Any) -> float:
     net = net._replace(target_mean=np.zeros_like(net.target_mean), target_std=np.ones_like(net.target_std))
     (workspace,) = kernels.new_workspaces(net, record)
     value = float(kernels.mean_loss(workspace, in_order(rows.X, Y, mean_one(rows.in_loss, model.dtype)), net, record))
-    if not np.isfinite(value):
+    with np.errstate(all="ignore"):
+        flattened = np.abs(Y - actual).max() > FLATTENED * np.ptp(actual, axis=0).max()
+    if not np.isfinite(value) or flattened:
         value = _loss_in_double(model, net, rows, actual)
     return value * unit
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from . import data, labels, measures, scaling, training, unseen
 from .callbacks import CallbackList, check_monitor
-from .errors import DivergenceError, InvalidInputError, NonFiniteWarning, warn
+from .errors import InvalidInputError, NonFiniteWarning, warn
 from .history import History
 from .kernels import ENGINES, engine
 from .kernels.records import Net, Rows
@@ -130,6 +130,9 @@ class MLP:
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_scratch": []}  # it holds addresses of this process
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update({"_ignores": None, "_classes_known": state["_scaled"]} | state)
+
     @checked_names
     def fit(
         self,
@@ -201,8 +204,10 @@ class MLP:
         chosen, (values, Y, weights), held_out = parts
         if class_weight is not None:
             by_class = twin._weights_of_classes(class_weight, Y)
-            weights = measures.by_row(by_class, Y, weights)
-            held_out = held_out and held_out._replace(in_loss=measures.by_row(by_class, held_out.Y, held_out.weights))
+            weights = measures.by_row(by_class, Y, weights, "to learn from")
+            if held_out:
+                in_loss = measures.by_row(by_class, held_out.Y, held_out.weights, "to validate with")
+                held_out = held_out._replace(in_loss=in_loss)
         seed = np.uint64(self.random_state)
         rows = Rows(values, Y, data.mean_one(weights, self.dtype), seed, state.epoch, shuffle)
         twin._learn_scaling(rows, table, target, chosen)
@@ -215,7 +220,7 @@ class MLP:
         plateau = state.optimizer.schedule.plateau()
         if plateau is not None:
             check_monitor(plateau.monitor, names)
-        was = self._scaled, self._classes_known
+        was = self._scaled, self._classes_known, self.classes, self.feature_names
         self._take_over(twin)
         if any(callback.monitor == "loss" for callback in told.early_stopping):
             seen = Measured(values, Y, target.columns(chosen), weights, weights)
@@ -237,10 +242,10 @@ class MLP:
                 callbacks=told,
                 validate=measures.validation(self, held_out, kernels) if held_out else None,
             )
-        except DivergenceError:
-            # If not a step was worth keeping, another table may bring a scaling of its own.
+        except Exception:
+            # If not a step was taken, or worth keeping, another table may bring a scaling of its own.
             if not state.state.step[0]:
-                self._scaled, self._classes_known = was
+                self._scaled, self._classes_known, self.classes, self.feature_names = was
             raise
 
     @checked_names
@@ -312,7 +317,8 @@ class MLP:
         """The loss's gradient, (n_parameters,): every weight's share of the blame, as the mean over the rows.
 
         It is the gradient that training uses, without dropout and penalties: of the loss with the target in standard
-        deviations, as `fit` scales it (with standardize=False or before `fit`, in its own units).
+        deviations, as `fit` scales it (with standardize=False or before `fit`, in its own units). For counts of a mean
+        m below 1 it is √m times that of the loss in units of m, see fastgd.losses.Poisson.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -650,24 +656,42 @@ class MLP:
     def _learn_scaling(self, rows: Rows, table: data.Table, target: data.Table, chosen: Any) -> None:
         """Mean and spread of inputs and target, from the first rows that a model trains on.
 
-        An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies.
+        An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies, or
+        is another constant. A single row says nothing about what varies: its inputs keep their own unit.
         """
         net, kind = self._net, self.network.loss.scaling
-        if not self.standardize:
+        if self._scaled:
+            self._learn_what_varies_now(rows, table, chosen)
             return
-        unknown = np.isinf(net.input_std) if self._scaled else np.ones(net.input_std.size, bool)
-        if unknown.any():
-            mean, std = scaling.scales((rows.X, rows.weights), table, chosen, "X", self.feature_names)
-            unknown &= (std > 0) | (not self._scaled)
-            net.input_mean[unknown] = mean[unknown]
-            net.input_std[unknown] = np.where(std > 0, std, np.inf)[unknown]
-        if self._scaled or kind == "none" or not self.network.standardizes_target:
+        mean, std = scaling.scales((rows.X, rows.weights), table, chosen, "X", self.feature_names, self.standardize)
+        if self.standardize:
+            counted = np.count_nonzero(rows.weights) if rows.weights.size else len(rows.X)
+            net.input_mean[:], net.input_std[:] = mean, np.where(std > 0, std, np.inf if counted > 1 else 1)
+        if kind == "none":
             return
-        mean, std = scaling.scales((rows.Y, rows.weights), target, chosen, "y", None)
+        standardizes = self.standardize and self.network.standardizes_target
+        mean, std = scaling.scales((rows.Y, rows.weights), target, chosen, "y", None, standardizes)
+        if not standardizes:
+            return
         if kind == "standard":
             net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)
         else:
             net.target_std[:] = np.where(mean > 0, mean, 1)
+
+    def _learn_what_varies_now(self, rows: Rows, table: data.Table, chosen: Any) -> None:
+        """The scaling of inputs that were ignored so far."""
+        net = self._net
+        for column in np.flatnonzero(np.isinf(net.input_std)) if self.standardize else ():
+            values, before = rows.X[:, column : column + 1], net.input_mean[column]
+            if (values == before).all():
+                continue
+            one = data.Table(values, None, lambda _, column=column: table.given(int(column)))  # type: ignore[misc]
+            name = (self.feature_names[column],) if self.feature_names else None
+            (mean,), (std,) = scaling.scales((values, rows.weights), one, chosen, "X", name)
+            if std == 0 and mean != before:  # another constant: the two are all that is known
+                mean, std = (mean + before) / 2, abs(mean - before) / 2
+            if std > 0:
+                net.input_mean[column], net.input_std[column] = mean, std
 
     def _twin(self) -> MLP:
         """The same model with scaling of its own; it shares nothing that a fit writes."""
@@ -677,11 +701,11 @@ class MLP:
         return twin
 
     def _take_over(self, twin: MLP) -> None:
-        self.classes, self._classes_known, self.feature_names = twin.classes, twin._classes_known, twin.feature_names
-        self._scaled = True
-        self._scratch, self._ignores = [], None
         for mine, its in zip(self._net, twin._net, strict=True):
             mine[:] = its
+        self._scratch, self._ignores = [], None
+        self.classes, self._classes_known, self.feature_names = twin.classes, twin._classes_known, twin.feature_names
+        self._scaled = True
 
     def _checked_optimizer(self, optimizer: Any) -> Optimizer:
         if optimizer is None:

@@ -21,10 +21,13 @@ def mean_and_std(values: Reals, weights: Reals) -> tuple[NDArray[np.float64], ND
     """
     zeros = np.zeros(values.shape[1])
     mean, std = _moments(values, weights, zeros)
-    close = np.flatnonzero(~(std >= NEARLY_CONSTANT * np.abs(mean)))
-    if close.size:
-        first = int(np.argmax(weights > 0)) if weights.size else 0
-        mean[close], std[close] = _moments(values[:, close], weights, values[first, close].astype(np.float64))
+    first = int(np.argmax(weights > 0)) if weights.size else 0
+    for column in np.flatnonzero(~(std >= NEARLY_CONSTANT * np.abs(mean))):
+        one, around = values[:, column : column + 1], float(values[first, column])
+        counted = one[:, 0] if not weights.size else one[weights > 0, 0]
+        mean[column], std[column] = around, 0.0
+        if not (counted == around).all():
+            (mean[column],), (std[column],) = _moments(one, weights, np.array([around]))
     return mean, std
 
 
@@ -45,15 +48,23 @@ def _moments(values: Reals, weights: Reals, around: NDArray[np.float64]) -> tupl
 
 
 def scales(
-    rows: tuple[Reals, Reals], table: Table, chosen: Any, what: str, names: tuple[str, ...] | None
+    rows: tuple[Reals, Reals],
+    table: Table,
+    chosen: Any,
+    what: str,
+    names: tuple[str, ...] | None,
+    needed: bool = True,
 ) -> tuple[Reals, Reals]:
     """Mean and standard deviation of each column of rows (values, weights) in their dtype; 0 for a constant column.
 
     `chosen` are these rows' numbers in the table, whose columns as they were given tell what the cast has taken away.
+    Where the two are not needed, only that is told.
     """
     (values, weights), dtype = rows, rows[0].dtype
     mean, std = mean_and_std(values, weights)
-    for column in np.flatnonzero(~(np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype)))):
+    with np.errstate(over="ignore"):
+        good = np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype))
+    for column in np.flatnonzero(~good) if needed else ():
         raise InvalidInputError(f"{column_name(what, int(column), names)} has a spread {too_large(dtype)}.")
     tiny = float(np.finfo(dtype).tiny)
     constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, tiny)
@@ -72,4 +83,5 @@ def scales(
             f"{word}: subtract a constant from it first, use other units{advice}.",
             PrecisionWarning,
         )
-    return mean.astype(dtype), np.where(constant, 0.0, std).astype(dtype)
+    with np.errstate(over="ignore"):
+        return mean.astype(dtype), np.where(constant, 0.0, std).astype(dtype)

@@ -21,6 +21,7 @@ from .names import checked_names, is_number
 Steps = NDArray[np.int64]
 Rates = NDArray[np.float64]
 
+DEEPEST = 50  # WarmUps inside each other
 MOST = 2.0**53  # steps and the like are exact in float64
 
 
@@ -201,6 +202,11 @@ class WarmUp(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         object.__setattr__(self, "schedule", as_schedule(self.schedule))
+        inner, depth = self.schedule, 1
+        while isinstance(inner, WarmUp):
+            inner, depth = inner.schedule, depth + 1
+        if depth > DEEPEST:
+            raise InvalidInputError(f"A WarmUp may stand in at most {DEEPEST - 1} others.")
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """start + (first rate − start) · t / steps, then schedule(t − steps)."""

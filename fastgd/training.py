@@ -153,7 +153,11 @@ def fit(
             if begun:
                 callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
         if run and history.epochs:
-            divergence.tell_if_dead(run)
+            try:
+                divergence.look_at_the_end(run)
+            except KeyboardInterrupt:
+                interrupts.answered()
+                history.stop_reason = "interrupted at the end"
     return history
 
 

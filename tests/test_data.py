@@ -258,6 +258,20 @@ class Foreign:
         return self.values
 
 
+class Method(Foreign):
+    """Its columns are asked for by a call."""
+
+    def __init__(self, values, names):
+        self.values, self.columns = values, lambda: names
+
+
+class Names(Foreign):
+    """Its columns have another name."""
+
+    def __init__(self, values, names):
+        self.values, self.names = values, names
+
+
 def test_named_columns_are_never_read_by_position():
     X, y = table(40)
     named = dict(zip(NAMES, X.T, strict=True))
@@ -269,6 +283,10 @@ def test_named_columns_are_never_read_by_position():
         np.testing.assert_array_equal(made.predict(source), expected)
     refused("X is a Foreign with named columns, which cannot be read by name", made.predict, Foreign(X, NAMES))
     refused("X is a Foreign with named columns", made.predict, Foreign(X, pd.Index(NAMES)))
+    refused("X is a Method with named columns", made.predict, Method(X, NAMES))
+    refused("X is a Names with named columns", made.predict, Names(X, NAMES))
+    struct = pl.DataFrame(swapped).to_struct("s")
+    refused("holds several numbers in a row|is Struct", made.predict, struct)
     refused(r"X is a LazyFrame, .*pass X\.collect\(\)", made.predict, pl.DataFrame(swapped).lazy())
 
 
@@ -324,3 +342,10 @@ def test_a_file_that_is_no_table_stays_open(tmp_path):
     with (tmp_path / "file").open() as file:
         refused("X must be a table of numbers, not TextIOWrapper", fastgd.MLP([2, 1]).predict, file)
         assert file.read() == "1,2"
+
+
+@pytest.mark.parametrize("options", [{"standardize": False}, {"output_activation": "sigmoid"}], ids=str)
+def test_what_the_cast_makes_constant_is_told_where_it_is_not_scaled(options):
+    X = np.random.default_rng(0).uniform(size=(60, 1))
+    with pytest.warns(PrecisionWarning, match="y varies by"):
+        fastgd.MLP([1, 4, 1], **options).fit(X, 1e-46 * (1 + X[:, 0]), epochs=1, verbose=0)

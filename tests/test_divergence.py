@@ -123,3 +123,57 @@ def test_rows_of_another_kind_are_no_blow_up():
     houses = fastgd.MLP([4, 8, 1], random_state=0)
     for order in np.array_split(np.argsort(y), 5):
         houses.fit(X[order], y[order], epochs=3, optimizer=fastgd.Adam(), verbose=0)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("loss", ["mse", "binary_cross_entropy"])
+@pytest.mark.parametrize("standardize", [True, False])
+def test_a_stream_of_single_rows_is_learned(loss, standardize):
+    X = np.random.default_rng(0).normal(size=(1500, 3))
+    y = 2 * X[:, 0] + X[:, 1] if loss == "mse" else (2 * X[:, 0] + X[:, 1] > 0).astype(int)
+    model = fastgd.MLP([3, 16, 1], loss=loss, standardize=standardize, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)
+        for row in range(1500):
+            model.fit(X[row : row + 1], y[row : row + 1], epochs=1, optimizer=fastgd.SGD(0.02), verbose=0)
+    assert model.evaluate(X, y)["r2" if loss == "mse" else "accuracy"] > 0.95
+
+
+def test_a_last_step_that_blows_up_is_told():
+    X, y = fastgd.datasets.houses(300, random_state=0)
+    model = fastgd.MLP([4, 8, 1], activation="tanh", random_state=0)
+    with pytest.warns(DivergenceWarning, match="After the last step the loss is .*: the training has blown up"):
+        model.fit(X, y, epochs=1, batch_size=300, optimizer=fastgd.SGD(20.0), verbose=0)
+
+
+@pytest.mark.parametrize(("activation", "loss", "rate", "seed"), [("silu", "mae", 1.0, 1), ("silu", "mse", 1.0, 1)])
+def test_a_network_that_answers_next_to_the_same_is_dead(activation, loss, rate, seed):
+    X, y = fastgd.datasets.houses(2000, random_state=0)
+    model = fastgd.MLP([4, 32, 32, 1], activation=activation, loss=loss, random_state=seed)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            model.fit(X, y, epochs=4, optimizer=fastgd.SGD(rate, momentum=0.9), verbose=0)
+        except DivergenceError:
+            return
+    predicted = model.predict(X)
+    assert np.ptp(predicted) > 1e-5 * np.ptp(y) or any(w.category is DeadNetworkWarning for w in caught)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_large_target_that_is_fitted_well_is_no_death():
+    X = np.random.default_rng(0).normal(size=(200, 2))
+    model = fastgd.MLP([2, 1], standardize=False, dtype="float64", random_state=0)
+    model.set_parameters([(np.array([[0.05], [0.0]]), np.array([1e6]))])
+    model.fit(X, 1e6 + 0.05 * X[:, 0], epochs=2, optimizer=fastgd.SGD(1e-6), verbose=0)
+
+
+def test_heavy_rows_are_named_where_a_training_diverges():
+    X = np.random.default_rng(0).normal(size=(2000, 3))
+    weights = np.where(np.arange(2000) < 20, 500.0, 1.0)
+    model = fastgd.MLP([3, 16, 1], random_state=0)
+    with (
+        pytest.warns(DivergenceWarning),
+        pytest.raises(DivergenceError, match=r"The heaviest row counts 83\.5 times the"),
+    ):
+        model.fit(X, X[:, 0], sample_weight=weights, optimizer=fastgd.SGD(0.5), shuffle=False, verbose=0)

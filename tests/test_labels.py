@@ -41,8 +41,13 @@ def test_whole_numbers_are_labels_however_they_are_kept(labels):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        ([2**70, 1, 2**70, 1], r"y, row 0 is 1180591620717411303424: numbers of classes must be below 2\*\*63"),
-        (np.array([1, 2**63], np.uint64), r"y, row 1 is 9223372036854775808: numbers of classes must be below"),
+        (
+            [2**70, 1, 2**70, 1],
+            r"y, row 0 is 1180591620717411303424: numbers of classes must be whole, and below 2\*\*63",
+        ),
+        (np.array([1, 2**63], np.uint64), r"y, row 1 is 9223372036854775808: numbers of classes must be whole"),
+        ([2**70, float("nan")], r"y, row 0 is 1\.18059e\+21|row 1 is nan|numbers of classes"),
+        ([10**5000, 1], r"y, row 0 is a number of over 60 digits: labels must be"),
         ([1, -(2**65)], r"y, row 1 is -36893488147419103232: numbers of classes"),
         (np.array([1.0, np.nan], object), r"y, row 1 is nan: labels of classes must be whole numbers or text"),
         (np.array([1.5, 1], object), r"y, row 0 is 1\.5: labels of classes must be whole numbers or text"),

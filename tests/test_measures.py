@@ -213,3 +213,31 @@ def test_a_gradient_that_is_not_finite_is_told():
     X[5, 0] = -3e38
     with pytest.warns(NonFiniteWarning, match="The gradient is not all finite numbers: row 5 has no finite prediction"):
         model.gradient(X, y)
+
+
+def test_the_loss_is_of_the_targets_given_where_nothing_is_scaled():
+    X = np.random.default_rng(0).normal(size=(1000, 3))
+    y = 1.7e9 + 20 * X[:, 0]
+    model = fastgd.MLP([3, 1], standardize=False)
+    model.set_parameters([(np.array([[20.0], [0.0], [0.0]]), np.array([1.7e9]))])
+    measured = model.evaluate(X, y)
+    assert measured["loss"] == pytest.approx(measured["rmse"] ** 2, rel=1e-5)
+    assert measured["rmse"] > 10
+
+
+def test_importance_refuses_rows_without_a_prediction():
+    model, X, y = fitted()
+    X[3, 0] = -3.4e38
+    with pytest.raises(InvalidInputError, match="X, row 3, column 0"):
+        fastgd.features.permutation_importance(model, X, y)
+
+
+def test_columns_that_are_another_constant_in_each_fit_are_learned():
+    generator = np.random.default_rng(0)
+    model, parts = fastgd.MLP([2, 16, 1], random_state=0), []
+    for month in range(12):
+        X = np.column_stack([generator.normal(size=50), np.full(50, 100.0 * month)])
+        parts.append((X, X[:, 0] + month))
+    for X, y in parts * 20:
+        model.fit(X, y, epochs=1, optimizer=fastgd.Adam(0.01), verbose=0)
+    assert np.isfinite(model._net.input_std).all()

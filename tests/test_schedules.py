@@ -40,6 +40,15 @@ def test_warm_ups_inside_each_other_ask_the_innermost_schedule_once():
 
 
 @pytest.mark.tiny
+def test_warm_ups_have_a_depth():
+    schedule = 0.1
+    for _ in range(50):
+        schedule = schedules.WarmUp(schedule, steps=3)
+    with pytest.raises(InvalidInputError, match="A WarmUp may stand in at most 49 others"):
+        schedules.WarmUp(schedule, steps=3)
+
+
+@pytest.mark.tiny
 def test_a_warm_up_is_a_line_and_then_its_schedule():
     inner = schedules.Exponential(0.4, every=10, factor=0.5)
     rates = schedules.WarmUp(inner, steps=4, start=0.2).rates(np.arange(8), 8)

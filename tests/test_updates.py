@@ -40,7 +40,9 @@ ADAPTIVE = {
 @pytest.mark.tiny
 @pytest.mark.parametrize("kernels", [cpu, plain])
 @pytest.mark.parametrize("kind", ADAPTIVE)
-@pytest.mark.parametrize(("dtype", "small", "eps"), [("float32", 1e-16, 1e-20), ("float64", 1e-140, 1e-150)])
+@pytest.mark.parametrize(
+    ("dtype", "small", "eps"), [("float32", 1e-16, 1e-20), ("float32", 1e-18, 1e-21), ("float64", 1e-140, 1e-150)]
+)
 def test_adaptive_steps_do_not_depend_on_the_unit_of_a_gradient(kernels, kind, dtype, small, eps):
     """A gradient of constant size: each step is as long as with a gradient of 1, however small both ε and g are."""
     results = []
@@ -51,7 +53,7 @@ def test_adaptive_steps_do_not_depend_on_the_unit_of_a_gradient(kernels, kind, d
         for _ in range(200):
             kernels.update(net, state, np.full(2, size, dtype), rule, 1e-3)
         results.append(net.parameters.copy())
-    np.testing.assert_allclose(*results, rtol=1e-3)
+    np.testing.assert_allclose(*results, rtol=0.02 if small == 1e-18 else 1e-3)  # denormal squares have few digits
     assert (np.abs(results[0]) < 10).all()
 
 

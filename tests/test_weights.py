@@ -160,3 +160,29 @@ def test_class_weights_that_cannot_be_used(weights):
     model = fastgd.MLP([1, 1], loss="binary_cross_entropy", classes=["no", "yes"])
     with pytest.raises(InvalidInputError, match=r"leaves every row with weight 0|names the class 'maybe'"):
         model.fit(np.zeros((3, 1)), ["no"] * 3, class_weight=weights, verbose=0)
+
+
+def test_weights_whose_products_come_to_nothing():
+    X, y = np.random.default_rng(0).normal(size=(40, 1)), np.arange(40) % 2
+    for options in (
+        {"class_weight": {0: 0}, "sample_weight": np.where(y == 1, 0.0, 1.0)},
+        {"class_weight": {0: 0}, "validation_data": (X[y == 0], y[y == 0])},
+    ):
+        with pytest.raises(
+            InvalidInputError, match=r"leave every row with weight 0: nothing to (learn from|validate with)"
+        ):
+            fastgd.MLP([1, 1], loss="binary_cross_entropy").fit(X, y, verbose=0, **options)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("size", [1e-200, 1e200])
+def test_products_of_weights_are_ratios_too(size):
+    X, y = np.random.default_rng(0).normal(size=(40, 1)), np.arange(40) % 2
+    weights = np.random.default_rng(1).uniform(size=40)
+
+    def trained(factor):
+        model = fastgd.MLP([1, 4, 1], loss="binary_cross_entropy", random_state=0)
+        model.fit(X, y, class_weight={0: factor, 1: 3 * factor}, sample_weight=factor * weights, epochs=3, verbose=0)
+        return model.parameters
+
+    np.testing.assert_allclose(trained(size), trained(1.0), rtol=1e-5)

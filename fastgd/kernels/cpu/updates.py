@@ -20,7 +20,8 @@ from ..compile import by_dtype, kernel
 from ..lanes import at, number
 
 # Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
-# what is below the smallest normal number becomes zero.
+# what is below the smallest normal number becomes zero, squares only where the gradient has next to none itself.
+SPECK = 1e-3  # times the root of that number: the square of such a gradient is 0
 TINY_32, TINY_64 = np.finfo(np.float32).tiny, float(np.finfo(np.float64).tiny)
 
 
@@ -151,10 +152,11 @@ def rmsprop(w, g, velocity, squares, rows, row, n, learning_rate, rule, step):
     )
     rest, zero = number(w, 1.0 - rule.beta2), number(w, 0)
     tiny = tiny_of(zero)
+    speck = number(w, SPECK) * math.sqrt(tiny)
     for i in range(rows):
         for p in range(i * row, i * row + n):
             s = beta * squares[p] + rest * g[p] * g[p]
-            s = zero if s < tiny else s
+            s = zero if (s < tiny) & (abs(g[p]) < speck) else s
             squares[p] = s
             v = g[p] / (math.sqrt(s) + eps)
             if rule.momentum > 0:
@@ -186,12 +188,13 @@ def adam(w, g, means, squares, rows, row, n, learning_rate, rule, step):
     root, eps = number(w, 1.0 / math.sqrt(1.0 - power(rule.beta2, step))), number(w, rule.epsilon)
     zero = number(w, 0)
     tiny = tiny_of(zero)
+    speck = number(w, SPECK) * math.sqrt(tiny)
     for i in range(rows):
         for p in range(i * row, i * row + n):
             m = beta1 * means[p] + rest1 * g[p]
             s = beta2 * squares[p] + rest2 * g[p] * g[p]
             m = zero if abs(m) < tiny else m
-            s = zero if s < tiny else s
+            s = zero if (s < tiny) & (abs(g[p]) < speck) else s
             means[p] = m
             squares[p] = s
             w[p] = w[p] - rate * (m / (math.sqrt(s) * root + eps))

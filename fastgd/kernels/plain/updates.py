@@ -8,13 +8,17 @@ import numpy as np
 
 from ..codes import ADAGRAD, ADAM, ADAMW, BIASES, N_OUT, RMSPROP, SGD
 
+SPECK = 1e-3  # times the root of the smallest normal number: the square of such a gradient is 0
+
 
 def clip(gradient, rule):
     """Bound every entry of the gradient to ±clip_value, then its length to clip_norm."""
     if rule.clip_value < math.inf:
         np.clip(gradient, -rule.clip_value, rule.clip_value, out=gradient)
     if rule.clip_norm < math.inf:
-        length = float(np.linalg.norm(gradient.astype(np.float64)))
+        wide = gradient.astype(np.float64)
+        largest = float(np.abs(wide).max())
+        length = largest * float(np.linalg.norm(wide / (largest or 1.0)))  # a square might overflow
         if length > rule.clip_norm:
             gradient *= rule.clip_norm / (length + 1e-6)
 
@@ -73,7 +77,8 @@ def average_squares(squares, g, rule):
     """squares = β₂ squares + (1 − β₂) g²."""
     squares *= rule.beta2
     squares += squares.dtype.type(1 - rule.beta2) * g * g
-    flush(squares)
+    tiny = np.finfo(g.dtype).tiny
+    squares[(squares < tiny) & (np.abs(g) < SPECK * math.sqrt(tiny))] = 0
     return squares
 
 
