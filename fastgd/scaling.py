@@ -22,7 +22,7 @@ def mean_and_std(values: Reals, weights: Reals) -> tuple[NDArray[np.float64], ND
     zeros = np.zeros(values.shape[1])
     mean, std = _moments(values, weights, zeros)
     first = int(np.argmax(weights > 0)) if weights.size else 0
-    for column in np.flatnonzero(~(std >= NEARLY_CONSTANT * np.abs(mean))):
+    for column in np.flatnonzero(~(np.isfinite(std) & (std >= NEARLY_CONSTANT * np.abs(mean)))):
         one, around = values[:, column : column + 1], float(values[first, column])
         counted = one[:, 0] if not weights.size else one[weights > 0, 0]
         mean[column], std[column] = around, 0.0

@@ -51,7 +51,7 @@ def tell_of_ignored(net: Net, X: Reals, what: str, names: tuple[str, ...] | None
         cell = where("X", (row, column), names).replace("X", what, 1)
         others = f" So {'are' if columns.size > 2 else 'is'} {columns.size - 1} more." if columns.size > 1 else ""
         warn(
-            f"{cell} is {X[row, column]:.6g}, but it was {net.input_mean[column]:.6g} in every row that the model was "
+            f"{cell} is {X[row, column]:.9g}, but it was {net.input_mean[column]:.9g} in every row that the model was "
             f"fitted on, so that the column is ignored.{others} Fit on rows in which it varies.",
             InputWarning,
         )
