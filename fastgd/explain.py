@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import DeadNetworkWarning, DivergenceError, InvalidInputError
+from .errors import DivergenceError, InvalidInputError, TrainingWarning
 from .kernels import engine
 from .measures import loss_of
 from .names import is_number, layer_number, look_up, printable, shortened
@@ -204,7 +204,7 @@ def moved(
         rate = going_on.next_rate()
     once = rule if rate is None else at_rate(rule, float(rate))
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeadNetworkWarning)  # what the step did is told
+        warnings.simplefilter("ignore", TrainingWarning)  # what the step did is told
         history = after.fit(
             X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0
         )
