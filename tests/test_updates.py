@@ -25,8 +25,8 @@ def test_a_clipped_gradient_has_the_length_it_is_clipped_to(kernels, n, dtype):
 def test_lengths_whose_squares_are_out_of_range(kernels, size):
     gradient = np.full(4, size, np.float32)
     kernels.clip(gradient, fastgd.SGD(clip_norm=size).rule())
-    np.testing.assert_allclose(gradient, size / 2, rtol=1e-5) if size > 1 else None
-    assert (gradient <= np.float32(size)).all()
+    # PyTorch adds 1e-6 to the length that it divides by, which is twice the size.
+    np.testing.assert_allclose(gradient, size * (size / (2 * size + 1e-6)), rtol=1e-5, atol=1e-45)
 
 
 ADAPTIVE = {
