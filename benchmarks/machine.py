@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastgd.kernels.lanes import at, lanes, load, store
+from fastgd.kernels.machinery.lanes import at, lanes, load, store
 
 STEPS = 20_000
 

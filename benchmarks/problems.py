@@ -90,7 +90,7 @@ def problem(
     kernels = import_module(f"{package.__name__}.kernels.{engine}")
     records = import_module(f"{package.__name__}.kernels.records")
     made, rule = model(package, case), optimizer(package, case)
-    net, loss = made._net, made.network.loss.record(made._net.target_std)
+    net, loss = made.net, made.network.loss.record(made.net.target_std)
     no_weights = np.zeros(0, case.dtype)
     no_weights.flags.writeable = False
     gradients = kernels.new_gradients(net, case.batch_size)

@@ -18,7 +18,7 @@ import numpy as np
 import fastgd
 from fastgd.kernels import engine
 from fastgd.kernels.records import Net
-from fastgd.network import Network
+from fastgd.network.network import Network
 
 STEPS = 5000
 RATES = [m * 10.0**e for e in range(-5, 2) for m in (1, 2, 5)]
@@ -70,7 +70,7 @@ OPTIMIZERS = {
 }
 
 
-def steps_needed(surface: Surface, optimizer: fastgd.optimizers.Optimizer, most: int) -> int | None:
+def steps_needed(surface: Surface, optimizer: fastgd.training.optimizers.Optimizer, most: int) -> int | None:
     """How many steps bring the loss below the mark, if `most` are enough."""
     kernels, network = engine("cpu"), Network.from_names([1, 1])
     empty = np.zeros(0)
@@ -89,7 +89,7 @@ def steps_needed(surface: Surface, optimizer: fastgd.optimizers.Optimizer, most:
     return None
 
 
-def best(surface: Surface, make: Callable[[float], fastgd.optimizers.Optimizer]) -> str:
+def best(surface: Surface, make: Callable[[float], fastgd.training.optimizers.Optimizer]) -> str:
     """The fewest steps over all learning rates, and the rate."""
     found: tuple[int, float] | None = None
     for rate in RATES:

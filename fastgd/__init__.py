@@ -1,7 +1,8 @@
 """fastgd: dense neural networks that learn by explicit, compiled loops.
 
-The way of the data is the order of the files: table → data → network → [gather → forward → loss → backward →
-update]* → history. Public names are loaded when they are first touched, so that `import fastgd` stays quick.
+The way of the data is the order of the rooms: network, data, training (with kernels that gather, go forward, measure,
+go backward and update), model, explain, files, and the faces that a user touches. Public names are loaded when they
+are first touched, so that `import fastgd` stays quick.
 """
 
 from __future__ import annotations
@@ -12,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {  # public name → the module that holds it; None: it is a module itself
-    "MLP": "model",
-    "History": "history",
-    "load": "saving",
-    "SGD": "optimizers",
-    "Adagrad": "optimizers",
-    "RMSprop": "optimizers",
-    "Adam": "optimizers",
-    "AdamW": "optimizers",
+    "MLP": "mlp",
+    "History": "training.history",
+    "load": "mlp",
+    "SGD": "training.optimizers",
+    "Adagrad": "training.optimizers",
+    "RMSprop": "training.optimizers",
+    "Adam": "training.optimizers",
+    "AdamW": "training.optimizers",
     "callbacks": None,
     "datasets": None,
     "errors": None,
@@ -41,14 +42,14 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import plots as plots
     from . import schedules as schedules
-    from .history import History as History
-    from .model import MLP as MLP
-    from .optimizers import SGD as SGD
-    from .optimizers import Adagrad as Adagrad
-    from .optimizers import Adam as Adam
-    from .optimizers import AdamW as AdamW
-    from .optimizers import RMSprop as RMSprop
-    from .saving import load as load
+    from .mlp import MLP as MLP
+    from .mlp import load as load
+    from .training.history import History as History
+    from .training.optimizers import SGD as SGD
+    from .training.optimizers import Adagrad as Adagrad
+    from .training.optimizers import Adam as Adam
+    from .training.optimizers import AdamW as AdamW
+    from .training.optimizers import RMSprop as RMSprop
 
 
 def __getattr__(name: str) -> Any:

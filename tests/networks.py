@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastgd.kernels import cpu
-from fastgd.kernels.records import Loss, Net, Rows, State, Workspace
-from fastgd.network import Network
-from fastgd.optimizers import SGD, Optimizer
+from fastgd.kernels.records import LossRecord, Net, Rows, State, Workspace
+from fastgd.network.network import Network
+from fastgd.training.optimizers import SGD, Optimizer
 
 TINY_SHAPES = [(1, [1, 1]), (3, [2, 3, 1]), (5, [3, 5, 4, 2])]
 ODD_SHAPES = [
@@ -27,7 +27,7 @@ class Case(NamedTuple):
 
     net: Net
     rows: Rows
-    loss: Loss
+    loss: LossRecord
     optimizer: Optimizer
     workspaces: list[Workspace]
     gradients: Any

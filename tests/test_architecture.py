@@ -101,7 +101,7 @@ def loaded_after(statement):
         ("import fastgd", []),
         ("import fastgd; fastgd.MLP([4, 1]); fastgd.SGD()", []),
         ("import fastgd; fastgd.MLP([4, 1]).predict([[1, 2, 3, 4]])", ["numba"]),
-        ("from fastgd.cli import main", ["click"]),
+        ("from fastgd.command.cli import main", ["click"]),
     ],
 )
 def test_importing_is_light(statement, loaded):

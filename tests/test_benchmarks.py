@@ -207,7 +207,7 @@ def ended_while_measuring(repository, temporary, command, how):
     ("command", "how"),
     [
         (["benchmarks/ab.py", "--base", "HEAD"], "SIGTERM"),
-        (["-m", "fastgd.cli", "bench", "--against", "HEAD"], "SIGINT"),
+        (["-m", "fastgd.command.cli", "bench", "--against", "HEAD"], "SIGINT"),
     ],
 )
 def test_a_signal_leaves_nothing_behind(repository, tmp_path, command, how):

@@ -88,6 +88,6 @@ def test_a_training_that_never_began_brings_back_no_older_one(monkeypatch):
     def interrupted(run):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fastgd.training._Run.compile", interrupted)
+    monkeypatch.setattr("fastgd.training.run.Run.compile", interrupted)
     assert other.fit(X, y, callbacks=[stop], verbose=0).stop_reason == "interrupted in epoch 1"
     np.testing.assert_array_equal(other.parameters, before)

@@ -18,9 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 import fastgd
-from fastgd.cli import main
+from fastgd.command.cli import main
 
-FASTGD = [sys.executable, "-m", "fastgd.cli"]
+FASTGD = [sys.executable, "-m", "fastgd.command.cli"]
 ARGUMENTS = ["--target", "price", "--features", "size,rooms"]
 
 
@@ -133,7 +133,8 @@ def test_a_key_ends_the_demo(key, tmp_path):
 
 @pytest.mark.parametrize("scene", ["Small batches", "Past cliffs and plateaus"])
 def test_ctrl_c_ends_the_demo_in_any_scene(scene, monkeypatch, tmp_path):
-    from fastgd import story, training
+    from fastgd.pages import story
+    from fastgd.training import loop as training
 
     told, train = [], training._Run.train_epoch
 
@@ -208,7 +209,7 @@ def test_a_page_after_ctrl_c(tmp_path):
 
 
 def test_a_training_without_a_whole_epoch_has_no_page(tmp_path, monkeypatch):
-    from fastgd import training
+    from fastgd.training import loop as training
 
     def interrupted(self, *arguments):
         raise KeyboardInterrupt
@@ -407,7 +408,7 @@ def test_messages_are_harmless_and_not_endless(tmp_path, option):
 
 @pytest.mark.filterwarnings("always:a:UserWarning")
 def test_warnings_are_harmless(tmp_path, monkeypatch):
-    from fastgd import data
+    from fastgd.data import tables as data
 
     def warns(*given):
         warnings.warn("a\x1b[2J\nb", stacklevel=2)
@@ -460,7 +461,7 @@ def test_an_error_that_cannot_be_told_keeps_its_exit_code(tmp_path, arguments, r
 
 
 def test_a_model_is_saved_before_its_errors_are_told(tmp_path, monkeypatch):
-    from fastgd import cli
+    from fastgd.command import cli
 
     def fails(*rows):
         raise OSError(28, "No space left on device")
@@ -497,7 +498,7 @@ def test_a_terminal_without_unicode():
 
 def test_version_is_light():
     code = (
-        "import sys\nfrom fastgd.cli import main\n"
+        "import sys\nfrom fastgd.command.cli import main\n"
         "try: main(['--version'])\nexcept SystemExit: pass\n"
         "print([m for m in ('numba', 'numpy', 'rich') if m in sys.modules])"
     )

@@ -15,7 +15,7 @@ import pytest
 import fastgd
 from fastgd.errors import CacheWarning
 from fastgd.kernels import codes, cpu
-from fastgd.kernels import compile as compile_module
+from fastgd.kernels.machinery import compile as compile_module
 from fastgd.kernels.cpu.activations import hyperbolic_tangent
 
 PACKAGE = Path(fastgd.__file__).parent

@@ -13,9 +13,9 @@ import pytest
 import scipy.sparse
 
 import fastgd
-from fastgd.data import split_rows
+from fastgd.data.splits import split_rows
 from fastgd.errors import FastgdError, InvalidInputError, PrecisionWarning
-from fastgd.scaling import mean_and_std
+from fastgd.data.scaling import mean_and_std
 
 NAMES = ["size", "bedrooms", "distance", "age"]
 
@@ -140,7 +140,7 @@ def test_constant_columns():
 
 @pytest.mark.tiny
 def test_mean_and_std_agree_with_numpy_across_chunks(monkeypatch):
-    monkeypatch.setattr("fastgd.data.CHUNK", 64)
+    monkeypatch.setattr("fastgd.data.arrays.CHUNK", 64)
     X = np.random.default_rng(0).normal(size=(1000, 3)) * [1, 1e-3, 1e6] + [5, 0, -1e6]
     mean, std = mean_and_std(X, np.zeros(0))
     np.testing.assert_allclose(mean, X.mean(axis=0), rtol=1e-12)

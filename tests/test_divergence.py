@@ -40,11 +40,11 @@ def test_the_yardstick_outlives_a_file_and_another_optimizer(tmp_path):
     X, y = fastgd.datasets.houses(300, random_state=0)
     model = fastgd.MLP([4, 8, 1], random_state=0)
     model.fit(X, y, epochs=1, verbose=0)
-    start = model._training.start
+    start = model.training.start
     model.fit(X, y, epochs=1, optimizer=fastgd.Adam(), verbose=0)
-    assert model._training.start == start > 0
+    assert model.training.start == start > 0
     model.save(tmp_path / "model", training_state=True)
-    assert fastgd.load(tmp_path / "model")._training.start == model._training.start
+    assert fastgd.load(tmp_path / "model").training.start == model.training.start
 
 
 @pytest.mark.filterwarnings("error")
@@ -98,7 +98,7 @@ def test_a_network_that_lives_is_not():
 @pytest.mark.skipif("FASTGD_DATA" not in os.environ, reason="needs FASTGD_DATA")
 @pytest.mark.parametrize("device", ["cpu", "plain"])
 def test_a_network_that_died_on_real_data_is_told_of(device):
-    from fastgd.tables import read_columns
+    from fastgd.data.files import read_columns
 
     columns = ["size_m2", "bedrooms", "distance_km", "age_years", "price_eur"]
     table, _ = read_columns(Path(os.environ["FASTGD_DATA"]) / "barcelona_houses.csv.gz", columns)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastgd.kernels.compile import kernel
+from fastgd.kernels.machinery.compile import kernel
 from fastgd.kernels.cpu import elementary
 
 

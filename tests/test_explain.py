@@ -710,7 +710,7 @@ def test_rows_of_another_kind_at_the_top_do_not_mislead():
 
 def test_no_rate_is_named_where_none_was_found(monkeypatch):
     X, y = houses()
-    monkeypatch.setattr("fastgd.divergence.TRIES", 0)
+    monkeypatch.setattr("fastgd.training.divergence.TRIES", 0)
     with pytest.warns(DivergenceWarning), pytest.raises(DivergenceError, match="no smaller learning rate") as caught:
         fastgd.MLP([4, 16, 8, 1]).fit(X, y, optimizer=fastgd.SGD(50.0), verbose=0)
     assert np.isnan(caught.value.learning_rate)
@@ -828,7 +828,7 @@ def test_feature_names_must_match():
 
 
 def test_more_gradients_than_memory(monkeypatch):
-    monkeypatch.setattr("fastgd.explain._free_memory", lambda: 10_000.0)
+    monkeypatch.setattr("fastgd.explain.blame._free_memory", lambda: 10_000.0)
     with pytest.raises(InvalidInputError, match=r"per_row=True needs .* pass at most 208 rows"):
         fastgd.MLP([4, 3, 1]).blame(*houses(), per_row=True)
     assert fastgd.MLP([4, 3, 1]).blame(*houses(), by="input", per_row=True)["per_row"].shape == (4, 300)

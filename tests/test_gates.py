@@ -14,9 +14,9 @@ from networks import make_case
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastgd
-from fastgd import training
+from fastgd.training import loop as training
 from fastgd.kernels import cpu
-from fastgd.kernels.compile import kernel
+from fastgd.kernels.machinery.compile import kernel
 
 
 def allocations(call):
@@ -65,7 +65,7 @@ def test_calls_into_kernels_per_epoch(monkeypatch):
         return cpu.train(*arguments)
 
     kernels = SimpleNamespace(**{**vars(cpu), "train": counted})
-    monkeypatch.setattr("fastgd.model.engine", lambda name: kernels)
+    monkeypatch.setattr("fastgd.model.core.engine", lambda name: kernels)
     monkeypatch.setattr(training, "CHUNK_SECONDS", 1e9)
     X, y = fastgd.datasets.houses(20_000)
     fastgd.MLP([4, 4, 1]).fit(X, y, epochs=2, batch_size=2, verbose=0)
@@ -115,7 +115,7 @@ def test_memory_beyond_the_data_does_not_grow_with_the_rows(batch_size):
         X, y = generator.normal(size=(n, 4)).astype(np.float32), generator.normal(size=n).astype(np.float32)
         model = fastgd.MLP([4, 64, 64, 1])
         model.fit(X[:300], y[:300], epochs=1, verbose=0)  # compiles
-        (workspace,) = cpu.new_workspaces(model._net)
+        (workspace,) = cpu.new_workspaces(model.net)
         tracemalloc.start()
         model.fit(X, y, epochs=1, batch_size=batch_size, verbose=0)
         peaks.append(tracemalloc.get_traced_memory()[1])

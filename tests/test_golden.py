@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.activations import ACTIVATIONS
+from fastgd.network.activations import ACTIVATIONS
 from fastgd.kernels import cpu
-from fastgd.losses import LOSSES
-from fastgd.schedules import SCHEDULES
-from fastgd.training import Plateau
+from fastgd.network.losses import LOSSES
+from fastgd.training.schedules import SCHEDULES
+from fastgd.training.state import Plateau
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "golden.json").read_text(encoding="utf-8"))
 TRAINING = GOLDEN["training"]

@@ -10,7 +10,7 @@ from sklearn.metrics import mean_absolute_error, r2_score, root_mean_squared_err
 
 import fastgd
 from fastgd.errors import InputWarning, InvalidInputError, NonFiniteWarning, PrecisionWarning
-from fastgd.metrics import regression_metrics
+from fastgd.model.metrics import regression_metrics
 
 
 def table(n=400):
@@ -240,4 +240,4 @@ def test_columns_that_are_another_constant_in_each_fit_are_learned():
         parts.append((X, X[:, 0] + month))
     for X, y in parts * 20:
         model.fit(X, y, epochs=1, optimizer=fastgd.Adam(0.01), verbose=0)
-    assert np.isfinite(model._net.input_std).all()
+    assert np.isfinite(model.net.input_std).all()

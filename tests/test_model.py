@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd import progress, training
+from fastgd.training import progress
+from fastgd.training import loop as training
 from fastgd.errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, InvalidInputError
 
 
@@ -177,8 +178,8 @@ def test_without_standardising():
     X, y = houses(20)
     model = fastgd.MLP([4, 3, 1], standardize=False)
     model.fit(X / 100, y / 1e6, epochs=1, optimizer=fastgd.SGD(learning_rate=1e-3), verbose=0)
-    assert (model._net.input_mean == 0).all()
-    assert (model._net.target_std == 1).all()
+    assert (model.net.input_mean == 0).all()
+    assert (model.net.target_std == 1).all()
 
 
 @pytest.mark.tiny
@@ -205,7 +206,7 @@ class Interrupting(progress.Silent):
 def test_ctrl_c_leaves_a_usable_model(monkeypatch):
     X, y = houses(2000)
     monkeypatch.setattr(training, "MOST_CHUNK_STEPS", 10)
-    monkeypatch.setattr("fastgd.model.display", lambda verbose: Interrupting(10))
+    monkeypatch.setattr("fastgd.model.core.display", lambda verbose: Interrupting(10))
     model = fastgd.MLP([4, 8, 1])
     start = model.parameters.copy()
     history = model.fit(X, y, epochs=5)
@@ -219,7 +220,7 @@ def test_ctrl_c_leaves_a_usable_model(monkeypatch):
 
 
 def test_an_interruption_where_nothing_was_to_be_trained(monkeypatch):
-    from fastgd import training
+    from fastgd.training import loop as training
 
     def interrupted(self):
         raise KeyboardInterrupt

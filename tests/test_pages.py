@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from fastgd.cli import main
-from fastgd.report import Chart, Line, Picture, Rows, Scene, Text, page
+from fastgd.command.cli import main
+from fastgd.pages.page import Chart, Line, Picture, Rows, Scene, Text, page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, which steers the browser, is not installed")
 

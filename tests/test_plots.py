@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd import drawing, plots, surface
+from fastgd import plots
+from fastgd.pages import drawing
+from fastgd.explain import surface
 from fastgd.callbacks import EarlyStopping, Recorder
 from fastgd.errors import InvalidInputError
-from fastgd.finder import LearningRateSearch
-from fastgd.history import History
-from fastgd.report import short
+from fastgd.training.learning_rate import LearningRateSearch
+from fastgd.training.history import History
+from fastgd.pages.page import short
 
 pytest.importorskip("matplotlib")
 import matplotlib.pyplot as plt

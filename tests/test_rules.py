@@ -13,7 +13,7 @@ from test_mirrors import losses_to_test
 
 import fastgd
 from fastgd import schedules
-from fastgd.activations import ACTIVATIONS
+from fastgd.network.activations import ACTIVATIONS
 from fastgd.callbacks import Callback, EarlyStopping
 from fastgd.errors import DivergenceWarning, InvalidInputError
 from fastgd.kernels import cpu
@@ -174,7 +174,7 @@ def test_a_schedule_reaches_every_step(monkeypatch):
     assert history.history["learning_rate"] == [0.1 / (4 * epoch) for epoch in range(1, 6)]
     same, _ = fitted(X, y, optimizer=fastgd.SGD(learning_rate=schedules.InverseTime(0.1, every=1)))
     np.testing.assert_array_equal(same.parameters, expected.parameters)
-    monkeypatch.setattr("fastgd.training.MOST_CHUNK_STEPS", 1)
+    monkeypatch.setattr("fastgd.training.loop.MOST_CHUNK_STEPS", 1)
     again, _ = fitted(X, y, optimizer=fastgd.SGD(learning_rate=lambda t: 0.1 / (1 + t)))
     np.testing.assert_array_equal(again.parameters, expected.parameters)
 
@@ -261,7 +261,7 @@ def test_held_out_rows_are_not_trained_on():
     X, y = table()
     model, history = fitted(X, y, validation_split=0.25)
     assert history.rows_seen == 5 * 45
-    from fastgd.data import split_rows
+    from fastgd.data.splits import split_rows
 
     train, test = split_rows(N, 0.25, None, 0)
     same, _ = fitted(X[train], y[train])
@@ -280,7 +280,7 @@ def test_early_stopping_goes_back_to_the_best():
     losses = history.history["val_loss"]
     assert history.epochs < 500
     assert history.epochs - 1 - int(np.argmin(losses)) == 5
-    from fastgd.data import split_rows
+    from fastgd.data.splits import split_rows
 
     _, test = split_rows(200, 0.5, None, 0)
     assert model.evaluate(noise[test], y[test])["loss"] == pytest.approx(min(losses))
@@ -297,7 +297,7 @@ def test_the_moving_average_is_what_the_model_has():
     raw, _ = fitted(X, y)
     averaged, _ = fitted(X, y, optimizer=fastgd.SGD(ema_decay=0.9))
     assert (raw.parameters != averaged.parameters).any()
-    np.testing.assert_array_equal(averaged._training.raw, raw.parameters)
+    np.testing.assert_array_equal(averaged.training.raw, raw.parameters)
     averaged.fit(X, y, epochs=2, batch_size=16, verbose=0)
     longer, _ = fitted(X, y, optimizer=fastgd.SGD(ema_decay=0.9), epochs=7)
     np.testing.assert_array_equal(averaged.parameters, longer.parameters)
@@ -390,7 +390,7 @@ def test_the_range_test_finds_a_rate_that_trains():
     for optimizer in (fastgd.SGD(), fastgd.Adam()):
         search = model.find_learning_rate(X, y, optimizer=optimizer)
         assert (model.parameters == before).all()
-        assert not model._scaled
+        assert not model.schema.scaled
         assert 1e-4 < search.learning_rate < 1
         assert search.rates.shape == search.losses.shape
         assert "tenth" in search.reason
@@ -448,11 +448,11 @@ def test_three_epochs_and_three_in_a_new_process_are_six(case, tmp_path, request
     subprocess.run([sys.executable, "-c", code], check=True)
     resumed = fastgd.load(path)
     np.testing.assert_array_equal(resumed.parameters, once.parameters)
-    for mine, its in zip(resumed._training.state, once._training.state, strict=True):
+    for mine, its in zip(resumed.training.state, once.training.state, strict=True):
         np.testing.assert_array_equal(mine, its)
     forgetful = fastgd.MLP(**sizes)
     forgetful.fit(X, y, epochs=3, **options)
-    forgetful._training = None
+    forgetful.training = None
     forgetful.fit(X, y, epochs=3, **options)
     assert (forgetful.parameters != once.parameters).any()
 
@@ -606,7 +606,7 @@ def test_an_error_in_a_callback_keeps_scaling_and_average():
     model = fastgd.MLP([3, 8, 1], dtype="float64")
     with pytest.raises(RuntimeError, match="the disk is full"):
         model.fit(X, y, epochs=3, optimizer=fastgd.SGD(ema_decay=0.9), callbacks=[Refuses()], verbose=0)
-    np.testing.assert_array_equal(model.parameters, model._training.state.average)
+    np.testing.assert_array_equal(model.parameters, model.training.state.average)
     before = model.predict(X)
     model.fit(X * 100, y, epochs=0, verbose=0)
     np.testing.assert_array_equal(model.predict(X), before)
@@ -623,7 +623,7 @@ def test_ctrl_c_with_a_moving_average_then_on():
     optimizer = fastgd.Adam(0.01, ema_decay=0.9)
     broken, history = fitted(X, y, optimizer=optimizer, callbacks=[Stop()])
     assert history.stop_reason == "interrupted in epoch 3"
-    np.testing.assert_array_equal(broken.parameters, broken._training.state.average)
+    np.testing.assert_array_equal(broken.parameters, broken.training.state.average)
     broken.fit(X, y, epochs=3, batch_size=16, verbose=0)
     whole, _ = fitted(X, y, optimizer=optimizer)
     np.testing.assert_array_equal(broken.parameters, whole.parameters)
@@ -653,7 +653,7 @@ def test_reduce_on_plateau_within_a_warm_up_and_for_an_accuracy():
     warm = fastgd.SGD(schedules.WarmUp(inner, steps=1))
     _, history = fitted(X, y, optimizer=warm, epochs=4)
     np.testing.assert_allclose(history.history["learning_rate"], [1e-9, 1e-9, 1e-10, 1e-11])
-    from fastgd.training import Plateau
+    from fastgd.training.state import Plateau
 
     plateau, schedule = Plateau(), schedules.ReduceOnPlateau(0.1, patience=0, factor=0.5, monitor="val_accuracy")
     for accuracy, share in ((0.5, 1), (0.6, 1), (0.7, 1), (0.7, 0.5), (0.6, 0.25)):

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd import atomic, tensorfile
-from fastgd.cli import _check_can_write
+from fastgd.files import atomic
+from fastgd.files import tensors as tensorfile
+from fastgd.command.paths import check_can_write
 from fastgd.errors import InvalidInputError, ModelFileError
 
 FIRST_VERSION = Path(__file__).parent / "golden" / "first_version.safetensors"  # written before there were checksums
@@ -68,9 +69,9 @@ def stateful(path):
 def same(one, other):
     return (
         repr(one) == repr(other)
-        and all(np.array_equal(mine, its) for mine, its in zip(one._net, other._net, strict=True))
+        and all(np.array_equal(mine, its) for mine, its in zip(one.net, other.net, strict=True))
         and np.array_equal(one.classes, other.classes)
-        and repr(one._training) == repr(other._training)
+        and repr(one.training) == repr(other.training)
         and (one.feature_names, one.random_state) == (other.feature_names, other.random_state)
     )
 
@@ -94,7 +95,7 @@ def test_there_and_back(tmp_path, options):
     assert repr(loaded) == repr(model)
     assert loaded.network == model.network
     assert (loaded.feature_names, loaded.random_state) == (model.feature_names, model.random_state)
-    assert loaded._training is None
+    assert loaded.training is None
     assert os.listdir(tmp_path) == ["model.safetensors"]
 
 
@@ -292,8 +293,8 @@ def test_no_file_holds_numbers_that_cannot_be(whole, tmp_path, name, value):
     path = tmp_path / "other"
     model = stateful(path)
     before = path.read_bytes()
-    state = {f"training.{part}": array for part, array in model._training.state._asdict().items()}
-    target = {**model._net._asdict(), **state, "training.raw": model._training.raw}[name]
+    state = {f"training.{part}": array for part, array in model.training.state._asdict().items()}
+    target = {**model.net._asdict(), **state, "training.raw": model.training.raw}[name]
     target[0] = value
     with pytest.raises(
         ModelFileError, match=r"other cannot be written, because .* could not be loaded again"
@@ -358,10 +359,10 @@ def test_an_input_that_never_varied_comes_back(tmp_path):
     X[:, 1] = 3
     model = fastgd.MLP([4, 1])
     model.fit(X, y, epochs=1, verbose=0)
-    model._net.input_std[1] = np.inf
+    model.net.input_std[1] = np.inf
     model.save(tmp_path / "m")
     loaded = fastgd.load(tmp_path / "m")
-    np.testing.assert_array_equal(loaded._net.input_std, model._net.input_std)
+    np.testing.assert_array_equal(loaded.net.input_std, model.net.input_std)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
@@ -370,9 +371,9 @@ def test_the_loss_at_the_start_comes_back(tmp_path):
     model = fastgd.MLP([4, 1])
     model.fit(X, y, epochs=1, verbose=0)
     for start in (0.1 + 0.2, -3.5, float("nan"), float("inf")):
-        model._training.start = start
+        model.training.start = start
         model.save(tmp_path / "m", training_state=True)
-        assert repr(fastgd.load(tmp_path / "m")._training.start) == repr(start)
+        assert repr(fastgd.load(tmp_path / "m").training.start) == repr(start)
 
 
 def test_a_file_of_the_first_version_is_read():
@@ -381,7 +382,7 @@ def test_a_file_of_the_first_version_is_read():
     assert model.predict(X[:6]).tolist() == ["cheap", "dear", "dear", "dear", "dear", "dear"]
     shares = [[0.46262335777282715, 0.07994908839464188, 0.4574275314807892]]
     np.testing.assert_allclose(model.predict_proba(X[:1]), shares, rtol=1e-6)
-    kept = model._training
+    kept = model.training
     assert (kept.epoch, kept.state.step[0], kept.origin, kept.start != kept.start) == (2, 14, 0, True)
     assert kept.plateau.best == 1.1929392433166504
     model.fit(X, np.repeat(["cheap", "dear"], 100), epochs=1, verbose=0)
@@ -644,7 +645,7 @@ def test_a_new_file_has_the_mode_that_the_system_gives(tmp_path):
 WRITE = """
 import sys
 from pathlib import Path
-from fastgd.atomic import write_whole
+from fastgd.files.atomic import write_whole
 print("before")
 write_whole(Path(sys.argv[1]), bytes(range(256)) * 1000)
 print("after")
@@ -755,7 +756,7 @@ def test_a_page_goes_to_the_standard_output(tmp_path):
     rows = [f"{i},{i % 7},{3 * i}" for i in range(60)]
     (tmp_path / "table.csv").write_text("\n".join(["a,b,y", *rows]))
     options = ["--target", "y", "--features", "a,b", "--epochs", "1", "--report", "/dev/stdout", "--save", "/dev/null"]
-    run = [sys.executable, "-m", "fastgd.cli", "train", str(tmp_path / "table.csv"), *options]
+    run = [sys.executable, "-m", "fastgd.command.cli", "train", str(tmp_path / "table.csv"), *options]
     with open(tmp_path / "page.html", "wb") as page:
         told = subprocess.run(run, stdout=page, stderr=subprocess.PIPE, text=True, check=True).stderr
     text = (tmp_path / "page.html").read_text()

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from fastgd.errors import InvalidInputError
-from fastgd.tables import read_columns
+from fastgd.data.files import read_columns
 
 HEADER = "size,age,price,name"
 NUMBERS = ["size", "age", "price"]

@@ -48,7 +48,7 @@ def test_adaptive_steps_do_not_depend_on_the_unit_of_a_gradient(kernels, kind, d
     results = []
     for size, epsilon in ((small, eps), (1.0, eps / small)):
         optimizer, model = ADAPTIVE[kind](epsilon), fastgd.MLP([1, 1], dtype=dtype, random_state=0)
-        net, state, rule = model._net, optimizer.new_state(model.parameters), optimizer.rule()
+        net, state, rule = model.net, optimizer.new_state(model.parameters), optimizer.rule()
         net.parameters[:] = 0
         for _ in range(200):
             kernels.update(net, state, np.full(2, size, dtype), rule, 1e-3)
@@ -68,7 +68,7 @@ def test_moments_never_become_denormal(kernels, dtype):
         for moment in (state.first, state.second):
             moment[:] = np.geomspace(0.1 * tiny, 100 * tiny, moment.size)
         for _ in range(300):
-            kernels.update(model._net, state, np.zeros(9, dtype), optimizer.rule(), 0.1)
+            kernels.update(model.net, state, np.zeros(9, dtype), optimizer.rule(), 0.1)
             for moment in (state.first, state.second):
                 assert ((moment == 0) | (np.abs(moment) >= tiny)).all()
 
@@ -85,7 +85,7 @@ def test_a_moving_average_is_the_weighted_mean_of_the_steps_alone(kernels, decay
     generator, path = np.random.default_rng(0), []
     for step in range(steps):
         gradient = model.parameters * (1 if step == 0 else 0) + generator.normal(size=9)
-        kernels.update(model._net, state, gradient, optimizer.rule(), 1.0 if step == 0 else 0.1)
+        kernels.update(model.net, state, gradient, optimizer.rule(), 1.0 if step == 0 else 0.1)
         path.append(model.parameters.copy())
     weights = float(decay) ** np.arange(steps - 1, -1, -1)
     np.testing.assert_allclose(state.average, weights / weights.sum() @ np.array(path), rtol=1e-9, atol=1e-12)

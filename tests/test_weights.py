@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.data import mean_one, row_weights, split_rows
+from fastgd.data.rows import mean_one, row_weights
+from fastgd.data.splits import split_rows
 from fastgd.errors import InvalidInputError
 
 N = 50

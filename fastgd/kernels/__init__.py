@@ -39,9 +39,10 @@ from __future__ import annotations
 from importlib import import_module
 from types import ModuleType
 
-ENGINES = ("cpu", "plain")
+DEVICES = ("cpu", "plain")
+DEFAULT_DEVICE = DEVICES[0]
 
 
-def engine(name: str) -> ModuleType:
-    """The module that holds the kernels of the engine `name`; loading "cpu" imports Numba."""
-    return import_module(f".{name}", __package__)
+def engine(device: str) -> ModuleType:
+    """The module that holds the kernels for a device; loading "cpu" imports Numba."""
+    return import_module(f".{device}", __package__)

@@ -28,6 +28,12 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Reals:
     return room[first : first + n].reshape(shape)
 
 
+def read_only(array: Reals) -> Reals:
+    """The array itself, no longer writable: kernels are compiled for such tables, and once more for any other."""
+    array.flags.writeable = False
+    return array
+
+
 class Net(NamedTuple):
     """A network: its weights and everything between the user's units and its own."""
 
@@ -51,7 +57,19 @@ class Rows(NamedTuple):
     shuffle: bool
 
 
-class Loss(NamedTuple):
+def resting(net: Net) -> Net:
+    """The network as it predicts: nothing is dropped."""
+    return net._replace(dropout=np.zeros_like(net.dropout))
+
+
+def taken(rows: Rows, places: Any) -> Rows:
+    """Copies of the rows at these places, walked in their order."""
+    weights = rows.weights[places] if rows.weights.size else rows.weights
+    X, Y, weights = (read_only(part) for part in (rows.X[places], rows.Y[places], weights))
+    return rows._replace(X=X, Y=Y, weights=weights, shuffle=False)
+
+
+class LossRecord(NamedTuple):
     """What is minimised. The gradient is taken in standard deviations of the target, the value in the user's units."""
 
     code: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .backward import backward, transpose_weights
-from .engine import (
+from .forward import forward, gather
+from .launch import (
     activate,
     activate_backward,
     activate_with_slopes,
@@ -16,7 +17,6 @@ from .engine import (
     train,
     update,
 )
-from .forward import forward, gather
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
 from .responses import respond

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 
 from ..codes import ELU, GELU, IDENTITY, LEAKY_RELU, RELU, SIGMOID, SILU, SOFTPLUS, TANH
-from ..compile import kernel
-from ..lanes import number
+from ..machinery.compile import kernel
+from ..machinery.lanes import number
 from .elementary import exp, expm1, log1p, sigmoid, tanh
 
 LEAK = 0.01  # slope of leaky_relu on the left

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..calls import ACTIVATE_BACKWARD, LAYERS, PER_LAYER, PRODUCT, call_elementwise_pair, call_product
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
-from ..compile import kernel
-from ..lanes import at
+from ..machinery.calls import ACTIVATE_BACKWARD, LAYERS, PER_LAYER, PRODUCT, call_elementwise_pair, call_product
+from ..machinery.compile import kernel
+from ..machinery.lanes import at
+from ..machinery.teams import meet, share
 from ..records import Team
-from ..teams import meet, share
 from .products import column_sums, transposed
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compile import by_dtype, kernel
+from ..machinery.compile import by_dtype, kernel
 
 # eˣ = 2ⁿ · eʳ with n = x / ln 2 rounded and |r| ≤ ln 2 / 2 = 0.3466. Adding and subtracting ROUND rounds to an integer;
 # ln 2 is split in two so that n · LN2_HIGH is exact. The Taylor series of eʳ is cut where the rest is below a tenth of

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..calls import (
+from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
+from ..machinery.calls import (
     ACTIVATE,
     ACTIVATE_BACKWARD,
     ACTIVATE_WITH_SLOPES,
@@ -18,11 +19,10 @@ from ..calls import (
     call_elementwise_pair,
     call_product,
 )
-from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
-from ..compile import kernel
-from ..lanes import at, lanes, load_part, number, store_part
+from ..machinery.compile import kernel
+from ..machinery.lanes import at, lanes, load_part, number, store_part
+from ..machinery.teams import WHOLE, meet, share
 from ..records import Team
-from ..teams import WHOLE, meet, share
 from .products import dots
 from .random import drop_units
 

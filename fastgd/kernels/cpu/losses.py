@@ -23,8 +23,8 @@ from ..codes import (
     POISSON,
     QUANTILE,
 )
-from ..compile import kernel
-from ..lanes import number
+from ..machinery.compile import kernel
+from ..machinery.lanes import number
 from .elementary import exp, expm1, log1p, sigmoid, tanh
 
 LN2 = math.log(2)

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..compile import kernel
-from ..lanes import MANY_REGISTERS, at, lanes, load, load_part, store, store_part, sum_lanes, transpose_tile
+from ..machinery.compile import kernel
+from ..machinery.lanes import MANY_REGISTERS, at, lanes, load, load_part, store, store_part, sum_lanes, transpose_tile
 
 
 @kernel(inner=True)

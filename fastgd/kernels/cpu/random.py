@@ -10,8 +10,8 @@ import math
 
 import numpy as np
 
-from ..compile import kernel
-from ..lanes import at, number
+from ..machinery.compile import kernel
+from ..machinery.lanes import at, number
 
 ROUNDS = 8  # 4 already pass the tests of uniformity for 12 rows or more; tiny tables need more
 MASK = np.uint64(0xFFFFFFFF)

@@ -6,7 +6,7 @@ Shapes: outputs (B, O) of the last layer, out (B, O).
 from __future__ import annotations
 
 from ..codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, POISSON, QUANTILE
-from ..compile import kernel
+from ..machinery.compile import kernel
 from .elementary import exp, sigmoid
 
 

@@ -11,12 +11,12 @@ import math
 
 import numpy as np
 
-from ..calls import ACTIVATE_BACKWARD, LAYERS, LOSS, PER_LAYER, RULE, call_elementwise_pair, call_loss
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, WEIGHTS
-from ..compile import kernel
-from ..lanes import at, lanes, load_part, number, store_part, sum_lanes
+from ..machinery.calls import ACTIVATE_BACKWARD, LAYERS, LOSS, PER_LAYER, RULE, call_elementwise_pair, call_loss
+from ..machinery.compile import kernel
+from ..machinery.lanes import at, lanes, load_part, number, store_part, sum_lanes
+from ..machinery.teams import meet, share
 from ..records import Team
-from ..teams import meet, share
 from .backward import backward_columns, transpose_share
 from .forward import forward_columns, gather, outputs_of_last_layer, standardise
 from .random import row_order

@@ -14,10 +14,10 @@ import math
 
 import numpy as np
 
-from ..calls import call_rule
 from ..codes import ADAGRAD, ADAM, ADAMW, RMSPROP, SGD
-from ..compile import by_dtype, kernel
-from ..lanes import at, number
+from ..machinery.calls import call_rule
+from ..machinery.compile import by_dtype, kernel
+from ..machinery.lanes import at, number
 
 # Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
 # what is below the smallest normal number becomes zero, squares only where the gradient has next to none itself.

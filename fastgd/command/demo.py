@@ -1,0 +1,74 @@
+"""`fastgd demo`: the story of learning, told scene by scene."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import click
+
+from .guard import INTERRUPTED, one_line_errors
+from .paths import check_can_write
+from .terminal import say, tell
+
+
+@click.command()
+@click.option("--epochs", default=10, show_default=True, type=click.IntRange(min=1), help="Passes over all houses.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Houses per step.")
+@click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another market and network.")
+@click.option("--step", is_flag=True, help="Wait for a key after each scene.")
+@click.option("--fast", is_flag=True, help="A tenth of the houses, at most 3 epochs.")
+@click.option("--report", type=click.Path(path_type=Path), help="Write it with its charts to this HTML file, too.")
+@one_line_errors
+def demo(
+    epochs: int, batch_size: int, learning_rate: float, seed: int, step: bool, fast: bool, report: Path | None
+) -> None:
+    """Tell how a network learns the price of a house, from meaningless predictions to good ones."""
+    started = time.perf_counter()
+    from ..kernels import DEFAULT_DEVICE, engine
+    from ..pages.page import Scene, write_page
+    from ..pages.story import Telling, scenes
+    from ..training.optimizers import SGD
+
+    SGD(learning_rate=learning_rate)  # what is wrong is told before the story begins
+    check_can_write(report)
+    told, histories = [], []
+
+    def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:
+        histories.append(model.fit(X, y, epochs=telling.epochs, batch_size=batch_size, optimizer=optimizer))
+        return histories[-1]
+
+    telling = Telling(
+        10_000 if fast else 100_000, min(epochs, 3) if fast else epochs, batch_size, learning_rate, seed, train
+    )
+    if not engine(DEFAULT_DEVICE).is_compiled():
+        say("(compiling the loops for this machine, once; this takes some seconds)")
+    scene: Scene
+    for scene in scenes(telling):
+        tell(scene)
+        told.append(scene)
+        if step and not _goes_on():
+            break
+    else:
+        say(f"With everything: {time.perf_counter() - started:.1f} s.")
+    if report is not None:
+        write_page(report, "How a network learns the price of a house", told)
+        say(f"The same with charts: {report}")
+    if histories and histories[-1].ended == "interrupted":
+        sys.exit(INTERRUPTED)
+
+
+def _goes_on() -> bool:
+    """Wait for a key, where there is someone to press it; q, Escape and Ctrl-D end the story."""
+    if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
+        return True
+    click.echo("… press a key (q ends)", nl=False)
+    try:
+        return click.getchar() not in ("q", "Q", "\x1b", "\x04")
+    except EOFError:
+        return False
+    finally:
+        click.echo()

@@ -1,0 +1,1 @@
+"""Anything that a user has becomes rows that kernels read."""

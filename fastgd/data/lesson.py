@@ -1,0 +1,62 @@
+"""From a user's tables to what one training learns from: checked, split, weighed and scaled."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..kernels.records import Net, Rows
+from . import scaling
+from .arrays import CheckedTable
+from .rows import Measured, mean_one, row_weights
+from .scaling import Source
+from .schema import Schema
+from .splits import Parts, parted
+
+
+class Lesson(NamedTuple):
+    """Rows to learn from, and what they teach about tables: nothing of it has reached a model yet."""
+
+    schema: Schema  # with the names and classes of these tables
+    net: Net  # with their scaling
+    rows: Rows
+    parts: Parts
+    target: CheckedTable
+
+    @property
+    def held_out(self) -> Measured | None:
+        """The rows to validate with."""
+        return self.parts.held_out
+
+    def measured(self) -> Measured:
+        """The rows to learn from as rows to measure with."""
+        X, Y, weights = self.parts.X, self.parts.Y, self.parts.weights
+        return Measured(X, Y, self.target.columns(self.parts.chosen), weights, weights)
+
+
+def prepared(
+    schema: Schema,
+    net: Net,
+    X: Any,
+    y: Any,
+    *,
+    seed: int,
+    epoch: int = 0,
+    shuffle: bool = True,
+    sample_weight: Any = None,
+    class_weight: Any = None,
+    validation_data: Any = None,
+    validation_split: Any = 0.0,
+) -> Lesson:
+    """Check everything that a user gave for a training; `schema` and `net` are the model's, and stay as they are."""
+    table = schema.inputs(X)
+    schema, target = schema.learned(y, len(table.values), table.names)
+    weights = row_weights(sample_weight, len(table.values))
+    schema, parts = parted(schema, table.values, target, weights, validation_data, validation_split, seed)
+    if class_weight is not None:
+        parts = parts.weighted_by_class(class_weight, schema)
+    rows = Rows(parts.X, parts.Y, mean_one(parts.weights, schema.dtype), np.uint64(seed), epoch, shuffle)
+    net = scaling.learn(net, schema, rows, Source(table, target, parts.chosen))
+    return Lesson(replace(schema, scaled=True), net, rows, parts, target)

@@ -1,0 +1,144 @@
+"""Mean and spread of each column, exact however little it varies, and what the cast has taken away is told.
+
+A model learns its scaling from the first rows that it trains on, and keeps it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInputError, PrecisionWarning, warn
+from ..kernels.records import Net, Reals, Rows
+from .arrays import CheckedTable, column_name, rows_per_chunk, too_large
+from .schema import Schema
+
+SCALING = ("input_mean", "input_std", "target_mean", "target_std")
+NEARLY_CONSTANT = 1e-6  # spread over mean below which sums are taken once more, around a value of the column
+
+
+class Source(NamedTuple):
+    """The tables that rows were taken from, which know what their columns were before the cast."""
+
+    inputs: CheckedTable
+    targets: CheckedTable
+    chosen: NDArray[np.int64] | None  # the numbers of the rows that were taken; None: all
+
+
+def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
+    """The network with the scaling of these rows, or with its own if it has one; `net` itself is not changed.
+
+    An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies, or is
+    another constant. A single row says nothing about what varies: its inputs keep their own unit.
+    """
+    net = net._replace(**{name: getattr(net, name).copy() for name in SCALING})
+    if schema.scaled:
+        if schema.standardize:
+            _learn_what_varies_now(net, schema, rows, source)
+        return net
+    names, standardize = schema.feature_names, schema.standardize
+    mean, std = scales((rows.X, rows.weights), source.inputs, source.chosen, "X", names, standardize)
+    if standardize:
+        counted = np.count_nonzero(rows.weights) if rows.weights.size else len(rows.X)
+        net.input_mean[:], net.input_std[:] = mean, np.where(std > 0, std, np.inf if counted > 1 else 1)
+    kind = schema.network.loss.scaling
+    if kind == "none":
+        return net
+    standardize = standardize and schema.network.standardizes_target
+    mean, std = scales((rows.Y, rows.weights), source.targets, source.chosen, "y", None, standardize)
+    if standardize and kind == "standard":
+        net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)
+    elif standardize:
+        net.target_std[:] = np.where(mean > 0, mean, 1)
+    return net
+
+
+def _learn_what_varies_now(net: Net, schema: Schema, rows: Rows, source: Source) -> None:
+    """The scaling of inputs that were ignored so far."""
+    for column in np.flatnonzero(np.isinf(net.input_std)):
+        values, before = rows.X[:, column : column + 1], net.input_mean[column]
+        if (values == before).all():
+            continue
+        one = CheckedTable(values, None, lambda _, column=column: source.inputs.given(int(column)))  # type: ignore[misc]
+        name = (schema.feature_names[column],) if schema.feature_names else None
+        (mean,), (std,) = scales((values, rows.weights), one, source.chosen, "X", name)
+        if std == 0 and mean != before:  # another constant: the two are all that is known
+            mean, std = (mean + before) / 2, abs(mean - before) / 2
+        if std > 0:
+            net.input_mean[column], net.input_std[column] = mean, std
+
+
+def mean_and_std(values: Reals, weights: Reals) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Each column's weighted mean and standard deviation; exactly 0 for a constant column.
+
+    Weights are (n_rows,), or (0,) for none. Sums are float64, in two passes over chunks: no copy of the table. Those of
+    a column that hardly varies are taken again around one of its values, or its mean would be off by more than that.
+    """
+    zeros = np.zeros(values.shape[1])
+    mean, std = _moments(values, weights, zeros)
+    first = int(np.argmax(weights > 0)) if weights.size else 0
+    for column in np.flatnonzero(~(np.isfinite(std) & (std >= NEARLY_CONSTANT * np.abs(mean)))):
+        one, around = values[:, column : column + 1], float(values[first, column])
+        counted = one[:, 0] if not weights.size else one[weights > 0, 0]
+        mean[column], std[column] = around, 0.0
+        if not (counted == around).all():
+            (mean[column],), (std[column],) = _moments(one, weights, np.array([around]))
+    return mean, std
+
+
+def _moments(values: Reals, weights: Reals, around: NDArray[np.float64]) -> tuple[Any, Any]:
+    n, rows = len(values), rows_per_chunk(values)
+
+    def total(transform: Any) -> Any:
+        parts = ((transform(values[i : i + rows]), weights[i : i + rows]) for i in range(0, n, rows))
+        return sum(
+            (np.multiply(p, w[:, None], dtype=np.float64) if weights.size else p).sum(axis=0, dtype=np.float64)
+            for p, w in parts
+        )
+
+    weight = float(weights.sum(dtype=np.float64)) if weights.size else n
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = around + total(lambda chunk: chunk - around if around.any() else chunk) / weight
+        return mean, np.sqrt(total(lambda chunk: (chunk - mean) ** 2) / weight)
+
+
+def scales(
+    rows: tuple[Reals, Reals],
+    table: CheckedTable,
+    chosen: Any,
+    what: str,
+    names: tuple[str, ...] | None,
+    needed: bool = True,
+) -> tuple[Reals, Reals]:
+    """Mean and standard deviation of each column of rows (values, weights) in their dtype; 0 for a constant column.
+
+    `chosen` are these rows' numbers in the table, whose columns as they were given tell what the cast has taken away.
+    Where the two are not needed, only that is told.
+    """
+    (values, weights), dtype = rows, rows[0].dtype
+    mean, std = mean_and_std(values, weights)
+    with np.errstate(over="ignore"):
+        good = np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype))
+    for column in np.flatnonzero(~good) if needed else ():
+        raise InvalidInputError(f"{column_name(what, int(column), names)} has a spread {too_large(dtype)}.")
+    tiny = float(np.finfo(dtype).tiny)
+    constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, tiny)
+    resolution = np.finfo(dtype).eps * np.maximum(np.abs(mean), tiny)
+    for column in np.flatnonzero(constant | (std < 1000 * resolution)):
+        spread, word = std[column], "hardly resolves"
+        if constant[column]:
+            given = table.given(int(column))
+            kept = (given if chosen is None else given[chosen])[weights > 0 if weights.size else ...]
+            if kept.min() == kept.max():
+                continue
+            spread, word = kept.astype(np.longdouble).std(), "cannot tell from a constant"
+        advice = "" if dtype == np.float64 else ", or use dtype='float64'"
+        warn(
+            f"{column_name(what, int(column), names)} varies by {spread:.3g} around {mean[column]:.6g}, which {dtype} "
+            f"{word}: subtract a constant from it first, use other units{advice}.",
+            PrecisionWarning,
+        )
+    with np.errstate(over="ignore"):
+        return mean.astype(dtype), np.where(constant, 0.0, std).astype(dtype)

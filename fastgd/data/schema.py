@@ -1,0 +1,96 @@
+"""What a model knows of its tables: names of inputs, classes of targets, and how both become numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInputError
+from ..network.network import Network
+from . import labels, tables
+from .arrays import CheckedTable
+
+
+@dataclass(frozen=True)
+class Schema:
+    """How the tables of one model look. What a fit learns makes a new one, so that a refused table changes nothing."""
+
+    network: Network
+    dtype: np.dtype[Any]
+    standardize: bool
+    feature_names: tuple[str, ...] | None
+    classes: NDArray[Any] | None = None  # the labels that the outputs stand for, as far as they are known
+    classes_known: bool = False  # whether they were learned from labels, or named by the user
+    scaled: bool = False  # whether there is a scaling, learned from the rows of a fit
+
+    def inputs(self, X: Any) -> CheckedTable:
+        """A table of inputs, checked: (n_rows, n_in)."""
+        return tables.inputs(X, self.dtype, self.network.n_in, self.feature_names)
+
+    def targets(self, y: Any, n_rows: int) -> CheckedTable:
+        """Actual values, checked, as kernels take them and as they were given: (n_rows, n_targets)."""
+        if self._takes_labels(y):
+            return self._numbers(labels.labels(y, n_rows))
+        return self._values(y, n_rows)
+
+    def learned(self, y: Any, n_rows: int, names: tuple[str, ...] | None = None) -> tuple[Schema, CheckedTable]:
+        """The same for targets to learn from: their new classes, and the names of the inputs, become the schema's."""
+        known = self if self.feature_names is not None else replace(self, feature_names=names)
+        if not self._takes_labels(y):
+            return known, self._values(y, n_rows)
+        given, n_classes = labels.labels(y, n_rows), self.network.n_classes
+        assert n_classes is not None
+        assert self.classes is not None
+        if self.classes_known:
+            classes = labels.more_classes(self.classes, given, n_classes)
+        else:
+            classes = labels.first_classes(given, n_classes)
+        known = replace(known, classes=classes, classes_known=True)
+        return known, known._numbers(given)
+
+    def weights_of_classes(self, class_weight: Any, Y: NDArray[Any]) -> NDArray[np.float64]:
+        """Each class's weight, (n_classes,); Y (n_rows, 1) are the numbers of the classes of the rows to train on."""
+        if self.classes is None:
+            raise InvalidInputError(
+                f"class_weight is for classes; with loss={self.network.loss.name!r} there are none."
+            )
+        return labels.class_weights(class_weight, Y, self.classes)
+
+    def _takes_labels(self, y: Any) -> bool:
+        return self.network.n_classes is not None and (self.network.loss.task == "classes" or not labels.has_shares(y))
+
+    def _numbers(self, given: labels.Labels) -> CheckedTable:
+        """Labels as the numbers of their classes."""
+        assert self.classes is not None
+        numbers = labels.class_numbers(given.values, self.classes, self.dtype)
+        return CheckedTable(numbers, None, lambda column: numbers[:, column])
+
+    def _values(self, y: Any, n_rows: int) -> CheckedTable:
+        """Targets that are numbers, within the range of the loss."""
+        table, task = tables.targets(y, self.dtype, self.network.n_targets, n_rows), self.network.loss.task
+        if task == "labels":
+            tables.within(table.values, 0, 1, "binary_cross_entropy needs labels, or probabilities from 0 to 1")
+        if task == "counts":
+            tables.within(table.values, 0, np.inf, "poisson needs counts of at least 0")
+        return table
+
+
+def new_schema(network: Network, dtype: np.dtype[Any], standardize: bool, feature_names: Any, classes: Any) -> Schema:
+    """The schema of a model that has not seen a table; None for names and classes that the first fit shall tell."""
+    names = None if feature_names is None else _checked_names(feature_names, network.n_in)
+    if classes is not None:
+        named = labels.declared_classes(classes, network.n_classes)
+        return Schema(network, dtype, standardize, names, named, classes_known=True)
+    numbered = None if network.n_classes is None else np.arange(network.n_classes)
+    return Schema(network, dtype, standardize, names, numbered)
+
+
+def _checked_names(names: Any, n_in: int) -> tuple[str, ...]:
+    checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
+    if len(checked) != n_in or len(set(checked)) != n_in:
+        raise InvalidInputError(f"feature_names must be a list of {n_in} different names, not {names!r}.")
+    return checked

@@ -1,0 +1,101 @@
+"""Which rows are trained on, and which are held out to measure with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InvalidInputError
+from ..kernels.records import Reals, read_only
+from ..options import is_number
+from .arrays import CheckedTable
+from .rows import Measured, Weights, by_row, row_weights
+from .schema import Schema
+
+
+class Parts(NamedTuple):
+    """The rows to train on, and those that are held out."""
+
+    chosen: NDArray[np.int64] | None  # the numbers of the rows to train on; None: all
+    X: Reals  # (n_rows, n_in), read-only
+    Y: Reals  # (n_rows, n_targets), read-only
+    weights: Weights  # (n_rows,), or (0,) for none
+    held_out: Measured | None
+
+    def weighted_by_class(self, class_weight: Any, schema: Schema) -> Parts:
+        """The same rows, each with the weight of its class; "balanced" balances the rows to train on."""
+        by_class, held_out = schema.weights_of_classes(class_weight, self.Y), self.held_out
+        weights = by_row(by_class, self.Y, self.weights, "to learn from")
+        if held_out:
+            in_loss = by_row(by_class, held_out.Y, held_out.weights, "to validate with")
+            held_out = held_out._replace(in_loss=in_loss)
+        return self._replace(weights=weights, held_out=held_out)
+
+
+def parted(
+    schema: Schema, X: Reals, target: CheckedTable, weights: Weights, validation_data: Any, share: Any, seed: int
+) -> tuple[Schema, Parts]:
+    """Hold out what the user gives, or a share of the rows; classes that only validation_data has are learned."""
+    if not is_number(share) or not 0 <= share < 1:
+        raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {share!r}.")
+    if validation_data is not None and share:
+        raise InvalidInputError("validation_data and validation_split cannot both be given.")
+    if validation_data is not None:
+        schema, held_out = _given(schema, validation_data)
+        return schema, Parts(None, X, target.values, weights, held_out)
+    if not share:
+        return schema, Parts(None, X, target.values, weights, None)
+    chosen, held = split_rows(len(X), float(share), None, seed)
+    parts = [_rows_at(part, X, target, weights) for part in (chosen, held)]
+    for part, purpose in zip(parts, ("to train on", "to validate with"), strict=True):
+        if part.weights.size and not part.weights.any():
+            raise InvalidInputError(f"validation_split leaves only rows of weight 0 {purpose}: choose validation_data.")
+    train, rest = parts
+    held_out = Measured(rest.X, rest.Y, target.columns(held), rest.weights, rest.weights)
+    return schema, train._replace(held_out=held_out)
+
+
+def _rows_at(places: NDArray[np.int64], X: Reals, target: CheckedTable, weights: Weights) -> Parts:
+    kept = weights[places] if weights.size else weights
+    return Parts(places, read_only(X[places]), read_only(target.values[places]), kept, None)
+
+
+def _given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
+    if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
+        raise InvalidInputError("validation_data must be (X, y) or (X, y, sample_weight).")
+    X, y, *weights = validation_data
+    try:
+        values = schema.inputs(X).values
+        schema, target = schema.learned(y, len(values))
+        checked = row_weights(weights[0] if weights else None, len(values))
+        return schema, Measured(values, target.values, target.columns(), checked, checked)
+    except InvalidInputError as error:
+        raise InvalidInputError(f"validation_data: {error}") from error
+
+
+def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int) -> tuple[Any, Any]:
+    """Row numbers (training, held out), each ascending: at random, and with equal `groups` on the same side.
+
+    Shuffled groups are held out one after another; one that would bring more than `fraction` of the rows is passed
+    over, unless it is the only way to hold out any.
+    """
+    members = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    sizes = np.bincount(members)
+    if sizes.size < 2:
+        what = "There is only 1 row" if n == 1 else f"All {n:,} rows are one group"
+        raise InvalidInputError(f"{what}: nothing can be held out from it.")
+    wanted = max(round(fraction * n), 1)
+    held_out = np.zeros(sizes.size, bool)
+    rows = 0
+    for group in np.random.default_rng(seed).permutation(sizes.size):
+        if rows + sizes[group] <= wanted:
+            held_out[group] = True
+            rows += int(sizes[group])
+    if rows == 0:
+        held_out[int(np.argmin(sizes))] = True
+    if held_out.all():
+        raise InvalidInputError(f"To hold out {fraction:.6g} of {n:,} rows leaves none to train on: hold out fewer.")
+    return np.flatnonzero(~held_out[members]), np.flatnonzero(held_out[members])

@@ -1,0 +1,104 @@
+"""Tables in: what the user has becomes what kernels read, or one clear sentence about why it cannot.
+
+Lists, NumPy arrays and data frames (pandas, polars, anything that narwhals reads) come in; read-only C-contiguous
+arrays of the network's dtype go out. The users' arrays are never written to. A C-contiguous array that has the right
+dtype already is used as it is, without a copy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import InvalidInputError
+from ..kernels.records import Reals, read_only
+from .arrays import CheckedTable, as_array, check_kind, numbers_of_objects, rows_per_chunk, too_large, where
+from .frames import as_frame, read_frame
+
+
+def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | None) -> CheckedTable:
+    """Check a table of inputs: (n_rows, n_in) finite numbers, columns in the order of `names` if named."""
+    table = read(X, "X", dtype, names)
+    values = table.values
+    if values.size == 0 and values.shape[0] == 0:
+        raise InvalidInputError(f"X is empty: it has shape {values.shape} and no rows.")
+    if values.ndim == 1:
+        raise InvalidInputError(
+            f"X must be a table of rows and columns, but has shape {values.shape}: "
+            f"use X.reshape(-1, {n_in}) for rows of {n_in}, X.reshape(1, -1) for one row."
+        )
+    if values.ndim != 2:
+        raise InvalidInputError(f"X must be a table of rows and columns, but has shape {values.shape}.")
+    if values.shape[1] != n_in:
+        columns = f" ({', '.join(names)})" if names else ""
+        raise InvalidInputError(f"X has {values.shape[1]} columns, but the network has {n_in} inputs{columns}.")
+    return table._replace(values=finished(values, "X", dtype, table.names or names))
+
+
+def fits(X: Any, dtype: np.dtype[Any], n_in: int) -> bool:
+    """Whether X is an array as kernels take it, so that only its values are left to be looked at."""
+    return (
+        type(X) is np.ndarray
+        and X.dtype == dtype
+        and X.ndim == 2
+        and X.shape[1] == n_in
+        and X.shape[0] > 0
+        and X.flags.c_contiguous
+        and X.flags.aligned
+    )
+
+
+def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> CheckedTable:
+    """Check the actual values: (n_rows, n_out), or (n_rows,) for one output."""
+    table = read(y, "y", np.dtype(np.float64), None)
+    values = table.values
+    if values.ndim == 1:
+        values = values.reshape(-1, 1)
+    if values.ndim != 2 or values.shape[1] != n_out:
+        outputs = "1 output" if n_out == 1 else f"{n_out} outputs"
+        raise InvalidInputError(f"y has shape {table.values.shape}, but the network has {outputs}.")
+    if values.shape[0] != n_rows:
+        raise InvalidInputError(
+            f"X and y have different lengths: X has {n_rows} rows, y has {values.shape[0]}; each row needs its y."
+        )
+    return CheckedTable(finished(values, "y", dtype, table.names), table.names, lambda column: values[:, column])
+
+
+def within(values: Reals, low: float, high: float, what: str) -> None:
+    """Check the range of a target."""
+    wrong = np.argwhere((values < low) | (values > high))
+    if wrong.size:
+        row, column = (int(place) for place in wrong[0])
+        raise InvalidInputError(f"y, row {row} is {values[row, column]}: {what}.")
+
+
+def read(source: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> CheckedTable:
+    """Numbers of any shape and kind, not yet looked at one by one."""
+    frame = as_frame(source, what)
+    if frame is not None:
+        return read_frame(frame, what, dtype, wanted)
+    values = as_array(source, what)
+    if values.ndim == 0:
+        raise InvalidInputError(f"{what} must be a table of numbers, not {type(source).__name__}.")
+    if values.dtype.kind == "O":
+        values = numbers_of_objects(values, what)
+    check_kind(values, what)
+    return CheckedTable(values, None, lambda column: values[:, column])
+
+
+def finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, ...] | None) -> Reals:
+    """The table in its dtype, contiguous, read-only, and every value looked at."""
+    with np.errstate(over="ignore"):  # a value that is too large becomes infinite and is found below
+        converted = np.ascontiguousarray(values, dtype)
+    rows = rows_per_chunk(converted)
+    for start in range(0, len(converted), rows):
+        finite = np.isfinite(converted[start : start + rows])
+        if not finite.all():
+            row, column = (int(place) for place in np.argwhere(~finite)[0])
+            entry = values[start + row, column]
+            problem = (
+                f"is {entry}: fill it, or drop the row" if not np.isfinite(entry) else f"is {entry}, {too_large(dtype)}"
+            )
+            raise InvalidInputError(f"{where(what, (start + row, column), names)} {problem}.")
+    return read_only(converted.view())

@@ -1,0 +1,320 @@
+"""What keeps a network from learning: dead and saturated units, gradients and steps of the wrong size, raw inputs."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from textwrap import fill
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.rows import labelled, unlabelled
+from ..errors import DivergenceError, NonFiniteWarning, TrainingWarning
+from ..kernels import codes
+from ..kernels.plain import activate_backward
+from ..kernels.records import Reals, resting
+from ..model.core import Core
+from ..training.optimizers import Optimizer, at_rate
+from .blame import after_step
+from .table import Table, input_names
+
+FLAT = 1e-6  # slope of a dead unit, for every row
+ONE_SIDED = ("relu", "elu", "gelu", "silu", "softplus")  # activations that are flat on the left
+SATURATED = 0.99  # share of a bounded unit's range, and of the rows
+FEW_ROWS = 20  # prove little about a unit
+VANISHING, EXPLODING = 1e-3, 1e4  # the first layer's gradient over the last's
+TOO_BOLD, BOLD_AT_FIRST = 0.1, 2.0  # the nudge over the weights
+FIRST_STEPS = 100  # of a network are long: the last layer of a good one may move by more than its size
+TOO_TIMID = 1e-5  # the nudge over the weights
+ADRIFT = 1e-2  # the gradient over the weights, from which on a network is not at its goal
+SAME = 1e-2  # spread of predictions over that of the target
+LARGE, SMALL = 10.0, 1e-3  # mean or spread of an input, in units of the network
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is not well."""
+
+    kind: str
+    layer: int
+    message: str
+    advice: str
+
+    def __repr__(self) -> str:
+        return f"{self.message} {self.advice}"
+
+
+@dataclass(frozen=True)
+class Health:
+    """What `MLP.health` found: `layers`, a table with a row for each layer, and `findings`."""
+
+    layers: Table
+    findings: list[Finding]
+
+    def of(self, kind: str) -> list[Finding]:
+        """The findings of one kind, such as "dead units"."""
+        return [finding for finding in self.findings if finding.kind == kind]
+
+    def __repr__(self) -> str:
+        found = [fill(repr(finding), 79, initial_indent="- ", subsequent_indent="  ") for finding in self.findings]
+        return "\n".join([repr(self.layers), "", *(found or ["Nothing to worry about."])])
+
+
+def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
+    """See MLP.health."""
+    rule = model.training_state(optimizer).optimizer
+    if y is not None and not model.schema.scaled:  # as it will be when it learns
+        model = copy.deepcopy(model)
+        model.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), device=model.device, verbose=0)
+    values = model.schema.inputs(X).values
+    with np.errstate(all="ignore"):  # numbers out of range are findings
+        findings = list(_unscaled(model, values))
+        units = _units(model, values)
+        columns: dict[str, Any] = {
+            "layer": [str(index) for index in range(len(units))],
+            "units": np.array(model.network.sizes[1:]),
+            "dead": np.array([int(layer.dead.sum()) for layer in units]),
+            "saturated": np.array([int(layer.saturated.sum()) for layer in units]),
+        }
+        steps = model.training.steps if model.training else 0
+        findings += _of_units(model, units, len(values), fresh=not steps)
+        if y is not None:
+            findings += _of_targets(model, X, y)
+            lengths, gradients, nudges = _movement(model, X, y, rule)
+            ratios = np.divide(nudges, lengths, out=np.zeros_like(nudges), where=lengths > 0)
+            columns |= {"gradient": gradients, "nudge / weights": ratios}
+            findings += _of_gradients(gradients)
+            findings += _bold(ratios, BOLD_AT_FIRST if steps < FIRST_STEPS else TOO_BOLD)
+            if model.training_state(rule).next_rate() > 0:  # a schedule may be at its end
+                findings += _timid(ratios, np.divide(gradients, lengths, out=np.zeros_like(ratios), where=lengths > 0))
+    return Health(Table(columns, unsigned=True, most=len(units)), findings)
+
+
+# Units.
+
+
+@dataclass
+class _Units:
+    """What the units of a layer do with all rows."""
+
+    dead: NDArray[np.bool_]
+    saturated: NDArray[np.bool_]
+    finite: bool
+
+
+def _units(model: Core, values: Reals) -> list[_Units]:
+    """What each layer's units do, over all rows."""
+    activations, widths = model.network.activations, model.network.sizes[1:]
+    alive = [np.zeros(width, np.bool_) for width in widths]
+    inside = [np.zeros(width, np.int64) for width in widths]
+    finite = [True] * len(widths)
+    for outputs in _outputs(model, values):
+        for index, (a, slopes) in enumerate(outputs):
+            name = activations[index].name
+            finite[index] &= bool(np.isfinite(a).all())
+            alive[index] |= ~(np.abs(slopes) <= FLAT).all(axis=0) if name in ONE_SIDED else True
+            low, high = {"tanh": (-SATURATED, SATURATED), "sigmoid": (1 - SATURATED, SATURATED)}.get(
+                name, (-np.inf, np.inf)
+            )
+            inside[index] += ((a >= low) & (a <= high)).sum(axis=0) if np.isfinite(high) else len(a)
+    few = (1 - SATURATED) * len(values)
+    return [_Units(~a, i <= few, f) for a, i, f in zip(alive, inside, finite, strict=True)]
+
+
+def _outputs(model: Core, values: Reals) -> Iterator[list[tuple[Reals, Reals]]]:
+    """Every layer's outputs and the slopes of its activation there, block by block of rows."""
+    engine, net = model.engine, resting(model.net)
+    (workspace,) = engine.new_workspaces(net)
+    rows = unlabelled(model.schema, values)
+    block = len(workspace.order)
+    for start in range(0, len(values), block):
+        B = min(block, len(values) - start)
+        workspace.order[:B] = np.arange(start, start + B)
+        engine.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], rows, workspace.order[:B], net)
+        engine.forward(workspace, B, np.uint64(0), 0, net)
+        yield [_of_layer(model, workspace, index, B) for index in range(len(net.layers))]
+
+
+def _of_layer(model: Core, workspace: Any, index: int, B: int) -> tuple[Reals, Reals]:
+    row, activation = model.net.layers[index], model.network.activations[index]
+    place = slice(B * row[codes.OUTPUTS], B * (row[codes.OUTPUTS] + row[codes.N_OUT]))
+    a = workspace.activations[place].reshape(B, -1)
+    if activation.needs_slopes:
+        return a, workspace.slopes[place].reshape(B, -1)
+    slopes = np.ones_like(a)
+    activate_backward(slopes, a, activation.code)  # type: ignore[no-untyped-call]
+    return a, slopes
+
+
+def _remedy(dead: NDArray[np.bool_], fresh: bool) -> str:
+    """What to do about units that are dead."""
+    way = "leaky_relu or other starting weights" if fresh else "leaky_relu or a smaller learning rate"
+    if dead.all():
+        return f"Nothing gets through: start again from a new model, with {way}."
+    return f"As long as the loss falls, no harm is done; a new model with {way} has more of them alive."
+
+
+def _of_units(model: Core, layers: list[_Units], n_rows: int, fresh: bool) -> Iterator[Finding]:
+    """What dead and saturated units and numbers out of range mean."""
+    rows = "every row" if n_rows >= FEW_ROWS else f"all {n_rows} rows" if n_rows > 1 else "the one row"
+    for index, layer in enumerate(layers):
+        name = model.network.activations[index].name
+        if not layer.finite:
+            yield Finding(
+                "numbers out of range",
+                index,
+                f"Layer {index}: its outputs are not all finite numbers.",
+                "Start again from a new model, with scaled inputs and a smaller learning rate.",
+            )
+            return
+        if layer.dead.any():
+            state = f"0 for {rows}" if name == "relu" else f"flat (slope 0) for {rows}"
+            yield Finding(
+                "dead units",
+                index,
+                f"Layer {index}: {_share_of(layer.dead, name)} {state} and can no longer learn."
+                if n_rows >= FEW_ROWS
+                else f"Layer {index}: {_share_of(layer.dead, name)} {state}.",
+                _remedy(layer.dead, fresh) if n_rows >= FEW_ROWS else "That proves little: show it more rows.",
+            )
+        if layer.saturated.any():
+            plural = layer.saturated.sum() > 1
+            yield Finding(
+                "saturated units",
+                index,
+                f"Layer {index}: {_share_of(layer.saturated, name)} at the end of {'their' if plural else 'its'} range "
+                f"for {'nearly ' if (1 - SATURATED) * n_rows >= 1 else ''}{rows}.",
+                f"{'Their' if plural else 'Its'} slope is next to 0: try a smaller learning rate, scaled inputs, or "
+                "other starting weights.",
+            )
+
+
+def _share_of(chosen: NDArray[np.bool_], name: str) -> str:
+    return f"{chosen.sum()} of {chosen.size} {name} units {'is' if chosen.sum() == 1 else 'are'}"
+
+
+# Inputs.
+
+
+def _unscaled(model: Core, values: Reals) -> Iterator[Finding]:
+    """Inputs that reach the first layer far from mean 0 and spread 1."""
+    x = (values.astype(np.float64) - model.net.input_mean) / model.net.input_std
+    means, spreads = np.abs(x.mean(axis=0)), x.std(axis=0)
+    far = np.flatnonzero((means > LARGE) | (spreads > LARGE) | ((spreads < SMALL) & (spreads > 0)))
+    if not far.size:
+        return
+    names = ", ".join(input_names(model, 0)[i] for i in far[:5]) + (", …" if far.size > 5 else "")
+    yield Finding(
+        "unscaled inputs",
+        0,
+        f"{far.size} of {len(means)} inputs {'reaches' if far.size == 1 else 'reach'} the network far from mean 0 and "
+        f"spread 1: {names}.",
+        "Let the model scale them: fit it, if only with epochs=0."
+        if model.standardize and not model.schema.scaled
+        else "These rows differ from those that the model learned its scaling from."
+        if model.standardize
+        else "Let the model scale them (standardize=True), or scale them yourself.",
+    )
+
+
+# Targets.
+
+
+def _of_targets(model: Core, X: Any, y: Any) -> Iterator[Finding]:
+    """Whether the network answers the same to everything, and what range it has to reach."""
+    rows, loss = labelled(model.schema, X, y, None), model.network.loss
+    if loss.task in ("classes", "labels") or len(rows.X) < FEW_ROWS:
+        return
+    actual = (rows.Y.astype(np.float64) - model.net.target_mean) / model.net.target_std
+    answers = model.outputs(rows.X)[0][:, : model.network.n_targets]
+    spread = (answers.astype(np.float64) / model.net.target_std).std(axis=0)
+    if (spread < SAME * actual.std(axis=0)).all():
+        yield Finding(
+            "constant predictions",
+            len(model.network.activations) - 1,
+            "It predicts nearly the same for every row.",
+            "Where other findings do not say why, train longer or with a larger learning rate, or start again from a "
+            "new model.",
+        )
+    if loss.scaling == "standard" and (max(np.abs(actual.mean(axis=0)).max(), actual.std(axis=0).max()) > LARGE):
+        yield Finding(
+            "unscaled target",
+            len(model.network.activations) - 1,
+            "The target is far from mean 0 and spread 1, as the network has to reach it.",
+            "These values differ from those that the model learned its scaling from."
+            if model.standardize
+            else "Let the model scale it (standardize=True), or scale it yourself.",
+        )
+
+
+# Gradients and steps.
+
+
+def _movement(model: Core, X: Any, y: Any, rule: Optimizer) -> tuple[Reals, Reals, Reals]:
+    """For each layer the lengths of its weights, of their gradient, and of their next nudge."""
+
+    def lengths(vector: Reals) -> Reals:
+        return np.array([np.linalg.norm(weights.astype(np.float64)) for weights, _ in model.network.split(vector)])
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NonFiniteWarning)  # it is a finding
+        weights, gradients = lengths(model.parameters), lengths(model.gradient(X, y))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingWarning)
+            after = after_step(model, X, y, optimizer=rule)
+    except DivergenceError:
+        return weights, gradients, np.full_like(weights, np.inf)
+    return weights, gradients, lengths(after.parameters - model.parameters)
+
+
+def _of_gradients(gradients: Reals) -> Iterator[Finding]:
+    """Whether they vanish or explode on their way back to the first layer."""
+    if not np.isfinite(gradients).all():
+        yield Finding(
+            "exploding gradients",
+            int(np.flatnonzero(~np.isfinite(gradients))[0]),
+            "The gradients are not all finite numbers.",
+            "Start again with smaller starting weights, scaled inputs and a smaller learning rate.",
+        )
+        return
+    share = gradients[0] / gradients[-1] if gradients[-1] else 1.0
+    if share < VANISHING:
+        yield Finding(
+            "vanishing gradients",
+            0,
+            f"The first layer's gradient is {share:.1g} of the last's: it hardly learns.",
+            "Try relu, fewer layers, or other starting weights.",
+        )
+    if share > EXPLODING:
+        yield Finding(
+            "exploding gradients",
+            0,
+            f"The first layer's gradient is {share:.1g} times the last's.",
+            "Try smaller starting weights, or clip_norm=1.0 in the optimizer.",
+        )
+
+
+def _bold(ratios: Reals, limit: float) -> Iterator[Finding]:
+    """Steps that are long for the weights they move."""
+    if not np.isfinite(ratios).all():
+        layer = int(np.flatnonzero(~np.isfinite(ratios))[0])
+        message = "The next step leads to numbers that are not finite."
+        yield Finding("bold steps", layer, message, "Try a smaller learning rate.")
+        return
+    for index in np.flatnonzero(ratios > limit):
+        ratio = ratios[index]
+        size = f"{ratio:.0%} of their size" if ratio < 10 else f"{ratio:.3g} times their size"
+        message = f"Layer {index}: a step moves the weights by {size}."
+        yield Finding("bold steps", int(index), message, "Try a smaller learning rate.")
+
+
+def _timid(ratios: Reals, pulls: Reals) -> Iterator[Finding]:
+    """Steps that are too short for weights that still have far to go."""
+    for index in np.flatnonzero((ratios < TOO_TIMID) & (pulls > ADRIFT)):
+        message = f"Layer {index}: a step moves the weights by {ratios[index]:.1g} of their size."
+        yield Finding("timid steps", int(index), message, "Try a larger learning rate.")

@@ -1,0 +1,113 @@
+"""Columns that print as a table, and what the inputs and the weights of a layer are called in them."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..model.core import Core
+from ..options import look_up, printable, shortened
+
+SHOWN = 20  # rows that a table prints
+WIDTH, LEAST_NAME = 80, 12  # columns of a terminal; names give way to numbers, down to so many characters
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of the same length, which print as a table.
+
+    It is read like a data frame: `table["name"]` is a column, len(table) counts rows, and its names are what `in`,
+    `keys` and loops see.
+    """
+
+    columns: Mapping[str, Any]
+    largest_by: str | None = None  # a long table prints the rows where this column is largest
+    unprinted: tuple[str, ...] = ()  # columns that are too much to print
+    unsigned: bool = False  # nothing in it can be below 0
+    most: int = SHOWN  # rows that are printed
+
+    def __getitem__(self, name: str) -> Any:
+        return look_up(name, self.columns, "column")
+
+    def __len__(self) -> int:
+        return len(next(iter(self.columns.values())))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.columns)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.columns
+
+    def keys(self) -> KeysView[str]:
+        """The names of the columns."""
+        return self.columns.keys()
+
+    def values(self) -> ValuesView[Any]:
+        """The columns."""
+        return self.columns.values()
+
+    def items(self) -> ItemsView[str, Any]:
+        """Names and columns."""
+        return self.columns.items()
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """The columns as lists of plain numbers and text, ready for JSON or a data frame."""
+        return {name: np.asarray(column).tolist() for name, column in self.columns.items()}
+
+    def printed(self) -> tuple[list[list[str]], int]:
+        """The header and the rows that are printed, as text, and how many rows are left out."""
+        order = np.arange(len(self))
+        if len(self) > self.most and self.largest_by:
+            order = np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")
+        printed = ((name, column) for name, column in self.columns.items() if name not in self.unprinted)
+        cells = [
+            [printable(name), *(_cell(column[i], self.unsigned) for i in order[: self.most])]
+            for name, column in printed
+        ]
+        return [list(row) for row in zip(*cells, strict=True)], max(len(self) - self.most, 0)
+
+    def __repr__(self) -> str:
+        rows, left_out = self.printed()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        beyond = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+        if beyond > 0 and widths[0] > LEAST_NAME:
+            widths[0] = max(widths[0] - beyond, LEAST_NAME)
+            rows = [[shortened(row[0], widths[0]), *row[1:]] for row in rows]
+        right = [not isinstance(self.columns[name][0], str) for name in self.columns if name not in self.unprinted]
+        lines = [
+            "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
+            for row in rows
+        ]
+        lines.insert(1, "  ".join("─" * w for w in widths))
+        return "\n".join([*(line.rstrip() for line in lines), *([f"… and {left_out:,} more"] if left_out else [])])
+
+    def _repr_html_(self) -> str:
+        (header, *rows), left_out = self.printed()
+        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
+        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+        return f"<table><tr>{head}</tr>{body}</table>" + (f"<p>… and {left_out:,} more</p>" if left_out else "")
+
+
+def _cell(value: Any, unsigned: bool) -> str:
+    if isinstance(value, float | np.floating):
+        return f"{value:.4g}" if unsigned else f"{value:+.4g}"
+    return printable(str(value))
+
+
+def input_names(model: Core, index: int) -> list[str]:
+    """What a layer's inputs are called: features, or units of the layer before."""
+    n_in = model.network.sizes[index]
+    if index == 0:
+        return list(model.feature_names or (f"input {i}" for i in range(n_in)))
+    return [f"unit {i} of layer {index - 1}" for i in range(n_in)]
+
+
+def weight_names(model: Core, index: int) -> list[str]:
+    """What a layer's weights are called: by their input, and their unit where there are several."""
+    n_out = model.network.sizes[index + 1]
+    names = input_names(model, index)
+    return names if n_out == 1 else [f"{name} → unit {j}" for name in names for j in range(n_out)]

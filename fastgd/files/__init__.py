@@ -1,0 +1,1 @@
+"""Models in files, and bytes that reach them whole or not at all."""

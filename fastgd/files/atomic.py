@@ -1,0 +1,131 @@
+"""Bytes go to where a path leads: whole or not at all into a file, straight through what cannot be replaced.
+
+A file is written beside its place and moved there when it is whole, so that a crash never leaves half a model. A link
+stays a link, and what it points to is replaced. A descriptor that is open already (/dev/stdout, /dev/fd/3) and a device
+such as /dev/null get the bytes as they come. (A hard link gets a file of its own: its other names keep what they had.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import select
+import stat
+import sys
+from pathlib import Path
+
+from ..errors import ModelFileError
+
+DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
+STANDARD_OUTPUT = 1  # its descriptor
+MOST_LINKS = 40  # as Linux itself
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write to where a path leads; a file is flushed to the disk before it takes its place, and keeps its mode.
+
+    Raises:
+        ModelFileError: the file cannot be written, or what has this name cannot be replaced, such as a pipe.
+    """
+    try:
+        place = destination(path)
+        if isinstance(place, int):
+            for stream in filter(None, (sys.stdout, sys.stderr)):  # what was printed before comes before
+                with contextlib.suppress(OSError, ValueError):
+                    stream.flush()
+            _write_through(place, content)
+        elif place.is_char_device():
+            handle = os.open(place, os.O_WRONLY | os.O_NOCTTY)
+            try:
+                _write_through(handle, content)
+            finally:
+                os.close(handle)
+        else:
+            _replace(place, content)
+    except (OSError, ValueError) as error:
+        raise ModelFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def destination(path: Path) -> Path | int:
+    """Where a path leads: a file, there or not, or a device, neither of them a link; or the number of a descriptor.
+
+    Raises:
+        OSError: nothing can be written there; it says why.
+    """
+    descriptor = _descriptor(os.fspath(path))
+    if descriptor is not None:
+        os.write(descriptor, b"")  # refused where it is closed, or open for reading only
+        return descriptor
+    target = Path(os.path.realpath(path))
+    try:
+        found = os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return target
+    if stat.S_ISDIR(found.st_mode):
+        raise OSError("it is a folder")
+    if not stat.S_ISREG(found.st_mode) and not stat.S_ISCHR(found.st_mode):
+        raise OSError("it is no file that could be replaced")
+    if not os.path.samestat(found, os.stat(target)):  # a descriptor of another process, of a file that was deleted
+        raise OSError("it has no name of its own")
+    return target
+
+
+def _descriptor(path: str) -> int | None:
+    """The number of the open descriptor that a path leads to, if it leads to one."""
+    folders = {os.path.realpath(folder) for folder in DESCRIPTORS}
+    for _ in range(MOST_LINKS):
+        folder, name = os.path.split(path)
+        if re.fullmatch("0|[1-9][0-9]{0,8}", name) and os.path.realpath(folder) in folders:
+            return int(name)
+        if not os.path.islink(path):
+            break
+        path = os.path.join(folder, os.readlink(path))
+    return None
+
+
+def _write_through(handle: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        try:
+            rest = rest[os.write(handle, rest) :]
+        except BlockingIOError:  # a pipe that is full, and that somebody has told not to wait
+            select.select([], [handle], [])
+
+
+def _replace(target: Path, content: bytes) -> None:
+    """Give a file new content. It keeps its mode, and its owner and group where this process may give them away.
+
+    A new file gets the mode that the system gives; asking for the mask itself would change it for other threads.
+    """
+    try:
+        old = os.stat(target)
+    except FileNotFoundError:
+        old = None
+    temporary = target.parent / f".fastgd-{secrets.token_hex(8)}"  # short, though the file's own name may be long
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    try:
+        handle = os.open(temporary, flags, 0o666 if old is None else 0o600)
+        with os.fdopen(handle, "wb") as file:
+            if old is not None:
+                _give_away(temporary, old)
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, target)
+    except FileExistsError:  # it is somebody else's
+        raise
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _give_away(path: Path, old: os.stat_result) -> None:
+    """Make a file belong to whom the old one belongs, and give it its mode."""
+    if hasattr(os, "chown"):
+        for owner in (-1, old.st_uid):  # the group alone is more often permitted
+            with contextlib.suppress(OSError):
+                os.chown(path, owner, old.st_gid)
+    os.chmod(path, stat.S_IMODE(old.st_mode))

@@ -1,0 +1,306 @@
+"""One file format out and in: safetensors (arrays and a JSON header). Nothing in a file is executed.
+
+Nothing in a file is believed either. What the header promises is compared with the arrays that are there before any
+memory is taken; a header counts only if the model that is made from it would be described in the same words; and a
+checksum covers the header and every array. It stands beside the header, where the first version of format 1 does not
+look; a file without it, and without what optimizers and the like did not have then, is read all the same.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, fields, replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.scaling import SCALING
+from ..errors import InvalidInputError, ModelFileError
+from ..kernels.records import State
+from ..model.core import Core
+from ..network.activations import ACTIVATIONS
+from ..network.losses import LOSSES
+from ..network.network import Network
+from ..options import shortened, yes_or_no
+from ..training.optimizers import OPTIMIZERS, Optimizer
+from ..training.schedules import SCHEDULES, Schedule
+from ..training.state import Plateau, TrainingState
+from . import tensors
+from .atomic import write_whole
+from .tensors import Arrays
+
+Model = TypeVar("Model", bound=Core)
+
+FORMAT = 1
+STATE = ("step", "first", "second", "average")
+REALS = {"float32": "F32", "float64": "F64"}
+LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
+MOST_STEPS = 1 << 62
+NOT_WHOLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
+
+
+def save(model: Core, path: str | Path, training_state: bool) -> None:
+    """Write the model, and on request what a further training needs."""
+    from safetensors.numpy import save as to_bytes
+
+    path = _as_path(path)
+    header, arrays = _described(model, training_state)
+    try:
+        text = json.dumps(header, allow_nan=False)
+        _rebuilt(json.loads(text), arrays, Core)
+    except NOT_WHOLE as error:
+        why = _why(error)
+        advice = "save it without training_state" if "training" in why else "change that first"
+        raise ModelFileError(
+            f"{path} cannot be written, because this model could not be loaded again ({why}): {advice}."
+        ) from error
+    metadata = {"fastgd": text, "checksum": tensors.checksum(text, arrays)}
+    write_whole(path, to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+
+
+def read(path: str | Path, kind: type[Model]) -> Model:
+    """Read a model that `save` wrote; see fastgd.load."""
+    path = _as_path(path)
+    try:
+        with tensors.opened(path) as file:
+            return _read(file, path, kind)
+    except ModelFileError:
+        raise
+    except OSError as error:
+        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _as_path(path: Any) -> Path:
+    try:
+        name = os.fspath(path)
+        os.fsencode(name)
+    except (TypeError, ValueError):  # ValueError: half a character
+        name = "\0"
+    if not isinstance(name, str) or "\0" in name:
+        raise ModelFileError(f"{path!r} is not the name of a file.")
+    return Path(name)
+
+
+# A model in words and arrays.
+
+
+def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays]:
+    """The header and the arrays of a file."""
+    network, classes, kept = model.network, model.classes, model.training
+    header: dict[str, Any] = {
+        "format": FORMAT,
+        "layer_sizes": list(network.sizes),
+        "activations": [activation.name for activation in network.activations],
+        "loss": {"name": network.loss.name, **asdict(network.loss)},
+        "dropout": list(network.dropout),
+        "dtype": model.dtype.name,
+        "standardize": model.standardize,
+        "scaled": model.schema.scaled,
+        "feature_names": None if model.feature_names is None else list(model.feature_names),
+        "random_state": model.random_state,
+        "classes": None,
+    }
+    if classes is not None:
+        known = model.schema.classes_known
+        header["classes"] = {"dtype": classes.dtype.str, "values": classes.tolist(), "known": known}
+    arrays: Arrays = {name: getattr(model.net, name) for name in ("parameters", *SCALING)}
+    if training_state and kept is not None:
+        header["training"] = {
+            "optimizer": _in_words(kept.optimizer),
+            "epoch": kept.epoch,
+            "plateau": {name: repr(float(value)) for name, value in asdict(kept.plateau).items()},
+            "origin": kept.origin,
+            "start": repr(float(kept.start)),
+        }
+        arrays |= {f"training.{name}": getattr(kept.state, name) for name in STATE}
+        if kept.raw is not None:
+            arrays["training.raw"] = kept.raw
+    return header, arrays
+
+
+def _in_words(thing: Any) -> Any:
+    """An optimizer or a schedule as plain JSON: its name and its numbers."""
+    if isinstance(thing, Optimizer | Schedule):
+        name = type(thing).__name__
+        if type(thing) not in (OPTIMIZERS.get(name), SCHEDULES.get(name)):
+            raise InvalidInputError(f"A {name} of your own cannot be saved with the training state.")
+        return {"name": name, **{entry.name: _in_words(getattr(thing, entry.name)) for entry in fields(thing)}}
+    if callable(thing):
+        raise InvalidInputError(
+            "A learning rate that is a function cannot be saved with the training state: "
+            "use one of fastgd.schedules, or save without training_state."
+        )
+    if isinstance(thing, bool | str | None):
+        return thing
+    if isinstance(thing, np.bool_):
+        return bool(thing)
+    return int(thing) if isinstance(thing, Integral) else float(thing)
+
+
+def _made(description: Any, table: Any) -> Any:
+    """What was described: a loss, an optimizer or a schedule."""
+    values = dict(description)
+    kind = table[values.pop("name")]
+    if values.keys() - {entry.name for entry in fields(kind)}:
+        raise InvalidInputError(f"{kind.__name__} has numbers that are not its own")
+    return kind(**{name: _made(value, SCHEDULES) if isinstance(value, dict) else value
+                   for name, value in values.items()})  # fmt: skip
+
+
+def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
+    """The model that a header and arrays describe."""
+    activations = header["activations"]
+    model = kind(
+        header["layer_sizes"],
+        activation=activations[:-1],
+        output_activation=activations[-1],
+        loss=_made(header["loss"], LOSSES),
+        initializer="zeros",
+        dtype=header["dtype"],
+        standardize=header["standardize"],
+        feature_names=header["feature_names"],
+        random_state=header["random_state"],
+        dropout=header["dropout"][:-1],
+    )
+    for name, array in arrays.items():
+        _check_numbers(name, array)
+        if not name.startswith("training."):
+            getattr(model.net, name)[:] = array
+    schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
+    kept = header["classes"]
+    if kept is not None:
+        is_known = yes_or_no(kept.get("known", schema.scaled), "known")
+        schema = replace(schema, classes=_classes(kept, model.network), classes_known=is_known)
+    model.schema = schema
+    if "training" in header:
+        model.training = _training(header["training"], arrays)
+    again, _ = _described(model, training_state=True)
+    if kept and again["classes"]:
+        again["classes"]["dtype"] = kept["dtype"]  # an array of labels may be wider than its labels
+    given = _completed(header, again)
+    wrong = [name for name in given if name not in again or _text(given[name]) != _text(again[name])]
+    if wrong:
+        raise InvalidInputError(f"fastgd does not write such {', '.join(wrong)}")
+    return model
+
+
+def _text(words: Any) -> str:
+    return json.dumps(words, sort_keys=True)
+
+
+def _completed(words: Any, again: Any) -> Any:
+    """What an earlier version wrote, with what it did not know yet as it is by default."""
+    if isinstance(words, dict) and isinstance(again, dict):
+        return again | {name: _completed(value, again.get(name)) for name, value in words.items()}
+    return words
+
+
+def _check_numbers(name: str, array: NDArray[Any]) -> None:
+    """Numbers are finite, spreads positive (infinite for an input that never varied), squares not negative."""
+    finite = ~np.isnan(array) if name == "input_std" else np.isfinite(array)
+    if not finite.all():
+        raise InvalidInputError(f"there are numbers in {name} that are not finite")
+    if (name.endswith("_std") and not (array > 0).all()) or (name == "training.second" and (array < 0).any()):
+        raise InvalidInputError(f"there are numbers in {name} out of their range")
+
+
+def _classes(kept: Any, network: Network) -> NDArray[Any]:
+    """Labels of one kind, all different, and no more than the network can tell apart."""
+    kind, values = re.fullmatch("[<>=|]?(?:(b)1|([iu])[1248]|(U)([0-9]{1,9}))", kept["dtype"]), kept["values"]
+    most = {"classes": network.n_out, "labels": 2 if network.n_out == 1 else 0}.get(network.loss.task, 0)
+    if kind is None or not isinstance(values, list):
+        raise InvalidInputError("its classes are not labels")
+    if not 1 <= len(values) <= most:
+        raise InvalidInputError(f"{len(values)} classes do not fit the network")
+    wanted = bool if kind[1] else int if kind[2] else str
+    if any(type(value) is not wanted for value in values) or len(set(values)) < len(values):
+        raise InvalidInputError("its classes are not different labels of one kind")
+    if wanted is str and max(map(len, values)) > min(int(kind[4]), LONGEST_LABEL):
+        raise InvalidInputError(f"its classes have a label of more than {kind[4]} or {LONGEST_LABEL:,} characters")
+    classes = np.array(values, None if wanted is str else np.dtype(kept["dtype"]))
+    if classes.tolist() != values:
+        raise InvalidInputError("its classes have a label that no array can hold")
+    return classes
+
+
+def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
+    """What a further training needs."""
+    state = State(*(arrays[f"training.{name}"] for name in STATE))
+    raw = arrays.get("training.raw")
+    plateau = {name: float(value) for name, value in kept["plateau"].items()}
+    training = TrainingState(
+        _made(kept["optimizer"], OPTIMIZERS),
+        state,
+        kept["epoch"],
+        Plateau(plateau["share"], plateau["best"], int(plateau["waited"])),
+        kept["origin"],
+        raw,
+        float(kept.get("start", "nan")),
+    )
+    step, best = int(state.step[0]), training.plateau.best
+    if not all(type(number) is int for number in (training.epoch, training.origin)) or not (
+        0 <= training.origin <= step < MOST_STEPS and 0 <= training.epoch < MOST_STEPS
+        and 0 <= training.plateau.share <= 1 and 0 <= training.plateau.waited < MOST_STEPS and best == best
+    ):  # fmt: skip
+        raise InvalidInputError("the training state has numbers out of their range")
+    if raw is not None and not state.average.size:
+        raise InvalidInputError("the training state contradicts itself")
+    return training
+
+
+def _read(file: BinaryIO, path: Path, kind: type[Model]) -> Model:
+    """The model in a file."""
+    try:
+        metadata, entries = tensors.index(file)
+    except NOT_WHOLE as error:
+        raise ModelFileError(f"{path} is truncated, or not a safetensors file ({_why(error)}).") from error
+    if "fastgd" not in metadata:
+        raise ModelFileError(f"{path} is a safetensors file, but not one that fastgd wrote.")
+    try:
+        header = tensors.parsed(metadata["fastgd"])
+        if type(header["format"]) is not int or header["format"] < 1 or metadata.keys() - {"fastgd", "checksum"}:
+            raise ValueError
+    except NOT_WHOLE as error:
+        raise ModelFileError(f"{path} has a damaged header: save the model again.") from error
+    if header["format"] > FORMAT:
+        raise ModelFileError(
+            f"{path} has format {header['format']}, and this version of fastgd reads up to {FORMAT}: update fastgd."
+        )
+    try:
+        arrays = tensors.read(file, entries, _promised(header))
+        model = _rebuilt(header, arrays, kind)
+    except NOT_WHOLE as error:
+        raise ModelFileError(f"{path} does not hold a whole model ({_why(error)}).") from error
+    checksum = tensors.checksum(metadata["fastgd"], arrays)
+    if metadata.get("checksum", checksum) != checksum:
+        raise ModelFileError(f"{path} was damaged: its checksum is not that of its content; save the model again.")
+    return model
+
+
+def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
+    """The kind and the length of each array that a header speaks of; nothing of that length is made here."""
+    activations, real = header["activations"], REALS[header["dtype"]]
+    if set(activations) - set(ACTIVATIONS):
+        raise InvalidInputError("it has unknown activations")
+    network = Network.from_names(
+        header["layer_sizes"], activations[:-1], activations[-1], _made(header["loss"], LOSSES), header["dropout"][:-1]
+    )
+    n, n_in, n_targets = network.n_parameters, network.n_in, network.n_targets
+    lengths = {"parameters": n, **dict(zip(SCALING, (n_in, n_in, n_targets, n_targets), strict=True))}
+    if "training" not in header:
+        return {name: (real, length) for name, length in lengths.items()}
+    optimizer = _made(header["training"]["optimizer"], OPTIMIZERS)
+    kept = (*optimizer.moments(), optimizer.ema_decay is not None)
+    lengths |= {f"training.{name}": n * there for name, there in zip(STATE[1:], kept, strict=True)}
+    lengths["training.raw"] = n
+    return {"training.step": ("I64", 1), **{name: (real, length) for name, length in lengths.items()}}
+
+
+def _why(error: BaseException) -> str:
+    what = str(error) if isinstance(error, InvalidInputError) else f"{type(error).__name__}: {error}"
+    return shortened(" ".join(what.split()).rstrip("."), 300)

@@ -1,0 +1,231 @@
+"""The engine from Python: scratch, addresses and threads for the compiled loops.
+
+What is chosen by name (an activation, a loss, an update rule) is a kernel of its own, compiled when it is first used;
+here it is looked up.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ...errors import ThreadsWarning, warn
+from ..codes import ACTIVATION, IDENTITY, N_OUT, OUTPUTS, SGD, SLOPES
+from ..machinery import calls, teams
+from ..machinery.compile import is_ready, kernel
+from ..machinery.lanes import at
+from ..records import Team, aligned_zeros, new_workspace
+from . import activations, losses, products, training, updates
+from .training import update_share
+
+BLOCK_ROWS = 128  # a block stays in the second cache; 64 rows took 3 to 8 % longer, 256 the same
+SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
+FEWEST_SHARDS, MOST_SHARDS = 4, 16
+SHARED_WORK = 1 << 19  # rows × parameters from which a batch of one shard is worth a crew of threads
+
+
+def is_compiled():
+    """Whether the training loop can start at once: it has run in this process, or is in the disk cache."""
+    return is_ready(training.train)
+
+
+def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_rows=None):
+    """Scratch for each of the threads that a batch of this size is worth, n_threads at most.
+
+    Without a loss it serves predictions, without a rule gradients and losses.
+    """
+    table = addresses(net, loss, rule)
+    n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
+    together = n_shards == 1 and batch_size * net.parameters.size >= SHARED_WORK
+    n_threads = min(n_threads, n_shards if n_shards > 1 else widest // 32 if together else 1)
+    if rule is not None and descends_row_by_row(net, rule, batch_size):
+        n_threads = 1
+    workspaces = [new_workspace(net, block_rows or BLOCK_ROWS)._replace(calls=table) for _ in range(max(n_threads, 1))]
+    if together:  # a crew works on the same outputs
+        first = workspaces[0]
+        shared = {"activations": first.activations, "slopes": first.slopes, "deltas": first.deltas}
+        return [workspace._replace(**shared) for workspace in workspaces]
+    return workspaces
+
+
+def new_gradients(net, batch_size):
+    """One gradient for each shard of a batch (n_shards, n_parameters)."""
+    return aligned_zeros((count_shards(net, batch_size), net.parameters.size), net.parameters.dtype)
+
+
+def count_shards(net, batch_size):
+    """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
+    most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
+    return min(-(-batch_size // training.SHARD_ROWS), most)
+
+
+TABLES: dict[Any, Any] = {}  # to look up seven addresses takes 0.2 ms, as long as a hundred steps
+
+
+def addresses(net, loss=None, rule=None):
+    """Where the kernels lie that this network, this loss and this rule need; see calls.py."""
+    layers = net.layers[:, [ACTIVATION, SLOPES]].tobytes()
+    key = net.parameters.dtype, layers, loss and loss.code, rule and updates.kernel_of(rule)
+    if key not in TABLES:
+        TABLES[key] = new_table(net, loss, rule)
+    return TABLES[key]
+
+
+def new_table(net, loss, rule):
+    """The addresses, each looked up or compiled."""
+    real = calls.real_type(net.parameters.dtype)
+    table = calls.table(len(net.layers))
+    table[calls.PAUSE] = calls.pause_address()
+    table[calls.PRODUCT] = calls.address(products.product, calls.product(real))
+    if loss is not None:
+        table[calls.LOSS] = calls.address(losses.KERNELS[loss.code], calls.loss(real))
+    if rule is not None:
+        table[calls.RULE] = calls.address(updates.kernel_of(rule), calls.update_rule(real, rule))
+    for index, layer in enumerate(net.layers):
+        code, place = int(layer[ACTIVATION]), calls.LAYERS + calls.PER_LAYER * index
+        if code == IDENTITY and not layer[SLOPES]:
+            continue
+        table[place + calls.ACTIVATE] = calls.address(activations.FORWARD[code], calls.elementwise(real))
+        if layer[SLOPES] and code in activations.WITH_SLOPES:
+            kernel = activations.WITH_SLOPES[code]
+            table[place + calls.ACTIVATE_WITH_SLOPES] = calls.address(kernel, calls.elementwise_pair(real))
+        elif layer[SLOPES] or loss is not None:
+            kernel = activations.BACKWARD[code]
+            table[place + calls.ACTIVATE_BACKWARD] = calls.address(kernel, calls.elementwise_pair(real))
+    return table
+
+
+def team_of_one(n_shards):
+    """A thread that works alone."""
+    return Team(0, 1, np.zeros(teams.FIRST, np.int64), np.zeros(n_shards), 0)
+
+
+# The contract, where it is not a kernel itself.
+
+
+def activate(a, code):
+    """a = f(a)."""
+    real = calls.real_type(a.dtype)
+    apply(calls.address(activations.FORWARD[code], calls.elementwise(real)), a.reshape(-1))
+
+
+def activate_backward(delta, a, code):
+    """delta = delta · f′(z), where a = f(z)."""
+    real = calls.real_type(a.dtype)
+    function = calls.address(activations.BACKWARD[code], calls.elementwise_pair(real))
+    apply_pair(function, delta.reshape(-1), a.reshape(-1))
+
+
+def activate_with_slopes(a, slopes, code):
+    """slopes = f′(a), then a = f(a)."""
+    if code in activations.WITH_SLOPES:
+        real = calls.real_type(a.dtype)
+        function = calls.address(activations.WITH_SLOPES[code], calls.elementwise_pair(real))
+        apply_pair(function, a.reshape(-1), slopes.reshape(-1))
+        return
+    activate(a, code)
+    slopes[:] = 1
+    activate_backward(slopes, a, code)
+
+
+def loss_and_delta(delta, predicted, y, w, scale, loss):
+    """delta = scale · d loss / d predicted; returns scale · the sum of the rows' losses."""
+    function = calls.address(losses.KERNELS[loss.code], calls.loss(calls.real_type(delta.dtype)))
+    return apply_loss(function, delta, predicted, y, w, float(scale), loss.unit, loss.constants)
+
+
+@kernel()
+def apply_update(alone, net, state, gradients, rule, learning_rate, step, function):
+    """A step of one thread, from the first gradient."""
+    update_share(alone, alone, net, state, gradients, 1, rule, learning_rate, step, function)
+
+
+@kernel()
+def apply(function, v):
+    """f(v), for all of an array."""
+    calls.call_elementwise(function, at(v, 0), v.size)
+
+
+@kernel()
+def apply_pair(function, d, v):
+    """f(d, v), for all of two arrays."""
+    calls.call_elementwise_pair(function, at(d, 0), at(v, 0), v.size)
+
+
+@kernel()
+def apply_loss(function, delta, predicted, y, w, scale, unit, constants):
+    """A loss of arrays."""
+    (B, O), T = delta.shape, y.shape[1]
+    return calls.call_loss(
+        function, at(delta, 0), at(predicted, 0), at(y, 0), at(w, 0), B, O, T, scale, unit, constants
+    )
+
+
+def last_outputs(workspace, B, net):
+    """The outputs (B, O) of the last layer."""
+    layer = net.layers[-1]
+    first, O = B * layer[OUTPUTS], layer[N_OUT]
+    return workspace.activations[first : first + B * O].reshape(B, O)
+
+
+def update(net, state, gradient, rule, learning_rate):
+    """Take one step: clip the gradient, move every parameter, and bring the moving average along."""
+    updates.clip(gradient, rule)
+    signature = calls.update_rule(calls.real_type(gradient.dtype), rule)
+    function = calls.address(updates.kernel_of(rule), signature)
+    state.step[0] += 1
+    step = int(state.step[0])
+    gradients, alone = gradient.reshape(1, -1), team_of_one(1)
+    apply_update(alone, net, state, gradients, rule, learning_rate, step, function)
+
+
+def batch_gradient(gradients, workspace, rows, first, n, net, loss):
+    """gradients[0] = Σ weight · d loss / d parameters of n rows from place `first` on, over n; returns their loss."""
+    team = team_of_one(len(gradients))
+    return float(training.batch_gradient(gradients, team, workspace, rows, first, n, net, loss))
+
+
+def descends_row_by_row(net, rule, batch_size):
+    """Whether a step is plain descent on one row, with nothing that needs the gradient as a whole."""
+    penalised = rule.momentum or rule.weight_decay or rule.l1
+    clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
+    return batch_size == 1 and rule.code == SGD and not (penalised or clipped or net.layers[:, SLOPES].any())
+
+
+def train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule):
+    """Take one step for each learning rate, in as many threads as there are workspaces; returns how many were taken."""
+    if descends_row_by_row(net, rule, batch_size) and not state.average.size:
+        return int(training.descend_row_by_row(net, state, workspaces[0], progress, rows, first, learning_rates, loss))
+    values, pause = np.zeros(len(gradients)), int(workspaces[0].calls[calls.PAUSE])
+    failures = []
+
+    def work(thread, n_threads, counters):
+        team = Team(thread, n_threads, counters, values, pause)
+        crew = team if len(gradients) == 1 else Team(0, 1, counters, values, pause)
+        try:
+            return training.train(
+                team, crew, net, state, gradients, workspaces[thread], progress, rows, first, batch_size,
+                learning_rates, loss, rule,
+            )  # fmt: skip
+        except BaseException as failure:
+            counters[teams.GIVEN_UP] = 1
+            failures.append(failure)
+            return 0
+
+    crowd = teams.Crowd(work, len(workspaces))
+    try:
+        if not crowd.gather():
+            warn("Threads do not start here, so that one thread trains: set n_threads=1.", ThreadsWarning)
+            crowd.give_up()
+            crowd = teams.Crowd(work, 1)
+        taken = work(0, crowd.n_threads, crowd.counters)
+    except BaseException:  # no thread may wait for one that never comes
+        crowd.give_up()
+        raise
+    finally:
+        crowd.join()
+    if failures:
+        raise failures[0]
+    return int(taken)

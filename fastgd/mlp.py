@@ -1,0 +1,267 @@
+"""MLP, the face of the package: what the core learns and measures, and what explains and keeps it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .data.lesson import prepared
+from .model.core import Core
+from .options import checked_names, positive_integer, yes_or_no
+from .training.run import Job
+
+if TYPE_CHECKING:
+    from .explain.health import Health
+    from .explain.table import Table
+    from .training.learning_rate import LearningRateSearch
+    from .training.optimizers import Optimizer
+
+
+class MLP(Core):
+    """A dense neural network (multilayer perceptron) that learns by backpropagation and gradient descent.
+
+    It predicts as soon as it exists, from random weights. `fit` standardises inputs and target with the mean and
+    standard deviation of the first table that it sees and keeps these with the weights; predictions and errors are
+    always in the units of y. (A target is not scaled where the last layer has an activation with a range of its own.)
+
+    Args:
+        layer_sizes: inputs, units of each hidden layer, outputs, such as [4, 64, 64, 1].
+        activation: of the hidden layers, or a list with one for each: "identity", "relu", "leaky_relu", "elu",
+            "gelu", "silu", "softplus", "tanh", "sigmoid".
+        output_activation: of the last layer, one of the same, where the loss allows it.
+        loss: what training makes small: "mse", "mae", "huber", "log_cosh", "quantile", "poisson",
+            "binary_cross_entropy", "cross_entropy", "gaussian_nll", or such as fastgd.losses.Huber(delta=2).
+        initializer: of the weights: "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal",
+            "lecun_uniform", "orthogonal", "zeros", "auto" for what suits each activation, or a list of
+            (weights, biases).
+        dtype: "float32" or "float64"; all arithmetic is done in it.
+        standardize: whether inputs and target are scaled to mean 0 and standard deviation 1 inside the model.
+        feature_names: a name for each input, for messages and data frames; taken from the first data frame if None.
+        random_state: seed of the starting weights, the order of rows, dropout and splits; None draws one, kept as
+            `random_state`.
+        dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
+        classes: the labels that the outputs stand for, in their order, such as ["no", "yes"]; by default they are
+            learned from y (or its categories), and where it lacks some, from what later fits bring.
+
+    Raises:
+        InvalidInputError: an option that cannot be used.
+
+    Example:
+        >>> import fastgd
+        >>> X, y = fastgd.datasets.houses(2000, random_state=0)
+        >>> model = fastgd.MLP([4, 16, 1], random_state=0)
+        >>> history = model.fit(X, y, epochs=20, verbose=0)
+        >>> history.history["loss"][-1] < history.history["loss"][0]
+        True
+        >>> model.predict(X[:2]).shape
+        (2,)
+    """
+
+    @checked_names
+    def find_learning_rate(
+        self,
+        X: Any,
+        y: Any,
+        batch_size: int = 32,
+        optimizer: Optimizer | None = None,
+        lowest: float = 1e-6,
+        highest: float = 10.0,
+        steps: int = 200,
+        sample_weight: Any = None,
+    ) -> LearningRateSearch:
+        """Find a learning rate by a range test: raise it from step to step and watch the loss. Changes nothing here.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            batch_size: rows per step, as for `fit`.
+            optimizer: the rule whose rate is sought, such as fastgd.Adam(); its own rate is not used.
+            lowest, highest: the range, walked in equal factors.
+            steps: how many steps the walk has.
+            sample_weight: how much each row counts, (n_rows,).
+
+        Returns:
+            The chosen rate, the curve of rates and losses, and the reason.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used.
+        """
+        from .training.learning_rate import find_learning_rate
+
+        state = self.training_state(optimizer)
+        batch_size, steps = positive_integer(batch_size, "batch_size"), positive_integer(steps, "steps")
+        lesson = prepared(self.schema, self.net, X, y, seed=self.random_state, sample_weight=sample_weight)
+        net = lesson.net._replace(parameters=self.net.parameters.copy())
+        loss, unit = self.network.loss.record(net.target_std), self.network.loss.unit(net.target_std)
+        job = Job(net, lesson.rows, loss, state, self.engine, unit, epochs=1, batch_size=batch_size, n_threads=1)
+        return find_learning_rate(job, lowest, highest, steps)
+
+    @checked_names
+    def blame(
+        self,
+        X: Any,
+        y: Any,
+        layer: int = 0,
+        by: str = "weight",
+        per_row: bool = False,
+        sample_weight: Any = None,
+    ) -> Table:
+        """Who is to blame for the error: a layer's weights, their gradients, and how far off each is.
+
+        The gradient is that of `gradient`, without biases; the severity is its share of the layer's largest: "way off"
+        from a half, "slightly off" from a fifth, else "close". Before the first `fit` it is that of raw inputs and
+        targets; `fit(X, y, epochs=0)` learns how they are scaled.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            layer: which layer, counted from 0; -1 is the last.
+            by: "weight", or "input" to gather each input's weights: the lengths of their rows.
+            per_row: whether to add a column "per_row", (n_weights, n_rows), or (n_inputs, n_rows) of lengths: one
+                gradient for each row, of its own loss. The (weighted) mean over the rows is the gradient of a weight.
+            sample_weight: how much each row counts, (n_rows,).
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used, or more gradients than fit into memory.
+
+        Example:
+            >>> import fastgd
+            >>> X, y = fastgd.datasets.houses(500, random_state=0)
+            >>> model = fastgd.MLP([4, 1], feature_names=["size", "rooms", "distance", "age"], random_state=0)
+            >>> len(model.blame(X, y)["gradient"])
+            4
+        """
+        from . import explain
+
+        return explain.blame(self, X, y, layer, by, yes_or_no(per_row, "per_row"), sample_weight)
+
+    @checked_names
+    def nudge(
+        self,
+        X: Any,
+        y: Any,
+        learning_rate: float | None = None,
+        optimizer: Optimizer | None = None,
+        layer: int = 0,
+        sample_weight: Any = None,
+    ) -> Table:
+        """What one step on all these rows would do to a layer's weights. Changes nothing; `step` does it.
+
+        These are the numbers that `fit` would apply, optimizer included, to the bit (with all rows in one batch and
+        shuffle=False). A model that was never fitted learns its scaling from these rows first, as in `fit`.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            learning_rate: the rate of this step alone; by default that which the schedule has come to.
+            optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first SGD().
+            layer: which layer, counted from 0; -1 is the last.
+            sample_weight: how much each row counts, (n_rows,).
+
+        Returns:
+            A table of old weight, nudge, new weight and effect, in the order of the weights. The effect goes by the
+            nudge's share of the layer's largest, from a half and from a fifth on, and by its sign: "larger
+            contribution", "slight increase", "barely touched", "slight decrease", "smaller contribution". Larger is
+            meant as in +2 > −3: the weight moves up.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used.
+            DivergenceError: the step leads to numbers that are not finite.
+
+        Example:
+            >>> import fastgd
+            >>> X, y = fastgd.datasets.houses(500, random_state=0)
+            >>> table = fastgd.MLP([4, 1], random_state=0).nudge(X, y, learning_rate=0.1)
+            >>> bool((abs(table["old"] + table["nudge"] - table["new"]) < 1e-6).all())
+            True
+        """
+        from . import explain
+
+        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight)
+
+    @checked_names
+    def step(
+        self,
+        X: Any,
+        y: Any,
+        learning_rate: float | None = None,
+        optimizer: Optimizer | None = None,
+        layer: int = 0,
+        sample_weight: Any = None,
+    ) -> Table:
+        """Take one step on all these rows, and say what it did to a layer's weights; see `nudge`.
+
+        An optimizer that is given is that of the next `fit`, too; a learning rate is not.
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used; nothing has changed.
+            DivergenceError: the step led to numbers that are not finite; nothing has changed.
+        """
+        from . import explain
+
+        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight)
+
+    @checked_names
+    def health(self, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
+        """Look for what keeps a network from learning: dead and saturated units, unscaled inputs.
+
+        With y also vanishing and exploding gradients, and steps that are too bold or too timid for the weights. Each
+        finding comes with its advice. With y, a model that was never fitted is looked at with the scaling that these
+        rows would give it.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            optimizer: whose next step is looked at; by default that of the last fit, at first SGD().
+
+        Raises:
+            InvalidInputError: a table that cannot be used.
+
+        Example:
+            >>> import fastgd
+            >>> X, y = fastgd.datasets.houses(500, random_state=0)
+            >>> model = fastgd.MLP([4, 8, 1], standardize=False, random_state=0)
+            >>> [finding.kind for finding in model.health(X).findings]
+            ['unscaled inputs', 'dead units']
+        """
+        from .explain.health import health
+
+        return health(self, X, y, optimizer)
+
+    def save(self, path: str | Path, training_state: bool = False) -> None:
+        """Write the model to a file, whole or not at all; `fastgd.load` reads it.
+
+        The file has a checksum. Links are written through, and a file that is replaced keeps its mode.
+
+        Args:
+            path: such as "house.safetensors"; a file of that name is replaced.
+            training_state: whether to keep what a further `fit` needs to go on exactly where this one stopped.
+
+        Raises:
+            ModelFileError: the file cannot be written, or the model has numbers that `load` would refuse.
+        """
+        from .files.model_file import save
+
+        save(self, path, yes_or_no(training_state, "training_state"))
+
+
+def load(path: str | Path) -> MLP:
+    """Read a model that `MLP.save` wrote.
+
+    Args:
+        path: the file.
+
+    Raises:
+        ModelFileError: no such file, a file of another kind, a truncated or damaged one, or one from a newer version.
+
+    Example:
+        >>> import fastgd, tempfile, pathlib
+        >>> path = pathlib.Path(tempfile.mkdtemp()) / "house.safetensors"
+        >>> model = fastgd.MLP([4, 8, 1])
+        >>> model.save(path)
+        >>> bool((fastgd.load(path).parameters == model.parameters).all())
+        True
+    """
+    from .files.model_file import read
+
+    return read(path, MLP)

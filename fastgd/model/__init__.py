@@ -1,0 +1,1 @@
+"""What learns, predicts and measures."""

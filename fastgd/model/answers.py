@@ -1,0 +1,31 @@
+"""From what a network puts out, in the user's units, to what a user is told: labels for probabilities, numbers else."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.schema import Schema
+from ..errors import NonFiniteWarning, warn
+from ..kernels.records import Reals
+
+
+def chosen_classes(schema: Schema, out: Reals) -> NDArray[np.int64]:
+    """The numbers of the classes that probabilities choose, (n_rows,), or of each label, (n_rows, n_labels)."""
+    if schema.network.loss.task == "classes":
+        assert schema.classes is not None
+        return np.asarray(out[:, : schema.classes.size].argmax(axis=1))
+    chosen = (out >= 0.5).astype(np.int64)
+    return chosen if schema.classes is None else np.minimum(chosen[:, 0], schema.classes.size - 1)
+
+
+def answers(schema: Schema, out: Reals) -> Reals:
+    """Labels for probabilities out (n_rows, n_out), else predictions; one column as a vector."""
+    network = schema.network
+    if network.loss.task in ("classes", "labels"):
+        chosen = chosen_classes(schema, out)
+        return chosen if schema.classes is None else np.asarray(schema.classes[chosen])
+    if network.loss.name == "gaussian_nll" and not out[:, network.n_targets :].all():
+        row = int(np.argwhere(out[:, network.n_targets :] == 0)[0][0])
+        warn(f"The standard deviation predicted for row {row} is too small for {schema.dtype}: 0.", NonFiniteWarning)
+    return out[:, 0] if network.n_out == 1 else out

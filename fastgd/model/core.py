@@ -1,0 +1,365 @@
+"""What learns, predicts and measures: weights and scaling, checked tables in, kernels, numbers in the user's units out.
+
+A model owns its engine: the device that was asked for in the last fit also predicts, measures and explains.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data import tables
+from ..data.lesson import prepared
+from ..data.rows import Measured, labelled, measured
+from ..data.schema import Schema, new_schema
+from ..errors import InvalidInputError
+from ..kernels import DEFAULT_DEVICE, DEVICES, engine
+from ..kernels.records import LossRecord, Net, Reals, read_only, resting
+from ..network.losses import Loss
+from ..network.network import Network, finite_array
+from ..options import checked_names, look_up, positive_integer, yes_or_no
+from ..training import loop
+from ..training.callbacks import CallbackList, check_monitor
+from ..training.history import History
+from ..training.optimizers import Optimizer
+from ..training.progress import display
+from ..training.run import Job, Watch
+from ..training.state import TrainingState, training_state
+from . import measures, unseen
+from .answers import answers
+from .predictor import Predictor
+from .validation import measured_names, validation
+
+DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
+
+
+class Core:
+    """A network with its scaling, its schema and what its training keeps; fastgd.MLP has the documentation.
+
+    Attributes:
+        network: the architecture.
+        net: weights and scaling as kernels take them.
+        schema: what is known of its tables.
+        training: what a further fit needs to go on; None before the first.
+        device: where it learns and predicts.
+    """
+
+    stop_training: bool = False  # a callback may set it
+
+    @checked_names
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        activation: str | Sequence[str] = "relu",
+        output_activation: str = "identity",
+        loss: str | Loss = "mse",
+        initializer: str | Sequence[tuple[Any, Any]] = "auto",
+        dtype: str = "float32",
+        standardize: bool = True,
+        feature_names: Sequence[str] | None = None,
+        random_state: int | None = 0,
+        dropout: float | Sequence[float] = 0.0,
+        classes: Sequence[Any] | None = None,
+    ) -> None:
+        self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
+        name = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
+        self.dtype = look_up(name, DTYPES, "dtype")
+        seed = secrets.randbits(32) if random_state is None else random_state
+        self.random_state = positive_integer(seed, "random_state", least=0)
+        if self.random_state >= 1 << 64:
+            raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
+        self.net = self.network.new_net(initializer, self.dtype, self.random_state)
+        self.schema = new_schema(
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes
+        )
+        self.training: TrainingState | None = None
+        self.device = DEFAULT_DEVICE
+        self._predictor: Predictor | None = None
+        self._ignores: bool | None = None  # whether there are inputs that never varied; None: nobody has looked
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_predictor": None}  # it holds addresses of this process
+
+    @checked_names
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        epochs: int = 10,
+        batch_size: int = 32,
+        optimizer: Optimizer | None = None,
+        validation_data: tuple[Any, ...] | None = None,
+        validation_split: float = 0.0,
+        sample_weight: Any = None,
+        class_weight: dict[Any, float] | str | None = None,
+        shuffle: bool = True,
+        callbacks: Sequence[Any] = (),
+        n_threads: int = 1,
+        device: str = "cpu",
+        verbose: str | int = "auto",
+    ) -> History:
+        """Train: for each batch of rows predict, measure the loss, and nudge every weight against its gradient.
+
+        A second call goes on exactly where the first one stopped: it keeps the scaling, the moments of an optimizer
+        of the same kind, the position in its schedule, and the count of epochs that orders rows. Ctrl-C stops the
+        training and keeps what was learned; the history says so (the next fit then begins a new epoch).
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes, whole numbers or text.
+            epochs: passes over all rows.
+            batch_size: rows per step; the last batch of an epoch may be smaller.
+            optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first SGD().
+            validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
+            validation_split: share of the rows, drawn at random, that is held out for the same purpose.
+            sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
+                Σ weight · loss of a row, over its rows times the mean weight of all rows, so that an epoch's batches
+                add up to the weighted loss of the table. (PyTorch and scikit-learn divide by the weights of the batch,
+                which takes their effect away in small batches.)
+            class_weight: how much each class counts, such as {"yes": 3}, times the row's own weight; "balanced" makes
+                all classes of the rows to train on count the same. "val_loss" counts classes likewise, "val_accuracy"
+                does not.
+            shuffle: whether each epoch has its own random order of rows.
+            callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
+            n_threads: how many threads may share the work of a batch, where that is faster: from batches of 256 on, and
+                for wide networks from 32. The result has the same bits for any number.
+            device: "cpu" for the compiled loops, "plain" for the training loop in NumPy.
+            verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
+
+        Returns:
+            The history: for each epoch the mean "loss" of its batches in the units of y (without dropout's absence or
+            penalties), the "learning_rate" of its last step, and with validation rows "val_loss".
+
+        Raises:
+            InvalidInputError: a table or option that cannot be used; nothing has changed. (A schedule that returns
+                nonsense at a later step ends the training there.)
+            DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights.
+        """
+        epochs = positive_integer(epochs, "epochs", least=0)
+        batch_size = positive_integer(batch_size, "batch_size")
+        shuffle, n_threads = yes_or_no(shuffle, "shuffle"), positive_integer(n_threads, "n_threads")
+        device = look_up(device, {name: name for name in DEVICES}, "device")
+        state = self.training_state(optimizer)
+        watched_by, listeners = display(verbose), CallbackList(callbacks, self)
+        lesson = prepared(
+            self.schema, self.net, X, y, seed=self.random_state, epoch=state.epoch, shuffle=shuffle,
+            sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
+            validation_split=validation_split,
+        )  # fmt: skip
+        held_out = lesson.held_out
+        if held_out:
+            unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema.feature_names)
+        names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
+        listeners.check_monitors(names)
+        plateau = state.optimizer.schedule.plateau()
+        if plateau is not None:
+            check_monitor(plateau.monitor, names)
+        before = self.schema
+        self._take_over(lesson.schema, lesson.net)
+        self.training, self.device, self._predictor = state, device, None
+        if any(callback.monitor == "loss" for callback in listeners.early_stopping):
+            seen = lesson.measured()
+            listeners.settled_loss = lambda: self.loss_of(seen)
+        loss, unit = self.objective, self.loss_unit
+        job = Job(self.net, lesson.rows, loss, state, self.engine, unit, epochs, batch_size, n_threads)
+        validate = validation(self, held_out) if held_out else None
+        try:
+            return loop.fit(job, Watch(watched_by, listeners, validate))
+        except Exception:
+            # If not a step was taken, or worth keeping, another table may bring a scaling of its own.
+            if not state.steps:
+                self.schema = before
+            raise
+
+    @checked_names
+    def predict(self, X: Any) -> Reals:
+        """Predict, in the units of y: (n_rows,) for a network with one output, else (n_rows, n_out).
+
+        Classes are predicted as labels, counts as rates, and for gaussian_nll the means come first, then the standard
+        deviations. A row's prediction has the same bits alone and among others. A column that did not vary while the
+        model learned is ignored, with a warning where most rows differ from what it was.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+
+        Raises:
+            InvalidInputError: a table that cannot be used, or a row so far from those of the fit that its prediction
+                is no finite number.
+        """
+        return answers(self.schema, self._outputs_for(X))
+
+    @checked_names
+    def predict_proba(self, X: Any) -> Reals:
+        """Probabilities of the classes, (n_rows, n_classes) in the order of `classes`; each row adds up to 1.
+
+        Outputs whose class has not come yet stand last. For several yes/no labels, (n_rows, n_labels): the probability
+        of each.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+
+        Raises:
+            InvalidInputError: a table that cannot be used, or a model that does not predict classes.
+        """
+        if self.network.loss.task not in ("classes", "labels"):
+            raise InvalidInputError(
+                f"A model with loss={self.network.loss.name!r} has no probabilities: "
+                "that takes 'cross_entropy' or 'binary_cross_entropy'."
+            )
+        out = self._outputs_for(X)
+        if self.network.loss.task == "labels" and self.network.n_out == 1:
+            return np.column_stack([1 - out[:, 0], out[:, 0]])
+        return out
+
+    @checked_names
+    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+        """How wrong the predictions are: "loss", and what people compare, in the units of y.
+
+        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "log_loss". Quantiles: for each level
+        the share of actual values below it, such as "below_0.9". All are measured in float64 against y as it is given.
+        With several targets "rmse" is the root of the mean over rows and targets (scikit-learn's is the mean of each
+        target's root), "mae" and "r2" are means over the targets.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            sample_weight: how much each row counts, (n_rows,).
+
+        Raises:
+            InvalidInputError: a table that cannot be used, or a row that has no finite prediction (see `predict`).
+        """
+        rows = measured(self.schema, X, y, sample_weight)
+        unseen.tell_of_ignored(self.net, rows.X, "X", self.feature_names)
+        out, finite = self.outputs(rows.X)
+        if not finite:
+            unseen.refuse(self.net, rows.X, out, self.feature_names)
+        return measures.metrics(self.loss_of(rows), self.schema, rows, out)
+
+    @checked_names
+    def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Reals:
+        """The loss's gradient, (n_parameters,): every weight's share of the blame, as the mean over the rows.
+
+        It is the gradient that training uses, without dropout and penalties: of the loss with the target in standard
+        deviations, as `fit` scales it (with standardize=False or before `fit`, in its own units). For counts of a mean
+        m below 1 it is √m times that of the loss in units of m, see fastgd.losses.Poisson.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            sample_weight: how much each row counts, (n_rows,).
+
+        Raises:
+            InvalidInputError: a table that cannot be used.
+        """
+        rows, net, loss = labelled(self.schema, X, y, sample_weight), resting(self.net), self.objective
+        gradients = self.engine.new_gradients(net, len(rows.X))
+        (workspace,) = self.engine.new_workspaces(net, loss)
+        self.engine.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, loss)
+        gradient = np.array(gradients[0])
+        if not np.isfinite(gradient).all():
+            unseen.tell_of_gradient(rows, self.outputs(rows.X)[0])
+        return gradient
+
+    @property
+    def parameters(self) -> Reals:
+        """All weights and biases as the one flat vector that the kernels use, (n_parameters,); writing changes them."""
+        return self.net.parameters
+
+    @parameters.setter
+    def parameters(self, values: Any) -> None:
+        self.net.parameters[:] = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
+
+    def get_parameters(self) -> list[tuple[Reals, Reals]]:
+        """Copies of each layer's (weights (n_in, n_out), biases (n_out,))."""
+        return [(weights.copy(), biases.copy()) for weights, biases in self.network.split(self.net.parameters)]
+
+    def set_parameters(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Set all weights and biases from a list as `get_parameters` returns it.
+
+        Raises:
+            InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
+        """
+        self.network.join(pairs, self.net.parameters)
+
+    def __repr__(self) -> str:
+        return f"<MLP {self.network}, {self.dtype}>"
+
+    @property
+    def standardize(self) -> bool:
+        """Whether inputs and target are scaled to mean 0 and standard deviation 1 inside the model."""
+        return self.schema.standardize
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """A name for each input, as it was given or as the first data frame had it."""
+        return self.schema.feature_names
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """The labels that the outputs stand for, in their order; None where they stand for no classes."""
+        return self.schema.classes
+
+    @classes.setter
+    def classes(self, labels: NDArray[Any] | None) -> None:
+        self.schema = replace(self.schema, classes=labels)
+
+    # What the rooms around ask for.
+
+    @property
+    def engine(self) -> ModuleType:
+        """The kernels of the model's device."""
+        return engine(self.device)
+
+    @property
+    def objective(self) -> LossRecord:
+        """The loss as kernels take it."""
+        return self.network.loss.record(self.net.target_std)
+
+    @property
+    def loss_unit(self) -> float:
+        """How large a loss of 1 in standard units is in the user's units."""
+        return self.network.loss.unit(self.net.target_std)
+
+    def loss_of(self, rows: Measured) -> float:
+        """The loss of rows in the user's units, as `evaluate` and the history tell it."""
+        return measures.loss_of(self.engine, self.schema, self.net, rows)
+
+    def outputs(self, values: Reals) -> tuple[Reals, bool]:
+        """What the network puts out for checked inputs, in the user's units, and whether all of both is finite."""
+        if self._predictor is None:
+            self._predictor = Predictor(self.engine, self.net, self.objective)
+        return self._predictor.outputs(values)
+
+    def training_state(self, optimizer: Any) -> TrainingState:
+        """What the next fit starts from; by default with the optimizer of the last one, at first plain descent."""
+        return training_state(self.training, optimizer, self.net.parameters)
+
+    def become(self, other: Core) -> None:
+        """Be what another model of the same network has come to."""
+        self._take_over(other.schema, other.net)
+        self.training = other.training
+
+    def _take_over(self, schema: Schema, net: Net) -> None:
+        for mine, its in zip(self.net, net, strict=True):
+            if mine is not its:
+                mine[:] = its
+        self.schema, self._predictor, self._ignores = schema, None, None
+
+    def _outputs_for(self, X: Any) -> Reals:
+        """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
+        fits = tables.fits(X, self.dtype, self.network.n_in)
+        values = read_only(X.view()) if fits else self.schema.inputs(X).values
+        out, finite = self.outputs(values)
+        if not finite:
+            unseen.refuse(self.net, self.schema.inputs(X).values, out, self.feature_names)
+        if self._ignores is None:
+            self._ignores = bool(np.isinf(self.net.input_std).any())
+        if self._ignores:
+            unseen.tell_of_ignored(self.net, values, "X", self.feature_names)
+        return out

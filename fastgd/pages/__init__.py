@@ -1,0 +1,1 @@
+"""What a person looks at: charts, pages, and the story of a training."""

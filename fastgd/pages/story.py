@@ -1,0 +1,258 @@
+"""The whole story of learning, scene by scene, on the generated houses: what `fastgd demo` tells.
+
+Each scene computes what it shows: the numbers are those of the kernels that train.
+"""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import datasets, explain
+from ..errors import TrainingWarning
+from ..mlp import MLP
+from ..training.history import History
+from ..training.optimizers import SGD, Adam, AdamW, Optimizer
+from .page import Chart, Line, Part, Rows, Scene, Text
+
+FEATURES = ["size", "bedrooms", "distance", "age"]
+FEW = 32  # houses of the first scenes: one small batch
+RATE = 0.15  # well chosen for the network of four weights
+RATES = (0.6, 0.002, RATE)  # too high, too low, well chosen
+
+
+class Telling(NamedTuple):
+    """What the story is told with."""
+
+    houses: int  # to train on
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    train: Callable[[MLP, Any, Any, Optimizer], Any]  # fits the last network, where someone may watch
+
+
+def scenes(telling: Telling) -> Iterator[Scene]:
+    """The scenes, each computed when it is asked for."""
+    X, y = datasets.houses(telling.houses + 10_000, random_state=telling.seed)
+    seen, unseen = (X[: telling.houses], y[: telling.houses]), (X[telling.houses :], y[telling.houses :])
+    small = MLP([4, 1], feature_names=FEATURES, random_state=telling.seed + 1)
+    few = X[:FEW], y[:FEW]
+    _fit(small, *few, epochs=0)  # the scaling of these houses; nothing is learned
+    house = int(np.argmax(np.abs(small.predict(few[0]) - few[1])))
+    yield _wrong(small, *few, house)
+    yield _loss(small, *few)
+    yield _blame(small, *few)
+    yield _nudge(small, *few)
+    yield _after_one_step(small, *few, house)
+    yield _three_rates(small, *few, house)
+    yield _batches(telling, seen, unseen)
+    yield _optimizers(telling, seen, unseen)
+    yield from _trained(telling, seen, unseen)
+
+
+def _wrong(model: MLP, X: Any, y: Any, house: int) -> Scene:
+    predicted = float(model.predict(X)[house])
+    return Scene(
+        "Every network starts completely wrong",
+        [
+            Text(f"A house of {_described(X[house])}."),
+            Text(f"A network with {X.shape[1]} random weights, one for each of these, predicts its price:"),
+            Text(f"predicted {euros(predicted)}   actual {euros(y[house])}   error {euros(predicted - y[house])}"),
+            Text(f"Of {len(X)} houses, it is about this one that it is most wrong."),
+        ],
+    )
+
+
+def _loss(model: MLP, X: Any, y: Any) -> Scene:
+    measured = model.evaluate(X, y)
+    return Scene(
+        "One number for how wrong",
+        [
+            Text(f"The loss is the mean of the squared errors, here over {len(X)} houses: {measured['loss']:.4g}."),
+            Text(f"Its root is the typical error: {euros(measured['rmse'])}."),
+        ],
+    )
+
+
+def _blame(model: MLP, X: Any, y: Any) -> Scene:
+    table = model.blame(X, y)
+    rows = [
+        [name, f"{value:+.2f}", f"{gradient:+.2f}", severity]
+        for name, value, gradient, severity in zip(*(table[c] for c in table.columns), strict=True)
+    ]
+    return Scene(
+        "Who is to blame",
+        [
+            Text("The gradient of a weight says how the loss grows with it: its share of the blame."),
+            Rows(["weight of", "value", "gradient", ""], rows),
+        ],
+    )
+
+
+def _nudge(model: MLP, X: Any, y: Any) -> Scene:
+    table = model.nudge(X, y, learning_rate=RATE)
+    rows = [
+        [name, f"{old:+.2f}", f"{nudge:+.2f}", f"{new:+.2f}", effect]
+        for name, old, nudge, new, effect in zip(*(table[c] for c in table.columns), strict=True)
+    ]
+    return Scene(
+        "A nudge for every weight",
+        [
+            Text(f"Each weight moves against its gradient: by −learning rate × gradient, with a rate of {RATE}."),
+            Rows(["weight of", "old", "nudge", "new", "effect"], rows),
+        ],
+    )
+
+
+def _after_one_step(model: MLP, X: Any, y: Any, house: int) -> Scene:
+    twin = copy.deepcopy(model)
+    before = float(model.predict(X)[house])
+    twin.step(X, y, learning_rate=RATE)
+    after = float(twin.predict(X)[house])
+    losses = model.evaluate(X, y)["loss"], twin.evaluate(X, y)["loss"]
+    return Scene(
+        "After one step",
+        [
+            Text(f"The house from above: {euros(before)} before, {euros(after)} after, {euros(y[house])} actually."),
+            Text(f"The loss: {losses[0]:.4g} before, {losses[1]:.4g} after. Then the same again, and again."),
+        ],
+    )
+
+
+def _three_rates(model: MLP, X: Any, y: Any, house: int) -> Scene:
+    parts: list[Part] = [
+        Text("How large a step? Three copies of the network, 40 epochs of one step each, the price of that house:")
+    ]
+    for regime in explain.learning_rates(model, X, y, RATES, steps=40, row=house):
+        steps = list(range(len(regime.predictions)))
+        actual = regime.actual
+        parts.append(
+            Chart(
+                f"Learning rate {regime.learning_rate:g}: {regime.verdict}",
+                "step",
+                "predicted price, EUR",
+                [Line("predicted", steps, regime.predictions.tolist())],
+                ("actual", actual),
+                low=min(0.0, float(regime.predictions[0])),
+                high=max(2.5 * actual, float(regime.predictions[0])),
+            )
+        )
+        parts.append(Text(regime.reason))
+    return Scene("Too high, too low, well chosen", parts)
+
+
+def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
+    rows: list[list[str]] = []
+    errors: list[float] = []
+    sizes = (FEW, 256, len(seen[0]))
+    for size in sizes:
+        model = MLP([4, 64, 64, 1], random_state=telling.seed)
+        optimizer = SGD(telling.learning_rate)
+        history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=optimizer)
+        errors.append(model.evaluate(unseen[0], unseen[1])["rmse"])
+        rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", euros(errors[-1])])
+    return Scene(
+        "Small batches",
+        [
+            Text(
+                f"A real network now: 4 inputs, two layers of 64, 4,545 weights. One look at each of {len(seen[0]):,} "
+                "houses; a step after so many of them:"
+            ),
+            Rows(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
+            Text(f"Here steps after every {sizes[int(np.argmin(errors))]:,} houses came furthest."),
+        ],
+    )
+
+
+def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
+    few = slice(0, min(10_000, telling.houses))
+    optimizers: dict[str, Optimizer] = {
+        "plain descent": SGD(telling.learning_rate),
+        "momentum 0.9": SGD(telling.learning_rate, momentum=0.9),
+        "adaptive rates (Adam)": Adam(0.003),
+        "Adam with weight decay": AdamW(learning_rate=0.003, weight_decay=0.1),
+    }
+    rows, lines = [], []
+    for name, optimizer in optimizers.items():
+        model = MLP([4, 64, 64, 1], random_state=telling.seed)
+        history = _fit(
+            model, seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen
+        )
+        length = float(np.linalg.norm(model.parameters))
+        rows.append([name, euros(model.evaluate(unseen[0], unseen[1])["rmse"]), f"{length:.1f}"])
+        lines.append(Line(name, [1, 2, 3, 4, 5], np.sqrt(history.history["val_loss"]).tolist()))
+    return Scene(
+        "Past cliffs and plateaus",
+        [
+            Text("Losses have cliffs and plateaus. The same budget, 5 epochs in batches of 256; four ways to step:"),
+            Rows(["", "typical error", "length of the weights"], rows),
+            Chart("Typical error on unseen houses", "epoch", "EUR", lines, low=0.0),
+            Text(f"Here it was {min(lines, key=lambda line: line.y[-1]).name} that came furthest."),
+        ],
+    )
+
+
+def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
+    model = MLP([4, 64, 64, 1], feature_names=datasets.HOUSE_FEATURES, random_state=telling.seed)
+    before = model.evaluate(unseen[0], unseen[1])
+    opening = f"Training on {telling.houses:,} houses, {telling.batch_size} at a time, {telling.epochs} times over:"
+    yield Scene("The whole training", [Text(opening)])
+    history = telling.train(model, seen[0], seen[1], SGD(learning_rate=telling.learning_rate))
+    after = model.evaluate(unseen[0], unseen[1])
+    floor = datasets.irreducible_error(unseen[0])
+    table = [
+        [when, f"{m['loss']:.4g}", euros(m["rmse"]), f"{m['r2']:.3f}"]
+        for when, m in (("before", before), ("after", after))
+    ]
+    table.append(["best possible", f"{floor**2:.4g}", euros(floor), f"{1 - floor**2 / unseen[1].var():.3f}"])
+    losses = history.history["loss"]
+    yield Scene(
+        f"On {len(unseen[0]):,} houses that it has never seen",
+        [
+            Rows(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
+            Chart(
+                "Loss after each epoch", "epoch", "mean squared error",
+                [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
+            ),
+            Text("Ten of them, with prices in EUR:"),
+            _houses(model, unseen[0][:10], unseen[1][:10]),
+            Text(
+                f"{history.rows_seen:,} rows in {history.seconds:.3f} s of training: "
+                f"{history.rows_per_second:,.0f} rows/s."
+            ),
+        ],
+    )  # fmt: skip
+
+
+def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
+    """A training whose numbers are told, so that it must be whole: Ctrl-C ends the story."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", TrainingWarning)  # what came of it is told
+        history = model.fit(X, y, verbose=0, **options)
+    if history.stop_reason != "completed":
+        raise KeyboardInterrupt
+    return history
+
+
+def _houses(model: MLP, X: Any, y: Any) -> Rows:
+    rows = [
+        [f"{s:.0f} m²", f"{b:.0f}", f"{d:.1f} km", f"{a:.0f} years", f"{p:,.0f}", f"{t:,.0f}", f"{(p - t) / t:+.1%}"]
+        for (s, b, d, a), p, t in zip(X, model.predict(X), y, strict=True)
+    ]
+    return Rows(["size", "bedrooms", "distance", "age", "predicted", "actual", "error"], rows)
+
+
+def _described(house: Any) -> str:
+    size, bedrooms, distance, age = house
+    rooms, years = (f"{n:.0f} {one}{'' if round(n) == 1 else 's'}" for n, one in ((bedrooms, "bedroom"), (age, "year")))
+    return f"{size:.0f} m² with {rooms}, {distance:.1f} km from the centre, {years} old"
+
+
+def euros(value: float) -> str:
+    """A price."""
+    return f"{value:,.0f} EUR"

@@ -1,0 +1,247 @@
+"""A training that blows up, or a network that dies: how it is noticed, and what is told.
+
+`run` is the training that is looked at: what it keeps between chunks of steps, see training.py. Losses are in standard
+units.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, warn
+from ..kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
+from ..kernels.records import Reals, resting, taken
+from .run import PROBE_ROWS, Run
+
+LEAST_START = 0.1  # of the loss of a network of zeros: one that fits perfectly may get ten times worse without any harm
+WORRYING = 10.0  # a chunk whose loss is so many times that of the start is warned about
+OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
+TRIES, HIGHEST = 16, 10.0  # tenths of a rate that blew up, or of HIGHEST; the first that works is recommended
+TRIAL_STEPS, LEAST_STEPS = 200, 10  # to see whether it works: so many steps at most, and at least
+TRIAL_WORK = 2e10  # multiply-adds of a forward pass in these: a batch is made smaller for it
+BETTER = 1e-3  # of the loss: by so much it falls if a rate works
+LEAST_WEIGHT = 1e-6  # of a chunk, where rows have 1 on average: less says nothing
+HEAVY = 10.0  # weight of a row
+RAW = 10.0  # mean or spread of an input that nobody has scaled
+FEW_ROWS = 8  # that a network which lives tells apart
+SAME = 1e-5  # spread of outputs over that of the targets, below which a network answers the same to everything
+
+
+def note_start(run: Run) -> None:
+    """The loss before this fit is the yardstick, or that before the first one: a blow-up may take many short fits."""
+    run.start = run.probed(run.net)
+    if math.isnan(run.training.start) and len(run.probe.X) >= FEW_ROWS:
+        run.training.start = run.start
+    if run.training.start < run.start:
+        run.start = run.training.start
+
+
+def look_at_the_end(run: Run) -> None:
+    """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
+    with np.errstate(all="ignore"):
+        loss, ends = _ranges(run, FEW_ROWS)
+        if not loss - run.start <= (WORRYING - 1) * abs(run.start):
+            mean = run.probed(run.net)
+            if not run.is_warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
+                warn(
+                    f"After the last step the loss is {mean * run.job.unit:.3g}, from {run.start * run.job.unit:.3g} "
+                    "at first: the training has blown up. Start again from a new model, with a smaller learning rate.",
+                    DivergenceWarning,
+                )
+    _tell_if_dead(run, ends)
+
+
+def _tell_if_dead(run: Run, of_few: list[tuple[Reals, Reals]]) -> None:
+    """Warn if a network answers the same to rows that differ, whose targets differ."""
+    targets = run.probe.Y.astype(np.float64) / run.net.target_std
+    spread = min(float(np.ptp(targets, axis=0).max()), 1.0)
+    if spread == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
+        return
+    with np.errstate(all="ignore"):
+        if not _is_same(*of_few[-1], spread):
+            return
+        _, ranges = _ranges(run, PROBE_ROWS)
+    if not _is_same(*ranges[-1], spread):
+        return
+    flat = (index for index, (low, high) in enumerate(ranges) if _is_same(low, high, float(np.abs(high).max())))
+    layer = next(flat, len(ranges) - 1)
+    low, high = ranges[layer]
+    why = f"The units of layer {layer} give the same for every row"
+    if not high.any() and not low.any():
+        why = f"All units of layer {layer} give 0 for every row, and can no longer learn"
+    warn(
+        f"The network has died: it predicts the same for every row. {why}. Start again from a new model, with a "
+        "smaller learning rate, activation='leaky_relu' or other starting weights.",
+        DeadNetworkWarning,
+    )
+
+
+def _is_same(low: Reals, high: Reals, spread: float) -> bool:
+    """Whether each unit gives next to the same finite number to all rows; what is not finite has blown up."""
+    return bool((high - low <= SAME * spread).all() and np.isfinite(high).all())
+
+
+def _ranges(run: Run, n_rows: int) -> tuple[float, list[tuple[Reals, Reals]]]:
+    """The loss of some of the probe's rows, and for each layer the lowest and the highest output of its units."""
+    net, workspace = resting(run.net), run.workspaces[0]
+    chosen = np.linspace(0, len(run.probe.X) - 1, min(n_rows, len(run.probe.X))).astype(np.int64)
+    ends: list[tuple[Reals, Reals]] = []
+    loss = 0.0
+    for start in range(0, len(chosen), len(workspace.order)):
+        part = chosen[start : start + len(workspace.order)]
+        rows = taken(run.probe._replace(weights=run.probe.weights[:0]), part)
+        loss += len(part) / len(chosen) * run.job.engine.mean_loss(workspace, rows, net, run.job.loss)
+        # It leaves every layer's outputs behind.
+        outputs = [
+            workspace.activations[len(part) * layer[OUTPUTS] : len(part) * (layer[OUTPUTS] + layer[N_OUT])]
+            for layer in net.layers
+        ]
+        block = [(a.min(axis=0), a.max(axis=0)) for a in (part_of.reshape(len(part), -1) for part_of in outputs)]
+        ends = [
+            (np.minimum(low, least), np.maximum(high, most))
+            for (low, high), (least, most) in zip(ends or block, block, strict=True)
+        ]
+    return loss, ends
+
+
+def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Reals) -> None:
+    """After a chunk from this place on: keep it, or raise the error of a training that has blown up.
+
+    `before` are the run's sums at its start.
+    """
+    blown_up = n_taken < len(rates) or not np.isfinite(run.net.parameters).all()
+    layer = first_bad_layer(run, place + n_taken * run.batch_size) if blown_up else None
+    loss, weight = run.sums - before
+    run.note_steps()
+    if blown_up or not np.isfinite(run.sums).all():
+        run.restore(run.last_good)
+        if weight and math.isfinite(loss):
+            note(run, loss / weight, "rose in a few steps to", ".", error_follows=True)
+        raise diverged(run, float(rates[min(n_taken, len(rates) - 1)]), layer)
+    judge(run, loss, weight, float(rates[-1]))
+
+
+def judge(run: Run, loss: float, weight: float, rate: float) -> None:
+    """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
+    if weight < LEAST_WEIGHT:
+        return
+    mean = loss / weight
+    note(
+        run,
+        mean,
+        "is",
+        f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
+    )
+    if mean - run.lowest < OUT_OF_RANGE * max(abs(run.lowest), 1e-300) or run.lowest == math.inf:
+        run.last_good = run.chunk_start
+    run.lowest = min(run.lowest, mean)
+
+
+def note(run: Run, mean: float, has_come_to: str, then: str, error_follows: bool = False) -> None:
+    """Remember a chunk's mean loss, and warn once if it is worrying."""
+    run.last_loss = mean
+    if not run.is_warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
+        run.is_warned = True
+        much = f"{mean * run.job.unit:.3g}, from {run.start * run.job.unit:.3g} at first"
+        if run.start > 0:  # the negative logarithm of a likelihood may be below
+            much = f"{mean / run.start:.3g} times what it was at first"
+        message = f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}"
+        warn(message, DivergenceWarning, error_follows=error_follows)
+
+
+def _is_worrying(run: Run, mean: float) -> bool:
+    """Whether a loss ten times the first one is more than what a network of zeros makes of it."""
+    yardstick = run.probed(run.net._replace(parameters=np.zeros_like(run.net.parameters)))
+    return bool(mean - run.start > (WORRYING - 1) * LEAST_START * abs(yardstick))
+
+
+def first_bad_layer(run: Run, place: int) -> int:
+    """The first layer whose weights, or whose outputs for the rows from `place` on, are not finite."""
+    net, workspace = run.net, run.workspaces[0]
+    B = min(len(workspace.order), run.n_rows - min(place, run.n_rows - 1))
+    order = workspace.order[:B]
+    run.job.engine.row_order(
+        order, run.n_rows - B if place >= run.n_rows else place, run.n_rows, run.rows.seed, run.rows.epoch,
+        run.rows.shuffle,
+    )  # fmt: skip
+    with np.errstate(all="ignore"):
+        run.job.engine.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], run.rows, order, net)
+        run.job.engine.forward(workspace, B, run.rows.seed, run.rows.epoch, net)
+    for index, layer in enumerate(net.layers):
+        first, last = B * layer[OUTPUTS], B * (layer[OUTPUTS] + layer[N_OUT])
+        weights = net.parameters[layer[WEIGHTS] : layer[BIASES] + layer[N_OUT]]
+        if not (np.isfinite(weights).all() and np.isfinite(workspace.activations[first:last]).all()):
+            return index
+    return len(net.layers) - 1  # its outputs are numbers still, but too large for the loss
+
+
+def diverged(run: Run, rate: float, layer: int | None) -> DivergenceError:
+    """The error for a step at this rate that led to numbers that are not finite, first in this layer."""
+    where = f"step {run.history.steps} (epoch {run.history.epochs + 1}"
+    where += f", layer {layer})" if layer is not None else ")"
+    before = run.last_loss * run.job.unit
+    better = _rate_to_try(run, rate)
+    if not math.isfinite(run.probed(run.net)):
+        what = "these weights give no finite loss for these rows, which no learning rate mends. "
+        advice = "Start again from a new model."
+    else:
+        earlier = f" (it was {before:.4g} shortly before)" if math.isfinite(before) else ""
+        what = f"the loss is no longer a finite number{earlier}. The model keeps its last good weights; "
+        clipped = math.isfinite(run.rule.clip_norm) or math.isfinite(run.rule.clip_value)
+        advice = f"try a smaller learning rate, such as {better:.3g} instead of {rate:.3g}"
+        advice += "." if clipped else ", or clip_norm=1.0 in the optimizer."
+        if math.isnan(better):
+            advice = "no smaller learning rate was found that trains them on: start again from a new model."
+    error = DivergenceError(f"Training diverged at {where}: {what}{advice}{_about_inputs(run)}")
+    error.step, error.layer, error.loss_before, error.learning_rate = run.history.steps, layer, before, better
+    return error
+
+
+def _rate_to_try(run: Run, rate: float) -> float:
+    """The first tenth of a rate, or tenth of that, whose steps from the good weights go well; NaN if none does."""
+    rows = max(int(TRIAL_WORK / run.net.parameters.size), LEAST_STEPS)
+    batch_size = min(run.batch_size, rows // LEAST_STEPS)
+    n_steps = min(TRIAL_STEPS, rows // batch_size)
+    before, harmless = run.probed(run.net), math.nan
+    try:
+        for tenths in range(TRIES if math.isfinite(before) else 0):
+            tried = min(rate / 10, HIGHEST) / 10**tenths
+            run.restore(run.last_good)
+            after = run.probed(run.net) if _takes(run, n_steps, batch_size, tried) else math.inf
+            if after < before - BETTER * abs(before):
+                return float(tried)
+            if math.isnan(harmless) and after <= before + BETTER * abs(before):
+                harmless = float(tried)
+    except KeyboardInterrupt:
+        pass  # the error that this is for ends the training anyway
+    finally:
+        run.restore(run.last_good)
+    return harmless
+
+
+def _takes(run: Run, n_steps: int, batch_size: int, rate: float) -> bool:
+    """Whether so many steps stay finite."""
+    per_epoch = math.ceil(run.n_rows / batch_size)
+    while n_steps > 0:
+        count = min(n_steps, per_epoch)
+        taken = run.take_steps(0, np.full(count, rate), len(run.workspaces), np.zeros(2), batch_size)
+        if taken < count or not np.isfinite(run.net.parameters).all():
+            return False
+        n_steps -= count
+    return True
+
+
+def _about_inputs(run: Run) -> str:
+    """What is to be said of rows that weigh much, or of inputs that reach the network far from mean 0 and spread 1."""
+    if run.rows.weights.size and run.rows.weights.max() > HEAVY:
+        return f" The heaviest row counts {run.rows.weights.max():.3g} times the mean, and takes a step as much longer."
+    mean, std = run.net.input_mean, run.net.input_std
+    with np.errstate(all="ignore"):
+        x = (run.probe.X.astype(np.float64) - mean) / std
+        if not ((np.abs(x.mean(axis=0)) > RAW).any() or (x.std(axis=0) > RAW).any()):
+            return ""
+    if (mean == 0).all() and (std == 1).all():
+        return " Its inputs are far from mean 0 and spread 1: scale them."
+    return " These rows are far from those, or from the weights of rows, that the model learned its scaling from."

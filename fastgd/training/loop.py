@@ -1,0 +1,122 @@
+"""The conductor: hands the compiled training loop chunks of steps, and looks up between them.
+
+A chunk takes 50 to 100 ms, because nobody can be heard inside a compiled loop: progress, Ctrl-C and the check for
+divergence happen between chunks. What the network learns does not depend on where the chunks end.
+"""
+
+from __future__ import annotations
+
+import time
+
+from ..kernels.records import Reals
+from . import divergence
+from .history import CALLBACK, INTERRUPTED, History
+from .interrupts import Interrupts
+from .run import Job, Run, Watch
+from .schedules import checked_rates
+
+CHUNK_SECONDS = 0.07
+MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
+CHUNK_GROWTH = 8
+
+
+def fit(job: Job, watch: Watch) -> History:
+    """Train a network in place, epoch after epoch."""
+    history = History({"loss": []}, device=job.engine.__name__.rpartition(".")[2])
+    display, callbacks, validate = watch
+    run: Run | None = None
+    has_begun = is_over = False
+    with Interrupts() as interrupts:
+        try:
+            run = Run(job, history, interrupts)
+            if not job.engine.is_compiled():
+                display.compiling()
+            run.compile()
+            divergence.note_start(run)
+            display.begin(job.epochs, run.n_rows)
+            has_begun = True
+            callbacks.train_begin(validate(0) if validate and job.epochs and callbacks.early_stopping else {})
+            started = time.perf_counter()
+            if job.epochs:
+                run.resume_average()
+                run.chunk_start = run.last_good = run.snapshot()
+            for epoch in range(job.epochs):
+                callbacks.epoch_begin(epoch)
+                _train_epoch(run, watch, epoch, started)
+                run.show_average()
+                logs = run.epoch_logs() | (validate(epoch + 1) if validate else {})
+                history.append(logs)
+                history.seconds = time.perf_counter() - started
+                plateau = run.schedule.plateau()
+                if plateau is not None:
+                    job.training.plateau.look_at(plateau, logs)
+                display.epoch_end(epoch, logs)
+                callbacks.epoch_end(epoch, logs)
+                interrupts.check()
+                if callbacks.stop:
+                    history.end(CALLBACK, f"stopped by a callback after epoch {epoch + 1}")
+                    break
+                if epoch + 1 < job.epochs:
+                    run.resume_average()
+            is_over = True
+        except KeyboardInterrupt:
+            interrupts.answered()
+            _tidy_up(run)
+            if not job.epochs:
+                raise  # whoever only wants the scaling does not look at the history
+            history.end(INTERRUPTED, f"interrupted in epoch {history.epochs + 1}")
+            is_over = True
+        except BaseException:
+            _tidy_up(run)
+            raise
+        finally:
+            display.end(history if is_over else None)
+            if has_begun:
+                callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
+        if run and history.epochs:
+            try:
+                divergence.look_at_the_end(run)
+            except KeyboardInterrupt:
+                interrupts.answered()
+                history.end(INTERRUPTED, "interrupted at the end")
+    return history
+
+
+def _tidy_up(run: Run | None) -> None:
+    """Leave a model that predicts after a training that was broken off."""
+    if run:
+        run.note_steps()
+        run.show_average()
+
+
+def _train_epoch(run: Run, watch: Watch, epoch: int, started: float) -> None:
+    """All steps of one epoch, chunk by chunk."""
+    training = run.training
+    run.rows = run.rows._replace(epoch=training.epoch)
+    training.epoch += 1
+    run.sums[:] = 0
+    done = 0
+    while done < run.steps_per_epoch:
+        n_steps = min(run.chunk, run.steps_per_epoch - done)
+        rates = checked_rates(run.schedule, training.steps - training.origin, n_steps, run.total_steps)
+        rates *= training.plateau.share
+        seconds = _train_chunk(run, done * run.batch_size, rates)
+        run.interrupts.check()
+        done += n_steps
+        run.rate = float(rates[-1])
+        run.history.seconds = time.perf_counter() - started
+        watch.display.advance(epoch, min(done * run.batch_size, run.n_rows), run.mean_loss())
+        wanted = n_steps * CHUNK_SECONDS / max(seconds, 1e-9)
+        run.chunk = int(min(max(wanted, n_steps / CHUNK_GROWTH, 1), n_steps * CHUNK_GROWTH, MOST_CHUNK_STEPS))
+
+
+def _train_chunk(run: Run, place: int, rates: Reals) -> float:
+    """A step for each rate, the first at this place of the epoch, and a look at what they did; returns the seconds."""
+    run.chunk_start = run.snapshot()
+    before, size = run.sums.copy(), run.team_size.next()
+    started = time.perf_counter()
+    n_taken = run.take_steps(place, rates, size)
+    seconds = time.perf_counter() - started
+    run.team_size.took(size, seconds, len(rates))
+    divergence.look_at_chunk(run, place, rates, n_taken, before)
+    return seconds

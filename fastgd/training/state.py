@@ -1,0 +1,85 @@
+"""What a training keeps, so that the next one goes on exactly where it stopped."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import InvalidInputError
+from ..kernels.records import Reals, State
+from ..options import look_up
+from .callbacks import larger_is_better
+from .optimizers import SGD, Optimizer
+from .schedules import ReduceOnPlateau, checked_rates
+
+
+@dataclass
+class Plateau:
+    """What ReduceOnPlateau has seen, and the factor by which it has reduced the learning rate."""
+
+    share: float = 1.0  # of the learning rate that is left
+    best: float = math.inf
+    waited: int = 0  # epochs since the best
+
+    def look_at(self, schedule: ReduceOnPlateau, logs: dict[str, float]) -> None:
+        """Shrink the share if the monitored number has not become better for too long; no number says nothing."""
+        value = look_up(schedule.monitor, logs, "quantity to monitor")
+        if not math.isfinite(value):
+            return
+        threshold = schedule.threshold
+        if larger_is_better(schedule.monitor):
+            value, threshold = -value, -threshold
+        if self.best == math.inf or value < self.best * (1 - threshold):
+            self.best, self.waited = value, 0
+            return
+        self.waited += 1
+        if self.waited > schedule.patience:
+            smaller = max(self.share * schedule.factor, schedule.least / schedule.learning_rate)
+            if (self.share - smaller) * schedule.learning_rate > schedule.eps:
+                self.share = smaller
+            self.waited = 0
+
+
+@dataclass
+class TrainingState:
+    """Everything that the next training needs to go on exactly where the last one stopped."""
+
+    optimizer: Optimizer
+    state: State
+    epoch: int = 0  # how many epochs have begun: the number of the next order of rows
+    plateau: Plateau = field(default_factory=Plateau)
+    origin: int = 0  # the step at which the learning-rate schedule began
+    raw: Reals | None = None  # (n_parameters,): what training moves, where the model shows its moving average
+    start: float = math.nan  # mean loss before the first step of all, in standard units: a yardstick of a blow-up
+
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        return int(self.state.step[0])
+
+    def next_rate(self) -> float:
+        """The learning rate of a single step that comes now."""
+        step = self.steps - self.origin
+        return float(checked_rates(self.optimizer.schedule, step, 1, 1)[0]) * self.plateau.share
+
+    def continued_by(self, optimizer: Optimizer, fresh: TrainingState) -> TrainingState:
+        """The state for the next training: moments and steps go on if the optimizer is of the same kind."""
+        old = self.optimizer
+        fresh.epoch, fresh.start = self.epoch, self.start  # moments may start anew, orders of rows never come twice
+        same = type(old) is type(optimizer) and old.moments() == optimizer.moments()
+        if same and (old.ema_decay is None) == (optimizer.ema_decay is None):
+            fresh.state, fresh.raw, fresh.origin = self.state, self.raw, self.steps
+            if old.schedule == optimizer.schedule and not optimizer.schedule.lasts_one_fit:
+                fresh.plateau, fresh.origin = self.plateau, self.origin
+        return fresh
+
+
+def training_state(last: TrainingState | None, optimizer: Any, parameters: Reals) -> TrainingState:
+    """What the next training starts from; by default with the optimizer of the last one, at first plain descent."""
+    if optimizer is None:
+        optimizer = last.optimizer if last else SGD()
+    if not isinstance(optimizer, Optimizer):
+        raise InvalidInputError(f"optimizer must be one such as fastgd.SGD(learning_rate=0.05), not {optimizer!r}.")
+    fresh = TrainingState(optimizer, optimizer.new_state(parameters))
+    return last.continued_by(optimizer, fresh) if last else fresh
