@@ -255,7 +255,7 @@ def repository(tmp_path):
         ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"],
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    with (folder / "fastgd" / "kernels" / "cpu" / "forward.py").open("a") as file:
+    with (folder / "fastgd" / "kernels" / "__init__.py").open("a") as file:
         file.write("# changed\n")
     return folder
 
@@ -267,7 +267,7 @@ def worktrees_of(repository):
 
 def test_a_worktree_comes_and_goes(repository, tmp_path):
     with worktrees.BaseTree("HEAD", repository, tmp_path) as tree:
-        assert (tree / "fastgd" / "model.py").exists()
+        assert (tree / "fastgd" / "__init__.py").exists()
         assert len(worktrees_of(repository)) == 2
         (tree / "left over").write_text("dirt")
     assert not tree.exists()
