@@ -10,8 +10,9 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from cases import Case
-from problems import LEARNING_RATE, Tables
+
+from .cases import Case
+from .problems import LEARNING_RATE, Tables
 
 ACTIVATIONS = {
     "relu": (lambda z: np.maximum(z, 0), lambda a: (a > 0).astype(a.dtype)),

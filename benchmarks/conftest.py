@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 import time
 import tracemalloc
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-import machine
 import numpy as np
 import pytest
-from cases import Case
 from threadpoolctl import threadpool_limits
+
+from . import machine
+from .cases import Case
 
 SECONDS = 0.25  # of measuring, for each benchmark
 LEAST_ROUNDS, MOST_ROUNDS = 5, 200

@@ -13,8 +13,12 @@ import numba
 import numpy as np
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastgd.kernels.machinery.lanes import at, lanes, load, store
+import fastgd
 
+from .problems import lanes_of
+
+vectors = lanes_of(fastgd)
+at, lanes, load, store = vectors.at, vectors.lanes, vectors.load, vectors.store
 STEPS = 20_000
 
 

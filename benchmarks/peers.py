@@ -14,6 +14,16 @@ Exit code: 0 every peer was measured, 1 one crashed or computed something else, 
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# A file that is run is in no package, so that its relative imports fail: import it from the root, and run that.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[1])
+    from benchmarks.peers import main
+
+    sys.exit(main())
+
 import argparse
 import contextlib
 import importlib
@@ -23,18 +33,14 @@ import os
 import signal
 import statistics
 import subprocess
-import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE))
-
 import numpy as np
-from cases import PEER_CASES, Case
-from tool import Parser, ToolError, guarded
+
+from .cases import PEER_CASES, Case
+from .tool import Parser, ToolError, guarded
 
 PEERS = ["fastgd_loops", "numpy_tuned", "scikit_learn", "torch_eager", "jax_scan"]
 PACKAGES = {  # what is imported, and what is installed
@@ -64,12 +70,11 @@ def serve(peer: str, case: Case, threads: int) -> None:
     """In a process of its own: check the answer, then time an epoch for every line that comes in."""
     if hasattr(os, "sched_setaffinity"):  # XLA has no reliable switch for its threads
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    import problems
-
     import fastgd
-    from fastgd.kernels import plain
 
-    rival = importlib.import_module(f"rivals.{peer}")
+    from . import problems
+
+    plain, rival = problems.engine_of(fastgd, "plain"), importlib.import_module(f".rivals.{peer}", __package__)
 
     def prepared(case: Case) -> tuple[Any, Any, Any]:
         data = problems.tables(case)
@@ -231,7 +236,7 @@ def run(options: argparse.Namespace) -> int:
         print(f"{case.name}: done", file=sys.stderr)
     print(table(records, options.peers))
     if options.record and all_well:
-        import results
+        from . import results
 
         print(f"kept in {results.keep('peers', records)}")
     elif options.record:
@@ -251,7 +256,3 @@ def main(arguments: list[str] | None = None) -> int:
         serve(peer, next(case for case in PEER_CASES if case.name == name), int(threads))
         return 0
     return guarded("peers", lambda: run(options))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

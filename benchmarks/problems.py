@@ -1,6 +1,7 @@
 """A case made concrete: tables, starting weights and everything that kernels take, for any copy of the package.
 
-The package is an argument, because the A/B tool loads two versions of it side by side under two names.
+The package is an argument, because the A/B tool loads two versions of it side by side under two names. This file and
+`stages.py` are the ones that name fastgd's inner modules.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-from cases import Case
+
+from .cases import Case
 
 BLOCK = 128  # rows per block in the compiled training loop
 LEARNING_RATE = 0.001
@@ -64,6 +66,16 @@ def tables(case: Case) -> Tables:
     return Tables(X, Y)
 
 
+def engine_of(package: ModuleType, name: str = "cpu") -> ModuleType:
+    """An engine's kernels, "cpu" or "plain"; with them, all modules are loaded that they consist of."""
+    return import_module(f"{package.__name__}.kernels.{name}")
+
+
+def lanes_of(package: ModuleType) -> ModuleType:
+    """The vectors that a loop holds in registers."""
+    return import_module(f"{package.__name__}.kernels.lanes")
+
+
 def optimizer(package: ModuleType, case: Case) -> Any:
     """The case's optimizer, with a rate at which nothing blows up."""
     if case.optimizer == "momentum":
@@ -87,7 +99,7 @@ def problem(
     package: ModuleType, case: Case, data: Tables, block: int | None = None, engine: str = "cpu", n_threads: int = 1
 ) -> Problem:
     """What an engine's kernels take, with fresh parameters."""
-    kernels = import_module(f"{package.__name__}.kernels.{engine}")
+    kernels = engine_of(package, engine)
     records = import_module(f"{package.__name__}.kernels.records")
     made, rule = model(package, case), optimizer(package, case)
     net, loss = made.net, made.network.loss.record(made.net.target_std)

@@ -10,23 +10,28 @@ The newest run of each kind counts. Change points are a help to the eye: nothing
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# A file that is run is in no package, so that its relative imports fail: import it from the root, and run that.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[1])
+    from benchmarks.report import main
+
+    sys.exit(main())
+
 import math
 import re
 import statistics
-import sys
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent
-ROOT = HERE.parent
-sys.path.insert(0, str(HERE))
+from . import results
+from .cases import PEER_CASES
+from .peers import times_threads
+from .tool import Parser, ToolError, guarded
 
-import results
-from cases import PEER_CASES
-from peers import times_threads
-from tool import Parser, ToolError, guarded
-
+ROOT = Path(__file__).parents[1]
 README, CHART = ROOT / "README.md", ROOT / "docs" / "throughput.svg"
 BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
 NAMES = {
@@ -257,7 +262,7 @@ def run(check: bool) -> int:
 
 def show_history() -> int:
     """Print the history on this machine."""
-    import machine
+    from . import machine
 
     print(history(machine.fingerprint()))
     return 0
@@ -270,7 +275,3 @@ def main(arguments: list[str] | None = None) -> int:
     either.add_argument("--history", action="store_true", help="the course of every case on this kind of machine")
     options = parser.parse_args(arguments)
     return guarded("report", show_history if options.history else lambda: run(options.check))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -6,18 +6,24 @@ python benchmarks/peers.py --record
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
+# A file that is run is in no package, so that its relative imports fail: import it from the root, and run that.
+if __name__ == "__main__":
+    sys.path[0] = str(Path(__file__).parents[1])
+    from benchmarks.results import main
+
+    sys.exit(main())
+
 import datetime
 import json
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from baselines import BASELINES
-from cases import EPOCHS, PREDICTIONS
-from tool import Parser, ToolError, guarded
+from .baselines import BASELINES
+from .cases import EPOCHS, PREDICTIONS
+from .tool import Parser, ToolError, guarded
 
 FOLDER = Path(__file__).parent / "results"
 
@@ -25,7 +31,7 @@ FOLDER = Path(__file__).parent / "results"
 def keep(kind: str, records: Any, machine_facts: dict[str, Any] | None = None) -> Path:
     """Write a run to the folder; `kind` is "suite" or "peers"."""
     if machine_facts is None:
-        import machine
+        from . import machine
 
         machine_facts = {**machine.facts(), "fingerprint": machine.fingerprint(), "peak_gflops": machine.peak_gflops()}
     now = datetime.datetime.now(datetime.UTC)
@@ -104,7 +110,3 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("file", type=Path, help="what pytest --benchmark-json wrote")
     options = parser.parse_args(arguments)
     return guarded("results", lambda: run(options.file))
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 import numba
 import numpy as np
-from cases import STAGES, Case
-from problems import BLOCK, LEARNING_RATE, Problem, Tables, model, optimizer, problem
+
+from .cases import STAGES, Case
+from .problems import BLOCK, LEARNING_RATE, Problem, Tables, engine_of, model, optimizer, problem
 
 RULE = 2  # the place of the update rule in the table of addresses
 
@@ -31,7 +32,7 @@ class Stage(NamedTuple):
 @lru_cache(maxsize=8)
 def loops(package: ModuleType) -> dict[str, Any]:
     """For each stage a compiled function (repeats, batch, …) around the package's own kernel."""
-    cpu = import_module(f"{package.__name__}.kernels.cpu")
+    cpu = engine_of(package)
     compile_module = import_module(f"{package.__name__}.kernels.compile")
     training = import_module(f"{package.__name__}.kernels.cpu.training")
     engine = import_module(f"{package.__name__}.kernels.cpu.engine")
@@ -123,9 +124,8 @@ def answer_of(case: Case, p: Problem) -> Any:
 
 def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
     """A stage of the compiled engine."""
-    kernels = import_module(f"{package.__name__}.kernels.cpu")
     assert case.stage in STAGES
-    p, orders = prepared(package, case, data, kernels, BLOCK)
+    p, orders = prepared(package, case, data, engine_of(package), BLOCK)
     compiled = loops(package)
     function = int(p.workspace.calls[RULE])
     p = p._replace(workspaces=tuple(p.workspaces))  # compiled code takes no lists of records
@@ -137,9 +137,58 @@ def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
     return Stage(run, lambda: answer_of(case, p), p)
 
 
+def training_loop(package: ModuleType) -> Any:
+    """The compiled loop over the steps of an epoch."""
+    return import_module(f"{package.__name__}.kernels.cpu.training").train
+
+
+# What the A/B tool asks of every version, so that their names and arguments stay.
+
+
+def runner(package: ModuleType, case: Case, data: Tables) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """(run, answer) of a case: run() does it once, called from Python; answer() is what came out, as an array."""
+    if case.stage in STAGES:
+        return stage_runner(package, case, data)
+    made = model(package, case)
+    if case.stage == "epoch":
+        y = data.Y if data.Y.shape[1] > 1 else data.Y[:, 0]
+        rule = optimizer(package, case)
+
+        def fit() -> None:
+            made.fit(data.X, y, epochs=1, batch_size=case.batch_size, optimizer=rule, verbose=0)
+
+        return fit, lambda: made.parameters.copy()
+    if case.stage not in ("predict", "predict_row"):
+        raise ValueError(f"it has no stage {case.stage}")
+    X = data.X[: case.work_rows]
+    return lambda: made.predict(X), lambda: made.predict(X)
+
+
+def stage_runner(package: ModuleType, case: Case, data: Tables) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """The same for one stage of a training step."""
+    kernels = engine_of(package)
+    p, orders = prepared(package, case, data, kernels, case.batch_size)
+    w, B, outputs = p.workspace, case.batch_size, kernels.last_outputs(p.workspace, case.batch_size, p.net)
+    delta = last_delta(case, p, B).reshape(outputs.shape)
+    kept = delta.copy()
+
+    def backward() -> None:
+        delta[:] = kept  # the layers below have written over it; from zeros only zeros would follow
+        kernels.backward(p.gradient, w, B, True, p.net)
+
+    calls = {
+        "gather": lambda: kernels.gather(w.x, w.y, w.w, p.rows, orders, p.net),
+        "forward": lambda: kernels.forward(w, B, np.uint64(0), 0, p.net),
+        "loss": lambda: kernels.loss_and_delta(delta, outputs, w.y, w.w, 1 / B, p.loss),
+        "backward": backward,
+        "update": lambda: kernels.update(p.net, p.state, p.gradient, p.rule, LEARNING_RATE),
+    }
+    return calls[case.stage], lambda: np.array(answer_of(case, p))
+
+
 def kernels_of(package: ModuleType, case: Case) -> list[Any]:
     """The compiled kernels in which a stage spends its time, those that are called by address included."""
-    cpu = import_module(f"{package.__name__}.kernels.cpu")
+    cpu = engine_of(package)
     names = ("products", "activations", "losses", "updates", "engine")
     products, activations, losses, updates, engine = (
         import_module(f"{package.__name__}.kernels.cpu.{name}") for name in names

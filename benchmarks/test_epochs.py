@@ -6,14 +6,15 @@ import math
 
 import numpy as np
 import pytest
-from baselines import BASELINES
-from cases import EPOCHS
-from problems import LEARNING_RATE, problem, tables
 
 import fastgd
-from fastgd.kernels import cpu, plain
-from fastgd.kernels.cpu import training
 
+from .baselines import BASELINES
+from .cases import EPOCHS
+from .problems import LEARNING_RATE, engine_of, problem, tables
+from .stages import training_loop
+
+cpu, plain = engine_of(fastgd), engine_of(fastgd, "plain")
 pytestmark = pytest.mark.epochs
 FEW_STEPS = 20
 
@@ -54,7 +55,7 @@ def test_loops(measure, case):
     epoch(cpu, p, short(case))()
     check(p.net.parameters, short(case))
     p = problem(fastgd, case, tables(case))
-    measure(case, "fastgd", epoch(cpu, p, case), p.workspace_bytes, lambda: len(training.train.signatures))
+    measure(case, "fastgd", epoch(cpu, p, case), p.workspace_bytes, lambda: len(training_loop(fastgd).signatures))
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from baselines import BASELINES, split
-from cases import KERNELS
-from problems import BLOCK, LEARNING_RATE, tables
-from stages import answer_of, last_delta, loops, prepared, stage
 
 import fastgd
-from fastgd.kernels import plain
 
+from .baselines import BASELINES, split
+from .cases import KERNELS
+from .problems import BLOCK, LEARNING_RATE, engine_of, tables
+from .stages import answer_of, last_delta, loops, prepared, stage
+
+plain = engine_of(fastgd, "plain")
 pytestmark = pytest.mark.kernels
 TOLERANCE = {"float32": 1e-3, "float64": 1e-9}
 STEPS = 2  # after which updates are compared: a first one does not show what a rule remembers

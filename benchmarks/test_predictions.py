@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from baselines import BASELINES
-from cases import PREDICTIONS
-from problems import model, problem, tables
-from stages import loops
 
 import fastgd
-from fastgd.kernels import cpu, plain
 
+from .baselines import BASELINES
+from .cases import PREDICTIONS
+from .problems import engine_of, model, problem, tables
+from .stages import loops
+
+cpu, plain = engine_of(fastgd), engine_of(fastgd, "plain")
 pytestmark = pytest.mark.predictions
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import os
 import re
@@ -11,25 +12,31 @@ import signal
 import subprocess
 import sys
 import time
+import typing
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT / "benchmarks"))
-
-import ab
-import peers
-import problems
-import report
-import results
-import stages
-from baselines import BASELINES
-from cases import CASES, COMPARED, EPOCHS, KERNELS, PEER_CASES, PREDICTIONS, STAGES
-from tool import ToolError
-
 import fastgd
+from benchmarks import (
+    ab,
+    judging,
+    machine_code,
+    peers,
+    problems,
+    processes,
+    report,
+    results,
+    stages,
+    versions,
+    worktrees,
+)
+from benchmarks.baselines import BASELINES
+from benchmarks.cases import CASES, COMPARED, EPOCHS, KERNELS, PEER_CASES, PREDICTIONS, STAGES, Case
+from benchmarks.tool import ToolError
+
+ROOT = Path(__file__).parent.parent
 
 
 def simulated(generator, factor, noise=0.05, bias=0.01, processes=3, pairs=15):
@@ -44,7 +51,7 @@ def simulated(generator, factor, noise=0.05, bias=0.01, processes=3, pairs=15):
 def test_verdicts(factor, word):
     generator = np.random.default_rng(1)
     words = [
-        ab.judged(
+        judging.judged(
             simulated(generator, factor, noise=0.02, bias=0.003), simulated(generator, 1.0, 0.02, 0.003), 0.03
         ).word
         for _ in range(20)
@@ -57,18 +64,18 @@ def test_verdicts(factor, word):
 def test_a_wild_machine_means_cannot_tell():
     generator = np.random.default_rng(2)
     words = {
-        ab.judged(simulated(generator, 1.04, 0.4, 0.1), simulated(generator, 1.0, 0.4, 0.1), 0.03).word
+        judging.judged(simulated(generator, 1.04, 0.4, 0.1), simulated(generator, 1.0, 0.4, 0.1), 0.03).word
         for _ in range(10)
     }
     assert words <= {"cannot tell", "same"}
 
 
 def test_exit_codes_and_tables():
-    same, slower = ab.Verdict("same", 1.0, 0.99, 1.01), ab.Verdict("slower", 1.2, 1.1, 1.3)
-    assert ab.exit_code({"a": same, "b": ab.Verdict("unchanged"), "c": ab.Verdict("faster")}) == 0
-    assert ab.exit_code({"a": same, "b": slower, "c": ab.Verdict("cannot tell")}) == 1
+    same, slower = judging.Verdict("same", 1.0, 0.99, 1.01), judging.Verdict("slower", 1.2, 1.1, 1.3)
+    assert judging.exit_code({"a": same, "b": judging.Verdict("unchanged"), "c": judging.Verdict("faster")}) == 0
+    assert judging.exit_code({"a": same, "b": slower, "c": judging.Verdict("cannot tell")}) == 1
     for word in ("cannot tell", "answers differ", "not comparable"):
-        assert ab.exit_code({"a": same, "b": ab.Verdict(word)}) == 2
+        assert judging.exit_code({"a": same, "b": judging.Verdict(word)}) == 2
     assert "1.200" in ab.table({"b": slower}, markdown=False)
     assert "| b | slower | 1.200 | 1.100 to 1.300 |" in ab.table({"b": slower}, markdown=True)
 
@@ -96,17 +103,42 @@ def test_identical_trees_are_never_slower(tmp_path, monkeypatch):
         assert "slower" not in {verdict.word for verdict in verdicts.values()}
 
 
+def planted(tree, file, code):
+    """Plant a fault into a copied tree: code at the end of a file, whatever else stands there."""
+    with (tree / file).open("a") as text:
+        text.write(f"\n\n{code}")
+
+
+def renamed(tree, words):
+    """Rename words in all of a tree's sources, as an editor would: not in texts, nor as a part of other words."""
+    pattern = re.compile(rf"(?<![\w\"'])({'|'.join(words)})(?![\w\"'])")
+    for path in [*(tree / "fastgd").rglob("*.py"), *(tree / "benchmarks").rglob("*.py")]:
+        path.write_text(pattern.sub(lambda found: words[found[0]], path.read_text()))
+
+
+# Some rows are gathered twice: the answer is the same, and gathering takes some 10 % longer.
+SLOWER = """
+import inspect, numba
+_options = {**gather.targetoptions, "inline": "never"}
+_once, _names = numba.njit(**_options)(gather.py_func), ", ".join(inspect.signature(gather.py_func).parameters)
+exec(f"def gather({_names}):\\n _once({_names})\\n order = order[: order.size // 6]\\n _once({_names})")
+gather = numba.njit(**_options)(gather)
+"""
+WRONG = """
+_right = gather
+def gather(x, *others):
+    _right(x, *others)
+    x += 1
+"""
+DEADLY = """
+import os, signal, sys
+sys.modules[__name__].MLP.predict = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 def test_a_planted_slow_down_is_named(tmp_path):
-    base = copied(tmp_path)
-    slow = copied(tmp_path / "slow")
-    source = slow / "fastgd" / "kernels" / "cpu" / "forward.py"
-    text = source.read_text()
-    line = "        for i in range(order.shape[0]):\n            row = load_part(at(X_, order[i] * I), k, n)\n"
-    assert text.count(line) == 1
-    # Some rows are standardised twice: the answer is the same, and gathering takes some 10 % longer.
-    again = line.replace("order.shape[0]", "order.shape[0] // 6")
-    again += "            store_part(at(x_, i * I), k, (row - centre) * scale, n)\n"
-    source.write_text(text.replace(line, again + line))
+    base, slow = copied(tmp_path), copied(tmp_path / "slow")
+    planted(slow, "fastgd/kernels/cpu/__init__.py", SLOWER)
     verdicts = ab.compare(base, slow, options("4-64-64-1 b1024", time_all=False), tmp_path / "work")
     assert verdicts["gather 4-64-64-1 b1024"].word == "slower"
     assert verdicts["loss 4-64-64-1 b1024"].word == "unchanged"
@@ -114,28 +146,103 @@ def test_a_planted_slow_down_is_named(tmp_path):
 
 
 def test_other_answers_are_not_timed(tmp_path):
-    base = copied(tmp_path)
-    wrong = copied(tmp_path / "wrong")
-    source = wrong / "fastgd" / "kernels" / "cpu" / "forward.py"
-    text = source.read_text()
-    assert text.count("(row - centre) * scale,") == 1
-    source.write_text(text.replace("(row - centre) * scale,", "(row - centre) * scale + scale,"))
+    base, wrong = copied(tmp_path), copied(tmp_path / "wrong")
+    planted(wrong, "fastgd/kernels/cpu/__init__.py", WRONG)
     verdicts = ab.compare(base, wrong, options("gather", processes=1, most=1), tmp_path / "work")
     assert verdicts["gather 4-64-64-1 b1024"].word == "answers differ"
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
 def test_a_measuring_process_that_dies_is_named(tmp_path):
-    base = copied(tmp_path)
-    deadly = copied(tmp_path / "deadly")
-    source = deadly / "fastgd" / "model.py"
-    text = source.read_text()
-    assert text.count("    def predict(self, X: Any") == 1
-    ends = "    def predict(self, X: Any) -> Any:\n        import os\n        os.kill(os.getpid(), 9)\n\n"
-    source.write_text(text.replace("    def predict(self, X: Any", ends + "    def former_predict(self, X: Any"))
+    base, deadly = copied(tmp_path), copied(tmp_path / "deadly")
+    planted(deadly, "fastgd/__init__.py", DEADLY)
     with pytest.raises(ToolError, match=r"was ended by SIGKILL at predict_row 4-64-64-1 b1\."):
         ab.compare(base, deadly, options("predict_row", processes=1, most=1), tmp_path / "work")
     with pytest.raises(ToolError, match=r"ended with an error \(.*\) at its start\."):
-        ab.child(["--worker", str(tmp_path / "nowhere"), str(base), "--names", "[]"], tmp_path / "work")
+        processes.child(["times", str(tmp_path / "nowhere"), str(base), "--names", "[]"], tmp_path / "work")
+
+
+# The kernel takes its arguments in another order …
+REORDERED = """
+_former = fetch
+def fetch(net, *others):
+    return _former(*others, net)
+"""
+# … and the tree's own stages know it.
+REORDERED_STAGES = """
+from types import SimpleNamespace
+_engine_of = engine_of
+def engine_of(package, name="cpu"):
+    kernels = _engine_of(package, name)
+    return SimpleNamespace(**{**vars(kernels), "fetch": lambda *given: kernels.fetch(given[-1], *given[:-1])})
+"""
+
+
+def test_what_is_renamed_with_its_stages_is_compared(tmp_path):
+    """A module, two kernels, the order of arguments and a private attribute."""
+    base, head = copied(tmp_path / "base"), copied(tmp_path / "head")
+    renamed(head, {"gather": "fetch", "forward": "onward", "_net": "_numbers"})
+    for engine in ("cpu", "plain"):
+        folder = head / "fastgd" / "kernels" / engine
+        (folder / "forward.py").rename(folder / "onward.py")
+        planted(head, f"fastgd/kernels/{engine}/__init__.py", REORDERED)
+    planted(head, "benchmarks/stages.py", REORDERED_STAGES)
+    cases = "gather 4-64-64-1 b1024"
+    verdict = ab.compare(base, head, options(cases, processes=1, most=1), tmp_path / "work")[cases]
+    assert verdict.word in ("slower", "faster", "same", "cannot tell"), verdict
+    # The control: with the base's stages, as if they served both, there is no answer.
+    for name in ("problems.py", "stages.py"):
+        shutil.copy(base / "benchmarks" / name, head / "benchmarks" / name)
+    verdict = ab.compare(base, head, options(cases, processes=1, most=1), tmp_path / "work")[cases]
+    assert (verdict.word, verdict.note[:27]) == ("not comparable", "the head cannot run it (Att")
+
+
+def flattened(tree):
+    """The benchmarks of a copied tree as they were before they became a package: with names at the top level."""
+    folder = tree / "benchmarks"
+    (folder / "__init__.py").unlink()
+    for path in folder.glob("*.py"):
+        text = path.read_text().replace("from . import", "import")
+        path.write_text(re.sub(r"from \.(\w+) import", r"from \1 import", text))
+    (folder / "ab.py").write_text("from stages import runner\n")
+    return tree
+
+
+def test_a_base_from_before_benchmarks_were_a_package(tmp_path):
+    base, head = flattened(copied(tmp_path / "base")), copied(tmp_path / "head")
+    verdicts = ab.compare(base, head, options("loss", processes=1, most=1), tmp_path / "work")
+    (verdict,) = verdicts.values()
+    assert verdict.word in ("slower", "faster", "same", "cannot tell"), verdict
+
+
+def test_a_case_that_a_version_cannot_express():
+    class Older(typing.NamedTuple):
+        stage: str
+        sizes: tuple[int, ...] = (1, 1)
+
+    version = versions.Version("base", fastgd, versions.Benchmarks(Older, None, None, None))
+    plain = Case("predict", sentence="what is said of it does not matter")
+    assert version.own(plain) == Older(plain.stage, plain.sizes)
+    with pytest.raises(TypeError, match="its cases have no dtype"):
+        version.own(plain._replace(dtype="float64"))
+    with pytest.raises(ValueError, match="it has no stage dream"):
+        stages.runner(fastgd, plain._replace(stage="dream"), problems.tables(plain))
+
+
+def test_records_get_names_of_their_own_wherever_they_are(tmp_path):
+    """In a package of its own, whose modules hold a record each and share one; other classes keep their names."""
+    home = tmp_path / "records"
+    (home / "inner").mkdir(parents=True)
+    (home / "__init__.py").write_text("")
+    first = "from typing import NamedTuple\n"
+    (home / "inner" / "__init__.py").write_text(f"{first}class A(NamedTuple): x: int\n")
+    second = "from fractions import Fraction\nfrom . import A\n"
+    (home / "inner" / "deep.py").write_text(f"{first}{second}class B(NamedTuple): x: int\n")
+    package = versions.imported("records_of_a_test", home)
+    deep = importlib.import_module("records_of_a_test.inner.deep")
+    versions.tell_records_apart(package)
+    names = [kind.__name__ for kind in (deep.A, deep.B, deep.Fraction)]
+    assert names == ["A_records_of_a_test", "B_records_of_a_test", "Fraction"]
 
 
 @pytest.fixture
@@ -148,29 +255,32 @@ def repository(tmp_path):
         ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"],
     ):
         subprocess.run(["git", *command], cwd=folder, check=True)
-    with (folder / "fastgd" / "kernels" / "cpu" / "forward.py").open("a") as file:
+    with (folder / "fastgd" / "kernels" / "__init__.py").open("a") as file:
         file.write("# changed\n")
     return folder
 
 
-def worktrees(repository):
+def worktrees_of(repository):
     out = subprocess.run(["git", "worktree", "list"], cwd=repository, capture_output=True, text=True, check=True)
     return out.stdout.splitlines()
 
 
 def test_a_worktree_comes_and_goes(repository, tmp_path):
-    with ab.BaseTree("HEAD", repository, tmp_path) as tree:
-        assert (tree / "fastgd" / "model.py").exists()
-        assert len(worktrees(repository)) == 2
+    with worktrees.BaseTree("HEAD", repository, tmp_path) as tree:
+        assert (tree / "fastgd" / "__init__.py").exists()
+        assert len(worktrees_of(repository)) == 2
         (tree / "left over").write_text("dirt")
     assert not tree.exists()
-    assert len(worktrees(repository)) == 1
-    with pytest.raises(RuntimeError), ab.BaseTree("HEAD", repository, tmp_path):
+    assert len(worktrees_of(repository)) == 1
+    with pytest.raises(RuntimeError), worktrees.BaseTree("HEAD", repository, tmp_path):
         raise RuntimeError
-    assert len(worktrees(repository)) == 1
-    with pytest.raises(ToolError, match="There is no revision 'nowhere'"), ab.BaseTree("nowhere", repository, tmp_path):
+    assert len(worktrees_of(repository)) == 1
+    with (
+        pytest.raises(ToolError, match="There is no revision 'nowhere'"),
+        worktrees.BaseTree("nowhere", repository, tmp_path),
+    ):
         pass
-    assert len(worktrees(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
 
 
 def test_without_git_or_outside_a_repository(tmp_path, monkeypatch):
@@ -178,11 +288,14 @@ def test_without_git_or_outside_a_repository(tmp_path, monkeypatch):
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
     with (
         pytest.raises(ToolError, match="bare is in no git repository"),
-        ab.BaseTree("HEAD", tmp_path / "bare", tmp_path),
+        worktrees.BaseTree("HEAD", tmp_path / "bare", tmp_path),
     ):
         pass
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match="There is no program git"), ab.BaseTree("HEAD", tmp_path / "bare", tmp_path):
+    with (
+        pytest.raises(ToolError, match="There is no program git"),
+        worktrees.BaseTree("HEAD", tmp_path / "bare", tmp_path),
+    ):
         pass
 
 
@@ -193,10 +306,10 @@ def ended_while_measuring(repository, temporary, command, how):
         [sys.executable, *command], cwd=repository, env={**os.environ, "TMPDIR": str(temporary)},
         stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    while not any(path.read_text() for path in temporary.glob(f"{ab.PREFIX}*/*/cases")):
+    while not any(path.read_text() for path in temporary.glob(f"{worktrees.PREFIX}*/*/cases")):
         assert process.poll() is None
         time.sleep(0.01)
-    assert len(worktrees(repository)) == 2
+    assert len(worktrees_of(repository)) == 2
     process.send_signal(how)
     _, error = process.communicate(timeout=60)
     return process.returncode, error
@@ -214,7 +327,7 @@ def test_a_signal_leaves_nothing_behind(repository, tmp_path, command, how):
     temporary = tmp_path / "temporary"
     ended = ended_while_measuring(repository, temporary, command, signal.Signals[how])
     assert ended == (2, "ab: interrupted\n")
-    assert len(worktrees(repository)) == 1
+    assert len(worktrees_of(repository)) == 1
     assert not list(temporary.iterdir())
 
 
@@ -225,13 +338,13 @@ def test_what_a_killed_run_left_is_removed_by_the_next(repository, tmp_path, mon
     assert ended_while_measuring(repository, temporary, command, signal.SIGKILL) == (-signal.SIGKILL, "")
     (left,) = temporary.iterdir()
     (left / "base" / "left over").write_text("dirt")
-    running = temporary / f"{ab.PREFIX}{os.getpid()}-other"
+    running = temporary / f"{worktrees.PREFIX}{os.getpid()}-other"
     running.mkdir()
-    monkeypatch.setattr(ab.tempfile, "tempdir", str(temporary))
-    with ab.temporary_folder() as name, ab.BaseTree("HEAD", repository, Path(name)):
+    monkeypatch.setattr(worktrees.tempfile, "tempdir", str(temporary))
+    with worktrees.temporary_folder() as name, worktrees.BaseTree("HEAD", repository, Path(name)):
         assert sorted(temporary.iterdir()) == sorted([running, Path(name)])
-        assert len(worktrees(repository)) == 2
-    assert len(worktrees(repository)) == 1
+        assert len(worktrees_of(repository)) == 2
+    assert len(worktrees_of(repository)) == 1
 
 
 @pytest.mark.parametrize(
@@ -255,8 +368,8 @@ def test_mistakes_are_one_sentence(arguments, message, capsys):
 def test_normalised_assembly():
     one = '\t.file\t"a"\n_ZN6fastgd1a:\n\tcall\t_ZN6fastgd1b  # comment\n\tret\n'
     two = one.replace("fastgd", "fastgd_head")
-    assert ab.normalised(one) == ab.normalised(two) != ""
-    assert ab.normalised(one) != ab.normalised(two.replace("ret", "nop"))
+    assert machine_code.normalised(one) == machine_code.normalised(two) != ""
+    assert machine_code.normalised(one) != machine_code.normalised(two.replace("ret", "nop"))
 
 
 def test_unexpected_errors_and_wrong_options_are_one_line(monkeypatch, capsys):
@@ -349,7 +462,7 @@ def test_an_interrupted_comparison_of_peers_leaves_no_process(pretended, monkeyp
 
 @pytest.mark.parametrize("case", COMPARED, ids=lambda case: case.name)
 def test_every_compared_case_has_an_answer(case):
-    run, answer = ab.runner(fastgd, case, problems.tables(case._replace(rows=min(case.rows, 2000))))
+    run, answer = stages.runner(fastgd, case, problems.tables(case._replace(rows=min(case.rows, 2000))))
     run()
     assert np.isfinite(answer()).all()
     assert np.abs(answer()).max() > 0

@@ -134,7 +134,7 @@ def test_a_key_ends_the_demo(key, tmp_path):
 @pytest.mark.parametrize("scene", ["Small batches", "Past cliffs and plateaus"])
 def test_ctrl_c_ends_the_demo_in_any_scene(scene, monkeypatch, tmp_path):
     from fastgd.pages import story
-    from fastgd.training import loop as training
+    from fastgd.training.loop import loop as training
 
     told, train = [], training._Run.train_epoch
 
@@ -209,7 +209,7 @@ def test_a_page_after_ctrl_c(tmp_path):
 
 
 def test_a_training_without_a_whole_epoch_has_no_page(tmp_path, monkeypatch):
-    from fastgd.training import loop as training
+    from fastgd.training.loop import loop as training
 
     def interrupted(self, *arguments):
         raise KeyboardInterrupt
@@ -408,7 +408,7 @@ def test_messages_are_harmless_and_not_endless(tmp_path, option):
 
 @pytest.mark.filterwarnings("always:a:UserWarning")
 def test_warnings_are_harmless(tmp_path, monkeypatch):
-    from fastgd.data import tables as data
+    from fastgd.data.tables import tables as data
 
     def warns(*given):
         warnings.warn("a\x1b[2J\nb", stacklevel=2)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.training import progress
-from fastgd.training import loop as training
+from fastgd.training.loop import progress
+from fastgd.training.loop import loop as training
 from fastgd.errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, InvalidInputError
 
 
@@ -220,7 +220,7 @@ def test_ctrl_c_leaves_a_usable_model(monkeypatch):
 
 
 def test_an_interruption_where_nothing_was_to_be_trained(monkeypatch):
-    from fastgd.training import loop as training
+    from fastgd.training.loop import loop as training
 
     def interrupted(self):
         raise KeyboardInterrupt

@@ -14,7 +14,7 @@ import pytest
 from networks import make_case
 
 import fastgd
-from fastgd.training import loop as training
+from fastgd.training.loop import loop as training
 from fastgd.kernels import cpu
 
 N = 500

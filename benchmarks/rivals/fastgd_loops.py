@@ -6,17 +6,18 @@ import math
 from typing import Any
 
 import numpy as np
-import problems
 
 import fastgd
-from fastgd.kernels import cpu
 
+from ..problems import engine_of, problem
+
+cpu = engine_of(fastgd)
 NAME = "fastgd"
 
 
 def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
     """The problem with these weights."""
-    p = problems.problem(fastgd, case, data, n_threads=threads)
+    p = problem(fastgd, case, data, n_threads=threads)
     p.net.parameters[:] = parameters
     n = len(data.X)
     rates = np.full(math.ceil(n / case.batch_size), case.learning_rate)

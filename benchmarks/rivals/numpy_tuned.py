@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-import baselines
 from threadpoolctl import threadpool_limits
+
+from ..baselines import Tuned
 
 NAME = "NumPy, tuned"
 
 
 def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
     """Buffers and weights."""
-    return {"tuned": baselines.Tuned(case, data, parameters), "threads": threads}
+    return {"tuned": Tuned(case, data, parameters), "threads": threads}
 
 
 def epoch(state: Any, order: Any) -> None:
