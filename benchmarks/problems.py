@@ -73,7 +73,7 @@ def engine_of(package: ModuleType, name: str = "cpu") -> ModuleType:
 
 def lanes_of(package: ModuleType) -> ModuleType:
     """The vectors that a loop holds in registers."""
-    return import_module(f"{package.__name__}.kernels.lanes")
+    return import_module(f"{package.__name__}.kernels.machinery.lanes")
 
 
 def optimizer(package: ModuleType, case: Case) -> Any:

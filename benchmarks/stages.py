@@ -33,9 +33,9 @@ class Stage(NamedTuple):
 def loops(package: ModuleType) -> dict[str, Any]:
     """For each stage a compiled function (repeats, batch, …) around the package's own kernel."""
     cpu = engine_of(package)
-    compile_module = import_module(f"{package.__name__}.kernels.compile")
+    compile_module = import_module(f"{package.__name__}.kernels.machinery.compile")
     training = import_module(f"{package.__name__}.kernels.cpu.training")
-    engine = import_module(f"{package.__name__}.kernels.cpu.engine")
+    engine = import_module(f"{package.__name__}.kernels.cpu.launch")
     jit = numba.njit(**compile_module.OPTIONS)
     cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.outputs_loss, cpu.backward
     cpu_transpose, cpu_update, cpu_predict = cpu.transpose_weights, engine.apply_update, cpu.predict

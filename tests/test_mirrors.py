@@ -154,7 +154,7 @@ def test_losses_and_responses(loss, n_out, dtype):
     for kernels in (cpu, plain):
         delta, out = np.zeros_like(predicted), np.zeros_like(predicted)
         value = kernels.loss_and_delta(delta, predicted, case.rows.Y, case.rows.weights, 0.3, case.loss)
-        kernels.respond(out, predicted, case.net, case.loss)
+        kernels.to_user_units(out, predicted, case.net, case.loss)
         results.append((np.array([value]), delta, out))
     for actual, expected in zip(*results, strict=True):
         assert_close(actual, expected, dtype)

@@ -37,7 +37,7 @@ from .tensors import Arrays
 Model = TypeVar("Model", bound=Core)
 
 FORMAT = 1
-STATE = ("step", "first", "second", "average")
+STATE = {"step": "step", "first": "velocity", "second": "squares", "average": "average"}  # in the file: in the record
 REALS = {"float32": "F32", "float64": "F64"}
 LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
 MOST_STEPS = 1 << 62
@@ -117,7 +117,7 @@ def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Array
             "origin": kept.origin,
             "start": repr(float(kept.start)),
         }
-        arrays |= {f"training.{name}": getattr(kept.state, name) for name in STATE}
+        arrays |= {f"training.{name}": getattr(kept.state, field) for name, field in STATE.items()}
         if kept.raw is not None:
             arrays["training.raw"] = kept.raw
     return header, arrays
@@ -230,7 +230,7 @@ def _classes(kept: Any, network: Network) -> NDArray[Any]:
 
 def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
     """What a further training needs."""
-    state = State(*(arrays[f"training.{name}"] for name in STATE))
+    state = State(**{field: arrays[f"training.{name}"] for name, field in STATE.items()})
     raw = arrays.get("training.raw")
     plateau = {name: float(value) for name, value in kept["plateau"].items()}
     training = TrainingState(
@@ -296,7 +296,7 @@ def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
         return {name: (real, length) for name, length in lengths.items()}
     optimizer = _made(header["training"]["optimizer"], OPTIMIZERS)
     kept = (*optimizer.moments(), optimizer.ema_decay is not None)
-    lengths |= {f"training.{name}": n * there for name, there in zip(STATE[1:], kept, strict=True)}
+    lengths |= {f"training.{name}": n * there for name, there in zip(list(STATE)[1:], kept, strict=True)}
     lengths["training.raw"] = n
     return {"training.step": ("I64", 1), **{name: (real, length) for name, length in lengths.items()}}
 

@@ -28,7 +28,7 @@ tests and the fair baseline of the benchmarks. Arrays are checked before they co
                                                             over n; returns their loss, likewise
     train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule)
                                                             one step per learning rate; returns how many were taken
-    respond(out, outputs, net, loss)                        out = predictions, rates or probabilities
+    to_user_units(out, outputs, net, loss)                        out = predictions, rates or probabilities
     predict(out, workspace, X, net, loss)                   the same for X, in the user's units; returns whether all
                                                             of both is finite
     mean_loss(workspace, rows, net, loss)                   returns the mean loss over all rows

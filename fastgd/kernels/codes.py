@@ -5,6 +5,8 @@ Append only: a number that has been in a release keeps its meaning.
 
 from __future__ import annotations
 
+from .formulas import ACTIVATION_CODES, LOSS_CODES
+
 # Columns of the table of layers, one row a layer (int64).
 N_IN = 0  # inputs of the layer
 N_OUT = 1  # its outputs
@@ -15,25 +17,13 @@ ACTIVATION = 5  # one of the codes below
 SLOPES = 6  # 1: training keeps f′(z) of the layer, because the outputs alone do not tell it (or units are dropped)
 LAYER_COLUMNS = 7
 
-IDENTITY = 0
-RELU = 1
-TANH = 2
-SIGMOID = 3
-LEAKY_RELU = 4
-ELU = 5
-GELU = 6
-SILU = 7
-SOFTPLUS = 8
-
-MSE = 0
-MAE = 1
-HUBER = 2
-LOG_COSH = 3
-QUANTILE = 4
-POISSON = 5
-BINARY_CROSS_ENTROPY = 6
-CROSS_ENTROPY = 7
-GAUSSIAN_NLL = 8
+# An activation's or a loss's code is its place in the tables of formulas.py. Kernels treat these apart:
+IDENTITY = ACTIVATION_CODES["identity"]
+QUANTILE = LOSS_CODES["quantile"]
+POISSON = LOSS_CODES["poisson"]
+BINARY_CROSS_ENTROPY = LOSS_CODES["binary_cross_entropy"]
+CROSS_ENTROPY = LOSS_CODES["cross_entropy"]
+GAUSSIAN_NLL = LOSS_CODES["gaussian_nll"]
 
 SGD = 0
 ADAGRAD = 1

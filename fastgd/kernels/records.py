@@ -1,6 +1,13 @@
 """The records that kernels take: named tuples of arrays and plain numbers, the same for every engine.
 
 `real` below is float32 or float64, the dtype of the network. Every array is C-contiguous and owned by the caller.
+
+The letters for sizes, here and in all kernels:
+
+    B   rows of a block: as many rows of a batch as go through the layers together
+    I   inputs of a layer          O   outputs of a layer          T   targets, columns of y
+    Q   levels of a quantile loss  L   numbers in a vector of the processor
+    M, N, K                        a product's sizes: C (M, N) = A (M, K) @ B (K, N)
 """
 
 from __future__ import annotations
@@ -98,13 +105,13 @@ class State(NamedTuple):
     """What an update rule remembers from step to step."""
 
     step: Integers  # (1,): steps taken
-    first: Reals  # (n_parameters,) real, or (0,) where the rule needs none: velocity or mean of gradients
-    second: Reals  # likewise: sums or means of squared gradients
+    velocity: Reals  # (n_parameters,) real, or (0,) where the rule needs none: velocity, or mean of gradients
+    squares: Reals  # likewise: sums or means of squared gradients
     average: Reals  # likewise: moving average of the parameters
 
 
 class Workspace(NamedTuple):
-    """Scratch of one thread for one block of rows; a kernel never allocates."""
+    """Scratch for one block of rows; a kernel never allocates. An engine may add fields of its own."""
 
     order: Integers  # (block,) row numbers
     x: Reals  # (block, n_in) real: the block's inputs, standardised
@@ -113,20 +120,6 @@ class Workspace(NamedTuple):
     activations: Reals  # (block × all outputs,) real: for each layer an array (rows, n_out), one after the other
     slopes: Reals  # the same layout: f′(z), with zeros for dropped units; (0,) if no layer asks for it
     deltas: Reals  # (2, block × widest layer) real: d loss / d outputs of a layer and of the layer before
-    transposed: Reals  # (n_parameters,) real: each layer's weights as (n_out, n_in), where its weights start
-    values: NDArray[np.float64]  # (1,): where a thread that works alone could tell others its loss
-    zeros: Reals  # (widest layer or input,) real: where sums start
-    calls: Integers  # addresses of the kernels for these activations, this loss and rule, where an engine uses them
-
-
-class Team(NamedTuple):
-    """The threads that train together, as one of them sees it."""
-
-    thread: int  # this one's number
-    n_threads: int
-    counters: Integers  # (any,): where they meet
-    values: NDArray[np.float64]  # (n_shards,): each shard's loss
-    pause: int  # the address of the system's function that lets others have the processor
 
 
 def new_workspace(net: Net, block_rows: int) -> Workspace:
@@ -134,17 +127,12 @@ def new_workspace(net: Net, block_rows: int) -> Workspace:
     dtype = net.parameters.dtype
     widths = net.layers[:, N_OUT]
     outputs = int(net.layers[-1, OUTPUTS] + widths[-1])
-    n_in = int(net.layers[0, N_IN])
     return Workspace(
         order=np.zeros(block_rows, np.int64),
-        x=aligned_zeros((block_rows, n_in), dtype),
+        x=aligned_zeros((block_rows, int(net.layers[0, N_IN])), dtype),
         y=np.zeros((block_rows, net.target_mean.size), dtype),
         w=np.zeros(block_rows, dtype),
         activations=aligned_zeros(block_rows * outputs, dtype),
         slopes=aligned_zeros(block_rows * outputs if net.layers[:, SLOPES].any() else 0, dtype),
         deltas=aligned_zeros((2, block_rows * int(widths.max())), dtype),
-        transposed=aligned_zeros(net.parameters.size, dtype),
-        values=np.zeros(1),
-        zeros=aligned_zeros(max(n_in, int(widths.max())), dtype),
-        calls=np.zeros(0, np.int64),
     )

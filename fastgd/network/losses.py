@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..kernels import codes
+from ..kernels.formulas import LOSS_CODES
 from ..kernels.records import LossRecord
 from ..options import checked_names, is_number, look_up
 
@@ -41,11 +41,15 @@ class Loss:
 
     name: ClassVar[str]
     formula: ClassVar[str]
-    code: ClassVar[int]
     power: ClassVar[int] = 0  # of the target's unit in the loss
     scaling: ClassVar[str] = "standard"  # of the target: "standard" (mean 0, spread 1), "rate" (mean 1) or "none"
     task: ClassVar[str] = "regression"  # or "counts", "classes", "labels"
     any_output: ClassVar[bool] = True  # whether an output activation other than identity makes sense
+
+    @property
+    def code(self) -> int:
+        """Its number for kernels."""
+        return LOSS_CODES[self.name]
 
     def n_targets(self, n_out: int) -> int:
         """How many columns y has for a network with n_out outputs."""
@@ -68,13 +72,13 @@ class Loss:
 class MeanSquaredError(Loss):
     """e²."""
 
-    name, formula, code, power = "mse", "e²", codes.MSE, 2
+    name, formula, power = "mse", "e²", 2
 
 
 class MeanAbsoluteError(Loss):
     """|e|: its best constant prediction is the median."""
 
-    name, formula, code, power = "mae", "|e|", codes.MAE, 1
+    name, formula, power = "mae", "|e|", 1
 
 
 @dataclass(frozen=True)
@@ -90,7 +94,7 @@ class Huber(Loss):
         Huber(delta=1.5)
     """
 
-    name, formula, code, power = "huber", "½ e² for |e| ≤ δ, else δ (|e| − ½ δ)", codes.HUBER, 2
+    name, formula, power = "huber", "½ e² for |e| ≤ δ, else δ (|e| − ½ δ)", 2
     delta: float = 1.0
 
     def __post_init__(self) -> None:
@@ -106,7 +110,7 @@ class Huber(Loss):
 class LogCosh(Loss):
     """ln cosh e, with e in standard deviations of the target: like ½ e² near zero and |e| far away."""
 
-    name, formula, code, power = "log_cosh", "ln cosh e", codes.LOG_COSH, 2
+    name, formula, power = "log_cosh", "ln cosh e", 2
 
 
 @dataclass(frozen=True)
@@ -121,7 +125,7 @@ class Quantile(Loss):
         >>> model = fastgd.MLP([4, 16, 3], loss=fastgd.losses.Quantile([0.1, 0.5, 0.9]))
     """
 
-    name, formula, code, power = "quantile", "max(τ (y − p), (τ − 1) (y − p))", codes.QUANTILE, 1
+    name, formula, power = "quantile", "max(τ (y − p), (τ − 1) (y − p))", 1
     levels: tuple[float, ...] = (0.5,)
 
     def __post_init__(self) -> None:
@@ -155,7 +159,7 @@ class Poisson(Loss):
     standardised target.
     """
 
-    name, formula, code, power = "poisson", "e^z − y z", codes.POISSON, 1
+    name, formula, power = "poisson", "e^z − y z", 1
     scaling, task, any_output = "rate", "counts", False
 
     def constants(self, target_std: Reals) -> Reals:
@@ -166,14 +170,14 @@ class Poisson(Loss):
 class BinaryCrossEntropy(Loss):
     """−y ln σ(z) − (1 − y) ln(1 − σ(z)), from the logit z, for two classes or several yes/no labels."""
 
-    name, formula, code = "binary_cross_entropy", "−y ln σ(z) − (1 − y) ln(1 − σ(z))", codes.BINARY_CROSS_ENTROPY
+    name, formula = "binary_cross_entropy", "−y ln σ(z) − (1 − y) ln(1 − σ(z))"
     scaling, task, any_output = "none", "labels", False
 
 
 class CrossEntropy(Loss):
     """−ln softmax(z)[y], from one logit z for each class."""
 
-    name, formula, code = "cross_entropy", "−ln softmax(z)[y]", codes.CROSS_ENTROPY
+    name, formula = "cross_entropy", "−ln softmax(z)[y]"
     scaling, task, any_output = "none", "classes", False
 
     def n_targets(self, n_out: int) -> int:
@@ -193,7 +197,7 @@ class GaussianNLL(Loss):
     Source: Nix and Weigend 1994.
     """
 
-    name, formula, code = "gaussian_nll", "½ (s + e² e^−s)", codes.GAUSSIAN_NLL
+    name, formula = "gaussian_nll", "½ (s + e² e^−s)"
     any_output = False
 
     def n_targets(self, n_out: int) -> int:

@@ -125,9 +125,9 @@ class Optimizer:
 
     def new_state(self, parameters: Reals) -> State:
         """What the rule remembers, before the first step."""
-        first, second = (np.zeros(parameters.size if kept else 0, parameters.dtype) for kept in self.moments())
+        velocity, squares = (np.zeros(parameters.size if kept else 0, parameters.dtype) for kept in self.moments())
         average = parameters.copy() if self.ema_decay is not None else np.zeros(0, parameters.dtype)
-        return State(np.zeros(1, np.int64), first, second, average)
+        return State(np.zeros(1, np.int64), velocity, squares, average)
 
 
 @dataclass(frozen=True, repr=False)

@@ -14,14 +14,14 @@ from .launch import (
     loss_and_delta,
     new_gradients,
     new_workspaces,
-    train,
     update,
 )
+from .launch import train_in_threads as train
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
-from .responses import respond
 from .training import batch_weight, mean_loss, predict
 from .updates import clip
+from .user_units import to_user_units
 
 __all__ = [
     "activate",
@@ -44,8 +44,8 @@ __all__ = [
     "new_gradients",
     "new_workspaces",
     "predict",
-    "respond",
     "row_order",
+    "to_user_units",
     "train",
     "transpose",
     "transpose_weights",

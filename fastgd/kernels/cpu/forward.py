@@ -1,11 +1,9 @@
 """From rows of the table to predictions: gather a block of rows, standardise it, push it through the layers.
 
-Shapes: B rows of a block, I inputs, O outputs of a layer.
+In a layer, z = a @ W + b and a' = f(z): a (B, I) are its inputs, a' (B, O) its outputs. The letters are in records.py.
 """
 
 from __future__ import annotations
-
-import numpy as np
 
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..machinery.calls import (
@@ -20,24 +18,24 @@ from ..machinery.calls import (
     call_product,
 )
 from ..machinery.compile import kernel
-from ..machinery.lanes import at, lanes, load_part, number, store_part
-from ..machinery.teams import WHOLE, meet, share
-from ..records import Team
-from .products import dots
+from ..machinery.lanes import lanes, load_part, number, pointer, store_part
+from ..machinery.teams import UNIT, meet_over_columns, my_columns
+from .products import NEXT, SAME_ROW, dots
 from .random import drop_units
+from .workspace import alone
 
 
 @kernel(inner=True)
 def standardise(x, X, order, mean, std):
     """x (B, I) = (X[order] − mean) · (1 / std), a vector of columns at a time: one division for all rows."""
-    x_, X_, I = at(x, 0), at(X, 0), mean.shape[0]
+    x_, X_, I = pointer(x, 0), pointer(X, 0), mean.shape[0]
     one, L = number(x_, 1), lanes(x_)
     for k in range(0, I, L):
         n = I - k
-        centre, scale = load_part(at(mean, k), 0, n), one / load_part(at(std, k), 0, n, 1)
+        centre, scale = load_part(pointer(mean, k), 0, n), one / load_part(pointer(std, k), 0, n, 1)
         for i in range(order.shape[0]):
-            row = load_part(at(X_, order[i] * I), k, n)
-            store_part(at(x_, i * I), k, (row - centre) * scale, n)
+            row = load_part(pointer(X_, order[i] * I), k, n)
+            store_part(pointer(x_, i * I), k, (row - centre) * scale, n)
 
 
 @kernel(merge=True)
@@ -55,51 +53,66 @@ def gather(x, y, w, rows, order, net):
 @kernel()
 def forward(workspace, B, seed, epoch, net):
     """Write every layer's outputs for the first B rows of workspace.x into workspace.activations."""
-    forward_columns(Team(0, 1, workspace.calls, workspace.values, 0), workspace, B, seed, epoch, net)
+    forward_of_team(alone(workspace), workspace, B, seed, epoch, net)
 
 
 @kernel(inline=True)
-def forward_columns(crew, workspace, B, seed, epoch, net):
-    """The same by a crew of threads: of every layer, each works on its share of the columns."""
-    x, calls = at(workspace.x, 0), workspace.calls
-    none, one = np.int64(0), np.int64(1)  # a plain 0 would be a type of its own
+def forward_of_team(team, workspace, B, seed, epoch, net):
+    """The same by a thread of a team, for its columns of every layer."""
+    a = pointer(workspace.x, 0)
     for index in range(net.layers.shape[0]):
-        I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
-        start, (first, last) = B * net.layers[index, OUTPUTS], share(O, crew)
-        out, n = at(workspace.activations, start + first), last - first
-        weights, biases = at(net.parameters, net.layers[index, WEIGHTS]), at(net.parameters, net.layers[index, BIASES])
-        if O == 1 and n == 1:
-            dots(out, biases[0], x, I, weights, B, I)
-        elif n > 0:
-            weights, biases = at(weights, first), at(biases, first)
-            call_product(calls[PRODUCT], out, O, biases, none, x, I, one, weights, O, B, n, I)
-        if net.layers[index, SLOPES] or net.layers[index, ACTIVATION] != IDENTITY:
-            # All rows in one go, where they lie side by side.
-            runs, length = (one, B * O) if n == O else (B, n)
-            for run in range(runs if n > 0 else none):
-                activate_run(workspace, index, start + first + run * O, length, net)
-        if net.dropout[index] > 0 and n > 0:
-            a, s = at(workspace.activations, start), at(workspace.slopes, start)
-            drop_units(a, s, O, workspace.order, B, first, last, seed, epoch, index, net.dropout[index])
-        if index < net.layers.shape[0] - 1 or O > WHOLE:  # a narrow last layer stays with the thread that has the loss
-            meet(crew)
-        x = at(workspace.activations, start)
+        O, start = net.layers[index, N_OUT], B * net.layers[index, OUTPUTS]
+        begin, end = my_columns(O, team)
+        if end > begin:
+            sums(a, workspace, B, index, begin, end, net)  # z = a @ W + b
+            activate(workspace, B, index, begin, end, net)  # a' = f(z), in place
+            if net.dropout[index] > 0:
+                outputs, slopes = pointer(workspace.activations, start), pointer(workspace.slopes, start)
+                rate = net.dropout[index]
+                drop_units(outputs, slopes, O, workspace.order, B, begin, end, seed, epoch, index, rate)
+        if index < net.layers.shape[0] - 1 or O > UNIT:  # a narrow last layer stays with the thread that has the loss
+            meet_over_columns(team)
+        a = pointer(workspace.activations, start)
 
 
 @kernel(merge=True)
-def activate_run(workspace, index, first, n, net):
-    """The activation of a layer on n outputs from entry `first` on, and its slopes where they are asked for."""
-    out, calls, functions = at(workspace.activations, first), workspace.calls, LAYERS + PER_LAYER * index
-    if net.layers[index, SLOPES]:
-        s = at(workspace.slopes, first)
-        if calls[functions + ACTIVATE_WITH_SLOPES]:
-            call_elementwise_pair(calls[functions + ACTIVATE_WITH_SLOPES], out, s, n)
-        else:
-            call_elementwise(calls[functions + ACTIVATE], out, n)
-            workspace.slopes[first : first + n] = 1
-            call_elementwise_pair(calls[functions + ACTIVATE_BACKWARD], s, out, n)
+def sums(a, workspace, B, index, begin, end, net):
+    """z (B, O) = a (B, I) @ W (I, O) + b (O,) for the columns from `begin` up to `end`, to where the outputs stand."""
+    I, O, n = net.layers[index, N_IN], net.layers[index, N_OUT], end - begin
+    z = pointer(workspace.activations, B * net.layers[index, OUTPUTS] + begin)
+    weights = pointer(net.parameters, net.layers[index, WEIGHTS] + begin)
+    biases = pointer(net.parameters, net.layers[index, BIASES] + begin)
+    if O == 1:
+        dots(z, biases[0], a, I, weights, B, I)
     else:
-        call_elementwise(calls[functions + ACTIVATE], out, n)
+        call_product(workspace.addresses[PRODUCT], z, O, biases, SAME_ROW, a, I, NEXT, weights, O, B, n, I)
+
+
+@kernel(merge=True)
+def activate(workspace, B, index, begin, end, net):
+    """a' = f(z) for these columns, in place, and f′(z) into workspace.slopes where it is asked for."""
+    if net.layers[index, SLOPES] or net.layers[index, ACTIVATION] != IDENTITY:
+        O, n, start = net.layers[index, N_OUT], end - begin, B * net.layers[index, OUTPUTS] + begin
+        runs, length = (NEXT, B * O) if n == O else (B, n)  # all rows in one go, where they lie side by side
+        for run in range(runs):
+            activate_run(workspace, index, start + run * O, length, net)
+
+
+@kernel(merge=True)
+def activate_run(workspace, index, begin, n, net):
+    """The same for n outputs from entry `begin` on."""
+    outputs, addresses = pointer(workspace.activations, begin), workspace.addresses
+    place = LAYERS + PER_LAYER * index
+    if net.layers[index, SLOPES]:
+        slopes = pointer(workspace.slopes, begin)
+        if addresses[place + ACTIVATE_WITH_SLOPES]:
+            call_elementwise_pair(addresses[place + ACTIVATE_WITH_SLOPES], outputs, slopes, n)
+        else:
+            call_elementwise(addresses[place + ACTIVATE], outputs, n)
+            workspace.slopes[begin : begin + n] = 1
+            call_elementwise_pair(addresses[place + ACTIVATE_BACKWARD], slopes, outputs, n)
+    else:
+        call_elementwise(addresses[place + ACTIVATE], outputs, n)
 
 
 @kernel(merge=True, inner=True)

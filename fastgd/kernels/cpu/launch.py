@@ -15,15 +15,12 @@ from ...errors import ThreadsWarning, warn
 from ..codes import ACTIVATION, IDENTITY, N_OUT, OUTPUTS, SGD, SLOPES
 from ..machinery import calls, teams
 from ..machinery.compile import is_ready, kernel
-from ..machinery.lanes import at
-from ..records import Team, aligned_zeros, new_workspace
-from . import activations, losses, products, training, updates
-from .training import update_share
-
-BLOCK_ROWS = 128  # a block stays in the second cache; 64 rows took 3 to 8 % longer, 256 the same
-SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
-FEWEST_SHARDS, MOST_SHARDS = 4, 16
-SHARED_WORK = 1 << 19  # rows × parameters from which a batch of one shard is worth a crew of threads
+from ..machinery.lanes import pointer
+from ..machinery.teams import Team
+from ..records import aligned_zeros
+from . import activations, losses, products, row_by_row, training, updates
+from .training import move_my_parameters
+from .workspace import BLOCK_ROWS, count_shards, divides_columns, new_scratch, worthwhile_threads
 
 
 def is_compiled():
@@ -36,14 +33,12 @@ def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_r
 
     Without a loss it serves predictions, without a rule gradients and losses.
     """
-    table = addresses(net, loss, rule)
-    n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
-    together = n_shards == 1 and batch_size * net.parameters.size >= SHARED_WORK
-    n_threads = min(n_threads, n_shards if n_shards > 1 else widest // 32 if together else 1)
+    table, block_rows = addresses(net, loss, rule), block_rows or BLOCK_ROWS
+    n_threads = worthwhile_threads(net, batch_size, block_rows, n_threads)
     if rule is not None and descends_row_by_row(net, rule, batch_size):
         n_threads = 1
-    workspaces = [new_workspace(net, block_rows or BLOCK_ROWS)._replace(calls=table) for _ in range(max(n_threads, 1))]
-    if together:  # a crew works on the same outputs
+    workspaces = [new_scratch(net, table, block_rows) for _ in range(n_threads)]
+    if divides_columns(net, batch_size, block_rows):  # all threads work on the same outputs
         first = workspaces[0]
         shared = {"activations": first.activations, "slopes": first.slopes, "deltas": first.deltas}
         return [workspace._replace(**shared) for workspace in workspaces]
@@ -53,12 +48,6 @@ def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_r
 def new_gradients(net, batch_size):
     """One gradient for each shard of a batch (n_shards, n_parameters)."""
     return aligned_zeros((count_shards(net, batch_size), net.parameters.size), net.parameters.dtype)
-
-
-def count_shards(net, batch_size):
-    """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
-    most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
-    return min(-(-batch_size // training.SHARD_ROWS), most)
 
 
 TABLES: dict[Any, Any] = {}  # to look up seven addresses takes 0.2 ms, as long as a hundred steps
@@ -97,9 +86,9 @@ def new_table(net, loss, rule):
     return table
 
 
-def team_of_one(n_shards):
+def team_of_one():
     """A thread that works alone."""
-    return Team(0, 1, np.zeros(teams.FIRST, np.int64), np.zeros(n_shards), 0)
+    return Team(0, 1, False, np.zeros(teams.FIRST_COUNTER, np.int64), np.zeros(1), 0)
 
 
 # The contract, where it is not a kernel itself.
@@ -114,16 +103,16 @@ def activate(a, code):
 def activate_backward(delta, a, code):
     """delta = delta · f′(z), where a = f(z)."""
     real = calls.real_type(a.dtype)
-    function = calls.address(activations.BACKWARD[code], calls.elementwise_pair(real))
-    apply_pair(function, delta.reshape(-1), a.reshape(-1))
+    address = calls.address(activations.BACKWARD[code], calls.elementwise_pair(real))
+    apply_pair(address, delta.reshape(-1), a.reshape(-1))
 
 
 def activate_with_slopes(a, slopes, code):
     """slopes = f′(a), then a = f(a)."""
     if code in activations.WITH_SLOPES:
         real = calls.real_type(a.dtype)
-        function = calls.address(activations.WITH_SLOPES[code], calls.elementwise_pair(real))
-        apply_pair(function, a.reshape(-1), slopes.reshape(-1))
+        address = calls.address(activations.WITH_SLOPES[code], calls.elementwise_pair(real))
+        apply_pair(address, a.reshape(-1), slopes.reshape(-1))
         return
     activate(a, code)
     slopes[:] = 1
@@ -132,59 +121,58 @@ def activate_with_slopes(a, slopes, code):
 
 def loss_and_delta(delta, predicted, y, w, scale, loss):
     """delta = scale · d loss / d predicted; returns scale · the sum of the rows' losses."""
-    function = calls.address(losses.KERNELS[loss.code], calls.loss(calls.real_type(delta.dtype)))
-    return apply_loss(function, delta, predicted, y, w, float(scale), loss.unit, loss.constants)
+    address = calls.address(losses.KERNELS[loss.code], calls.loss(calls.real_type(delta.dtype)))
+    return apply_loss(address, delta, predicted, y, w, float(scale), loss.unit, loss.constants)
 
 
 @kernel()
-def apply_update(alone, net, state, gradients, rule, learning_rate, step, function):
+def apply_update(team, net, state, gradients, rule, learning_rate, number_of_step, address):
     """A step of one thread, from the first gradient."""
-    update_share(alone, alone, net, state, gradients, 1, rule, learning_rate, step, function)
+    move_my_parameters(team, net, state, gradients, 1, rule, learning_rate, number_of_step, address)
 
 
 @kernel()
-def apply(function, v):
+def apply(address, v):
     """f(v), for all of an array."""
-    calls.call_elementwise(function, at(v, 0), v.size)
+    calls.call_elementwise(address, pointer(v, 0), v.size)
 
 
 @kernel()
-def apply_pair(function, d, v):
+def apply_pair(address, d, v):
     """f(d, v), for all of two arrays."""
-    calls.call_elementwise_pair(function, at(d, 0), at(v, 0), v.size)
+    calls.call_elementwise_pair(address, pointer(d, 0), pointer(v, 0), v.size)
 
 
 @kernel()
-def apply_loss(function, delta, predicted, y, w, scale, unit, constants):
+def apply_loss(address, delta, predicted, y, w, scale, unit, constants):
     """A loss of arrays."""
     (B, O), T = delta.shape, y.shape[1]
     return calls.call_loss(
-        function, at(delta, 0), at(predicted, 0), at(y, 0), at(w, 0), B, O, T, scale, unit, constants
+        address, pointer(delta, 0), pointer(predicted, 0), pointer(y, 0), pointer(w, 0), B, O, T, scale, unit, constants
     )
 
 
 def last_outputs(workspace, B, net):
     """The outputs (B, O) of the last layer."""
     layer = net.layers[-1]
-    first, O = B * layer[OUTPUTS], layer[N_OUT]
-    return workspace.activations[first : first + B * O].reshape(B, O)
+    begin, O = B * layer[OUTPUTS], layer[N_OUT]
+    return workspace.activations[begin : begin + B * O].reshape(B, O)
 
 
 def update(net, state, gradient, rule, learning_rate):
     """Take one step: clip the gradient, move every parameter, and bring the moving average along."""
     updates.clip(gradient, rule)
     signature = calls.update_rule(calls.real_type(gradient.dtype), rule)
-    function = calls.address(updates.kernel_of(rule), signature)
+    address = calls.address(updates.kernel_of(rule), signature)
     state.step[0] += 1
-    step = int(state.step[0])
-    gradients, alone = gradient.reshape(1, -1), team_of_one(1)
-    apply_update(alone, net, state, gradients, rule, learning_rate, step, function)
+    number_of_step, gradients = int(state.step[0]), gradient.reshape(1, -1)
+    apply_update(team_of_one(), net, state, gradients, rule, learning_rate, number_of_step, address)
 
 
-def batch_gradient(gradients, workspace, rows, first, n, net, loss):
-    """gradients[0] = Σ weight · d loss / d parameters of n rows from place `first` on, over n; returns their loss."""
-    team = team_of_one(len(gradients))
-    return float(training.batch_gradient(gradients, team, workspace, rows, first, n, net, loss))
+def batch_gradient(gradients, workspace, rows, place, n, net, loss):
+    """gradients[0] = Σ weight · d loss / d parameters of n rows from this place on, over n; returns their loss."""
+    of_shards = np.zeros(len(gradients))
+    return float(training.whole_gradient(gradients, workspace, of_shards, rows, place, n, net, loss))
 
 
 def descends_row_by_row(net, rule, batch_size):
@@ -194,20 +182,21 @@ def descends_row_by_row(net, rule, batch_size):
     return batch_size == 1 and rule.code == SGD and not (penalised or clipped or net.layers[:, SLOPES].any())
 
 
-def train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule):
+def train_in_threads(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):
     """Take one step for each learning rate, in as many threads as there are workspaces; returns how many were taken."""
     if descends_row_by_row(net, rule, batch_size) and not state.average.size:
-        return int(training.descend_row_by_row(net, state, workspaces[0], progress, rows, first, learning_rates, loss))
-    values, pause = np.zeros(len(gradients)), int(workspaces[0].calls[calls.PAUSE])
+        descend = row_by_row.descend_row_by_row
+        return int(descend(net, state, workspaces[0], sums, rows, place, learning_rates, loss))
+    of_shards, pause = np.zeros(len(gradients)), int(workspaces[0].addresses[calls.PAUSE])
     failures = []
 
     def work(thread, n_threads, counters):
-        team = Team(thread, n_threads, counters, values, pause)
-        crew = team if len(gradients) == 1 else Team(0, 1, counters, values, pause)
+        by_columns = len(gradients) == 1 and n_threads > 1
+        team = Team(thread, n_threads, by_columns, counters, of_shards, pause)
         try:
             return training.train(
-                team, crew, net, state, gradients, workspaces[thread], progress, rows, first, batch_size,
-                learning_rates, loss, rule,
+                team, net, state, gradients, workspaces[thread], sums, rows, place, batch_size, learning_rates, loss,
+                rule,
             )  # fmt: skip
         except BaseException as failure:
             counters[teams.GIVEN_UP] = 1

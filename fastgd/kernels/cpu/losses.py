@@ -1,168 +1,98 @@
 """The losses: one number for how wrong the predictions are, and which way each output is wrong, in one pass.
 
 Shapes: delta, predicted (B, O) are pointers to the outputs of the last layer; y (B, T) to the targets, w (B,) to their
-weights, in standard units. Loss and gradient are multiplied by `scale` (1 / the rows of the batch, so that blocks of
-a batch add up to its mean). `unit` (T,) turns a loss in standard units into the user's units; it does not touch the
-gradient. A loss of a row is the mean over its outputs, where it has several.
+weights, in standard units. delta = weight · d loss / d predicted. Loss and gradient are multiplied by `scale` (1 / the
+rows of the batch, so that blocks of a batch add up to its mean). `unit` (T,) turns a loss in standard units into the
+user's units; it does not touch the gradient. A loss of a row is the mean over its outputs, where it has several. The
+formulas are in formulas.py.
 """
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
 import numpy as np
 
-from ..codes import (
-    BINARY_CROSS_ENTROPY,
-    CROSS_ENTROPY,
-    GAUSSIAN_NLL,
-    HUBER,
-    LOG_COSH,
-    MAE,
-    MSE,
-    POISSON,
-    QUANTILE,
-)
-from ..machinery.compile import kernel
-from ..machinery.lanes import number
-from .elementary import exp, expm1, log1p, sigmoid, tanh
+from ..codes import CROSS_ENTROPY, GAUSSIAN_NLL, POISSON, QUANTILE
+from ..formulas import LOSSES, exp, log1p, number
+from ..machinery.compile import copy_of, kernel
+from .elementary import FORMULAS
 
-LN2 = math.log(2)
+value: Any = None  # each copy of the first loop calls formulas of its own
+slope: Any = None
+pinball, pinball_slope = FORMULAS["pinball"], FORMULAS["pinball_slope"]
+poisson_value, poisson_slope = FORMULAS["poisson"], FORMULAS["poisson_slope"]
+gaussian, gaussian_slope_of_mean = FORMULAS["gaussian"], FORMULAS["gaussian_slope_of_mean"]
+gaussian_slope_of_variance = FORMULAS["gaussian_slope_of_variance"]
 
 
-@kernel(noalias=True, inner=True)
-def mean_squared_error(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """(p − y)²."""
+def of_each_output(delta, predicted, y, w, B, O, T, scale, unit, constants):
+    """A loss that every output has by itself: its formula's value, and the formula's slope as the gradient."""
     total = number(delta, 0)
     for i in range(B):
-        share = number(delta, scale / O) * w[i]
+        weight = number(delta, scale / O) * w[i]
         for j in range(O):
-            error = predicted[i * O + j] - y[i * T + j]
-            delta[i * O + j] = (share + share) * error
-            total = total + share * unit[j] * error * error
-    return total
-
-
-@kernel(noalias=True, inner=True)
-def mean_absolute_error(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """|p − y|; the gradient is 0 where p = y."""
-    zero, total = number(delta, 0), number(delta, 0)
-    for i in range(B):
-        share = number(delta, scale / O) * w[i]
-        for j in range(O):
-            error = predicted[i * O + j] - y[i * T + j]
-            delta[i * O + j] = share if error > zero else (-share if error < zero else share * error)
-            total = total + share * unit[j] * abs(error)
-    return total
-
-
-@kernel(noalias=True, inner=True)
-def huber(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """½ e² for |e| ≤ δ, else δ (|e| − ½ δ), with e = p − y and δ = constants[0]. Source: Huber 1964."""
-    half, total, limit = number(delta, 0.5), number(delta, 0), constants[0]
-    for i in range(B):
-        share = number(delta, scale / O) * w[i]
-        for j in range(O):
-            error = predicted[i * O + j] - y[i * T + j]
-            bounded = min(max(error, -limit), limit)
-            bounded = error if error != error else bounded
-            delta[i * O + j] = share * bounded
-            # inside: e · e − ½ e²; outside: δ |e| − ½ δ²
-            total = total + share * unit[j] * (bounded * error - half * bounded * bounded)
-    return total
-
-
-@kernel(noalias=True, inner=True)
-def log_cosh(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """ln cosh(p − y), by a form that loses no digits near zero and does not overflow far from it."""
-    half, one, quarter, total, ln2 = (
-        number(delta, 0.5),
-        number(delta, 1),
-        number(delta, 0.25),
-        number(delta, 0),
-        number(delta, LN2),
-    )
-    for i in range(B):
-        share = number(delta, scale / O) * w[i]
-        for j in range(O):
-            error = predicted[i * O + j] - y[i * T + j]
-            size = abs(error)
-            t = expm1(-size - size)
-            near = half * log1p(quarter * t * t / (one + t))  # sinh² e = t² / (4 (1 + t))
-            far = size - ln2 + log1p(one + t)
-            delta[i * O + j] = share * tanh(error)
-            total = total + share * unit[j] * (near if size < one else far)
+            p, actual = predicted[i * O + j], y[i * T + j]
+            delta[i * O + j] = weight * slope(p, actual, constants)
+            total = total + weight * unit[j] * value(p, actual, constants)
     return total
 
 
 @kernel(noalias=True, inner=True)
 def quantile(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """max(τ e, (τ − 1) e) with e = y − p, for each level τ of constants; outputs of a target stand side by side.
+    """The pinball loss for each level of constants (Q,); the outputs of a target, one for each level, stand together.
 
-    Source: Koenker and Bassett 1978.
+    The gradient is −τ where the prediction is too low, 1 − τ where it is too high.
     """
     Q = constants.size
-    zero, one, total = number(delta, 0), number(delta, 1), number(delta, 0)
+    total = number(delta, 0)
     for i in range(B):
-        share = number(delta, scale / O) * w[i]
+        weight = number(delta, scale / O) * w[i]
         for j in range(O):
-            level = constants[j % Q]
-            error = y[i * T + j // Q] - predicted[i * O + j]
-            slope = level if error > zero else (level - one if error < zero else error)
-            delta[i * O + j] = -share * slope
-            total = total + share * unit[j // Q] * slope * error
+            p, actual, level = predicted[i * O + j], y[i * T + j // Q], constants[j % Q]
+            delta[i * O + j] = weight * pinball_slope(p, actual, level)
+            total = total + weight * unit[j // Q] * pinball(p, actual, level)
     return total
 
 
 @kernel(noalias=True, inner=True)
 def poisson(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """e^p − y p, where p is the logarithm of the rate.
+    """e^p − y p, where p is the logarithm of the rate; the gradient is e^p − y.
 
     constants (2 T,) are the logarithms of the units, then what gradients are multiplied by.
     """
     total = number(delta, 0)
     for i in range(B):
-        share = number(delta, scale / O) * w[i]
+        weight = number(delta, scale / O) * w[i]
         for j in range(O):
-            p = predicted[i * O + j]
-            rate = exp(p)
-            delta[i * O + j] = share * constants[T + j] * (rate - y[i * T + j])
-            total = total + share * unit[j] * (rate - y[i * T + j] * (p + constants[j]))
-    return total
-
-
-@kernel(noalias=True, inner=True)
-def binary_cross_entropy(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """−y ln σ(p) − (1 − y) ln(1 − σ(p)) = max(p, 0) − y p + ln(1 + e^−|p|), p a logit: stable however large."""
-    zero, total = number(delta, 0), number(delta, 0)
-    for i in range(B):
-        share = number(delta, scale / O) * w[i]
-        for j in range(O):
-            p = predicted[i * O + j]
-            delta[i * O + j] = share * (sigmoid(p) - y[i * T + j])
-            total = total + share * ((zero if p < zero else p) - y[i * T + j] * p + log1p(exp(-abs(p))))
+            p, actual = predicted[i * O + j], y[i * T + j]
+            delta[i * O + j] = weight * constants[T + j] * poisson_slope(p, actual)
+            total = total + weight * unit[j] * poisson_value(p, actual, constants[j])
     return total
 
 
 @kernel(noalias=True, inner=True)
 def cross_entropy(delta, predicted, y, w, B, O, T, scale, unit, constants):
-    """−ln softmax(p)[y], y the number of the class: ln Σ e^(p − m) − (p[y] − m) with m the largest output."""
+    """−ln softmax(p)[y], y the number of the class: ln Σ e^(p − m) − (p[y] − m) with m the largest output.
+
+    The gradient is softmax(p), less 1 for the class y.
+    """
     one, total = number(delta, 1), number(delta, 0)
     for i in range(B):
-        share = number(delta, scale) * w[i]
+        weight = number(delta, scale) * w[i]
         largest = predicted[i * O]
         for j in range(1, O):
             largest = max(largest, predicted[i * O + j])
         for j in range(O):
             delta[i * O + j] = exp(predicted[i * O + j] - largest)
-        rest = -one  # Σ − 1: the largest term is 1
+        beyond_one = -one  # Σ − 1: the largest term is 1
         for j in range(O):
-            rest = rest + delta[i * O + j]
+            beyond_one = beyond_one + delta[i * O + j]
         for j in range(O):
-            delta[i * O + j] = share * (delta[i * O + j] / (rest + one))
+            delta[i * O + j] = weight * (delta[i * O + j] / (beyond_one + one))
         label = np.int64(y[i * T])
-        delta[i * O + label] -= share
-        total = total + share * (log1p(rest) - (predicted[i * O + label] - largest))
+        delta[i * O + label] -= weight
+        total = total + weight * (log1p(beyond_one) - (predicted[i * O + label] - largest))
     return total
 
 
@@ -170,29 +100,27 @@ def cross_entropy(delta, predicted, y, w, B, O, T, scale, unit, constants):
 def gaussian_nll(delta, predicted, y, w, B, O, T, scale, unit, constants):
     """½ (s + (y − p)² e^−s): the first T outputs are means p, the last T logarithms s of variances.
 
-    Without the constant ½ ln 2π. constants (T,) are the logarithms of the units. Source: Nix and Weigend 1994.
+    The gradient is (p − y) e^−s in the means, ½ (1 − (p − y)² e^−s) in the logarithms. Without the constant ½ ln 2π.
+    constants (T,) are the logarithms of the units.
     """
-    half, one, total = number(delta, 0.5), number(delta, 1), number(delta, 0)
+    total = number(delta, 0)
     for i in range(B):
-        share = number(delta, scale / T) * w[i]
+        weight = number(delta, scale / T) * w[i]
         for j in range(T):
-            error = predicted[i * O + j] - y[i * T + j]
-            s = predicted[i * O + T + j]
-            precision = exp(-s)
-            delta[i * O + j] = share * error * precision
-            delta[i * O + T + j] = share * half * (one - error * error * precision)
-            total = total + share * (half * (s + error * error * precision) + constants[j])
+            p, s, actual = predicted[i * O + j], predicted[i * O + T + j], y[i * T + j]
+            delta[i * O + j] = weight * gaussian_slope_of_mean(p, s, actual)
+            delta[i * O + T + j] = weight * gaussian_slope_of_variance(p, s, actual)
+            total = total + weight * (gaussian(p, s, actual) + constants[j])
     return total
 
 
-KERNELS = {
-    MSE: mean_squared_error,
-    MAE: mean_absolute_error,
-    HUBER: huber,
-    LOG_COSH: log_cosh,
+KERNELS: dict[int, Any] = {
     QUANTILE: quantile,
     POISSON: poisson,
-    BINARY_CROSS_ENTROPY: binary_cross_entropy,
     CROSS_ENTROPY: cross_entropy,
     GAUSSIAN_NLL: gaussian_nll,
 }
+for _code, _formula in enumerate(LOSSES):
+    if _formula.value is not None and _formula.slope is not None:
+        _functions = {"value": FORMULAS[_formula.value.__name__], "slope": FORMULAS[_formula.slope.__name__]}
+        KERNELS[_code] = kernel(noalias=True, inner=True)(copy_of(of_each_output, _formula.name, **_functions))

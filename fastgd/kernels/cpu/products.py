@@ -5,8 +5,8 @@ zeros. A tile of C stays in registers while k runs, so that a multiply-add waits
 the same element. The vectors run over the columns of C, never over the sum: each element is one chain of multiply-adds
 in the order of k, so its bits depend neither on the tile that it is in nor on the rows around it.
 
-A matrix is a pointer to its first entry and the distance from row to row (and from column to column of A, which may be
-transposed).
+A matrix is a pointer to its first entry and its stride, the distance from row to row; A, which may be transposed, has a
+step from column to column, too.
 """
 
 from __future__ import annotations
@@ -14,30 +14,44 @@ from __future__ import annotations
 import numpy as np
 
 from ..machinery.compile import kernel
-from ..machinery.lanes import MANY_REGISTERS, at, lanes, load, load_part, store, store_part, sum_lanes, transpose_tile
+from ..machinery.lanes import (
+    MANY_REGISTERS,
+    lanes,
+    load,
+    load_part,
+    pointer,
+    store,
+    store_part,
+    sum_lanes,
+    transpose_tile,
+)
+
+# Strides, as whole numbers of Numba's usual type: a plain 0 or 1 would be a type of its own, and compile a callee anew.
+SAME_ROW = np.int64(0)  # every row is the first one, as a layer's biases are
+NEXT = np.int64(1)  # neighbours in memory
 
 
 @kernel(inner=True)
-def tile_8x2(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K):
+def tile_8x2(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
     """Eight rows and two vectors of C: 16 sums in registers; for each k ten loads and 16 multiply-adds."""
     L = lanes(c)
     c00, c01 = load(s, 0), load(s, L)
-    c10, c11 = load(s, s_row), load(s, s_row + L)
-    c20, c21 = load(s, 2 * s_row), load(s, 2 * s_row + L)
-    c30, c31 = load(s, 3 * s_row), load(s, 3 * s_row + L)
-    c40, c41 = load(s, 4 * s_row), load(s, 4 * s_row + L)
-    c50, c51 = load(s, 5 * s_row), load(s, 5 * s_row + L)
-    c60, c61 = load(s, 6 * s_row), load(s, 6 * s_row + L)
-    c70, c71 = load(s, 7 * s_row), load(s, 7 * s_row + L)
+    c10, c11 = load(s, s_stride), load(s, s_stride + L)
+    c20, c21 = load(s, 2 * s_stride), load(s, 2 * s_stride + L)
+    c30, c31 = load(s, 3 * s_stride), load(s, 3 * s_stride + L)
+    c40, c41 = load(s, 4 * s_stride), load(s, 4 * s_stride + L)
+    c50, c51 = load(s, 5 * s_stride), load(s, 5 * s_stride + L)
+    c60, c61 = load(s, 6 * s_stride), load(s, 6 * s_stride + L)
+    c70, c71 = load(s, 7 * s_stride), load(s, 7 * s_stride + L)
     for k in range(K):
-        b0, b1 = load(b, k * b_row), load(b, k * b_row + L)
-        ak = at(a, k * a_column)
-        a0, a1, a2, a3 = ak[0], ak[a_row], ak[2 * a_row], ak[3 * a_row]
+        b0, b1 = load(b, k * b_stride), load(b, k * b_stride + L)
+        ak = pointer(a, k * a_step)
+        a0, a1, a2, a3 = ak[0], ak[a_stride], ak[2 * a_stride], ak[3 * a_stride]
         c00, c01 = c00 + a0 * b0, c01 + a0 * b1
         c10, c11 = c10 + a1 * b0, c11 + a1 * b1
         c20, c21 = c20 + a2 * b0, c21 + a2 * b1
         c30, c31 = c30 + a3 * b0, c31 + a3 * b1
-        a4, a5, a6, a7 = ak[4 * a_row], ak[5 * a_row], ak[6 * a_row], ak[7 * a_row]
+        a4, a5, a6, a7 = ak[4 * a_stride], ak[5 * a_stride], ak[6 * a_stride], ak[7 * a_stride]
         c40, c41 = c40 + a4 * b0, c41 + a4 * b1
         c50, c51 = c50 + a5 * b0, c51 + a5 * b1
         c60, c61 = c60 + a6 * b0, c61 + a6 * b1
@@ -46,36 +60,36 @@ def tile_8x2(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K):
         (0, c00, c01), (1, c10, c11), (2, c20, c21), (3, c30, c31),
         (4, c40, c41), (5, c50, c51), (6, c60, c61), (7, c70, c71),
     ):  # fmt: skip
-        store(c, row * c_row, v0)
-        store(c, row * c_row + L, v1)
+        store(c, row * c_stride, v0)
+        store(c, row * c_stride + L, v1)
 
 
 @kernel(inner=True)
-def tile_8x1(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K, n):
+def tile_8x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K, n):
     """Eight rows and the n columns that are left, less than two vectors: one at most is worked on."""
-    c0, c1 = load_part(s, 0, n), load_part(s, s_row, n)
-    c2, c3 = load_part(s, 2 * s_row, n), load_part(s, 3 * s_row, n)
-    c4, c5 = load_part(s, 4 * s_row, n), load_part(s, 5 * s_row, n)
-    c6, c7 = load_part(s, 6 * s_row, n), load_part(s, 7 * s_row, n)
+    c0, c1 = load_part(s, 0, n), load_part(s, s_stride, n)
+    c2, c3 = load_part(s, 2 * s_stride, n), load_part(s, 3 * s_stride, n)
+    c4, c5 = load_part(s, 4 * s_stride, n), load_part(s, 5 * s_stride, n)
+    c6, c7 = load_part(s, 6 * s_stride, n), load_part(s, 7 * s_stride, n)
     for k in range(K):
-        bk = load_part(b, k * b_row, n)
-        ak = at(a, k * a_column)
-        c0, c1 = c0 + ak[0] * bk, c1 + ak[a_row] * bk
-        c2, c3 = c2 + ak[2 * a_row] * bk, c3 + ak[3 * a_row] * bk
-        c4, c5 = c4 + ak[4 * a_row] * bk, c5 + ak[5 * a_row] * bk
-        c6, c7 = c6 + ak[6 * a_row] * bk, c7 + ak[7 * a_row] * bk
+        bk = load_part(b, k * b_stride, n)
+        ak = pointer(a, k * a_step)
+        c0, c1 = c0 + ak[0] * bk, c1 + ak[a_stride] * bk
+        c2, c3 = c2 + ak[2 * a_stride] * bk, c3 + ak[3 * a_stride] * bk
+        c4, c5 = c4 + ak[4 * a_stride] * bk, c5 + ak[5 * a_stride] * bk
+        c6, c7 = c6 + ak[6 * a_stride] * bk, c7 + ak[7 * a_stride] * bk
     for row, v in ((0, c0), (1, c1), (2, c2), (3, c3), (4, c4), (5, c5), (6, c6), (7, c7)):
-        store_part(c, row * c_row, v, n)
+        store_part(c, row * c_stride, v, n)
 
 
 @kernel(inner=True)
-def tile_1x4(c, s, a, a_column, b, b_row, K, n):
+def tile_1x4(c, s, a, a_step, b, b_stride, K, n):
     """One row and up to four vectors of C, n columns in all."""
     L = lanes(c)
     c0, c1 = load_part(s, 0, n), load_part(s, L, n - L)
     c2, c3 = load_part(s, 2 * L, n - 2 * L), load_part(s, 3 * L, n - 3 * L)
     for k in range(K):
-        ak, bk = a[k * a_column], at(b, k * b_row)
+        ak, bk = a[k * a_step], pointer(b, k * b_stride)
         c0 = c0 + ak * load_part(bk, 0, n)
         c1 = c1 + ak * load_part(bk, L, n - L)
         c2 = c2 + ak * load_part(bk, 2 * L, n - 2 * L)
@@ -87,20 +101,20 @@ def tile_1x4(c, s, a, a_column, b, b_row, K, n):
 
 
 @kernel(inner=True)
-def tile_4x1(c, c_row, s, s_row, a, a_row, a_column, b, b_row, K):
+def tile_4x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
     """Four rows and one vector of C: for what eight rows leave, and for processors with few or short registers."""
-    c0, c1, c2, c3 = load(s, 0), load(s, s_row), load(s, 2 * s_row), load(s, 3 * s_row)
+    c0, c1, c2, c3 = load(s, 0), load(s, s_stride), load(s, 2 * s_stride), load(s, 3 * s_stride)
     for k in range(K):
-        bk = load(b, k * b_row)
-        ak = at(a, k * a_column)
-        c0, c1 = c0 + ak[0] * bk, c1 + ak[a_row] * bk
-        c2, c3 = c2 + ak[2 * a_row] * bk, c3 + ak[3 * a_row] * bk
+        bk = load(b, k * b_stride)
+        ak = pointer(a, k * a_step)
+        c0, c1 = c0 + ak[0] * bk, c1 + ak[a_stride] * bk
+        c2, c3 = c2 + ak[2 * a_stride] * bk, c3 + ak[3 * a_stride] * bk
     for row, v in ((0, c0), (1, c1), (2, c2), (3, c3)):
-        store(c, row * c_row, v)
+        store(c, row * c_stride, v)
 
 
 @kernel(inner=True)
-def product(c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K):
+def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
     """C = S + A @ B."""
     L = lanes(c)
     M8, M4 = M - M % 8, M - M % 4
@@ -110,23 +124,32 @@ def product(c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K):
         large, N2 = 0, N1
     for j in range(0, N2, 2 * L):  # the columns of B that a tile needs stay in the fastest cache for all rows of C
         for i in range(0, large, 8):
-            ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
-            tile_8x2(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K)
+            ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
+            tile_8x2(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
     for j in range(N2, N, L):
         for i in range(0, M8, 8):
-            ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
-            tile_8x1(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K, N - j)
+            ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
+            tile_8x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K, N - j)
     for j in range(0, N1, L):
         for i in range(large, M4, 4):
-            ci, si, ai = at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row)
-            tile_4x1(ci, c_row, si, s_row, ai, a_row, a_column, at(b, j), b_row, K)
+            ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
+            tile_4x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
     for i in range(M8, M):
         for j in range(N1 if i < M4 else 0, N, 4 * L):
-            tile_1x4(at(c, i * c_row + j), at(s, i * s_row + j), at(a, i * a_row), a_column, at(b, j), b_row, K, N - j)
+            tile_1x4(
+                pointer(c, i * c_stride + j),
+                pointer(s, i * s_stride + j),
+                pointer(a, i * a_stride),
+                a_step,
+                pointer(b, j),
+                b_stride,
+                K,
+                N - j,
+            )
 
 
 @kernel(inner=True)
-def dots(c, bias, a, a_row, b, M, K):
+def dots(c, bias, a, a_stride, b, M, K):
     """C (M,) = bias + A @ b for one column b (K,): a vector over one column would be no vector.
 
     Each sum runs in as many strands as a vector has entries, which are added at the end in one fixed order.
@@ -134,7 +157,7 @@ def dots(c, bias, a, a_row, b, M, K):
     L = lanes(c)
     K1 = K - K % L
     for i in range(M):
-        ai = at(a, i * a_row)
+        ai = pointer(a, i * a_stride)
         strands = load_part(b, 0, 0)  # zeros: begun with a product, it could be rounded in either of two orders
         for k in range(0, K1, L):
             strands = strands + load(ai, k) * load(b, k)
@@ -143,18 +166,18 @@ def dots(c, bias, a, a_row, b, M, K):
 
 
 @kernel(inner=True)
-def column_sums(c, s, a, a_row, M, N):
+def column_sums(c, s, a, a_stride, M, N):
     """c (N,) = s + the sum of the rows of A (M, N), rows in order."""
     L = lanes(c)
     for j in range(0, N, 4 * L):
-        n, aj = N - j, at(a, j)
-        c0, c1 = load_part(at(s, j), 0, n), load_part(at(s, j), L, n - L)
-        c2, c3 = load_part(at(s, j), 2 * L, n - 2 * L), load_part(at(s, j), 3 * L, n - 3 * L)
+        n, aj = N - j, pointer(a, j)
+        c0, c1 = load_part(pointer(s, j), 0, n), load_part(pointer(s, j), L, n - L)
+        c2, c3 = load_part(pointer(s, j), 2 * L, n - 2 * L), load_part(pointer(s, j), 3 * L, n - 3 * L)
         for i in range(M):
-            c0 = c0 + load_part(aj, i * a_row, n)
-            c1 = c1 + load_part(aj, i * a_row + L, n - L)
-            c2 = c2 + load_part(aj, i * a_row + 2 * L, n - 2 * L)
-            c3 = c3 + load_part(aj, i * a_row + 3 * L, n - 3 * L)
+            c0 = c0 + load_part(aj, i * a_stride, n)
+            c1 = c1 + load_part(aj, i * a_stride + L, n - L)
+            c2 = c2 + load_part(aj, i * a_stride + 2 * L, n - 2 * L)
+            c3 = c3 + load_part(aj, i * a_stride + 3 * L, n - 3 * L)
         store_part(c, j, c0, n)
         store_part(c, j + L, c1, n - L)
         store_part(c, j + 2 * L, c2, n - 2 * L)
@@ -162,8 +185,8 @@ def column_sums(c, s, a, a_row, M, N):
 
 
 @kernel(inner=True)
-def transposed(t, t_row, a, M, N):
-    """T (N, M), rows t_row entries apart, = the transpose of A (M, N).
+def transposed(t, t_stride, a, M, N):
+    """T (N, M), rows t_stride entries apart, = the transpose of A (M, N).
 
     In tiles that fit into registers, each read and written in whole vectors.
     """
@@ -171,13 +194,13 @@ def transposed(t, t_row, a, M, N):
     M1, N1 = M - M % L, N - N % L
     for i in range(0, M1, L):
         for j in range(0, N1, L):
-            transpose_tile(at(t, j * t_row + i), t_row, at(a, i * N + j), N)
+            transpose_tile(pointer(t, j * t_stride + i), t_stride, pointer(a, i * N + j), N)
         for j in range(N1, N):
             for k in range(i, i + L):
-                t[j * t_row + k] = a[k * N + j]
+                t[j * t_stride + k] = a[k * N + j]
     for i in range(M1, M):
         for j in range(N):
-            t[j * t_row + i] = a[i * N + j]
+            t[j * t_stride + i] = a[i * N + j]
 
 
 # The same for arrays.
@@ -186,28 +209,30 @@ def transposed(t, t_row, a, M, N):
 @kernel()
 def add_product(C, A, B):
     """C += A @ B; A may be a transposed view."""
-    c, row, column = at(C, 0), A.strides[0] // A.itemsize, A.strides[1] // A.itemsize
+    c, stride, step = pointer(C, 0), A.strides[0] // A.itemsize, A.strides[1] // A.itemsize
     (M, K), N = A.shape, B.shape[1]
-    product(c, N, c, N, at(A, 0), row, column, at(B, 0), N, M, N, K)
+    product(c, N, c, N, pointer(A, 0), stride, step, pointer(B, 0), N, M, N, K)
 
 
 @kernel()
 def add_column_sums(c, A):
     """c += A.sum(axis=0), rows in order."""
-    column_sums(at(c, 0), at(c, 0), at(A, 0), A.shape[1], A.shape[0], A.shape[1])
+    column_sums(pointer(c, 0), pointer(c, 0), pointer(A, 0), A.shape[1], A.shape[0], A.shape[1])
 
 
 @kernel()
 def transpose(T, A):
     """T (N, M) = the transpose of A (M, N)."""
-    transposed(at(T, 0), A.shape[0], at(A, 0), A.shape[0], A.shape[1])
+    transposed(pointer(T, 0), A.shape[0], pointer(A, 0), A.shape[0], A.shape[1])
 
 
 @kernel()
 def dense(out, x, weights, biases):
     """out (B, O) = x (B, I) @ weights (I, O) + biases (O,)."""
-    (B, I), O, none, one = x.shape, out.shape[1], np.int64(0), np.int64(1)
+    (B, I), O = x.shape, out.shape[1]
     if O == 1:
-        dots(at(out, 0), biases[0], at(x, 0), I, at(weights, 0), B, I)
+        dots(pointer(out, 0), biases[0], pointer(x, 0), I, pointer(weights, 0), B, I)
     else:
-        product(at(out, 0), O, at(biases, 0), none, at(x, 0), I, one, at(weights, 0), O, B, O, I)
+        product(
+            pointer(out, 0), O, pointer(biases, 0), SAME_ROW, pointer(x, 0), I, NEXT, pointer(weights, 0), O, B, O, I
+        )

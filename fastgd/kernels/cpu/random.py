@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from ..machinery.compile import kernel
-from ..machinery.lanes import at, number
+from ..machinery.lanes import number, pointer
 
 ROUNDS = 8  # 4 already pass the tests of uniformity for 12 rows or more; tiny tables need more
 MASK = np.uint64(0xFFFFFFFF)
@@ -49,19 +49,19 @@ def drop(a, slopes, order, seed, epoch, layer, rate):
     in the form that leaves predictions alone.
     """
     B, O = a.shape
-    drop_units(at(a, 0), at(slopes, 0), O, order, B, np.int64(0), O, seed, epoch, layer, rate)
+    drop_units(pointer(a, 0), pointer(slopes, 0), O, order, B, np.int64(0), O, seed, epoch, layer, rate)
 
 
 @kernel(inner=True)
-def drop_units(a, slopes, O, order, B, first, last, seed, epoch, layer, rate):
-    """The same for the columns from `first` up to `last`."""
+def drop_units(a, slopes, O, order, B, begin, end, seed, epoch, layer, rate):
+    """The same for the columns from `begin` up to `end`."""
     threshold = np.uint64(rate * 4294967296.0)
     scale, zero = number(a, 1.0 / (1.0 - rate)), number(a, 0)
     key = hash32(key32(seed, epoch) ^ (np.uint64(layer) + DROPOUT_STREAM))
     for i in range(B):
         row = hash32(key ^ (np.uint64(order[i]) & MASK))
-        outputs, row_slopes = at(a, i * O), at(slopes, i * O)
-        for j in range(first, last):
+        outputs, row_slopes = pointer(a, i * O), pointer(slopes, i * O)
+        for j in range(begin, end):
             kept = hash32((row + np.uint64(j)) & MASK) >= threshold
             factor = scale if kept else zero
             outputs[j] = outputs[j] * factor
@@ -85,11 +85,11 @@ def permute(place, n_left, n_right, keys):
 
 
 @kernel()
-def row_order(order, first, n_rows, seed, epoch, shuffle):
-    """order[i] = the row at place first + i of the epoch; without shuffling, first + i itself."""
+def row_order(order, place, n_rows, seed, epoch, shuffle):
+    """order[i] = the row at place + i of the epoch; without shuffling, place + i itself."""
     if not shuffle:
         for i in range(order.shape[0]):
-            order[i] = first + i
+            order[i] = place + i
         return
     n_left = np.uint64(math.ceil(math.sqrt(n_rows)))
     n_right = (np.uint64(n_rows) + n_left - ONE) // n_left
@@ -99,7 +99,7 @@ def row_order(order, first, n_rows, seed, epoch, shuffle):
         hash32(key ^ R4), hash32(key ^ R5), hash32(key ^ R6), hash32(key ^ R7),
     )  # fmt: skip
     for i in range(order.shape[0]):
-        order[i] = np.int64(permute(np.uint64(first + i), n_left, n_right, keys))
+        order[i] = np.int64(permute(np.uint64(place + i), n_left, n_right, keys))
     # The pairs are up to n_left more than the rows: a place that falls outside moves on until it is inside again.
     for i in range(order.shape[0]):
         while order[i] >= n_rows:

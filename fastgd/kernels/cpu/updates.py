@@ -1,8 +1,8 @@
 """Update rules: how the gradient moves every weight. Each is one loop over a block of the flat vector.
 
-All take (w, g, first, second, rows, row, n, learning_rate, rule, step): pointers to a block of parameters, to their
-gradient and to what the rule remembers (nothing where it needs none); how many rows of n the block has, `row` apart;
-and how many steps there are with this one.
+All take (w, g, velocity, squares, rows, stride, n, learning_rate, rule, step): pointers to a block of parameters, to
+their gradient and to what the rule remembers (nothing where it needs none); how many rows of n numbers the block has,
+`stride` numbers from one to the next; and the number of this step, counted from 1.
 
 Definitions equal PyTorch's (torch.optim), term by term. Weight decay and L1 hold for weights, and for biases only
 where the rule says so.
@@ -17,7 +17,7 @@ import numpy as np
 from ..codes import ADAGRAD, ADAM, ADAMW, RMSPROP, SGD
 from ..machinery.calls import call_rule
 from ..machinery.compile import by_dtype, kernel
-from ..machinery.lanes import at, number
+from ..machinery.lanes import number, pointer
 
 # Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
 # what is below the smallest normal number becomes zero, squares only where the gradient has next to none itself.
@@ -103,16 +103,16 @@ def add_signs(g, w, n, l1):
 
 
 @kernel(noalias=True, inner=True)
-def descend(w, g, first, second, rows, row, n, learning_rate, rule, step):
+def descend(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """w −= learning_rate · g."""
     rate = number(w, learning_rate)
     for i in range(rows):
-        for p in range(i * row, i * row + n):
+        for p in range(i * stride, i * stride + n):
             w[p] = w[p] - rate * g[p]
 
 
 @kernel(noalias=True, inner=True)
-def descend_with_momentum(w, g, velocity, second, rows, row, n, learning_rate, rule, step):
+def descend_with_momentum(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """velocity = momentum · velocity + g; w −= learning_rate · velocity, or one look ahead of it (Nesterov).
 
     Source: Polyak 1964; Sutskever et al. 2013.
@@ -121,7 +121,7 @@ def descend_with_momentum(w, g, velocity, second, rows, row, n, learning_rate, r
     tiny = tiny_of(zero)
     nesterov = rule.nesterov
     for i in range(rows):
-        for p in range(i * row, i * row + n):
+        for p in range(i * stride, i * stride + n):
             v = mu * velocity[p] + g[p]
             v = zero if abs(v) < tiny else v
             velocity[p] = v
@@ -129,17 +129,17 @@ def descend_with_momentum(w, g, velocity, second, rows, row, n, learning_rate, r
 
 
 @kernel(noalias=True, inner=True)
-def adagrad(w, g, first, sums, rows, row, n, learning_rate, rule, step):
+def adagrad(w, g, velocity, sums, rows, stride, n, learning_rate, rule, step):
     """sums += g²; w −= learning_rate · g / (√sums + ε). Source: Duchi, Hazan and Singer 2011."""
     rate, eps = number(w, learning_rate), number(w, rule.epsilon)
     for i in range(rows):
-        for p in range(i * row, i * row + n):
+        for p in range(i * stride, i * stride + n):
             sums[p] = sums[p] + g[p] * g[p]
             w[p] = w[p] - rate * (g[p] / (math.sqrt(sums[p]) + eps))
 
 
 @kernel(noalias=True, inner=True)
-def rmsprop(w, g, velocity, squares, rows, row, n, learning_rate, rule, step):
+def rmsprop(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """squares = β₂ squares + (1 − β₂) g²; w −= learning_rate · g / (√squares + ε), with momentum if there is one.
 
     Source: Tieleman and Hinton 2012. PyTorch calls β₂ alpha.
@@ -150,12 +150,12 @@ def rmsprop(w, g, velocity, squares, rows, row, n, learning_rate, rule, step):
         number(w, rule.momentum),
         number(w, rule.epsilon),
     )
-    rest, zero = number(w, 1.0 - rule.beta2), number(w, 0)
+    one_minus_beta, zero = number(w, 1.0 - rule.beta2), number(w, 0)
     tiny = tiny_of(zero)
     speck = number(w, SPECK) * math.sqrt(tiny)
     for i in range(rows):
-        for p in range(i * row, i * row + n):
-            s = beta * squares[p] + rest * g[p] * g[p]
+        for p in range(i * stride, i * stride + n):
+            s = beta * squares[p] + one_minus_beta * g[p] * g[p]
             s = zero if (s < tiny) & (abs(g[p]) < speck) else s
             squares[p] = s
             v = g[p] / (math.sqrt(s) + eps)
@@ -178,21 +178,21 @@ def power(base, n):
 
 
 @kernel(noalias=True, inner=True)
-def adam(w, g, means, squares, rows, row, n, learning_rate, rule, step):
+def adam(w, g, means, squares, rows, stride, n, learning_rate, rule, step):
     """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; both divided by 1 − βᵗ, then
     w −= learning_rate · means / (√squares + ε). Source: Kingma and Ba 2014, arXiv 1412.6980.
     """
-    beta1, rest1 = number(w, rule.beta1), number(w, 1.0 - rule.beta1)
-    beta2, rest2 = number(w, rule.beta2), number(w, 1.0 - rule.beta2)
+    beta1, one_minus_beta1 = number(w, rule.beta1), number(w, 1.0 - rule.beta1)
+    beta2, one_minus_beta2 = number(w, rule.beta2), number(w, 1.0 - rule.beta2)
     rate = number(w, learning_rate / (1.0 - power(rule.beta1, step)))
     root, eps = number(w, 1.0 / math.sqrt(1.0 - power(rule.beta2, step))), number(w, rule.epsilon)
     zero = number(w, 0)
     tiny = tiny_of(zero)
     speck = number(w, SPECK) * math.sqrt(tiny)
     for i in range(rows):
-        for p in range(i * row, i * row + n):
-            m = beta1 * means[p] + rest1 * g[p]
-            s = beta2 * squares[p] + rest2 * g[p] * g[p]
+        for p in range(i * stride, i * stride + n):
+            m = beta1 * means[p] + one_minus_beta1 * g[p]
+            s = beta2 * squares[p] + one_minus_beta2 * g[p] * g[p]
             m = zero if abs(m) < tiny else m
             s = zero if (s < tiny) & (abs(g[p]) < speck) else s
             means[p] = m
@@ -203,9 +203,9 @@ def adam(w, g, means, squares, rows, row, n, learning_rate, rule, step):
 @kernel(noalias=True, inner=True)
 def follow(average, parameters, n, decay):
     """average = decay · average + (1 − decay) · parameters."""
-    d, rest = number(average, decay), number(average, 1.0 - decay)
+    d, one_minus_d = number(average, decay), number(average, 1.0 - decay)
     for p in range(n):
-        average[p] = d * average[p] + rest * parameters[p]
+        average[p] = d * average[p] + one_minus_d * parameters[p]
 
 
 @kernel(merge=True)
@@ -214,8 +214,8 @@ def decay_at(decay, step):
 
     The weights (1 − d) dᵗ⁻ⁱ of steps 1 … t add up to 1 − dᵗ, and the start counts nothing: as Adam's correction.
     """
-    left = power(decay, step)
-    return (decay - left) / (1.0 - left)
+    left_of_start = power(decay, step)
+    return (decay - left_of_start) / (1.0 - left_of_start)
 
 
 @kernel(noalias=True, inner=True)
@@ -226,26 +226,27 @@ def accumulate(total, part, n):
 
 
 @kernel(merge=True)
-def update_block(parameters, state, gradient, rule, learning_rate, step, first, rows, row, n, decayed, function):
-    """Move a block of the parameters, `rows` times n of them, `row` apart, from `first` on.
+def update_block(parameters, state, gradient, rule, learning_rate, step, begin, rows, stride, n, decayed, address):
+    """Move a block of the parameters from entry `begin` on: `rows` rows of n, `stride` entries from one to the next.
 
-    `decayed`: weight decay and L1 hold for them; `function`: the address of the rule's kernel.
+    `decayed`: weight decay and L1 hold for them; `address`: where the rule's kernel lies.
     """
-    w, g = at(parameters, first), at(gradient, first)
+    w, g = pointer(parameters, begin), pointer(gradient, begin)
     for i in range(rows):
-        wi, gi = at(w, i * row), at(g, i * row)
+        wi, gi = pointer(w, i * stride), pointer(g, i * stride)
         if decayed and rule.weight_decay > 0 and rule.code == ADAMW:
             shrink(wi, n, 1.0 - learning_rate * rule.weight_decay)
         elif decayed and rule.weight_decay > 0:
             add_penalty(gi, wi, n, rule.weight_decay)
         if decayed and rule.l1 > 0:
             add_signs(gi, wi, n, rule.l1)
-    moment = at(state.first, min(first, state.first.size))
-    square = at(state.second, min(first, state.second.size))
-    call_rule(function, w, g, moment, square, rows, row, n, learning_rate, rule, step)
+    velocity = pointer(state.velocity, min(begin, state.velocity.size))
+    squares = pointer(state.squares, min(begin, state.squares.size))
+    call_rule(address, w, g, velocity, squares, rows, stride, n, learning_rate, rule, step)
     if state.average.size:
         for i in range(rows):
-            follow(at(state.average, first + i * row), at(w, i * row), n, decay_at(rule.ema_decay, step))
+            wi, decay = pointer(w, i * stride), decay_at(rule.ema_decay, step)
+            follow(pointer(state.average, begin + i * stride), wi, n, decay)
 
 
 KERNELS = {ADAGRAD: adagrad, RMSPROP: rmsprop, ADAM: adam, ADAMW: adam}

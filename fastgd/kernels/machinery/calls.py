@@ -48,7 +48,7 @@ def elementwise_pair(real: types.Type) -> Any:
 
 
 def product(real: types.Type) -> Any:
-    """f(c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K)."""
+    """f(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K)."""
     p, n = types.CPointer(real), types.int64
     return types.void(p, n, p, n, p, n, n, p, n, n, n, n)
 
@@ -60,7 +60,7 @@ def loss(real: types.Type) -> Any:
 
 
 def update_rule(real: types.Type, rule: Any) -> Any:
-    """f(w, g, first, second, rows, row, n, learning_rate, rule, step); `rule` is the record or its type."""
+    """f(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step); `rule` is the record or its type."""
     p, n, record = types.CPointer(real), types.int64, rule if isinstance(rule, types.Type) else numba.typeof(rule)
     return types.void(p, p, p, p, n, n, n, types.float64, record, n)
 
@@ -159,9 +159,9 @@ else:
         return _elementwise_pair(function, (d, v, n), v.dtype)
 
     @intrinsic
-    def call_product(typing, function, c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K):
+    def call_product(typing, function, c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
         """Call the product."""
-        return _product(function, (c, c_row, s, s_row, a, a_row, a_column, b, b_row, M, N, K), c.dtype)
+        return _product(function, (c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K), c.dtype)
 
     @intrinsic
     def call_loss(typing, function, delta, predicted, y, w, B, O, T, scale, unit, constants):
@@ -169,9 +169,9 @@ else:
         return _loss(function, (delta, predicted, y, w, B, O, T, scale, unit, constants), delta.dtype)
 
     @intrinsic
-    def call_rule(typing, function, w, g, first, second, rows, row, n, learning_rate, rule, step):
+    def call_rule(typing, function, w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
         """Call an update rule."""
-        arguments = (w, g, first, second, rows, row, n, learning_rate, rule, step)
+        arguments = (w, g, velocity, squares, rows, stride, n, learning_rate, rule, step)
         return _calling(lambda real: update_rule(real, rule))(function, arguments, w.dtype)
 
     @intrinsic

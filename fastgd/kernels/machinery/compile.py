@@ -19,6 +19,7 @@ import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from types import FunctionType, ModuleType
 from typing import Any
 
 import numba
@@ -61,6 +62,31 @@ def kernel(
         return dispatcher
 
     return decorate
+
+
+def copy_of(loop: Callable[..., Any], name: str, **functions: Any) -> Callable[..., Any]:
+    """The same function under another name, calling `functions` where it names them.
+
+    Loops that differ in one formula are written once. They are not closures, because Numba keeps no closure on disk
+    that holds a compiled function.
+    """
+    copy = FunctionType(loop.__code__, {**loop.__globals__, **functions}, name)
+    copy.__qualname__, copy.__module__, copy.__doc__ = name, loop.__module__, loop.__doc__
+    return copy
+
+
+def compiled_functions(module: ModuleType, given: tuple[Callable[..., Any], ...]) -> dict[str, Any]:
+    """The functions of a module, compiled so that they are pasted into their callers, and into each other.
+
+    Those `given` have compiled forms already.
+    """
+    names = dict(vars(module))
+    for name, function in vars(module).items():
+        if isinstance(function, FunctionType) and function.__module__ == module.__name__ and function not in given:
+            copy = FunctionType(function.__code__, names, name)
+            copy.__qualname__, copy.__module__, copy.__doc__ = name, module.__name__, function.__doc__
+            names[name] = kernel(inline=True)(copy)
+    return names
 
 
 def by_dtype(function: Callable[..., Any], float32: Any, float64: Any) -> Any:

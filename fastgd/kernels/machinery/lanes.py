@@ -22,6 +22,8 @@ from numba.core.registry import cpu_target
 from numba.core.typing.templates import AbstractTemplate, infer_global
 from numba.extending import models, register_model
 
+from ..formulas import number, where
+
 BYTES = 64
 
 
@@ -35,17 +37,12 @@ MANY_REGISTERS = _has_many_registers()  # in both cases the bits are the same
 # What the loops call. These bodies run in plain Python; compiled code gets the ones below.
 
 
-def at(v, offset):
+def pointer(v, offset):
     """A pointer to entry `offset` of a contiguous array, or of what a pointer points to."""
     flat = (v if v.flags.c_contiguous else v.T).reshape(-1)  # as it lies in memory
     if not 0 <= offset <= flat.size:
         raise IndexError(f"offset {offset} of {flat.size}")
     return flat[offset:]
-
-
-def number(p, value):
-    """A number of the type that a pointer points to."""
-    return p.dtype.type(value)
 
 
 def lanes(p):
@@ -58,9 +55,9 @@ def load(p, i):
     return _whole(p[i : i + lanes(p)].copy(), lanes(p))
 
 
-def load_part(p, i, n, rest=0):
-    """The vector whose first n entries are those from i on, and whose others are `rest`; n may be anything."""
-    v = np.full(lanes(p), rest, p.dtype)
+def load_part(p, i, n, filler=0):
+    """The vector whose first n entries are those from i on, and whose others are `filler`; n may be anything."""
+    v = np.full(lanes(p), filler, p.dtype)
     n = min(max(n, 0), lanes(p))
     v[:n] = _whole(p[i : i + n], n)
     return v
@@ -84,12 +81,12 @@ def sum_lanes(v):
     return v[0]
 
 
-def transpose_tile(t, t_row, a, a_row):
-    """t = the transpose of a, both (lanes, lanes), rows t_row and a_row entries apart."""
+def transpose_tile(t, t_stride, a, a_stride):
+    """t = the transpose of a, both (lanes, lanes), rows t_stride and a_stride entries apart."""
     n = lanes(a)
-    tile = np.array([load(a, i * a_row) for i in range(n)])
+    tile = np.array([load(a, i * a_stride) for i in range(n)])
     for j in range(n):
-        store(t, j * t_row, tile[:, j])
+        store(t, j * t_stride, tile[:, j])
 
 
 def _whole(part, n):
@@ -132,9 +129,9 @@ def _spread(builder, scalar, count):
     return builder.shuffle_vector(first, undefined, _indices([0] * count))
 
 
-def _address(context, builder, kind, pointer, i):
+def _address(context, builder, kind, base, i):
     """The address of entry i, as that of a vector."""
-    return builder.bitcast(builder.gep(pointer, [i]), context.get_value_type(kind).as_pointer())
+    return builder.bitcast(builder.gep(base, [i]), context.get_value_type(kind).as_pointer())
 
 
 def _mask(builder, n, count):
@@ -171,22 +168,27 @@ def _compiled(function, kinds):
     return register
 
 
-@_compiled(at, lambda v, offset: (v if isinstance(v, types.CPointer) else types.CPointer(v.dtype))(v, types.intp))
-def _at(context, builder, signature, arguments):
-    pointer, offset = arguments
+@_compiled(pointer, lambda v, offset: (v if isinstance(v, types.CPointer) else types.CPointer(v.dtype))(v, types.intp))
+def _pointer(context, builder, signature, arguments):
+    base, offset = arguments
     kind = signature.args[0]
     if isinstance(kind, types.CPointer):
-        return builder.gep(pointer, [offset])
-    array = context.make_array(kind)(context, builder, pointer)
+        return builder.gep(base, [offset])
+    array = context.make_array(kind)(context, builder, base)
     if config.BOUNDSCHECK:
         with builder.if_then(builder.icmp_unsigned(">", offset, array.nitems), likely=False):
             context.call_conv.return_user_exc(builder, IndexError, ("a pointer outside of its array",))
     return builder.gep(array.data, [offset])
 
 
-@_compiled(number, lambda p, value: p.dtype(p, value))
+@_compiled(number, lambda like, value: (like if isinstance(like, types.Float) else like.dtype)(like, value))
 def _number(context, builder, signature, arguments):
     return context.cast(builder, arguments[1], signature.args[1], signature.return_type)
+
+
+@_compiled(where, lambda condition, yes, no: yes(condition, yes, no) if yes == no else None)
+def _where(context, builder, signature, arguments):
+    return builder.select(*arguments)
 
 
 @_compiled(lanes, lambda p: types.intp(p))
@@ -200,25 +202,27 @@ def _load(context, builder, signature, arguments):
     return builder.load(_address(context, builder, kind, *arguments), align=kind.dtype.bitwidth // 8)
 
 
-@_compiled(load_part, lambda p, i, n, *rest: Lanes(p.dtype)(p, types.intp, types.intp, *([p.dtype] if rest else [])))
+@_compiled(
+    load_part, lambda p, i, n, *filler: Lanes(p.dtype)(p, types.intp, types.intp, *([p.dtype] if filler else []))
+)
 def _load_part(context, builder, signature, arguments):
-    kind, (pointer, i, n, *rest) = signature.return_type, arguments
-    place, alignment = _address(context, builder, kind, pointer, i), INT32(kind.dtype.bitwidth // 8)
-    others = _spread(builder, rest[0], kind.count) if rest else ir.Constant(context.get_value_type(kind), None)
+    kind, (base, i, n, *filler) = signature.return_type, arguments
+    place, alignment = _address(context, builder, kind, base, i), INT32(kind.dtype.bitwidth // 8)
+    others = _spread(builder, filler[0], kind.count) if filler else ir.Constant(context.get_value_type(kind), None)
     return _masked(builder, "load", kind, [place, alignment, _mask(builder, n, kind.count), others])
 
 
 @_compiled(store, lambda p, i, v: types.void(p, types.intp, v))
 def _store(context, builder, signature, arguments):
-    kind, (pointer, i, value) = signature.args[2], arguments
-    builder.store(value, _address(context, builder, kind, pointer, i), align=kind.dtype.bitwidth // 8)
+    kind, (base, i, value) = signature.args[2], arguments
+    builder.store(value, _address(context, builder, kind, base, i), align=kind.dtype.bitwidth // 8)
     return context.get_dummy_value()
 
 
 @_compiled(store_part, lambda p, i, v, n: types.void(p, types.intp, v, types.intp))
 def _store_part(context, builder, signature, arguments):
-    kind, (pointer, i, value, n) = signature.args[2], arguments
-    place, alignment = _address(context, builder, kind, pointer, i), INT32(kind.dtype.bitwidth // 8)
+    kind, (base, i, value, n) = signature.args[2], arguments
+    place, alignment = _address(context, builder, kind, base, i), INT32(kind.dtype.bitwidth // 8)
     _masked(builder, "store", kind, [value, place, alignment, _mask(builder, n, kind.count)])
     return context.get_dummy_value()
 
@@ -234,16 +238,16 @@ def _sum_lanes(context, builder, signature, arguments):
     return builder.extract_element(value, INT32(0))
 
 
-@_compiled(transpose_tile, lambda t, t_row, a, a_row: types.void(t, types.intp, a, types.intp))
+@_compiled(transpose_tile, lambda t, t_stride, a, a_stride: types.void(t, types.intp, a, types.intp))
 def _transpose_tile(context, builder, signature, arguments):
-    t, t_row, a, a_row = arguments
+    t, t_stride, a, a_stride = arguments
     kind = Lanes(signature.args[0].dtype)
     n, alignment = kind.count, kind.dtype.bitwidth // 8
 
-    def place(pointer, row, i):
-        return _address(context, builder, kind, pointer, builder.mul(row, row.type(i)))
+    def place(base, stride, i):
+        return _address(context, builder, kind, base, builder.mul(stride, stride.type(i)))
 
-    rows = [builder.load(place(a, a_row, i), align=alignment) for i in range(n)]
+    rows = [builder.load(place(a, a_stride, i), align=alignment) for i in range(n)]
     # log₂ n rounds: each exchanges, between rows `step` apart, the places that differ in this bit.
     step = 1
     while step < n:
@@ -256,7 +260,7 @@ def _transpose_tile(context, builder, signature, arguments):
                 rows[i + step] = builder.shuffle_vector(*pair, high)
         step *= 2
     for j in range(n):
-        builder.store(rows[j], place(t, t_row, j), align=alignment)
+        builder.store(rows[j], place(t, t_stride, j), align=alignment)
     return context.get_dummy_value()
 
 

@@ -1,29 +1,46 @@
-"""Threads that train one network together: where they wait for each other.
+"""Threads that train one network together: how they divide the work, and where they wait for each other.
 
-Each thread runs the whole training loop on its own share of the work; they meet twice a step. Numba's own parallel
-loops cost 1.3 µs each with OpenMP and 35 µs with its work queue, which also ends the process when two threads enter
-it (two threads, a loop over two entries); a meeting of two costs 0.1 to 0.8 µs, needs no layer, and can be given up.
+Each thread runs the whole training loop on its part of the work, and they meet twice a step. Numba's own parallel loops
+cost 1.3 µs each with OpenMP and 35 µs with its work queue, which also ends the process when two threads enter it (two
+threads, a loop over two entries). A meeting of two threads costs 0.1 to 0.8 µs, needs no such layer, and can be given
+up.
 """
 
 from __future__ import annotations
 
 import threading
 import time
+from typing import NamedTuple
 
 import numpy as np
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 from .calls import call_pause
 from .compile import kernel
 
-GIVEN_UP = 0  # not 0: a thread failed before it came
-FIRST = 16  # how many meetings the first thread has come to; each thread has a counter, which it alone writes
-APART = 16  # 128 bytes between them keep the threads out of each other's cache lines
-WHOLE = 32  # so many columns or rows, two vectors, are not divided among threads
+# Places in the counters. Each thread has a counter of its own, which it alone writes: the meetings that it has come to.
+GIVEN_UP = 0  # the entry that is not 0 when a thread has failed
+FIRST_COUNTER = 16  # where the first thread's counter is
+APART = 16  # entries from one counter to the next: 128 bytes keep the threads out of each other's cache lines
+
+UNIT = 32  # columns or rows that are not divided among threads: two vectors
 PATIENCE = 0.5  # seconds that threads have to start
 SPINS = 2000  # looks before a waiting thread offers its processor to others: some 2 µs
+
+
+class Team(NamedTuple):
+    """The threads that train together, as one of them sees it."""
+
+    thread: int  # this one's number
+    n_threads: int
+    by_columns: bool  # every block's columns are divided among the threads; else each has shards of its own
+    counters: NDArray[np.int64]  # (any,): where they meet
+    losses: NDArray[np.float64]  # (n_shards,): each shard's loss
+    pause: int  # the address of the system's function that lets others have the processor
+
 
 if config.DISABLE_JIT:
 
@@ -63,11 +80,27 @@ else:
 
 
 @kernel(merge=True)
-def share(n, team):
-    """Which of n columns or rows this thread works on, (first, last): equal parts; one unit is the last thread's."""
-    units = (n + WHOLE - 1) // WHOLE
-    first, last = units * team.thread // team.n_threads, units * (team.thread + 1) // team.n_threads
-    return min(WHOLE * first, n), min(WHOLE * last, n)
+def my_range(n, team):
+    """The part of n columns or rows that this thread works on, (begin, end): equal parts of whole units."""
+    units = (n + UNIT - 1) // UNIT
+    begin, end = units * team.thread // team.n_threads, units * (team.thread + 1) // team.n_threads
+    return min(UNIT * begin, n), min(UNIT * end, n)
+
+
+@kernel(merge=True)
+def my_columns(n, team):
+    """The same for the n columns of a layer, (begin, end): all of them, unless the team divides columns."""
+    begin, end = np.int64(0), n
+    if team.by_columns:
+        begin, end = my_range(n, team)
+    return begin, end
+
+
+@kernel(merge=True)
+def meet_over_columns(team):
+    """Wait for the others where each has a part of the columns that all need next."""
+    if team.by_columns:
+        meet(team)
 
 
 @kernel(merge=True)
@@ -79,11 +112,11 @@ def meet(team):
     if team.n_threads == 1:
         return True
     counters = team.counters
-    meeting = counters[FIRST + APART * team.thread] + 1
-    tell(counters, FIRST + APART * team.thread, meeting)
+    meeting = counters[FIRST_COUNTER + APART * team.thread] + 1
+    tell(counters, FIRST_COUNTER + APART * team.thread, meeting)
     for other in range(team.n_threads):
         spins = 0
-        while seen(counters, FIRST + APART * other) < meeting:
+        while seen(counters, FIRST_COUNTER + APART * other) < meeting:
             if seen(counters, GIVEN_UP):
                 return False
             spins += 1
@@ -93,11 +126,11 @@ def meet(team):
 
 
 class Crowd:
-    """The threads beside the calling one: they start to work together, or not at all."""
+    """The threads beside the calling one: either all of them start to work, or none does."""
 
     def __init__(self, work, n_threads):
         self.n_threads, self.home = n_threads, threading.get_native_id()
-        self.counters = np.zeros(FIRST + APART * n_threads, np.int64)
+        self.counters = np.zeros(FIRST_COUNTER + APART * n_threads, np.int64)
         self.work, self.there, self.refused = work, [], False
         self.workers = [threading.Thread(target=self._begin, args=(i,), daemon=True) for i in range(1, n_threads)]
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from .activations import activate, activate_backward, activate_with_slopes
-from .backward import backward, transpose_weights
+from .backward import backward
 from .forward import forward, gather, last_outputs
 from .losses import loss_and_delta
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
-from .responses import respond
 from .training import batch_gradient, batch_weight, mean_loss, new_gradients, new_workspaces, predict, train
 from .updates import clip, update
+from .user_units import to_user_units
 
 __all__ = [
     "activate",
@@ -33,11 +33,10 @@ __all__ = [
     "new_gradients",
     "new_workspaces",
     "predict",
-    "respond",
     "row_order",
+    "to_user_units",
     "train",
     "transpose",
-    "transpose_weights",
     "update",
 ]
 

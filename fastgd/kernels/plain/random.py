@@ -47,9 +47,9 @@ def permute(place, n_left, n_right, keys):
     return left * n_right + right
 
 
-def row_order(order, first, n_rows, seed, epoch, shuffle):
-    """order[i] = the row at place first + i of the epoch; without shuffling, first + i itself."""
-    places = np.arange(first, first + order.size, dtype=np.uint64)
+def row_order(order, place, n_rows, seed, epoch, shuffle):
+    """order[i] = the row at place + i of the epoch; without shuffling, place + i itself."""
+    places = np.arange(place, place + order.size, dtype=np.uint64)
     if shuffle:
         n_left = np.uint64(math.ceil(math.sqrt(n_rows)))
         n_right = (np.uint64(n_rows) + n_left - np.uint64(1)) // n_left

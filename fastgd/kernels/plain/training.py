@@ -1,4 +1,4 @@
-"""The training loop in NumPy, whole batches at a time."""
+"""The training loop in NumPy: for each batch forward and loss, backward, update."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from .backward import backward, layer_delta
 from .forward import forward, gather, last_outputs, standardise
 from .losses import loss_and_delta
 from .random import row_order
-from .responses import respond
 from .updates import update
+from .user_units import to_user_units
 
 BLOCK_ROWS = 1024  # of predictions
 
@@ -27,24 +27,24 @@ def new_gradients(net, batch_size):
     return np.zeros((1, net.parameters.size), net.parameters.dtype)
 
 
-def places(rows, first, n):
-    """The rows at n places of the epoch, all at once: done batch by batch, the order would cost more than the rest."""
+def rows_in_order(rows, place, n):
+    """The numbers of n rows, from this place of the epoch on."""
     order = np.empty(n, np.int64)
-    row_order(order, first, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
+    row_order(order, place, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
     return order
 
 
-def order_weight(rows, order):
-    """The sum of the weights of the rows in order."""
+def weight_of(rows, order):
+    """The sum of the weights of the rows in order; their number where all count the same."""
     return float(rows.weights[order].sum(dtype=np.float64)) if rows.weights.size else float(order.size)
 
 
-def batch_weight(workspace, rows, first, n):
-    """The sum of the weights of n rows from place `first` on; n itself where all count the same."""
-    return order_weight(rows, places(rows, first, n))
+def batch_weight(workspace, rows, place, n):
+    """The sum of the weights of n rows from this place on; n itself where all count the same."""
+    return weight_of(rows, rows_in_order(rows, place, n))
 
 
-def block_loss(workspace, rows, order, scale, net, loss):
+def forward_and_loss(workspace, rows, order, scale, net, loss):
     """Loss of the rows in order, times scale; leaves x, activations and the last layer's delta behind."""
     B = order.size
     x, y, w = workspace.x[:B], workspace.y[:B], workspace.w[:B]
@@ -56,44 +56,47 @@ def block_loss(workspace, rows, order, scale, net, loss):
     return loss_and_delta(delta, predicted, y, w, scale, loss)
 
 
-def ordered_gradient(gradient, workspace, rows, order, net, loss):
+def forward_backward(gradient, workspace, rows, order, net, loss):
     """gradient = Σ weight · d loss / d parameters of the rows in order, over their number; return their loss."""
     total = 0.0
     for start in range(0, order.size, workspace.x.shape[0]):
         block = order[start : start + workspace.x.shape[0]]
-        total += float(block_loss(workspace, rows, block, 1.0 / order.size, net, loss))
+        total += float(forward_and_loss(workspace, rows, block, 1.0 / order.size, net, loss))
         backward(gradient, workspace, block.size, start == 0, net)
     return total
 
 
-def batch_gradient(gradients, workspace, rows, first, n, net, loss):
-    """gradients[0] = Σ weight · d loss / d parameters of n rows from place `first` on, over n; return their loss."""
-    return ordered_gradient(gradients[0], workspace, rows, places(rows, first, n), net, loss)
+def batch_gradient(gradients, workspace, rows, place, n, net, loss):
+    """gradients[0] = Σ weight · d loss / d parameters of n rows from this place on, over n; return their loss."""
+    return forward_backward(gradients[0], workspace, rows, rows_in_order(rows, place, n), net, loss)
 
 
-def train(net, state, gradients, workspaces, progress, rows, first, batch_size, learning_rates, loss, rule):
-    """Take one step for each learning rate; see the compiled twin. There is one thread, and BLAS may have others."""
+def train(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):
+    """Take one step for each learning rate, the first on the batch that starts at this place of the epoch.
+
+    sums (2,) gains each step's loss times its rows, and the sum of these rows' weights. Stops before a step whose loss
+    is not finite; returns how many steps were taken. There is one thread, and BLAS may have others.
+    """
     gradient, workspace = gradients[0], workspaces[0]
-    order = places(rows, first, min(learning_rates.size * batch_size, rows.X.shape[0] - first))
+    # All batches in one go: done batch by batch, the order would cost more than the rest.
+    order = rows_in_order(rows, place, min(learning_rates.size * batch_size, rows.X.shape[0] - place))
     for step in range(learning_rates.size):
         batch = order[step * batch_size : (step + 1) * batch_size]
-        value = ordered_gradient(gradient, workspace, rows, batch, net, loss)
+        value = forward_backward(gradient, workspace, rows, batch, net, loss)
         if not math.isfinite(value):
             return step
         update(net, state, gradient, rule, learning_rates[step])
-        progress[0] += value * batch.size
-        progress[1] += order_weight(rows, batch)
-    return learning_rates.shape[0]
+        sums[0] += value * batch.size
+        sums[1] += weight_of(rows, batch)
+    return learning_rates.size
 
 
 def mean_loss(workspace, rows, net, loss):
     """The mean loss over all rows."""
-    n = rows.X.shape[0]
-    order = places(rows, 0, n)
-    blocks = (order[start : start + workspace.x.shape[0]] for start in range(0, n, workspace.x.shape[0]))
-    return sum(float(block_loss(workspace, rows, block, 1.0, net, loss)) for block in blocks) / order_weight(
-        rows, order
-    )
+    order = rows_in_order(rows, 0, rows.X.shape[0])
+    blocks = (order[start : start + workspace.x.shape[0]] for start in range(0, order.size, workspace.x.shape[0]))
+    total = sum(float(forward_and_loss(workspace, rows, block, 1.0, net, loss)) for block in blocks)
+    return total / weight_of(rows, order)
 
 
 def predict(out, workspace, X, net, loss):
@@ -106,5 +109,5 @@ def predict(out, workspace, X, net, loss):
         standardise(x, X, order, net.input_mean, net.input_std)
         finite &= bool(np.isfinite(x).all())
         forward(workspace, B, np.uint64(0), 0, net)
-        respond(out[start : start + B], last_outputs(workspace, B, net), net, loss)
+        to_user_units(out[start : start + B], last_outputs(workspace, B, net), net, loss)
     return finite and bool(np.isfinite(out).all())

@@ -38,19 +38,19 @@ def update(net, state, gradient, rule, learning_rate):
     if rule.code == SGD and rule.momentum == 0:
         w -= w.dtype.type(learning_rate) * g
     elif rule.code == SGD:
-        velocity = state.first
+        velocity = state.velocity
         velocity *= rule.momentum
         velocity += g
         flush(velocity)
         w -= w.dtype.type(learning_rate) * (g + rule.momentum * velocity if rule.nesterov else velocity)
     elif rule.code == ADAGRAD:
-        state.second[:] += g * g
-        w -= w.dtype.type(learning_rate) * (g / (np.sqrt(state.second) + w.dtype.type(rule.epsilon)))
+        state.squares[:] += g * g
+        w -= w.dtype.type(learning_rate) * (g / (np.sqrt(state.squares) + w.dtype.type(rule.epsilon)))
     elif rule.code == RMSPROP:
-        squares = average_squares(state.second, g, rule)
+        squares = average_squares(state.squares, g, rule)
         move = g / (np.sqrt(squares) + w.dtype.type(rule.epsilon))
-        if state.first.size:
-            velocity = state.first
+        if state.velocity.size:
+            velocity = state.velocity
             velocity *= rule.momentum
             velocity += move
             flush(velocity)
@@ -58,11 +58,11 @@ def update(net, state, gradient, rule, learning_rate):
         w -= w.dtype.type(learning_rate) * move
     elif rule.code in (ADAM, ADAMW):
         step = int(state.step[0])
-        means = state.first
+        means = state.velocity
         means *= rule.beta1
         means += w.dtype.type(1 - rule.beta1) * g
         flush(means)
-        squares = average_squares(state.second, g, rule)
+        squares = average_squares(state.squares, g, rule)
         root = np.sqrt(squares) * w.dtype.type(1 / math.sqrt(1 - rule.beta2**step))
         w -= w.dtype.type(learning_rate / (1 - rule.beta1**step)) * (means / (root + w.dtype.type(rule.epsilon)))
     if state.average.size:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from ..codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, POISSON, QUANTILE
-from .activations import sigmoid
+from ..formulas import sigmoid
 
 
-def respond(out, outputs, net, loss):
+def to_user_units(out, outputs, net, loss):
     """out = probabilities for classes, rates for counts, and predictions in the user's units for the rest."""
     mean, std = net.target_mean, net.target_std
     T = mean.size

@@ -6,12 +6,12 @@ Shapes: outputs (B, O) of the last layer, out (B, O).
 from __future__ import annotations
 
 from ..codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, POISSON, QUANTILE
+from ..formulas import exp, sigmoid
 from ..machinery.compile import kernel
-from .elementary import exp, sigmoid
 
 
 @kernel()
-def respond(out, outputs, net, loss):
+def to_user_units(out, outputs, net, loss):
     """out = probabilities for classes, rates for counts, and predictions in the user's units for the rest."""
     B, O = outputs.shape
     mean, std = net.target_mean, net.target_std

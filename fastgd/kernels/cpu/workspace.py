@@ -1,0 +1,84 @@
+"""Scratch of one thread, with what only the compiled loops need, and how a batch is cut for threads."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..codes import N_OUT
+from ..machinery.compile import kernel
+from ..machinery.teams import FIRST_COUNTER, Team
+from ..records import Integers, Reals, aligned_zeros, new_workspace
+
+# Rows of a block, and the fewest of a shard: a block's activations stay in the second cache. 64 rows took 3 to 8 %
+# longer, 256 the same. Threads that divide columns write one loss for each block, so that a shard is one block.
+BLOCK_ROWS = 128
+SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
+FEWEST_SHARDS, MOST_SHARDS = 4, 16
+DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch of one shard
+LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
+
+
+class CpuWorkspace(NamedTuple):
+    """The shared scratch, see records.Workspace, and what the compiled loops add to it."""
+
+    order: Integers
+    x: Reals
+    y: Reals
+    w: Reals
+    activations: Reals
+    slopes: Reals
+    deltas: Reals
+    transposed: Reals  # (n_parameters,) real: each layer's weights as (n_out, n_in), where its weights start
+    zeros: Reals  # (widest layer or input,) real: where sums start
+    addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
+    counters: Integers  # (any,): where a thread that works alone would meet others
+    losses: NDArray[np.float64]  # (1,): where it would tell them its loss
+
+
+def new_scratch(net: Any, addresses: Integers, block_rows: int) -> CpuWorkspace:
+    """Allocate the scratch of one thread."""
+    shared, dtype = new_workspace(net, block_rows), net.parameters.dtype
+    widest = max(shared.x.shape[1], int(net.layers[:, N_OUT].max()))
+    return CpuWorkspace(
+        *shared,
+        transposed=aligned_zeros(net.parameters.size, dtype),
+        zeros=aligned_zeros(widest, dtype),
+        addresses=addresses,
+        counters=np.zeros(FIRST_COUNTER, np.int64),
+        losses=np.zeros(1),
+    )
+
+
+@kernel(merge=True)
+def alone(workspace):
+    """A thread that works by itself."""
+    return Team(0, 1, False, workspace.counters, workspace.losses, 0)
+
+
+def count_shards(net: Any, batch_size: int) -> int:
+    """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
+    most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
+    return min(-(-batch_size // BLOCK_ROWS), most)
+
+
+def divides_columns(net: Any, batch_size: int, block_rows: int) -> bool:
+    """Whether threads divide the columns of every block, because a batch is one shard that is much work."""
+    is_much = batch_size * net.parameters.size >= DIVIDED_WORK
+    return count_shards(net, batch_size) == 1 and is_much and batch_size <= block_rows
+
+
+def worthwhile_threads(net: Any, batch_size: int, block_rows: int, most: int) -> int:
+    """How many threads a batch of this size can use, `most` at most."""
+    n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
+    if n_shards > 1:
+        return max(min(most, n_shards), 1)
+    return max(min(most, widest // LEAST_COLUMNS if divides_columns(net, batch_size, block_rows) else 1), 1)
+
+
+@kernel(merge=True)
+def shard_rows(n, n_shards):
+    """How many rows of a batch of n each of at most n_shards shards has; the last may have fewer."""
+    return max(BLOCK_ROWS, (n + 8 * n_shards - 1) // (8 * n_shards) * 8)
