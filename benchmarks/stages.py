@@ -37,9 +37,9 @@ def loops(package: ModuleType) -> dict[str, Any]:
     training = import_module(f"{package.__name__}.kernels.cpu.training")
     engine = import_module(f"{package.__name__}.kernels.cpu.launch")
     jit = numba.njit(**compile_module.OPTIONS)
-    cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.outputs_loss, cpu.backward
-    cpu_transpose, cpu_update, cpu_predict = cpu.transpose_weights, engine.apply_update, cpu.predict
-    nothing, alone = np.uint64(0), engine.team_of_one(1)
+    cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.loss_of_outputs, cpu.backward
+    cpu_transpose, cpu_update, cpu_predict = backpropagation.transpose_weights, launch.apply_update, cpu.predict
+    nothing, alone = np.uint64(0), launch.team_of_one()
 
     @jit
     def gather(repeats, batch, p, team, function, orders, delta):
@@ -99,7 +99,8 @@ def prepared(package: ModuleType, case: Case, data: Tables, kernels: ModuleType,
         predicted = kernels.last_outputs(w, B, p.net)
         delta = last_delta(case, p, B).reshape(predicted.shape)
         kernels.loss_and_delta(delta, predicted, w.y[:B], w.w[:B], 1 / case.batch_size, p.loss)
-        kernels.transpose_weights(w, p.net)
+        if hasattr(w, "transposed"):
+            import_module(f"{package.__name__}.kernels.cpu.backward").transpose_weights(w, p.net)
     if case.stage == "update":  # from zero on, the parameters are the change that is to be compared
         p.net.parameters[:] = 0
         p.gradient[:] = np.random.default_rng(0).normal(size=p.gradient.size)
@@ -127,7 +128,7 @@ def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
     assert case.stage in STAGES
     p, orders = prepared(package, case, data, engine_of(package), BLOCK)
     compiled = loops(package)
-    function = int(p.workspace.calls[RULE])
+    function = int(p.workspace.addresses[RULE])
     p = p._replace(workspaces=tuple(p.workspaces))  # compiled code takes no lists of records
     delta = last_delta(case, p, min(BLOCK, case.batch_size)).copy()
 
@@ -189,8 +190,8 @@ def stage_runner(package: ModuleType, case: Case, data: Tables) -> tuple[Callabl
 def kernels_of(package: ModuleType, case: Case) -> list[Any]:
     """The compiled kernels in which a stage spends its time, those that are called by address included."""
     cpu = engine_of(package)
-    names = ("products", "activations", "losses", "updates", "engine")
-    products, activations, losses, updates, engine = (
+    names = ("products", "activations", "losses", "updates", "launch")
+    products, activations, losses, updates, launch = (
         import_module(f"{package.__name__}.kernels.cpu.{name}") for name in names
     )
     made = model(package, case)
@@ -200,5 +201,5 @@ def kernels_of(package: ModuleType, case: Case) -> list[Any]:
         "forward": [cpu.forward, products.product, activations.FORWARD[hidden]],
         "loss": [losses.KERNELS[made.network.loss.code]],
         "backward": [cpu.backward, products.product, activations.BACKWARD[hidden]],
-        "update": [engine.apply_update, updates.kernel_of(optimizer(package, case).rule())],
+        "update": [launch.apply_update, updates.kernel_of(optimizer(package, case).rule())],
     }[case.stage]

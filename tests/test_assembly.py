@@ -11,10 +11,10 @@ import pytest
 from networks import make_case
 
 import fastgd
-from fastgd.kernels.machinery import calls
-from fastgd.kernels.machinery.compile import OPTIONS, kernel
 from fastgd.kernels.cpu import activations, elementary, losses, products, training, updates
 from fastgd.kernels.cpu import launch as engine
+from fastgd.kernels.machinery import calls
+from fastgd.kernels.machinery.compile import OPTIONS, kernel
 
 FEATURES = llvmlite.binding.get_host_cpu_features()
 pytestmark = pytest.mark.skipif(

@@ -15,8 +15,8 @@ import pytest
 import fastgd
 from fastgd.errors import CacheWarning
 from fastgd.kernels import codes, cpu
-from fastgd.kernels.machinery import compile as compile_module
 from fastgd.kernels.cpu.activations import hyperbolic_tangent
+from fastgd.kernels.machinery import compile as compile_module
 
 PACKAGE = Path(fastgd.__file__).parent
 

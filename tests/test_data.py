@@ -13,9 +13,9 @@ import pytest
 import scipy.sparse
 
 import fastgd
+from fastgd.data.scaling import mean_and_std
 from fastgd.data.splits import split_rows
 from fastgd.errors import FastgdError, InvalidInputError, PrecisionWarning
-from fastgd.data.scaling import mean_and_std
 
 NAMES = ["size", "bedrooms", "distance", "age"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastgd.kernels.machinery.compile import kernel
 from fastgd.kernels.cpu import elementary
+from fastgd.kernels.machinery.compile import kernel
 
 
 @kernel()

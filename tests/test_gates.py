@@ -14,9 +14,9 @@ from networks import make_case
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastgd
-from fastgd.training.loop import loop as training
 from fastgd.kernels import cpu
 from fastgd.kernels.machinery.compile import kernel
+from fastgd.training.loop import loop as training
 
 
 def allocations(call):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.network.activations import ACTIVATIONS
 from fastgd.kernels import cpu
+from fastgd.network.activations import ACTIVATIONS
 from fastgd.network.losses import LOSSES
 from fastgd.training.schedules import SCHEDULES
 from fastgd.training.state import Plateau

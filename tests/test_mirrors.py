@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from networks import DTYPES, ODD_SHAPES, TINY_SHAPES, make_case
 
-from fastgd.network.activations import ACTIVATIONS
 from fastgd.kernels import cpu, plain
-from fastgd.network.losses import LOSSES
 from fastgd.losses import Huber, Quantile
+from fastgd.network.activations import ACTIVATIONS
+from fastgd.network.losses import LOSSES
 from fastgd.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.training.loop import progress
-from fastgd.training.loop import loop as training
 from fastgd.errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, InvalidInputError
+from fastgd.training.loop import loop as training
+from fastgd.training.loop import progress
 
 
 def houses(n=400):

@@ -12,13 +12,13 @@ import pytest
 
 import fastgd
 from fastgd import plots
-from fastgd.pages import drawing
-from fastgd.explain import surface
 from fastgd.callbacks import EarlyStopping, Recorder
 from fastgd.errors import InvalidInputError
-from fastgd.training.learning_rate import LearningRateSearch
-from fastgd.training.history import History
+from fastgd.explain import surface
+from fastgd.pages import drawing
 from fastgd.pages.page import short
+from fastgd.training.history import History
+from fastgd.training.learning_rate import LearningRateSearch
 
 pytest.importorskip("matplotlib")
 import matplotlib.pyplot as plt

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.training.loop import progress
 from fastgd.training.loop import loop as training
+from fastgd.training.loop import progress
 
 X = np.arange(80.0).reshape(40, 2)
 Y = X @ [2.0, 1.0]

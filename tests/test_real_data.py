@@ -11,8 +11,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import QuantileTransformer
 
 import fastgd
-from fastgd.data.splits import split_rows
 from fastgd.data.files import read_columns
+from fastgd.data.splits import split_rows
 
 FEATURES = ["size_m2", "bedrooms", "distance_km", "age_years"]
 

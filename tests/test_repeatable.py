@@ -14,8 +14,8 @@ import pytest
 from networks import make_case
 
 import fastgd
-from fastgd.training.loop import loop as training
 from fastgd.kernels import cpu
+from fastgd.training.loop import loop as training
 
 N = 500
 

@@ -13,10 +13,10 @@ from test_mirrors import losses_to_test
 
 import fastgd
 from fastgd import schedules
-from fastgd.network.activations import ACTIVATIONS
 from fastgd.callbacks import Callback, EarlyStopping
 from fastgd.errors import DivergenceWarning, InvalidInputError
 from fastgd.kernels import cpu
+from fastgd.network.activations import ACTIVATIONS
 
 N = 60
 

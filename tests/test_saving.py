@@ -17,10 +17,9 @@ import numpy as np
 import pytest
 
 import fastgd
+from fastgd.errors import InvalidInputError, ModelFileError
 from fastgd.files import atomic
 from fastgd.files import tensors as tensorfile
-from fastgd.command.paths import check_can_write
-from fastgd.errors import InvalidInputError, ModelFileError
 
 FIRST_VERSION = Path(__file__).parent / "golden" / "first_version.safetensors"  # written before there were checksums
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fastgd.errors import InvalidInputError
 from fastgd.data.files import read_columns
+from fastgd.errors import InvalidInputError
 
 HEADER = "size,age,price,name"
 NUMBERS = ["size", "age", "price"]

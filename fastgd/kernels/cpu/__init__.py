@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .backward import backward, transpose_weights
+from .backward import backward
 from .forward import forward, gather
 from .launch import (
     activate,
@@ -48,6 +48,5 @@ __all__ = [
     "to_user_units",
     "train",
     "transpose",
-    "transpose_weights",
     "update",
 ]

@@ -6,6 +6,7 @@ In a layer, z = a @ W + b and a' = f(z): a (B, I) are its inputs, a' (B, O) its 
 from __future__ import annotations
 
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
+from ..formulas import number
 from ..machinery.calls import (
     ACTIVATE,
     ACTIVATE_BACKWARD,
@@ -18,7 +19,7 @@ from ..machinery.calls import (
     call_product,
 )
 from ..machinery.compile import kernel
-from ..machinery.lanes import lanes, load_part, number, pointer, store_part
+from ..machinery.lanes import lanes, load_part, pointer, store_part
 from ..machinery.teams import UNIT, meet_over_columns, my_columns
 from .products import NEXT, SAME_ROW, dots
 from .random import drop_units

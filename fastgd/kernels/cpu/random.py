@@ -10,8 +10,9 @@ import math
 
 import numpy as np
 
+from ..formulas import number
 from ..machinery.compile import kernel
-from ..machinery.lanes import number, pointer
+from ..machinery.lanes import pointer
 
 ROUNDS = 8  # 4 already pass the tests of uniformity for 12 rows or more; tiny tables need more
 MASK = np.uint64(0xFFFFFFFF)

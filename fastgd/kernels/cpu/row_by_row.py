@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, WEIGHTS
+from ..formulas import number
 from ..machinery.calls import ACTIVATE_BACKWARD, LAYERS, PER_LAYER, call_elementwise_pair
 from ..machinery.compile import kernel
-from ..machinery.lanes import lanes, load_part, number, pointer, store_part, sum_lanes
+from ..machinery.lanes import lanes, load_part, pointer, store_part, sum_lanes
 from .training import forward_and_loss
 from .workspace import alone
 

@@ -12,9 +12,10 @@ import math
 import numpy as np
 
 from ..codes import BIASES, N_IN, N_OUT, OUTPUTS, WEIGHTS
+from ..formulas import number
 from ..machinery.calls import LOSS, RULE, call_loss
 from ..machinery.compile import kernel
-from ..machinery.lanes import number, pointer
+from ..machinery.lanes import pointer
 from ..machinery.teams import Team, meet, my_range
 from .backward import backward_of_team, transpose_weights_of_team
 from .forward import forward_of_team, gather, outputs_of_last_layer, standardise

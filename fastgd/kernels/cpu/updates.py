@@ -15,9 +15,10 @@ import math
 import numpy as np
 
 from ..codes import ADAGRAD, ADAM, ADAMW, RMSPROP, SGD
+from ..formulas import number
 from ..machinery.calls import call_rule
 from ..machinery.compile import by_dtype, kernel
-from ..machinery.lanes import number, pointer
+from ..machinery.lanes import pointer
 
 # Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
 # what is below the smallest normal number becomes zero, squares only where the gradient has next to none itself.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,7 @@ class CpuWorkspace(NamedTuple):
     losses: NDArray[np.float64]  # (1,): where it would tell them its loss
 
 
-def new_scratch(net: Any, addresses: Integers, block_rows: int) -> CpuWorkspace:
+def new_scratch(net, addresses, block_rows):
     """Allocate the scratch of one thread."""
     shared, dtype = new_workspace(net, block_rows), net.parameters.dtype
     widest = max(shared.x.shape[1], int(net.layers[:, N_OUT].max()))
@@ -58,19 +58,19 @@ def alone(workspace):
     return Team(0, 1, False, workspace.counters, workspace.losses, 0)
 
 
-def count_shards(net: Any, batch_size: int) -> int:
+def count_shards(net, batch_size):
     """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
     most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
     return min(-(-batch_size // BLOCK_ROWS), most)
 
 
-def divides_columns(net: Any, batch_size: int, block_rows: int) -> bool:
+def divides_columns(net, batch_size, block_rows):
     """Whether threads divide the columns of every block, because a batch is one shard that is much work."""
     is_much = batch_size * net.parameters.size >= DIVIDED_WORK
     return count_shards(net, batch_size) == 1 and is_much and batch_size <= block_rows
 
 
-def worthwhile_threads(net: Any, batch_size: int, block_rows: int, most: int) -> int:
+def worthwhile_threads(net, batch_size, block_rows, most):
     """How many threads a batch of this size can use, `most` at most."""
     n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
     if n_shards > 1:
