@@ -35,7 +35,8 @@ def loops(package: ModuleType) -> dict[str, Any]:
     cpu = engine_of(package)
     compile_module = import_module(f"{package.__name__}.kernels.machinery.compile")
     training = import_module(f"{package.__name__}.kernels.cpu.training")
-    engine = import_module(f"{package.__name__}.kernels.cpu.launch")
+    backpropagation = import_module(f"{package.__name__}.kernels.cpu.backward")
+    launch = import_module(f"{package.__name__}.kernels.cpu.launch")
     jit = numba.njit(**compile_module.OPTIONS)
     cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.loss_of_outputs, cpu.backward
     cpu_transpose, cpu_update, cpu_predict = backpropagation.transpose_weights, launch.apply_update, cpu.predict

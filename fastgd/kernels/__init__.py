@@ -1,9 +1,9 @@
 """The kernels and their contract: which there are, in which order, what each writes.
 
 Every engine has the same kernels with the same names and arguments: what is written comes first, then what is read,
-then places and sizes; what describes the task (net, loss, rule) stands last. `cpu` is explicit loops compiled by Numba;
-`plain` is the same in NumPy, the engine to read, the oracle of the tests and the fair baseline of the benchmarks. Arrays
-are checked before they come here; nothing is checked here.
+then places and sizes; what describes the task (net, loss, rule) stands last. (A whole step writes the network itself:
+`train` and `update` begin with it.) `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy: the engine
+to read, the oracle of the tests, and the fair baseline of the benchmarks. Arrays are checked before they come here.
 
 What the package needs of an engine:
 

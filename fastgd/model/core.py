@@ -81,7 +81,6 @@ class Core:
         self.training: TrainingState | None = None
         self.device = DEFAULT_DEVICE
         self._predictor: Predictor | None = None
-        self._ignores: bool | None = None  # whether there are inputs that never varied; None: nobody has looked
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_predictor": None}  # it holds addresses of this process
@@ -332,9 +331,7 @@ class Core:
 
     def outputs(self, values: Reals) -> tuple[Reals, bool]:
         """What the network puts out for checked inputs, in the user's units, and whether all of both is finite."""
-        if self._predictor is None:
-            self._predictor = Predictor(self.engine, self.net, self.objective)
-        return self._predictor.outputs(values)
+        return (self._predictor or self._new_predictor()).outputs(values)
 
     def training_state(self, optimizer: Any) -> TrainingState:
         """What the next fit starts from; by default with the optimizer of the last one, at first plain descent."""
@@ -349,17 +346,20 @@ class Core:
         for mine, its in zip(self.net, net, strict=True):
             if mine is not its:
                 mine[:] = its
-        self.schema, self._predictor, self._ignores = schema, None, None
+        self.schema, self._predictor = schema, None
+
+    def _new_predictor(self) -> Predictor:
+        self._predictor = Predictor(self.engine, self.net, self.objective)
+        return self._predictor
 
     def _outputs_for(self, X: Any) -> Reals:
         """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
-        fits = tables.fits(X, self.dtype, self.network.n_in)
+        predictor = self._predictor or self._new_predictor()
+        fits = tables.fits(X, self.dtype, predictor.n_in)
         values = read_only(X.view()) if fits else self.schema.inputs(X).values
-        out, finite = self.outputs(values)
+        out, finite = predictor.outputs(values)
         if not finite:
             unseen.refuse(self.net, self.schema.inputs(X).values, out, self.feature_names)
-        if self._ignores is None:
-            self._ignores = bool(np.isinf(self.net.input_std).any())
-        if self._ignores:
+        if predictor.ignores:
             unseen.tell_of_ignored(self.net, values, "X", self.feature_names)
         return out

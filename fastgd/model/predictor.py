@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels.codes import N_OUT
 from ..kernels.records import LossRecord, Net, Reals, resting
 
 
@@ -25,6 +26,8 @@ class Predictor:
 
     def __init__(self, engine: ModuleType, net: Net, objective: LossRecord) -> None:
         self.engine, self.net, self.objective = engine, resting(net), objective
+        self.n_in, self.n_out = len(net.input_std), int(net.layers[-1, N_OUT])
+        self.ignores = bool(np.isinf(net.input_std).any())  # whether there are inputs that never varied
         self.scratch: list[_Scratch] = []
 
     def outputs(self, values: Reals) -> tuple[Reals, bool]:
@@ -34,8 +37,7 @@ class Predictor:
         except IndexError:
             (workspace,) = self.engine.new_workspaces(self.net)
             scratch = _Scratch(self.engine.predict, workspace, self.net, self.objective)
-        n_out = int(self.net.layers[-1, 1])
-        out = np.empty((len(values), n_out), values.dtype)
+        out = np.empty((len(values), self.n_out), values.dtype)
         finite = scratch.predict(out, scratch.workspace, values, scratch.net, scratch.loss)
         self.scratch.append(scratch)
         return out, finite
