@@ -18,14 +18,14 @@ import fastgd
 from .problems import lanes_of
 
 vectors = lanes_of(fastgd)
-at, lanes, load, store = vectors.at, vectors.lanes, vectors.load, vectors.store
+pointer, lanes, load, store = vectors.pointer, vectors.lanes, vectors.load, vectors.store
 STEPS = 20_000
 
 
 @numba.njit(fastmath={"contract"})
 def multiply_adds(x, factor, steps):
     """Twelve vectors that stay in registers, each multiplied and added to at every step: as fast as the units go."""
-    p = at(x, 0)
+    p = pointer(x, 0)
     L, b = lanes(p), load(p, 0)
     c0, c1, c2, c3, c4, c5 = b, load(p, L), load(p, 2 * L), load(p, 3 * L), load(p, 4 * L), load(p, 5 * L)
     c6, c7, c8, c9 = load(p, 6 * L), load(p, 7 * L), load(p, 8 * L), load(p, 9 * L)

@@ -228,6 +228,9 @@ class MLP(Core):
 
         return health(self, X, y, optimizer)
 
+    def __repr__(self) -> str:
+        return f"<MLP {self.network}, {self.dtype}>"
+
     def save(self, path: str | Path, training_state: bool = False) -> None:
         """Write the model to a file, whole or not at all; `fastgd.load` reads it.
 

@@ -7,6 +7,7 @@ import inspect
 import numbers
 import operator
 import re
+import secrets
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar
@@ -94,6 +95,20 @@ def positive_integer(value: object, what: str, *, least: int = 1) -> int:
     if isinstance(value, bool) or number < least:
         raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {value!r}.")
     return number
+
+
+def seed(random_state: object) -> int:
+    """A seed as it was given, or one that is drawn."""
+    value = positive_integer(secrets.randbits(32) if random_state is None else random_state, "random_state", least=0)
+    if value >= 1 << 64:
+        raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
+    return value
+
+
+def real_dtype(dtype: object) -> np.dtype[Any]:
+    """float32 or float64, from its name or as a dtype."""
+    name = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
+    return look_up(name, {name: np.dtype(name) for name in ("float32", "float64")}, "dtype")
 
 
 def layer_number(layer: object, n_layers: int) -> int:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from model_files import stateful
+
+import fastgd
+from fastgd.callbacks import Recorder
 
 os.environ.setdefault("MPLBACKEND", "Agg")  # plots in tests and examples open no windows
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background: Ctrl-C is tested
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +24,33 @@ def data_folder() -> Path:
     if "FASTGD_DATA" not in os.environ:
         pytest.skip("FASTGD_DATA does not name a folder with the real data")
     return Path(os.environ["FASTGD_DATA"])
+
+
+@pytest.fixture
+def no_figure_is_left():
+    """Figures that a test has drawn are closed after it."""
+    import matplotlib.pyplot as plt
+
+    yield
+    plt.close("all")
+
+
+@pytest.fixture(scope="session")
+def houses():
+    """A small market to draw."""
+    return fastgd.datasets.houses(300, random_state=1)
+
+
+@pytest.fixture(scope="session")
+def training(houses):
+    """A training with everything that can be drawn of it. Tests leave it as it is."""
+    recorder, model = Recorder(), fastgd.MLP([4, 8, 1], feature_names=["size", "rooms", "distance", "age"])
+    history = model.fit(*houses, epochs=6, validation_split=0.2, callbacks=[recorder], verbose=0)
+    return SimpleNamespace(model=model, recorder=recorder, history=history)
+
+
+@pytest.fixture(scope="session")
+def whole(tmp_path_factory):
+    """A model with everything that a file can hold, and its file. Tests leave both as they are."""
+    path = tmp_path_factory.mktemp("whole") / "m"
+    return stateful(path), path

@@ -8,6 +8,8 @@ import numpy as np
 
 from fastgd.kernels import cpu
 from fastgd.kernels.records import LossRecord, Net, Rows, State, Workspace
+from fastgd.losses import Huber, Quantile
+from fastgd.network.losses import LOSSES
 from fastgd.network.network import Network
 from fastgd.training.optimizers import SGD, Optimizer
 
@@ -20,6 +22,13 @@ ODD_SHAPES = [
     (130, [64, 1, 63, 5]),
 ]
 DTYPES = ["float32", "float64"]
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+
+
+def losses_to_test() -> Any:
+    """Every loss, with a number of outputs that suits it."""
+    yield from ((name, 2) for name in LOSSES if name not in ("quantile", "cross_entropy"))
+    yield from ((Quantile([0.1, 0.5, 0.9]), 6), ("quantile", 1), ("cross_entropy", 4), (Huber(0.3), 3))
 
 
 class Case(NamedTuple):
@@ -51,11 +60,12 @@ def make_case(
     dropout: Any = 0.0,
     weighted: bool = False,
     optimizer: Optimizer | None = None,
-    block: int = 64,
+    block: int | None = 64,
     batch_size: int = 1,
     n_threads: int = 1,
+    kernels: Any = cpu,
 ) -> Case:
-    """A network of `sizes` with random parameters and scaling, and `n_rows` random rows."""
+    """A network of `sizes` with random parameters and scaling, `n_rows` random rows, and the scratch of an engine."""
     network = Network.from_names(sizes, activation, output, loss, dropout)
     generator = np.random.default_rng(sum(sizes) + n_rows)
     real = np.dtype(dtype)
@@ -90,8 +100,12 @@ def make_case(
         Rows(X, Y, weights, np.uint64(3), 0, True),
         record,
         optimizer,
-        cpu.new_workspaces(
-            net, record, optimizer.rule(), batch_size, n_threads, block
-        ),  # plain NumPy takes the first of them
-        cpu.new_gradients(net, batch_size),
+        kernels.new_workspaces(net, record, optimizer.rule(), batch_size, n_threads, block),
+        kernels.new_gradients(net, batch_size),
     )
+
+
+def assert_close(actual: Any, expected: Any, dtype: str, factor: float = 1.0) -> None:
+    """Equal to rounding errors, which are held against the largest of all entries."""
+    scale = float(np.max(np.abs(expected), initial=1.0))
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale * factor)

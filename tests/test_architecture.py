@@ -1,9 +1,11 @@
-"""The layout holds: imports go up the list only, Numba stays inside, and importing the package stays light."""
+"""The layout holds: imports go one way, Numba stays inside, files stay small, and importing the package stays light."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,65 +13,76 @@ from pathlib import Path
 import pytest
 
 import fastgd
+from tools import rooms
 
 PACKAGE = Path(fastgd.__file__).parent
-
-# From the inside out: a module imports only from modules before it.
-ORDER = [
-    "errors", "atomic", "names", "kernels", "tables", "data", "scaling", "labels", "datasets", "activations", "losses",
-    "initializers", "schedules", "optimizers", "network", "history", "callbacks", "interrupts", "progress",
-    "divergence", "training", "metrics", "measures", "unseen", "finder", "model",
-    "regimes", "explain", "health", "features", "tensorfile", "saving", "report", "story", "surface", "ticks",
-    "drawing", "plots", "training_page", "warmup", "terminal", "cli", "__init__",
-]  # fmt: skip
-ENGINE = ["network", "training", "history"]
+ROOT = Path(__file__).parents[1]
 HEAVY = ["numba", "sklearn", "pandas", "polars", "matplotlib", "rich", "click", "narwhals", "safetensors"]
+LONGEST = 350  # lines of a module
 
 
-def imports(path):
-    """(level, module) of every import in a file, wherever it stands."""
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom):
-            names = [node.module] if node.module else [alias.name for alias in node.names]
-            yield from ((node.level, name) for name in names)
-        elif isinstance(node, ast.Import):
-            yield from ((0, alias.name) for alias in node.names)
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "fastgd", ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "fastgd"
 
 
-def test_every_module_has_its_place():
-    assert sorted(ORDER) == sorted(
-        path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or path.name == "kernels"
-    )
+def test_imports_go_one_way():
+    assert rooms.breaches(PACKAGE) == []
 
 
-@pytest.mark.parametrize("name", [name for name in ORDER if name not in ("kernels", "__init__")])
-def test_imports_go_up_only(name):
-    for level, module in imports(PACKAGE / f"{name}.py"):
-        if level == 0:
-            assert module.split(".")[0] not in ("fastgd", "numba"), f"{name} imports {module}"
-        elif level == 1 and module != "__version__":
-            if name == "model" and module in ("saving", "explain", "health"):  # only when a method is called
-                continue
-            assert ORDER.index(module.split(".")[0]) < ORDER.index(name), f"{name} imports {module}"
+@pytest.mark.parametrize(
+    ("module", "statement", "found"),
+    [
+        ("network/losses.py", "from ..data import rows", "network.losses, line 1 imports data.rows"),
+        ("network/losses.py", "from ..data.rows import Measured", "network.losses, line 1 imports data.rows"),
+        ("options.py", "from . import network", "options, line 1 imports network.__init__"),
+        ("explain/table.py", "from ..files.atomic import write_whole", "explain.table, line 1 imports files.atomic"),
+        ("files/atomic.py", "from .. import explain", "files.atomic, line 1 imports explain.__init__"),
+        ("model/core.py", "def f():\n    from ..mlp import MLP", "model.core, line 2 imports mlp"),
+        ("kernels/records.py", "from ..network import network", "kernels.records, line 1 imports network.network"),
+        ("kernels/plain/losses.py", "from ..cpu import losses", "kernels.plain.losses, line 1 imports kernels.cpu"),
+        ("kernels/cpu/losses.py", "from ...options import look_up", "kernels.cpu.losses, line 1 imports options"),
+        ("kernels/codes.py", "from .records import Net", "kernels.codes, line 1 imports kernels.records"),
+        ("kernels/cpu/losses.py", "import numba", "kernels.cpu.losses, line 1 imports numba"),
+        ("kernels/plain/losses.py", "from numba.core import types", "kernels.plain.losses, line 1 imports numba"),
+        ("training/loop.py", "from llvmlite import ir", "training.loop, line 1 imports llvmlite"),
+        ("training/loop.py", "from fastgd.options import look_up", "training.loop, line 1 imports fastgd"),
+        ("training/loop.py", "from ... import benchmarks", "training.loop, line 1 imports ..."),
+        ("training/history.py", "from . import loop", "There is a circle: "),
+        ("network/activations.py", "from .network import Network", "There is a circle: "),
+        ("lost.py", "", "lost stands on no floor"),
+    ],
+)
+def test_a_planted_breach_is_found(copy, module, statement, found):
+    path = copy / module
+    path.write_text(f"{statement}\n{path.read_text() if path.exists() else ''}".replace("from __future__", "#"))
+    assert [sentence for sentence in rooms.breaches(copy) if sentence.startswith(found)]
 
 
-def test_kernels_import_nothing_from_outside_but_errors():
-    for path in (PACKAGE / "kernels").rglob("*.py"):
-        for level, module in imports(path):
-            depth = len(path.relative_to(PACKAGE).parts)
-            if level == 0:
-                assert module.split(".")[0] != "fastgd"
-            elif level >= depth:
-                assert module == "errors", f"{path} imports {module}"
+def test_errors_are_all_that_kernels_ask_of_the_package():
+    known = rooms.modules(PACKAGE)
+    outside = {
+        found.name
+        for name, path in known.items()
+        if name.startswith("kernels.")
+        for found in rooms.imports(name, path, known)
+        if found.inside and not found.name.startswith("kernels.")
+    }
+    assert outside == {"errors"}
 
 
-MACHINERY = [PACKAGE / "kernels" / f"{name}.py" for name in ("compile", "lanes", "calls", "teams")]
+def test_readme_lists_the_rooms_in_this_order():
+    built = (ROOT / "README.md").read_text().partition("## How it is built")[2].partition("\n## ")[0]
+    listed = re.findall(r"^\| `(\w+)(?:/|\.py)`", built, re.M)
+    assert listed == [room for floor in rooms.FLOORS[:11] for room in floor]
 
 
-def test_only_the_machinery_imports_numba():
-    for path in (PACKAGE / "kernels").rglob("*.py"):
-        if path not in MACHINERY:
-            assert not any(module.startswith("numba") for level, module in imports(path) if level == 0), path
+@pytest.mark.parametrize("folder", ["fastgd", "benchmarks", "tools"])
+def test_no_module_is_long(folder):
+    lines = {path: len(path.read_text().splitlines()) for path in (ROOT / folder).rglob("*.py")}
+    assert lines
+    assert [path for path, n in lines.items() if n > LONGEST] == []
 
 
 def lines_of_code(path):
@@ -83,10 +96,18 @@ def lines_of_code(path):
     return sum(bool(line) and not line.startswith("#") and number not in documented for number, line in lines)
 
 
-def test_the_engine_stays_small():
-    files = [*(PACKAGE / "kernels").rglob("*.py"), *(PACKAGE / f"{name}.py" for name in ENGINE)]
-    assert sum(lines_of_code(path) for path in files if path not in MACHINERY) < 2500
-    assert sum(map(lines_of_code, MACHINERY)) < 600
+@pytest.mark.parametrize(
+    ("part", "most"),
+    [
+        (["kernels/plain/*.py"], 500),
+        (["kernels/cpu/*.py"], 1500),
+        (["kernels/machinery/*.py"], 600),
+        (["kernels/*.py", "network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 900),
+    ],
+)
+def test_the_engine_stays_small(part, most):
+    files = [path for pattern in part for path in PACKAGE.glob(pattern)]
+    assert most / 4 < sum(map(lines_of_code, files)) < most
 
 
 def loaded_after(statement):
@@ -100,6 +121,7 @@ def loaded_after(statement):
     [
         ("import fastgd", []),
         ("import fastgd; fastgd.MLP([4, 1]); fastgd.SGD()", []),
+        ("import fastgd.callbacks, fastgd.schedules, fastgd.losses, fastgd.datasets, fastgd.features", []),
         ("import fastgd; fastgd.MLP([4, 1]).predict([[1, 2, 3, 4]])", ["numba"]),
         ("from fastgd.command.cli import main", ["click"]),
     ],
@@ -108,9 +130,14 @@ def test_importing_is_light(statement, loaded):
     assert loaded_after(statement) == loaded
 
 
-def test_two_copies_live_side_by_side(tmp_path):
-    import shutil
+def test_public_names_lead_to_their_rooms():
+    for name in fastgd.__all__:
+        assert getattr(fastgd, name) is not None
+    code = "from fastgd.callbacks import Recorder; import fastgd; assert fastgd.callbacks.Recorder is Recorder"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
+
+def test_two_copies_live_side_by_side(tmp_path):
     shutil.copytree(PACKAGE, tmp_path / "other_fastgd", ignore=shutil.ignore_patterns("__pycache__"))
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"

@@ -11,8 +11,9 @@ import pytest
 from networks import make_case
 
 import fastgd
-from fastgd.kernels.cpu import activations, elementary, losses, products, training, updates
-from fastgd.kernels.cpu import launch as engine
+from fastgd.kernels import formulas
+from fastgd.kernels.codes import IDENTITY
+from fastgd.kernels.cpu import activations, launch, losses, products, training, updates
 from fastgd.kernels.machinery import calls
 from fastgd.kernels.machinery.compile import OPTIONS, kernel
 
@@ -48,19 +49,19 @@ def kernels_by_address():
     for each in losses.KERNELS.values():
         yield each.__name__, each, calls.loss(real).args, False
     for each in activations.FORWARD.values():
-        yield each.__name__, each, calls.elementwise(real).args, each is not activations.identity
+        yield each.__name__, each, calls.elementwise(real).args, each is not activations.FORWARD[IDENTITY]
     for each in [*activations.BACKWARD.values(), *activations.WITH_SLOPES.values()]:
-        yield each.__name__, each, calls.elementwise_pair(real).args, each is not activations.identity_backward
+        yield each.__name__, each, calls.elementwise_pair(real).args, each is not activations.BACKWARD[IDENTITY]
     for each in {updates.descend, updates.descend_with_momentum, *updates.KERNELS.values()}:
         yield each.__name__, each, calls.update_rule(real, rule).args, True
 
 
 def whole_loops():
     case = make_case(3, [2, 3, 1], "float32", weighted=True)
-    net, rows, loss, workspace, alone = case.net, case.rows, case.loss, case.workspace, engine.team_of_one(1)
+    net, rows, loss, workspace, alone = case.net, case.rows, case.loss, case.workspace, launch.team_of_one()
     arguments = {
         "train": (
-            alone, alone, net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1), loss,
+            alone, net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1), loss,
             case.optimizer.rule(),
         ),
         "predict": (np.zeros((3, 1), np.float32), workspace, rows.X, net, loss),
@@ -130,7 +131,7 @@ def test_the_reading_of_assembly_can_fail():
     assert re.findall(PACKED.format("pd"), text)
 
 
-@pytest.mark.parametrize("function", [elementary.exp, elementary.expm1, elementary.log1p, elementary.tanh])
+@pytest.mark.parametrize("function", [formulas.exp, formulas.expm1, formulas.log1p, formulas.tanh])
 def test_elementary_functions_become_vector_loops(function):
     def loop(out, x):
         for i in range(x.size):

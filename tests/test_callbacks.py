@@ -1,12 +1,14 @@
-"""Early stopping goes back to what was best, over several fits, and is not misled by numbers that are none."""
+"""Callbacks are told in order; early stopping goes back to what was best, and no odd number misleads it."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from inside import ctrl_c, overheard
+from samples import fitted, waves
 
 import fastgd
-from fastgd.callbacks import EarlyStopping
+from fastgd.callbacks import Callback, EarlyStopping
 from fastgd.errors import InvalidInputError
 
 
@@ -84,10 +86,94 @@ def test_a_training_that_never_began_brings_back_no_older_one(monkeypatch):
     first.fit(X, y, epochs=3, callbacks=[stop], verbose=0)
     other = fastgd.MLP([3, 8, 1], random_state=1)
     before = other.parameters.copy()
-
-    def interrupted(run):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr("fastgd.training.run.Run.compile", interrupted)
+    overheard(monkeypatch, "train", ctrl_c)
     assert other.fit(X, y, callbacks=[stop], verbose=0).stop_reason == "interrupted in epoch 1"
     np.testing.assert_array_equal(other.parameters, before)
+
+
+class Diary(Callback):
+    def __init__(self):
+        self.lines = []
+
+    def on_train_begin(self, logs=None):
+        self.lines.append("begin")
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.lines.append(f"epoch {epoch}")
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.lines.append(sorted(logs))
+        if epoch == 1:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.lines.append("end")
+
+
+def test_callbacks_are_told_in_order_and_can_stop():
+    X, y = waves()
+    diary = Diary()
+    _, history = fitted(X, y, callbacks=[diary], validation_split=0.2)
+    names = ["learning_rate", "loss", "val_loss"]
+    assert diary.lines == ["begin", "epoch 0", names, "epoch 1", names, "end"]
+    assert (history.epochs, history.stop_reason) == (2, "stopped by a callback after epoch 2")
+
+
+def test_early_stopping_goes_back_to_the_best():
+    _, y = waves(200)
+    noise = np.random.default_rng(1).normal(size=(200, 3))
+    stop = EarlyStopping(patience=5)
+    model, history = fitted(
+        noise, y, sizes=(3, 64, 1), epochs=500, validation_split=0.5, callbacks=[stop],
+        optimizer=fastgd.Adam(learning_rate=0.01),
+    )  # fmt: skip
+    losses = history.history["val_loss"]
+    assert history.epochs < 500
+    assert history.epochs - 1 - int(np.argmin(losses)) == 5
+    from fastgd.data.splits import split_rows
+
+    _, test = split_rows(200, 0.5, None, 0)
+    assert model.evaluate(noise[test], y[test])["loss"] == pytest.approx(min(losses))
+    keep = EarlyStopping(patience=5, restore_best_weights=False)
+    model, _ = fitted(
+        noise, y, sizes=(3, 64, 1), epochs=500, validation_split=0.5, callbacks=[keep],
+        optimizer=fastgd.Adam(learning_rate=0.01),
+    )  # fmt: skip
+    assert model.evaluate(noise[test], y[test])["loss"] == pytest.approx(losses[-1])
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: EarlyStopping(patience=-1), r"patience must be a whole number"),
+        (lambda: EarlyStopping(min_delta="x"), r"min_delta must be a number"),
+    ],
+)
+def test_options(call, message):
+    with pytest.raises(InvalidInputError, match=message):
+        call()
+
+
+class PerBatch(Callback):
+    def on_train_batch_end(self, batch, logs=None):
+        pass
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"callbacks": EarlyStopping()}, r"callbacks must be a list"),
+        ({"callbacks": [print]}, r"is not a callback: make it a subclass"),
+        ({"callbacks": [PerBatch()]}, r"PerBatch.on_train_batch_end would never be heard"),
+        (
+            {"callbacks": [EarlyStopping()]},
+            r"no quantity 'val_loss' to monitor; there are: loss, learning_rate. Give validation_data",
+        ),
+    ],
+)
+def test_options_of_fit(options, message):
+    X, y = waves()
+    with pytest.raises(InvalidInputError, match=message):
+        fitted(X, y, **options)

@@ -14,20 +14,24 @@ import pytest
 
 import fastgd
 from fastgd.errors import CacheWarning
-from fastgd.kernels import codes, cpu
-from fastgd.kernels.cpu.activations import hyperbolic_tangent
+from fastgd.kernels import cpu
+from fastgd.kernels.cpu.activations import FORWARD
+from fastgd.kernels.formulas import ACTIVATION_CODES
 from fastgd.kernels.machinery import compile as compile_module
 
+TANH = ACTIVATION_CODES["tanh"]
+hyperbolic_tangent = FORWARD[TANH]
 PACKAGE = Path(fastgd.__file__).parent
 
 # The kernel of a layer's activation is in one file, the hyperbolic tangent that it calls in another.
 ASK = """
 import numpy as np
-from fastgd.kernels import codes, cpu
-from fastgd.kernels.cpu.activations import hyperbolic_tangent
+from fastgd.kernels import cpu
+from fastgd.kernels.cpu.activations import FORWARD
+from fastgd.kernels.formulas import ACTIVATION_CODES
 a = np.full((1, 3), 0.5)
-cpu.activate(a, codes.TANH)
-print(a[0, 0], sum(hyperbolic_tangent.stats.cache_hits.values()))
+cpu.activate(a, ACTIVATION_CODES["tanh"])
+print(a[0, 0], sum(FORWARD[ACTIVATION_CODES["tanh"]].stats.cache_hits.values()))
 """
 
 
@@ -55,7 +59,7 @@ def copy(tmp_path):
 
 
 def cache_files(home):
-    return sorted((home / "fastgd" / "kernels" / "__pycache__").glob("activations.hyperbolic_tangent-*.nb[ic]"))
+    return sorted((home / "fastgd" / "kernels" / "__pycache__").glob("activations.tanh-*.nb[ic]"))
 
 
 def test_an_edit_in_a_file_that_a_kernel_calls_is_never_missed(copy):
@@ -65,7 +69,8 @@ def test_an_edit_in_a_file_that_a_kernel_calls_is_never_missed(copy):
     callee = copy / "fastgd" / "kernels" / "cpu" / "elementary.py"
     text = callee.read_text()
     kept = callee.stat()
-    callee.write_text(text.replace("np.copysign(t / (t + 2.0), x)", "np.copysign(t / (t + 3.0), x)"))
+    # The exponential that the hyperbolic tangent is made of gives half as much as before.
+    callee.write_text(f"{text}\n\nexpm1_float64 = kernel(inline=True)(lambda x, half=0.5: half * x)\n")
     os.utime(callee, (kept.st_atime, kept.st_mtime))  # not even when the file looks as old as before
     changed, hits = run(ASK, copy)
     assert (changed != value, hits) == (True, "0")
@@ -106,8 +111,8 @@ def test_the_code_of_another_signature_is_never_run(copy):
     assert run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
     for code, expected in ((ASK, value), (ASK_FLOAT32, short)):
         assert run(code, copy, NUMBA_CACHE_DIR=str(one.parent)) == [expected, "1"]
-    (right,) = (path for path in one.glob("*hyperbolic_tangent-*.nbc") if path.name in own)
-    (wrong,) = (path for path in one.glob("*hyperbolic_tangent-*.nbc") if path.name not in own)
+    (right,) = (path for path in one.glob("activations.tanh-*.nbc") if path.name in own)
+    (wrong,) = (path for path in one.glob("activations.tanh-*.nbc") if path.name not in own)
     shutil.copy(wrong, right)
     assert run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
 
@@ -128,7 +133,7 @@ def test_processes_that_compile_at_once_leave_a_cache_that_works(copy):
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """How a kernel that was compiled is read from the disk, and copies of the files from which it is."""
-    cpu.activate(np.full((1, 3), 0.5), codes.TANH)
+    cpu.activate(np.full((1, 3), 0.5), TANH)
     cache, target = hyperbolic_tangent._cache, hyperbolic_tangent.targetctx
     signature = next(iter(hyperbolic_tangent.overloads))
     names = [cache.files.index.name, cache.files._name(cache._index_key(signature, target.codegen()))]
@@ -248,17 +253,22 @@ def test_no_writable_folder_means_one_warning_and_the_same_result(copy):
     assert (hits, warnings, advice) == ("0", "1", "set_NUMBA_CACHE_DIR_to_a_writable_folder.")
 
 
-def test_the_stamp_covers_every_kernel_source(tmp_path, monkeypatch):
+def test_the_stamp_covers_what_kernels_are_made_from_and_no_more(tmp_path, monkeypatch):
     folder = tmp_path / "kernels"
     shutil.copytree(PACKAGE / "kernels", folder, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(compile_module, "KERNELS", folder)
     stamps = {compile_module.source_stamp.__wrapped__()}
-    sources = sorted(folder.rglob("*.py"))
-    assert len(sources) >= 20
+    sources = compile_module.made_from()
+    assert {path.name for path in sources} >= {"formulas.py", "codes.py", "records.py", "lanes.py", "training.py"}
     for source in sources:
         source.write_text(source.read_text() + "\n# edited\n")
         stamps.add(compile_module.source_stamp.__wrapped__())
     assert len(stamps) == len(sources) + 1
+    others = [path for path in folder.rglob("*.py") if path not in sources]
+    assert {path.parent.name for path in others} == {"kernels", "plain"}
+    for source in others:
+        source.write_text(source.read_text() + "\n# edited\n")
+    assert compile_module.source_stamp.__wrapped__() in stamps, "what is not compiled compiles nothing anew"
 
 
 def test_nothing_is_compiled_twice():
@@ -292,7 +302,7 @@ def test_nothing_is_left_to_compile_after_the_warm_up(tmp_path):
         "class Count(event.Listener):\n    names = []\n"
         "    def on_start(self, e): self.names.append(e.data['dispatcher'].py_func.__name__)\n"
         "    def on_end(self, e): pass\n"
-        "for _ in __import__('fastgd.warmup').warmup.warm_up(): pass\n"
+        "for _ in __import__('fastgd.command.warmup').command.warmup.warm_up(): pass\n"
         "event.register('numba:compile', Count())\n"
         "X, y = fastgd.datasets.houses(600)\n"
         "model = fastgd.MLP([4, 8, 8, 1], activation=['gelu', 'elu'], loss='huber', dropout=0.1, dtype='float64')\n"

@@ -10,15 +10,23 @@ import pytest
 
 import fastgd
 
-MODULES = sorted(path.stem for path in Path(fastgd.__file__).parent.glob("*.py") if ">>>" in path.read_text())
+PACKAGE = Path(fastgd.__file__).parent
+MODULES = sorted(
+    ".".join(["fastgd", *path.relative_to(PACKAGE).with_suffix("").parts])
+    for path in PACKAGE.rglob("*.py")
+    if ">>>" in path.read_text()
+)
 
 
 @pytest.mark.parametrize("name", MODULES)
 def test_docstrings(name):
-    result = doctest.testmod(import_module(f"fastgd.{name}"))
+    result = doctest.testmod(import_module(name))
     assert result.attempted > 0
     assert result.failed == 0
 
 
 def test_there_are_examples():
-    assert {"model", "datasets", "optimizers", "losses", "callbacks", "saving"} <= set(MODULES)
+    assert {
+        "fastgd.mlp", "fastgd.data.houses", "fastgd.training.optimizers", "fastgd.network.losses",
+        "fastgd.training.callbacks", "fastgd.explain.features", "fastgd.pages.plots",
+    } <= set(MODULES)  # fmt: skip

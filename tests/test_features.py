@@ -6,13 +6,13 @@ import json
 
 import numpy as np
 import pytest
+from samples import FEATURES, houses
 
 import fastgd
-from fastgd import features
 from fastgd.errors import InvalidInputError
+from fastgd.explain import features
 from fastgd.features import partial_dependence, permutation_importance
 
-FEATURES = ["Size", "Bedrooms", "Distance to centre", "Building age"]
 WEIGHTS = np.array([3.0, -1.0, 0.0, 0.5])
 CONSTANT = 10.0
 
@@ -30,10 +30,6 @@ def normal(n=2000, noise=0.0):
     X = generator.normal(size=(n, 4))
     X = (X - X.mean(axis=0)) / X.std(axis=0)
     return X, X @ WEIGHTS + CONSTANT + noise * generator.normal(size=n)
-
-
-def houses(n=400):
-    return fastgd.datasets.houses(n, random_state=1)
 
 
 def trained(n=400, names=FEATURES):

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from samples import waves
 
 import fastgd
+from fastgd import schedules
 from fastgd.errors import InputWarning, InvalidInputError
 
 
@@ -46,7 +48,7 @@ def test_whole_numbers_are_labels_however_they_are_kept(labels):
             r"y, row 0 is 1180591620717411303424: numbers of classes must be whole, and below 2\*\*63",
         ),
         (np.array([1, 2**63], np.uint64), r"y, row 1 is 9223372036854775808: numbers of classes must be whole"),
-        ([2**70, float("nan")], r"y, row 0 is 1\.18059e\+21|row 1 is nan|numbers of classes"),
+        ([2**70, float("nan")], "y, row 0 is 1180591620717411303424: numbers of classes must be whole"),
         ([10**5000, 1], r"y, row 0 is a number of over 60 digits: labels must be"),
         ([1, -(2**65)], r"y, row 1 is -36893488147419103232: numbers of classes"),
         (np.array([1.0, np.nan], object), r"y, row 1 is nan: labels of classes must be whole numbers or text"),
@@ -97,7 +99,7 @@ def test_a_stream_that_starts_with_one_class():
 
 def test_labels_that_validation_alone_has_get_a_place():
     model = network()
-    with pytest.warns(InputWarning):
+    with pytest.warns(InputWarning, match=r"y has 2 classes \(a, b\)"):
         model.fit(rows(4), ["a", "b"] * 2, validation_data=(rows(3), ["a", "c", "b"]), epochs=1, verbose=0)
     assert model.classes.tolist() == ["a", "b", "c"]
 
@@ -157,9 +159,89 @@ def test_only_networks_with_classes_have_them_declared():
 
 def test_declared_classes_outlive_a_refused_table_and_a_file(tmp_path):
     model = network(classes=["a", "b", "c"])
-    with pytest.raises(InvalidInputError):
+    with pytest.raises(InvalidInputError, match="label 'x', which the model does not know"):
         model.fit(rows(2), ["a", "x"], verbose=0)
     model.save(tmp_path / "model")
     loaded = fastgd.load(tmp_path / "model")
     loaded.fit(rows(2), ["c", "a"], epochs=1, verbose=0)
     assert loaded.classes.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize(
+    "labels", [np.array(["no", "yes"]), np.array([3, 7]), np.array([False, True]), np.array([0.0, 1.0])]
+)
+@pytest.mark.parametrize(("loss", "n_out"), [("cross_entropy", 2), ("binary_cross_entropy", 1)])
+def test_two_classes(labels, loss, n_out):
+    X, y = waves(300)
+    names = labels[(y > 0).astype(int)]
+    model = fastgd.MLP([3, 8, n_out], loss=loss)
+    model.fit(X, names, epochs=20, verbose=0)
+    assert set(model.predict(X)) <= set(labels)
+    assert np.mean(model.predict(X) == names) > 0.9
+    probabilities = model.predict_proba(X)
+    assert probabilities.shape == (300, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, atol=1e-6)
+    measured = model.evaluate(X, names)
+    assert measured["accuracy"] == pytest.approx(np.mean(model.predict(X) == names))
+    chosen = probabilities[np.arange(300), (y > 0).astype(int)]
+    assert measured["log_loss"] == pytest.approx(-np.mean(np.log(chosen)), rel=1e-4)
+    assert measured["loss"] == measured["log_loss"]
+
+
+def test_labels_in_data_frames():
+    import pandas as pd
+    import polars as pl
+
+    X, y = waves()
+    names = np.array(["a", "b", "c"])[np.digitize(y, [-1, 1])]
+    predictions = []
+    for series in (pd.Series(names), pl.Series(names), pd.Series(names).astype("category"), list(names)):
+        model = fastgd.MLP([3, 3], loss="cross_entropy")
+        model.fit(X, series, epochs=2, verbose=0)
+        predictions.append(model.predict(X))
+    assert all((p == predictions[0]).all() for p in predictions)
+
+
+def test_several_labels_at_once_and_shares():
+    X, y = waves(300)
+    Y = np.column_stack([y > 0, X[:, 0] > 0])
+    model = fastgd.MLP([3, 16, 2], loss="binary_cross_entropy")
+    model.fit(X, Y, epochs=20, verbose=0)
+    assert model.predict(X).shape == model.predict_proba(X).shape == (300, 2)
+    assert model.evaluate(X, Y)["accuracy"] > 0.9
+    shares = 1 / (1 + np.exp(-y))
+    soft = fastgd.MLP([3, 16, 1], loss="binary_cross_entropy")
+    soft.fit(X, shares, epochs=300, optimizer=fastgd.Adam(schedules.Cosine(0.01)), verbose=0)
+    assert np.abs(soft.predict_proba(X)[:, 1] - shares).mean() < 0.05
+
+
+@pytest.mark.tiny
+def test_labels_that_do_not_fit():
+    X, _ = waves(4)
+    model = fastgd.MLP([3, 3], loss="cross_entropy")
+    for y, message in (
+        ([0, 1, 2, 3], r"y has 4 classes"),
+        ([0, 1, 2.5, 1], r"y, row 2 is 2\.5: labels of classes must be whole numbers or text"),
+        (np.array(["a", None, "b", "c"], object), r"y, row 1 is None"),
+        (np.eye(3)[[0, 1, 2, 0]], r"use y\.argmax\(axis=1\)"),
+        ([0, 1, 2], r"X has 4 rows, y has 3"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            model.fit(X, y, verbose=0)
+    model.fit(X, ["a", "b", "c", "a"], epochs=1, verbose=0)
+    for y in (["a", "b", "d", "a"], [0, 1, 2, 0]):
+        with pytest.raises(InvalidInputError, match=r"y, row \d has the label .*; its classes are: a, b, c"):
+            model.evaluate(X, y)
+    for weights, message in (
+        ({"d": 1}, r"class_weight names the class 'd', which the model does not know; its classes are: a, b, c"),
+        ({"a": -1}, r"class_weight of 'a' must be a number of at least 0"),
+        ("even", r"class_weight must be a dict .* or 'balanced'"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            model.fit(X, ["a", "b", "c", "a"], class_weight=weights, verbose=0)
+    with pytest.raises(InvalidInputError, match=r"loss='mse' has no probabilities"):
+        fastgd.MLP([3, 1]).predict_proba(X)
+    with pytest.raises(InvalidInputError, match=r"y, row 1 is -1.0: poisson needs counts"):
+        fastgd.MLP([3, 1], loss="poisson").fit(X, [1, -1, 2, 3], verbose=0)
+    with pytest.raises(InvalidInputError, match=r"y, row 3 is 1.5: binary_cross_entropy needs"):
+        fastgd.MLP([3, 1], loss="binary_cross_entropy").fit(X, [0, 0.5, 0, 1.5], verbose=0)

@@ -6,15 +6,13 @@ import inspect
 
 import numpy as np
 import pytest
-from networks import DTYPES, ODD_SHAPES, TINY_SHAPES, make_case
+from networks import DTYPES, ODD_SHAPES, TINY_SHAPES, assert_close, losses_to_test, make_case
 
 from fastgd.kernels import cpu, plain
-from fastgd.losses import Huber, Quantile
+from fastgd.kernels.cpu.backward import transpose_weights
 from fastgd.network.activations import ACTIVATIONS
-from fastgd.network.losses import LOSSES
 from fastgd.training.optimizers import SGD, Adagrad, Adam, AdamW, RMSprop
 
-TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
 SHAPES = [
     pytest.param(*shape, id="-".join(map(str, shape[1])), marks=[pytest.mark.tiny] if shape in TINY_SHAPES else [])
     for shape in ODD_SHAPES
@@ -34,11 +32,6 @@ MATRICES = [
 ]
 
 
-def assert_close(actual, expected, dtype, factor=1.0):
-    scale = float(np.max(np.abs(expected), initial=1.0))
-    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale * factor)
-
-
 def random(*shape, dtype, seed=0):
     return np.random.default_rng(seed).normal(size=shape).astype(dtype)
 
@@ -49,6 +42,7 @@ def test_same_names_and_arguments():
         return list(inspect.signature(getattr(function, "py_func", function)).parameters)
 
     assert sorted(cpu.__all__) == sorted(plain.__all__)
+    assert {"train", "predict", "batch_gradient"} <= set(cpu.__all__)
     for name in cpu.__all__:
         if callable(getattr(cpu, name)):
             assert arguments(getattr(cpu, name)) == arguments(getattr(plain, name)), name
@@ -139,11 +133,6 @@ def test_dropout_is_the_same_on_both_engines_and_drops_its_share(rate):
         assert (a != results[0]).any()
 
 
-def losses_to_test():
-    yield from ((name, 2) for name in LOSSES if name not in ("quantile", "cross_entropy"))
-    yield from ((Quantile([0.1, 0.5, 0.9]), 6), ("quantile", 1), ("cross_entropy", 4), (Huber(0.3), 3))
-
-
 @pytest.mark.tiny
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("loss", "n_out"), list(losses_to_test()), ids=str)
@@ -196,7 +185,7 @@ def test_every_stage_of_a_step(n_rows, sizes, dtype):
     for kernels in (cpu, plain):
         net, rows, loss, optimizer, (workspace,), (gradient,) = case = make_case(
             n_rows, sizes, dtype, activation=["gelu", "elu", "tanh"][: len(sizes) - 2], dropout=0.3, weighted=True,
-            block=max(n_rows, 1),
+            block=max(n_rows, 1), kernels=kernels,
         )  # fmt: skip
         seen = results[kernels] = {}
         order, x, y, w = workspace.order, workspace.x, workspace.y, workspace.w
@@ -210,7 +199,8 @@ def test_every_stage_of_a_step(n_rows, sizes, dtype):
         weight = kernels.batch_weight(workspace, rows, 0, n_rows)
         value = kernels.loss_and_delta(delta, predicted, y, w, 1.0 / weight, loss)
         seen.update(order=order, x=x, y=y, w=w, activations=activations, slopes=slopes, loss=value, delta=delta.copy())
-        kernels.transpose_weights(workspace, net)
+        if kernels is cpu:
+            transpose_weights(workspace, net)
         again = workspace.deltas.copy()
         kernels.backward(gradient, workspace, n_rows, True, net)
         seen["gradient"] = gradient.copy()
@@ -231,7 +221,7 @@ def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
     results = []
     for kernels in (cpu, plain):
         net, rows, loss, optimizer, workspaces, gradients = case = make_case(
-            n_rows, sizes, dtype, weighted=batch_size == 3, block=min(batch_size, 64)
+            n_rows, sizes, dtype, weighted=batch_size == 3, block=min(batch_size, 64), kernels=kernels
         )
         workspace = workspaces[0]
         progress = np.zeros(2)
@@ -253,7 +243,9 @@ def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
 @pytest.mark.tiny
 def test_training_stops_before_a_step_that_is_not_finite():
     for kernels in (cpu, plain):
-        net, rows, loss, optimizer, *scratch = case = make_case(6, [2, 3, 1], "float64", activation="relu")
+        net, rows, loss, optimizer, *scratch = case = make_case(
+            6, [2, 3, 1], "float64", activation="relu", kernels=kernels
+        )
         workspaces, gradients = scratch
         with np.errstate(all="ignore"):
             rates, progress = np.array([0.01, 1e300, 0.01, 0.01, 0.01]), np.zeros(2)

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from samples import houses
 
 import fastgd
-from fastgd.training.loop import loop as training
-from fastgd.training.loop import progress
+from fastgd.callbacks import Callback
+from fastgd.training import progress
 
 X = np.arange(80.0).reshape(40, 2)
+
+
 Y = X @ [2.0, 1.0]
+
+
 VERBOSE = ["auto", 0, 1, 2]
 
 
@@ -66,9 +72,9 @@ STREAMS = {
 }
 
 
-def trained(verbose):
+def trained(verbose, *callbacks):
     model = fastgd.MLP([2, 4, 1])
-    history = model.fit(X, Y, epochs=3, optimizer=fastgd.SGD(0.01), verbose=verbose)
+    history = model.fit(X, Y, epochs=3, optimizer=fastgd.SGD(0.01), callbacks=callbacks, verbose=verbose)
     return model.parameters, history
 
 
@@ -84,19 +90,19 @@ def test_a_training_is_not_lost_because_nobody_can_see_it(monkeypatch, stream, v
     assert (parameters == expected).all()
 
 
+class InTheThirdEpoch(Callback):
+    """Presses Ctrl-C."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 2:
+            raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("verbose", VERBOSE)
 @pytest.mark.parametrize("stream", STREAMS.values(), ids=STREAMS)
 def test_ctrl_c_is_heard_where_nobody_can_see_it(monkeypatch, stream, verbose):
-    train = training._Run.train_epoch
-
-    def interrupted(self, epoch, *arguments):
-        if epoch == 2:
-            raise KeyboardInterrupt
-        train(self, epoch, *arguments)
-
-    monkeypatch.setattr(training._Run, "train_epoch", interrupted)
     monkeypatch.setattr(sys, "stdout", stream())
-    assert trained(verbose)[1].stop_reason == "interrupted in epoch 3"
+    assert trained(verbose, InTheThirdEpoch())[1].stop_reason == "interrupted in epoch 3"
 
 
 @pytest.mark.parametrize("verbose", VERBOSE)
@@ -164,3 +170,18 @@ def test_a_program_without_streams(verbose):
     )
     result = subprocess.run(["sh", "-c", '"$@" >&- 2>&- <&-', "sh", sys.executable, "-c", code])
     assert result.returncode == 2
+
+
+@pytest.mark.tiny
+def test_plain_lines(capsys):
+    X, y = houses(64)
+    fastgd.MLP([4, 2, 1]).fit(X, y, epochs=25)
+    lines = capsys.readouterr().out.splitlines()
+    lines = [line for line in lines if not line.startswith("compiling")]
+    assert len(lines) <= 11
+    assert re.fullmatch(r"epoch  1/25  loss \S+  [\d,]+ rows/s", lines[0])
+    assert lines[-1].startswith("epoch 25/25  loss ")
+    fastgd.MLP([4, 2, 1]).fit(X, y, epochs=25, verbose=2)
+    assert len(capsys.readouterr().out.splitlines()) == 25
+    fastgd.MLP([4, 2, 1]).fit(X, y, epochs=25, verbose=0)
+    assert capsys.readouterr().out == ""

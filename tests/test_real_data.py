@@ -47,6 +47,7 @@ def test_barcelona_with_adamw(data_folder):
 
 
 @pytest.mark.data
+@pytest.mark.slow
 def test_california(data_folder):
     with gzip.open(data_folder / "cal_housing.data.gz") as file:
         longitude, latitude, age, rooms, bedrooms, population, households, income, value = np.loadtxt(
@@ -63,12 +64,12 @@ def test_california(data_folder):
     noise = 1e-3 * X[train].std(axis=0) * np.random.default_rng(0).normal(size=X[train].shape)
     X = transformer.fit(X[train] + noise).transform(X)
     errors = []
-    for seed in range(5):
+    for seed in range(2):  # five lie between 0.492 and 0.498
         model = fastgd.MLP([8, 256, 256, 1], activation="gelu", dropout=0.1, random_state=seed)
         optimizer = fastgd.AdamW(fastgd.schedules.OneCycle(0.004), weight_decay=0.02, ema_decay=0.99)
         model.fit(X[train], y[train], epochs=60, batch_size=256, optimizer=optimizer, verbose=0)
         errors.append(model.evaluate(X[test], y[test])["rmse"])
-    assert np.mean(errors) <= 0.510
+    assert max(errors) <= 0.510
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])

@@ -1,208 +1,211 @@
-"""Reading CSV files: every row or one sentence, with the line where something is wrong."""
+"""Tables that cannot be used are refused with one sentence that names the place; those that can are read rightly."""
 
 from __future__ import annotations
 
-import gzip
-import os
-import threading
-from pathlib import Path
+import decimal
+import fractions
 
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
+import scipy.sparse
+from samples import refused
 
-from fastgd.data.files import read_columns
-from fastgd.errors import InvalidInputError
+import fastgd
 
-HEADER = "size,age,price,name"
-NUMBERS = ["size", "age", "price"]
-PIPES = [HEADER, *(f"{60 + i},{i % 9},{120 + 2 * i},pipe" for i in range(40))]
-ADDRESSES = "name,size,age,price"
+NAMES = ["size", "bedrooms", "distance", "age"]
 
 
-def table(path, lines, end="\n"):
-    path.write_bytes(lines if isinstance(lines, bytes) else (end.join(lines) + end).encode())
-    return path
+def model(**options):
+    return fastgd.MLP([4, 3, 1], **options)
 
 
-def changed(**lines):
-    """The table of pipes with other lines; line1 is the header."""
-    return [lines.get(f"line{number}", line) for number, line in enumerate(PIPES, start=1)]
+def table(n=6):
+    generator = np.random.default_rng(0)
+    return generator.normal(size=(n, 4)), generator.normal(size=n)
 
 
-def refusal(path, numbers=NUMBERS, text=()):
-    with pytest.raises(InvalidInputError) as caught:
-        read_columns(path, numbers, text)
-    assert str(caught.value).startswith(f"{path}")
-    assert "\n" not in str(caught.value).removeprefix(f"{path}")
-    return str(caught.value).removeprefix(f"{path}").lstrip(",: ")
+def with_value(value, row=3, column=2):
+    X, y = table()
+    X[row, column] = value
+    return X, y
 
 
-def test_reading_a_table(tmp_path):
-    (tmp_path / "t.csv").write_text('\ufeff\na, b ,c\n1,"2",x\n\n  \n3,4e1,"y,z"\n', encoding="utf-8")
-    numbers, text = read_columns(tmp_path / "t.csv", ["b", "a"], ["c"])
-    assert numbers.tolist() == [[2, 1], [40, 3]]
-    assert text == {"c": ["x", "y,z"]}
-
-
-# Quotes.
-
-
-STRAY = {
-    "never closed": (changed(line31='80,2,160,"5 inch pipe'), 31),
-    "closed in a later row": (changed(line21='80,2,160,"5 inch', line31='80,2,160,6 inch"'), 21),
-    "closed in the next row": (changed(line21='80,2,160,"5 inch', line22='80,2,160,6"'), 21),
-    "closed in the next row, which lacks a number": (changed(line21='80,2,160,"5 inch', line22='80,n/a,160,6"'), 21),
-    "with a comma": (changed(line21='80,2,160,"5 inch, black', line22='80,2,160,6"'), 21),
-    "opened twice": (changed(line21='80,2,160,"5 inch', line31='80,2,160,"6 inch'), 21),
-    "closed before its cell ends": (changed(line21='80,2,160,"5" pipe'), 21),
-    "before a number": (changed(line21='80,"2,160,x', line31='80,2",160,x'), 21),
-    "before the first number": (changed(line21='"80,2,160,x', line31='80",2,160,x'), 21),
-    "closed in another column": (changed(line21='80,2,160,"5 inch', line31='80,2",160,x'), 21),
-    "doubled where it should close": (changed(line21='80,2,160,"5 inch""'), 21),
-    "around everything that is left": (changed(line2='"60,0,120,pipe', line41='99,3,198,pipe"'), 2),
-    "with NUL": (changed(line21='80,2,160,"5\0'), 21),
-    "in the header": (changed(line1='size,age,price,"name'), 1),
-    "in the header, closed later": (changed(line1='size,age,price,"name', line10='1,2,3,6"'), 1),
-    "in the header, closed in the first row": (changed(line1='size,age,price,"name', line2='1,2,3,6"'), 1),
-    "in the header, before a column to read": (changed(line1='size,age,"price,name', line10='1,2,3,6"'), 1),
-    "in the header, with a comma": (changed(line1='size,age,price,"name, full', line10='1,2,3,6"'), 1),
-    "behind an address": (
-        [HEADER, '1,2,3,"Main street 5\n12345 Town"', '1,2,3,"5 inch', "1,2,3,pipe", '1,2,3,6"'], 4,
-    ),
-    "behind an address in the same row": (
-        ["name,size,age,price,note", '"Main street 5\nTown",1,2,3,"5 inch', "pipe,1,2,3,", 'pipe,1,2,3,6"'], 3,
-    ),
-    "in the first column": ([ADDRESSES, "pipe,1,2,3", '"5 inch,1,2,3', '6 inch",1,2,3', "pipe,1,2,3"], 3),
-    "between numbers": (
-        ["size,name,age,price", '1,"5 inch, black,2,3', '1,6",2,3', "1,pipe,2,3"], 2,
-    ),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
-@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
-@pytest.mark.parametrize(("lines", "opens"), STRAY.values(), ids=STRAY)
-def test_a_quote_astray_takes_no_rows_away(tmp_path, lines, opens, zipped, end):
-    content = (end.join(lines) + end).encode()
-    message = refusal(table(tmp_path / "t.csv", gzip.compress(content) if zipped else content))
-    assert message.startswith(f"line {opens} opens a quote that ")
-    assert message.endswith(": close it where its cell ends, or drop it.")
-
-
-@pytest.mark.parametrize("rows", [60, 20_000])
-def test_a_quote_that_is_never_closed_in_a_short_and_in_a_long_file(tmp_path, rows):
-    lines = [HEADER, '1,2,3,"5 inch', *["1,2,3,pipe"] * rows]
-    assert refusal(table(tmp_path / "t.csv", lines)).startswith("line 2 opens a quote that is not closed")
-
-
-KEPT = {
-    "inch marks": ([HEADER, '1,2,3,5" pipe', '4,5,6,6"', '7,8,9,a "b" c'], ['5" pipe', '6"', 'a "b" c']),
-    "closed in its line": ([HEADER, '1,2,3,"5 inch, black"', '4,5,6,""', '7,8,9,"say ""hi"""'],
-                           ["5 inch, black", "", 'say "hi"']),
-    "an address": ([HEADER, '1,2,3,"Main street 5\n12345 Town\nSpain"', "4,5,6,x", '7,8,9,"\n\ny"'],
-                   ["Main street 5\n12345 Town\nSpain", "x", "\n\ny"]),
-    "an address in the first column": (
-        [ADDRESSES, '"Main street 5\nTown",1,2,3', '"x\ry",4,5,6', "z,7,8,9"], ["Main street 5\nTown", "x\ry", "z"]),
-    "an address with commas": ([ADDRESSES, '"12, rue de Paris, 75000, Paris\nFrance",1,2,3', "x,4,5,6", "y,7,8,9"],
-                               ["12, rue de Paris, 75000, Paris\nFrance", "x", "y"]),
-    "an address between numbers": (
-        ["size,name,age,price", '1,"5 High Street\n12, Town",2,3', "4,x,5,6", "7,y,8,9"],
-        ["5 High Street\n12, Town", "x", "y"]),
-    "single quotes": ([HEADER, "1,2,3,'5 inch", "4,5,6,6'", "7,8,9,it's"], ["'5 inch", "6'", "it's"]),
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
-@pytest.mark.parametrize(("lines", "names"), KEPT.values(), ids=KEPT)
-def test_what_a_quote_may_hold(tmp_path, lines, names, end):
-    numbers, text = read_columns(table(tmp_path / "t.csv", lines, end), NUMBERS, ["name"])
-    assert numbers.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
-    assert text == {"name": names}
-
-
-def test_several_columns_with_line_breaks(tmp_path):
-    lines = ["name,size,age,price,note", '"Main street\nTown",1,2,3,"a\nb"', "z,4,5,6,"]
-    numbers, text = read_columns(table(tmp_path / "t.csv", lines), NUMBERS, ["name", "note"])
-    assert numbers.tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert text == {"name": ["Main street\nTown", "z"], "note": ["a\nb", ""]}
-
-
-def test_names_of_columns_may_be_quoted(tmp_path):
-    lines = ['"size, in m²","age\n(years)","price"', "1,2,3", "4,5,6"]
-    numbers, _ = read_columns(table(tmp_path / "t.csv", lines), ["age\n(years)", "size, in m²", "price"])
-    assert numbers.tolist() == [[2, 1, 3], [5, 4, 6]]
-
-
-# Lines.
-
-
+@pytest.mark.tiny
+@pytest.mark.parametrize("method", ["fit", "evaluate", "gradient"])
 @pytest.mark.parametrize(
-    ("row", "message"),
+    ("X", "y", "message"),
     [
-        ("z,1,x,3", "line 7, column 'age' holds 'x', which is not a number: correct it, or drop the line."),
-        ('"z\nz",1,x,3', "line 8, column 'age' holds 'x', which is not a number: correct it, or drop the line."),
-        ('"z\nz",1,,3', "line 8, column 'age' is empty: correct it, or drop the line."),
-        ('"z\nz",1,-inf,3', "line 8, column 'age' is -inf, not a finite number: fill it, or drop the line."),
-        ("z,1,2,1e39", "line 7, column 'price' is 1e+39, too large: use other units."),
-        ("z,1,2", "line 7 has 3 cells, but the header names 4 columns."),
-        (
-            '"z\nz",1,2',
-            "line 7 opens a quote that goes on to line 8, which makes 3 cells for 4 columns: "
-            "close it where its cell ends, or drop it.",
-        ),
-        (f"z,1,{'x' * 100},3", f"line 7, column 'age' holds '{'x' * 30}…{'x' * 29}', which is not a number: "
-                               "correct it, or drop the line."),
-        (f"{'z' * 200_000},1,2,3", "line 7 has a cell of more than 131,072 characters: shorten it."),
-        ("z,1,2\0,3", r"line 7, column 'age' holds '2\x00', which is not a number: correct it, or drop the line."),
+        (*with_value(np.nan), r"X, row 3, column 2 is nan: fill it"),
+        (*with_value(np.inf), r"X, row 3, column 2 is inf"),
+        (*with_value(1e300), r"X, row 3, column 2 is 1e\+300, too large for float32"),
+        (table()[0], [1, 2, 3, 4, np.nan, 6], r"y, row 4 is nan"),
+        (table()[0], table(5)[1], r"X has 6 rows, y has 5"),
+        (table()[0][:, :3], table()[1], r"X has 3 columns, but the network has 4 inputs"),
+        (table()[0][0], table()[1], r"X must be a table .* X.reshape\(-1, 4\)"),
+        (np.zeros((2, 4, 1)), [1, 2], r"X must be a table"),
+        (np.zeros((0, 4)), np.zeros(0), r"X is empty"),
+        ([], [], "X is empty"),
+        (table()[0], np.zeros((6, 2)), r"y has shape \(6, 2\), but the network has 1 output\."),
+        (table()[0] + 1j, table()[1], r"X has complex numbers .* X.real"),
+        (table()[0], table()[1] * 1j, r"y has complex numbers"),
+        (np.array([[1, 2, "large", 4]], object), [1], r"X, row 0, column 2 holds text \('large'\)"),
+        ([["1", "2", "3", "4"]], [1], r"X, row 0, column 0 holds text"),
+        (np.array([[1, 2, None, 4]], object), [1], r"X, row 0, column 2 holds nothing"),
+        (np.array([[1, 2, 3, {4}]], object), [1], r"X has dtype object, .* convert it with astype\(float\)"),
+        (np.array([[1, 2, 3, 10**400]], object), [1], r"X has a number that is too large for float64"),
+        ([[1, 2, 3, 4], [1, 2]], [1, 2], r"rows differ in length"),
+        ("house.csv", [1], r"X must be a table of numbers, not str"),
+        (np.zeros((1, 4), "datetime64[s]"), [1], r"dtype datetime64"),
     ],
-)  # fmt: skip
-@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"], ids=["LF", "CRLF", "CR"])
-def test_the_line_of_the_file_is_told(tmp_path, row, message, end):
-    lines = ["", ADDRESSES, "", '"Main street\nTown",1,2,3', "y,4,5,6", row, "x,7,8,9"]
-    assert refusal(table(tmp_path / "t.csv", lines, end)) == message
-
-
-# Files.
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        (b"", "is empty"),
-        (b"\xef\xbb\xbf\n", "is empty"),
-        (b"size,age,price\n", "header line but no rows"),
-        (b"size,age,size,price\n", "more than one column 'size'"),
-        (b"\x1f\x8bsize,age,price\n1,2,3\n", "not a whole gzip file"),
-        (b"\x1f", "not a whole gzip file"),
-        (gzip.compress(b"size,age,price\n" + os.urandom(5000))[:2000], "not a whole gzip file|not text"),
-        (b"size;age;price\n1;2;3\n", "not seem to be separated by commas"),
-        (b"\xff\xfe\x00\x01", "not text in UTF-8"),
-        ("size,age,price\n1,2,3\n".encode("utf-16-le"), "no column 'size'"),
-    ],
+    ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_files_that_are_no_tables(tmp_path, content, message):
-    with pytest.raises(InvalidInputError, match=message):
-        read_columns(table(tmp_path / "t.csv", content), NUMBERS)
+def test_refused(method, X, y, message):
+    made = model()
+    before = made.parameters.copy()
+    refused(message, getattr(made, method), X, y)
+    assert (made.parameters == before).all()
 
 
-def test_names_in_messages_are_harmless_and_short(tmp_path):
-    path = table(tmp_path / "t.csv", [f"a\x1b[2J,\u202eb,{'c' * 1000}", "1,2,3"])
-    message = refusal(path, ["d" * 1000])
-    assert message == f"has no column '{'d' * 30}…{'d' * 29}'; its columns are: a\\x1b[2J, \\u202eb, " + (
-        f"{'c' * 30}…{'c' * 29}."
-    )
+@pytest.mark.tiny
+def test_both_shapes_of_target_and_every_kind_of_number():
+    X, y = table()
+    expected = model().evaluate(X, y)
+    assert model().evaluate(X, y.reshape(-1, 1)) == expected
+    assert model().evaluate(X.tolist(), y.tolist()) == expected
+    assert model().evaluate(np.asfortranarray(X), y) == expected
+    assert model().evaluate(np.repeat(X, 2, axis=0)[::2], y) == expected
+    whole = np.arange(24).reshape(6, 4)
+    for dtype in ("int8", "uint64", "float16", "float64", ">f8"):
+        assert (model().predict(whole.astype(dtype)) == model().predict(whole)).all()
+    assert (model().predict(whole > 5) == model().predict((whole > 5) * 1.0)).all()
 
 
-@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
-@pytest.mark.parametrize("first", [1, 2, 100])
-def test_a_pipe_is_read_from_its_first_byte(zipped, first):
-    content = ("\n".join(PIPES) + "\n").encode()
-    content = gzip.compress(content) if zipped else content
-    reader, writer = os.pipe()
-    os.write(writer, content[:first])  # the rest comes later, as from a program that is slow
-    rest = threading.Timer(0.1, lambda: (os.write(writer, content[first:]), os.close(writer)))
-    rest.start()
-    numbers, _ = read_columns(Path(f"/dev/fd/{reader}"), NUMBERS)
-    rest.join()
-    os.close(reader)
-    assert len(numbers) == 40
-    assert numbers[0].tolist() == [60, 0, 120]
+@pytest.mark.parametrize("frame", [pd.DataFrame, pl.DataFrame], ids=["pandas", "polars"])
+def test_data_frames(frame):
+    X, y = table()
+    source = frame(dict(zip(NAMES, X.T, strict=True)))
+    series = pd.Series(y, name="price") if frame is pd.DataFrame else pl.Series("price", y)
+    made, same = model(), model()
+    made.fit(source, series, epochs=2, verbose=0)
+    same.fit(X, y, epochs=2, verbose=0)
+    assert made.feature_names == tuple(NAMES)
+    assert (made.predict(source) == same.predict(X)).all()
+    assert (made.predict(source[NAMES[::-1]]) == same.predict(X)).all(), "columns are taken by name"
+    refused("X lacks age: the model was made for size, bedrooms", made.predict, source[NAMES[:3]])
+    renamed = frame(dict(zip(["size", "rooms", "distance", "age"], X.T, strict=True)))
+    refused("X lacks bedrooms and has rooms besides", made.predict, renamed)
+    text = frame({**dict(zip(NAMES, X.T, strict=True)), "distance": list("abcdef")})
+    refused(r"X, column 2 \(distance\) is \w+, but only numbers", made.predict, text)
+    holes = frame({**dict(zip(NAMES, X.T.tolist(), strict=True)), "age": [1.0, 2.0, None, 4.0, 5.0, 6.0]})
+    refused(r"X, row 2, column 3 \(age\) is", made.predict, holes)
+
+
+def test_two_columns_of_one_name():
+    X, _ = table()
+    refused("two columns of the same name", model().predict, pd.DataFrame(X, columns=["a", "b", "a", "c"]))
+
+
+@pytest.mark.tiny
+def test_names_appear_in_messages():
+    made = model(feature_names=NAMES)
+    refused(r"X, row 3, column 2 \(distance\) is nan", made.predict, with_value(np.nan)[0])
+    refused(r"the network has 4 inputs \(size, bedrooms, distance, age\)", made.predict, [[1, 2, 3]])
+
+
+class Foreign:
+    """A table that nobody knows."""
+
+    def __init__(self, values, names):
+        self.values, self.columns = values, names
+
+    def __array__(self, dtype=None, copy=None):
+        return self.values
+
+
+class Method(Foreign):
+    """Its columns are asked for by a call."""
+
+    def __init__(self, values, names):
+        self.values, self.columns = values, lambda: names
+
+
+class Names(Foreign):
+    """Its columns have another name."""
+
+    def __init__(self, values, names):
+        self.values, self.names = values, names
+
+
+def test_named_columns_are_never_read_by_position():
+    X, y = table(40)
+    named = dict(zip(NAMES, X.T, strict=True))
+    swapped = dict(reversed(named.items()))
+    made = model()
+    made.fit(pd.DataFrame(named), y, epochs=3, verbose=0)
+    expected = made.predict(X)
+    for source in (pa.table(swapped), pa.record_batch(swapped), pl.DataFrame(swapped), pd.DataFrame(swapped)):
+        np.testing.assert_array_equal(made.predict(source), expected)
+    refused("X is a Foreign with named columns, which cannot be read by name", made.predict, Foreign(X, NAMES))
+    refused("X is a Foreign with named columns", made.predict, Foreign(X, pd.Index(NAMES)))
+    refused("X is a Method with named columns", made.predict, Method(X, NAMES))
+    refused("X is a Names with named columns", made.predict, Names(X, NAMES))
+    struct = pl.DataFrame(swapped).to_struct("s")
+    refused(r"X, column 0 \(s\) holds several numbers in a row", made.predict, struct)
+    refused(r"X is a LazyFrame, .*pass X\.collect\(\)", made.predict, pl.DataFrame(swapped).lazy())
+
+
+@pytest.mark.tiny
+def test_tables_of_arrow_with_equal_columns_and_equal_names():
+    assert fastgd.MLP([2, 1]).predict(pa.table({"a": np.zeros(9), "b": np.zeros(9)})).shape == (9,)
+    twice = pa.Table.from_arrays([pa.array([1.0, 2.0]), pa.array([1.0, 3.0])], names=["a", "a"])
+    for source in (twice, twice.to_batches()[0]):
+        refused("X has two columns of the same name: a", fastgd.MLP([2, 1]).predict, source)
+
+
+def test_columns_of_numbers_of_any_kind_are_read():
+    numbers = [decimal.Decimal("1.5"), 2, 2**70, fractions.Fraction(1, 4)]
+    expected = fastgd.MLP([1, 1]).predict(np.array([[1.5], [2], [2.0**70], [0.25]]))
+    for source in (
+        np.array([[v] for v in numbers], object),
+        [[v] for v in numbers],
+        pd.DataFrame({"a": pd.Series(numbers, dtype=object)}),
+        pd.DataFrame({"a": np.array([1.5, 2, 2.0**70, 0.25], np.longdouble)}),
+        pd.DataFrame({"a": pd.arrays.SparseArray([1.5, 2, 2.0**70, 0.25])}),
+    ):
+        np.testing.assert_array_equal(fastgd.MLP([1, 1]).predict(source), expected)
+
+
+class Tensor:
+    """What a library's tensor does that cannot become an array."""
+
+    dtype = "bfloat16"
+
+    def __array__(self, dtype=None, copy=None):
+        raise TypeError("Got unsupported\nScalarType BFloat16")
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        (scipy.sparse.csr_matrix(np.ones((3, 2))), r"X is a sparse matrix \(csr_matrix\): pass X\.toarray\(\)"),
+        (scipy.sparse.coo_array(np.ones((3, 2))), r"X is a sparse matrix \(coo_array\): pass X\.toarray\(\)"),
+        (Tensor(), r"Tensor cannot be made an array: Got unsupported ScalarType BFloat16"),
+        (pd.DataFrame({"a": [1, 2], "b": ["x", 1]}), r"X, column 1 \(b\) is object, but only numbers"),
+        (pd.DataFrame({"a": [1, 2], "b": pd.Categorical([1, 2])}), r"X, column 1 \(b\) is category, but only numbers"),
+        (pd.DataFrame({"a": [1, 2], "b": pd.Series([1, None], dtype=object)}), r"X, row 1, column 1 \(b\) is empty"),
+    ],
+    ids=["matrix", "array", "tensor", "mixed", "categories", "gap"],
+)
+def test_refusals_say_what_is_true(source, message):
+    refused(message, fastgd.MLP([2, 1]).predict, source)
+
+
+def test_a_file_that_is_no_table_stays_open(tmp_path):
+    (tmp_path / "file").write_text("1,2")
+    with (tmp_path / "file").open() as file:
+        refused("X must be a table of numbers, not TextIOWrapper", fastgd.MLP([2, 1]).predict, file)
+        assert file.read() == "1,2"

@@ -1,16 +1,12 @@
-"""Threads: one writer for every weight, threads that never start, and Ctrl-C wherever it comes."""
+"""Threads: one writer for every weight, and threads that never start."""
 
 from __future__ import annotations
 
-import contextlib
-import signal
-import subprocess
-import sys
 import threading
-import time
 
 import numpy as np
 import pytest
+from inside import overheard
 from networks import make_case
 
 import fastgd
@@ -96,8 +92,9 @@ def test_a_thread_that_starts_too_late_does_nothing(monkeypatch):
     expected, _ = trained(1)
     thread = threading.Thread
     monkeypatch.setattr(threading, "Thread", Late)
-    with pytest.warns(ThreadsWarning):
+    with pytest.warns(ThreadsWarning, match="Threads do not start here"):
         parameters, _ = trained(2)
+    assert late
     for worker in late:
         thread.start(worker)
         worker.join(10)
@@ -106,89 +103,8 @@ def test_a_thread_that_starts_too_late_does_nothing(monkeypatch):
 
 
 def test_the_loops_are_compiled_by_one_thread(monkeypatch):
-    calls, train = [], cpu.train
-
-    def watched(*arguments):
-        calls.append((len(arguments[3]), len(arguments[8])))
-        return train(*arguments)
-
-    monkeypatch.setattr(cpu, "train", watched)
+    calls = []
+    overheard(monkeypatch, "train", lambda call: calls.append((len(call.workspaces), len(call.learning_rates))))
     trained(2)
     assert calls[0] == (1, 0), "no step, by one thread, before threads are started"
     assert 2 in [threads for threads, _ in calls]
-
-
-@pytest.mark.parametrize("where", ["_Run.__init__", "_Run.compile", "_Run.train_epoch"])
-def test_ctrl_c_ends_in_a_history_wherever_it_comes(monkeypatch, where):
-    def interrupted(*arguments, **options):
-        raise KeyboardInterrupt
-
-    X, y = table()
-    model = fastgd.MLP([4, 8, 1], random_state=0)
-    before = model.parameters.copy()
-    monkeypatch.setattr(f"fastgd.training.{where}", interrupted)
-    history = model.fit(X, y, verbose=0)
-    assert history.stop_reason == "interrupted in epoch 1"
-    assert (history.epochs, history.steps) == (0, 0)
-    assert (model.parameters == before).all()
-
-
-class Swallows(fastgd.callbacks.Callback):
-    """Presses Ctrl-C in its second epoch, where the exception gets lost."""
-
-    def on_epoch_end(self, epoch, logs=None):
-        if epoch == 1:
-            with contextlib.suppress(KeyboardInterrupt):
-                signal.raise_signal(signal.SIGINT)
-
-
-def test_ctrl_c_that_was_swallowed_is_heard_all_the_same():
-    _, history = trained(1, callbacks=[Swallows()])
-    assert history.stop_reason.startswith("interrupted")
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-
-
-class InDestructor(fastgd.callbacks.Callback):
-    """Presses Ctrl-C in a destructor, and goes on for a while."""
-
-    slept_on = False
-
-    def on_epoch_end(self, epoch, logs=None):
-        class Last:
-            def __del__(self):
-                signal.raise_signal(signal.SIGINT)
-
-        Last()
-        time.sleep(10)
-        self.slept_on = True
-
-
-def test_ctrl_c_in_a_destructor_is_raised_right_after_it():
-    callback = InDestructor()
-    _, history = trained(1, callbacks=[callback])
-    assert history.stop_reason.startswith("interrupted")
-    assert not callback.slept_on, "it was not heard while it slept"
-
-
-def test_a_process_that_answered_ctrl_c_ends_well():
-    code = (
-        "import signal, numpy as np, fastgd\n"
-        "class Press(fastgd.callbacks.Callback):\n"
-        "    def on_epoch_end(self, epoch, logs=None):\n"
-        "        exec('signal.raise_signal(signal.SIGINT)', {'signal': signal})\n"
-        "history = fastgd.MLP([1, 1]).fit(np.zeros((9, 1)), np.arange(9), callbacks=[Press()], verbose=0)\n"
-        "print(history.stop_reason)\n"
-    )
-    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert (ended.returncode, ended.stdout.split()[0]) == (0, "interrupted"), ended.stderr
-
-
-def test_a_handler_of_the_users_own_stays():
-    heard = []
-    mine = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
-    try:
-        _, history = trained(1, callbacks=[Swallows()])
-    finally:
-        signal.signal(signal.SIGINT, mine)
-    assert heard == [signal.SIGINT]
-    assert history.stop_reason == "completed"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from inside import net_of
+from networks import make_case
 
 import fastgd
 from fastgd.kernels import cpu, plain
@@ -48,7 +50,7 @@ def test_adaptive_steps_do_not_depend_on_the_unit_of_a_gradient(kernels, kind, d
     results = []
     for size, epsilon in ((small, eps), (1.0, eps / small)):
         optimizer, model = ADAPTIVE[kind](epsilon), fastgd.MLP([1, 1], dtype=dtype, random_state=0)
-        net, state, rule = model.net, optimizer.new_state(model.parameters), optimizer.rule()
+        net, state, rule = net_of(model), optimizer.new_state(model.parameters), optimizer.rule()
         net.parameters[:] = 0
         for _ in range(200):
             kernels.update(net, state, np.full(2, size, dtype), rule, 1e-3)
@@ -65,11 +67,11 @@ def test_moments_never_become_denormal(kernels, dtype):
     for optimizer in (fastgd.SGD(momentum=0.9), fastgd.Adam(), fastgd.RMSprop(momentum=0.9)):
         model = fastgd.MLP([2, 3], dtype=dtype, random_state=0)
         state = optimizer.new_state(model.parameters)
-        for moment in (state.first, state.second):
+        for moment in (state.velocity, state.squares):
             moment[:] = np.geomspace(0.1 * tiny, 100 * tiny, moment.size)
         for _ in range(300):
-            kernels.update(model.net, state, np.zeros(9, dtype), optimizer.rule(), 0.1)
-            for moment in (state.first, state.second):
+            kernels.update(net_of(model), state, np.zeros(9, dtype), optimizer.rule(), 0.1)
+            for moment in (state.velocity, state.squares):
                 assert ((moment == 0) | (np.abs(moment) >= tiny)).all()
 
 
@@ -85,7 +87,15 @@ def test_a_moving_average_is_the_weighted_mean_of_the_steps_alone(kernels, decay
     generator, path = np.random.default_rng(0), []
     for step in range(steps):
         gradient = model.parameters * (1 if step == 0 else 0) + generator.normal(size=9)
-        kernels.update(model.net, state, gradient, optimizer.rule(), 1.0 if step == 0 else 0.1)
+        kernels.update(net_of(model), state, gradient, optimizer.rule(), 1.0 if step == 0 else 0.1)
         path.append(model.parameters.copy())
     weights = float(decay) ** np.arange(steps - 1, -1, -1)
     np.testing.assert_allclose(state.average, weights / weights.sum() @ np.array(path), rtol=1e-9, atol=1e-12)
+
+
+def test_clipping_a_gradient_whose_square_overflows():
+    for dtype, size in (("float32", 2e31), ("float64", 1e300)):
+        case = make_case(1, [1, 1], dtype, optimizer=fastgd.SGD(1.0, clip_norm=1.0))
+        gradient = np.array([size, -size], dtype)
+        cpu.clip(gradient, case.optimizer.rule())
+        np.testing.assert_allclose(gradient, [0.5**0.5, -(0.5**0.5)], rtol=1e-5)

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from ..errors import FastgdError
+from ..errors import FastgdError, FastgdWarning
 from .terminal import complain, mute
 
 INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -27,6 +27,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with _room_for(options.get("save"), options.get("report")), warnings.catch_warnings():
                 warnings.showwarning = _one_line_warning
+                warnings.simplefilter("always", FastgdWarning)
                 command(*args, **options)
         except MemoryError:
             complain("there is not enough memory for this: use fewer rows, or a smaller network.")

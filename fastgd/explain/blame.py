@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import copy
 import math
-import os
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +19,7 @@ from ..kernels.records import Reals, resting
 from ..model.core import Core
 from ..options import is_number, layer_number, look_up
 from ..training.optimizers import Optimizer, at_rate
+from . import memory
 from .table import Table, input_names, weight_names
 
 LARGE, NOTABLE = 0.5, 0.2  # shares of the largest one, from which a gradient or a nudge is called so
@@ -173,7 +172,7 @@ def _gradients_of_rows(
     """One gradient of a layer for each row, each of that row's own loss, (n_weights, n_rows)."""
     rows = labelled(model.schema, X, y, None)
     n_rows = len(rows.X)
-    needed, free = n_weights * n_rows * model.dtype.itemsize, _free_memory()
+    needed, free = n_weights * n_rows * model.dtype.itemsize, memory.free_memory()
     if needed > free:
         most = int(free // (needed // n_rows))
         raise InvalidInputError(
@@ -187,14 +186,3 @@ def _gradients_of_rows(
         engine.batch_gradient(gradients, workspace, rows, row, 1, net, loss)
         each[row] = gathered(_of_layer(model, gradients[0], index))
     return each.T
-
-
-def _free_memory() -> float:
-    """Bytes that may be had without harm: what the system would give up of its file cache counts, where it tells."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * int(line.split()[1])
-        return float(os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
-    except (AttributeError, ValueError, OSError):
-        return 4e9

@@ -5,7 +5,6 @@ A model owns its engine: the device that was asked for in the last fit also pred
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
@@ -20,12 +19,12 @@ from ..data.rows import Measured, labelled, measured
 from ..data.schema import Schema, new_schema
 from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
-from ..kernels.records import LossRecord, Net, Reals, read_only, resting
+from ..kernels.records import LossRecord, Net, Reals, read_only
 from ..network.losses import Loss
 from ..network.network import Network, finite_array
-from ..options import checked_names, look_up, positive_integer, yes_or_no
+from ..options import checked_names, look_up, positive_integer, real_dtype, seed, yes_or_no
 from ..training import loop
-from ..training.callbacks import CallbackList, check_monitor
+from ..training.callbacks import CallbackList
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from ..training.progress import display
@@ -35,8 +34,6 @@ from . import measures, unseen
 from .answers import answers
 from .predictor import Predictor
 from .validation import measured_names, validation
-
-DTYPES = {name: np.dtype(name) for name in ("float32", "float64")}
 
 
 class Core:
@@ -68,12 +65,8 @@ class Core:
         classes: Sequence[Any] | None = None,
     ) -> None:
         self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
-        name = np.dtype(dtype).name if isinstance(dtype, type | np.dtype) else dtype
-        self.dtype = look_up(name, DTYPES, "dtype")
-        seed = secrets.randbits(32) if random_state is None else random_state
-        self.random_state = positive_integer(seed, "random_state", least=0)
-        if self.random_state >= 1 << 64:
-            raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
+        self.dtype = real_dtype(dtype)
+        self.random_state = seed(random_state)
         self.net = self.network.new_net(initializer, self.dtype, self.random_state)
         self.schema = new_schema(
             self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes
@@ -155,10 +148,7 @@ class Core:
         if held_out:
             unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema.feature_names)
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
-        listeners.check_monitors(names)
-        plateau = state.optimizer.schedule.plateau()
-        if plateau is not None:
-            check_monitor(plateau.monitor, names)
+        listeners.check_monitors(names, state.optimizer.schedule.plateau())
         before = self.schema
         self._take_over(lesson.schema, lesson.net)
         self.training, self.device, self._predictor = state, device, None
@@ -256,11 +246,8 @@ class Core:
         Raises:
             InvalidInputError: a table that cannot be used.
         """
-        rows, net, loss = labelled(self.schema, X, y, sample_weight), resting(self.net), self.objective
-        gradients = self.engine.new_gradients(net, len(rows.X))
-        (workspace,) = self.engine.new_workspaces(net, loss)
-        self.engine.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, loss)
-        gradient = np.array(gradients[0])
+        rows = labelled(self.schema, X, y, sample_weight)
+        gradient = measures.gradient_of(self.engine, self.net, self.objective, rows)
         if not np.isfinite(gradient).all():
             unseen.tell_of_gradient(rows, self.outputs(rows.X)[0])
         return gradient
@@ -285,9 +272,6 @@ class Core:
             InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
         """
         self.network.join(pairs, self.net.parameters)
-
-    def __repr__(self) -> str:
-        return f"<MLP {self.network}, {self.dtype}>"
 
     @property
     def standardize(self) -> bool:

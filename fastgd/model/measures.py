@@ -10,7 +10,7 @@ from ..data.rows import Measured, in_order, mean_one
 from ..data.schema import Schema
 from ..errors import NonFiniteWarning, warn
 from ..kernels.plain import loss_and_delta
-from ..kernels.records import Net, Reals, read_only, resting
+from ..kernels.records import LossRecord, Net, Reals, Rows, read_only, resting
 from ..network.losses import MeanSquaredError, Quantile
 from .answers import chosen_classes
 from .metrics import accuracy, below, regression_metrics
@@ -64,6 +64,15 @@ def loss_of(engine: ModuleType, schema: Schema, net: Net, rows: Measured) -> flo
     if not np.isfinite(value) or flattened:
         value = _loss_in_double(engine, schema, net, rows, actual)
     return value * unit
+
+
+def gradient_of(engine: ModuleType, net: Net, objective: LossRecord, rows: Rows) -> Reals:
+    """The gradient of the mean loss of rows, (n_parameters,), in standard units."""
+    net = resting(net)
+    gradients = engine.new_gradients(net, len(rows.X))
+    (workspace,) = engine.new_workspaces(net, objective)
+    engine.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, objective)
+    return np.array(gradients[0])
 
 
 def _loss_in_double(engine: ModuleType, schema: Schema, net: Net, rows: Measured, actual: Reals) -> float:

@@ -20,6 +20,7 @@ from ..kernels.records import LossRecord
 from ..options import checked_names, is_number, look_up
 
 __all__ = [
+    "LOSSES",
     "BinaryCrossEntropy",
     "CrossEntropy",
     "GaussianNLL",

@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import datasets, explain
+from ..data import houses as market
 from ..errors import TrainingWarning
+from ..explain import learning_rates
 from ..mlp import MLP
 from ..training.history import History
 from ..training.optimizers import SGD, Adam, AdamW, Optimizer
@@ -38,7 +39,7 @@ class Telling(NamedTuple):
 
 def scenes(telling: Telling) -> Iterator[Scene]:
     """The scenes, each computed when it is asked for."""
-    X, y = datasets.houses(telling.houses + 10_000, random_state=telling.seed)
+    X, y = market.houses(telling.houses + 10_000, random_state=telling.seed)
     seen, unseen = (X[: telling.houses], y[: telling.houses]), (X[telling.houses :], y[telling.houses :])
     small = MLP([4, 1], feature_names=FEATURES, random_state=telling.seed + 1)
     few = X[:FEW], y[:FEW]
@@ -128,7 +129,7 @@ def _three_rates(model: MLP, X: Any, y: Any, house: int) -> Scene:
     parts: list[Part] = [
         Text("How large a step? Three copies of the network, 40 epochs of one step each, the price of that house:")
     ]
-    for regime in explain.learning_rates(model, X, y, RATES, steps=40, row=house):
+    for regime in learning_rates(model, X, y, RATES, steps=40, row=house):
         steps = list(range(len(regime.predictions)))
         actual = regime.actual
         parts.append(
@@ -198,13 +199,13 @@ def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
 
 
 def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
-    model = MLP([4, 64, 64, 1], feature_names=datasets.HOUSE_FEATURES, random_state=telling.seed)
+    model = MLP([4, 64, 64, 1], feature_names=market.HOUSE_FEATURES, random_state=telling.seed)
     before = model.evaluate(unseen[0], unseen[1])
     opening = f"Training on {telling.houses:,} houses, {telling.batch_size} at a time, {telling.epochs} times over:"
     yield Scene("The whole training", [Text(opening)])
     history = telling.train(model, seen[0], seen[1], SGD(learning_rate=telling.learning_rate))
     after = model.evaluate(unseen[0], unseen[1])
-    floor = datasets.irreducible_error(unseen[0])
+    floor = market.irreducible_error(unseen[0])
     table = [
         [when, f"{m['loss']:.4g}", euros(m["rmse"]), f"{m['r2']:.3f}"]
         for when, m in (("before", before), ("after", after))

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..options import checked_names, is_number, look_up, positive_integer, yes_or_no
+from .schedules import ReduceOnPlateau
 
 __all__ = [
     "Callback",
@@ -273,10 +274,12 @@ class CallbackList:
         for callback in callbacks:
             callback.model = model
 
-    def check_monitors(self, names: Sequence[str]) -> None:
+    def check_monitors(self, names: Sequence[str], plateau: ReduceOnPlateau | None = None) -> None:
         """Find out before the training, not after its first epoch, that a quantity to monitor will not be there."""
         for callback in self.early_stopping:
             check_monitor(callback.monitor, names)
+        if plateau:
+            check_monitor(plateau.monitor, names)
 
     @property
     def early_stopping(self) -> list[EarlyStopping]:

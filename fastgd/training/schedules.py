@@ -19,6 +19,7 @@ from ..errors import InvalidInputError
 from ..options import checked_names, is_number
 
 __all__ = [
+    "SCHEDULES",
     "Constant",
     "Cosine",
     "CosineRestarts",

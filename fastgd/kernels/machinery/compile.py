@@ -1,8 +1,9 @@
 """How a kernel is compiled: one decorator with every option, and a disk cache that never runs stale code.
 
 Numba's own cache notices an edit in the file of the kernel itself, but not in the files of the kernels that it
-calls, and then runs the old machine code. Here the name of every cache file carries a stamp over all kernel
-sources and over the settings that change the code, so a cached kernel is either from these sources or not found.
+calls, and then runs the old machine code. Here the name of every cache file carries a stamp over all sources that
+kernels are made from and over the settings that change the code, so a cached kernel is either from these sources or not
+found.
 Nor does Numba's cache notice a file that was damaged or that two processes wrote at once; here every signature has a
 file of its own, and every file begins with a hash over its name and the rest.
 """
@@ -31,6 +32,7 @@ from ...errors import CacheWarning
 
 KERNELS = Path(__file__).parents[1]
 BESIDE_SOURCES = KERNELS / "__pycache__"
+SHARED, COMPILED = ("codes.py", "formulas.py", "records.py"), ("machinery", "cpu")  # what kernels are made from
 
 # Contraction (a·b + c in one rounding) is the only liberty. Reassociation is not needed, because vectors run over
 # outputs and never over a sum; "nnan" and "ninf" would delete the checks for finite values.
@@ -119,11 +121,17 @@ def _compiler(noalias: bool, inner: bool) -> type[Compiler]:
 _COMPILERS = {(noalias, inner): _compiler(noalias, inner) for noalias in (False, True) for inner in (False, True)}
 
 
+def made_from() -> list[Path]:
+    """The files that machine code is made from; the plain engine and the contract are not among them."""
+    folders = [sorted((KERNELS / part).glob("*.py")) for part in COMPILED]
+    return [KERNELS / name for name in SHARED] + [path for folder in folders for path in folder]
+
+
 @lru_cache(maxsize=1)
 def source_stamp() -> str:
-    """A hash over the text of every kernel source, in the order of the paths."""
+    """A hash over the text of all sources that kernels are made from."""
     digest = hashlib.sha256()
-    for path in sorted(KERNELS.rglob("*.py")):
+    for path in made_from():
         digest.update(path.relative_to(KERNELS).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 

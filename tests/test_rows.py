@@ -1,9 +1,10 @@
-"""Weights of rows and classes: one objective for any batch size, told by history, validation and evaluate alike."""
+"""Rows that count more or less, rows that are held out: one objective for any batch size, told alike everywhere."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
+from samples import N_WAVES, fitted, refused, waves
 
 import fastgd
 from fastgd.data.rows import mean_one, row_weights
@@ -156,22 +157,26 @@ def test_validation_counts_classes_in_the_loss_but_not_in_the_accuracy():
     assert history["val_loss"][-1] != pytest.approx(plain["loss"], rel=1e-3)
 
 
-@pytest.mark.parametrize("weights", [{"yes": 2.0, "no": 0.0}, {"maybe": 1.0}])
-def test_class_weights_that_cannot_be_used(weights):
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ({"yes": 2.0, "no": 0.0}, "leaves every row with weight 0"),
+        ({"maybe": 1.0}, "names the class 'maybe', which the model does not know"),
+    ],
+)
+def test_class_weights_that_cannot_be_used(weights, message):
     model = fastgd.MLP([1, 1], loss="binary_cross_entropy", classes=["no", "yes"])
-    with pytest.raises(InvalidInputError, match=r"leaves every row with weight 0|names the class 'maybe'"):
+    with pytest.raises(InvalidInputError, match=message):
         model.fit(np.zeros((3, 1)), ["no"] * 3, class_weight=weights, verbose=0)
 
 
 def test_weights_whose_products_come_to_nothing():
     X, y = np.random.default_rng(0).normal(size=(40, 1)), np.arange(40) % 2
-    for options in (
-        {"class_weight": {0: 0}, "sample_weight": np.where(y == 1, 0.0, 1.0)},
-        {"class_weight": {0: 0}, "validation_data": (X[y == 0], y[y == 0])},
+    for options, purpose in (
+        ({"class_weight": {0: 0}, "sample_weight": np.where(y == 1, 0.0, 1.0)}, "learn from"),
+        ({"class_weight": {0: 0}, "validation_data": (X[y == 0], y[y == 0])}, "validate with"),
     ):
-        with pytest.raises(
-            InvalidInputError, match=r"leave every row with weight 0: nothing to (learn from|validate with)"
-        ):
+        with pytest.raises(InvalidInputError, match=f"leave every row with weight 0: nothing to {purpose}"):
             fastgd.MLP([1, 1], loss="binary_cross_entropy").fit(X, y, verbose=0, **options)
 
 
@@ -187,3 +192,135 @@ def test_products_of_weights_are_ratios_too(size):
         return model.parameters
 
     np.testing.assert_allclose(trained(size), trained(1.0), rtol=1e-5)
+
+
+@pytest.mark.tiny
+def test_splits_keep_groups_together():
+    groups = np.random.default_rng(0).integers(0, 300, 1000)
+    training, held_out = split_rows(1000, 0.2, [f"house {g}" for g in groups], 3)
+    assert not set(groups[training]) & set(groups[held_out])
+    assert sorted([*training, *held_out]) == list(range(1000))
+    assert 190 <= len(held_out) <= 210
+    training, held_out = split_rows(10, 0.2, None, 3)
+    assert (len(training), len(held_out)) == (8, 2)
+    again = split_rows(10, 0.2, None, 3)
+    assert (training == again[0]).all()
+    refused("All 5 rows are one group: nothing can be held out", split_rows, 5, 0.2, ["same"] * 5, 0)
+    refused("There is only 1 row", split_rows, 1, 0.5, None, 0)
+
+
+@pytest.mark.parametrize("standardize", [False, True])
+@pytest.mark.parametrize("loss", ["mse", "mae", "huber", "log_cosh", "poisson", "quantile", "gaussian_nll"])
+def test_a_weight_of_2_is_the_row_twice(loss, standardize):
+    X, y = waves()
+    X[20] = 1e6  # a row of weight 0, which must not even reach the scaling
+    y = np.abs(y).round() if loss == "poisson" else y
+    weights = np.ones(N_WAVES)
+    weights[[3, 10]] = 2
+    weights[20] = 0
+    rows = [*[i for i in range(N_WAVES) if i != 20], 3, 10]
+    options = {"epochs": 20, "batch_size": 1000, "shuffle": False, "optimizer": fastgd.SGD(0.01), "verbose": 0}
+
+    def new():
+        sizes = [3, 8, 2 if loss == "gaussian_nll" else 1]
+        return fastgd.MLP(sizes, loss=loss, dtype="float64", activation="tanh", standardize=standardize)
+
+    weighted, repeated, unweighted = new(), new(), new()
+    first = weighted.fit(X, y, sample_weight=weights, **options)
+    second = repeated.fit(X[rows], y[rows], **options)
+    np.testing.assert_allclose(weighted.parameters, repeated.parameters, rtol=1e-8, atol=1e-11)
+    np.testing.assert_allclose(first.history["loss"], second.history["loss"], rtol=1e-9)
+    assert weighted.evaluate(X, y, weights) == pytest.approx(repeated.evaluate(X[rows], y[rows]), rel=1e-8)
+    unweighted.fit(X, y, **options)
+    assert np.abs(unweighted.parameters - repeated.parameters).max() > 1e-5
+
+
+@pytest.mark.parametrize(("loss", "n_out"), [("cross_entropy", 3), ("binary_cross_entropy", 1)])
+def test_class_weights_are_rows_repeated(loss, n_out):
+    X, y = waves()
+    labels = np.array(["low", "middle", "high"])[np.digitize(y, [-2, 2])] if n_out == 3 else y > 0
+    first = labels == labels[0]
+    rows = np.concatenate([np.arange(N_WAVES), np.flatnonzero(first)])
+    results = []
+    for data, extra in (((X, labels), {"class_weight": {labels[0].item(): 2}}), ((X[rows], labels[rows]), {})):
+        model = fastgd.MLP([3, 6, n_out], loss=loss, dtype="float64")
+        model.fit(*data, epochs=20, batch_size=1000, shuffle=False, verbose=0, **extra)
+        results.append(model.parameters)
+    np.testing.assert_allclose(*results, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("device", ["cpu", "plain"])
+@pytest.mark.parametrize(("loss", "n_out"), [("cross_entropy", 3), ("binary_cross_entropy", 1)])
+def test_balanced_is_the_number_of_rows_over_classes_times_rows_of_the_class(loss, n_out, device):
+    X, y = waves()
+    labels = np.array(["low", "middle", "high"])[np.digitize(y, [-3, 2])] if n_out == 3 else y > 2
+    counts = {label: int((labels == label).sum()) for label in set(labels.tolist())}
+    assert len(set(counts.values())) == len(counts) == max(n_out, 2), "all classes differ in size"
+
+    def trained(class_weight):
+        model = fastgd.MLP([3, 6, n_out], loss=loss, dtype="float64")
+        history = model.fit(
+            X, labels, class_weight=class_weight, validation_data=(X, labels), epochs=3, device=device, verbose=0
+        )
+        return model.parameters, history.history["val_loss"]
+
+    balanced, val_loss = trained("balanced")
+    formula = {label: N_WAVES / (len(counts) * count) for label, count in counts.items()}
+    explicit, its_val_loss = trained(formula)
+    np.testing.assert_allclose(balanced, explicit, rtol=1e-12)
+    assert val_loss == pytest.approx(its_val_loss, rel=1e-12)
+    for other in (None, dict.fromkeys(counts, 1.0), {label: 1 / weight for label, weight in formula.items()}):
+        parameters, _ = trained(other)
+        assert np.abs(parameters - balanced).max() > 1e-4, other
+
+
+def test_under_plain_descent_a_batch_that_counts_nothing_moves_nothing():
+    """The first batch has no weight at all, the second is one row: the weights move by that row's step alone."""
+    X, y = waves()
+    weights = np.zeros(N_WAVES)
+    weights[-1] = 1
+    model = fastgd.MLP([3, 4, 1], standardize=False, dtype="float64", activation="tanh")
+    before, gradient = model.parameters.copy(), model.gradient(X[-1:], y[-1:])
+    options = {"batch_size": N_WAVES - 1, "shuffle": False, "optimizer": fastgd.SGD(1e-4), "verbose": 0}
+    loss = model.evaluate(X[-1:], y[-1:])["loss"]
+    history = model.fit(X, y, epochs=1, sample_weight=weights, **options)
+    assert history.steps == 2
+    # A weight counts as a multiple of the mean weight of all rows.
+    np.testing.assert_allclose(model.parameters, before - 1e-4 * N_WAVES * gradient, rtol=1e-12)
+    assert history.history["loss"][0] == pytest.approx(loss, rel=1e-12)
+    counting = fastgd.MLP([3, 4, 1], standardize=False, dtype="float64", activation="tanh")
+    counting.fit(X, y, epochs=1, sample_weight=weights + 1e-3, **options)
+    assert np.abs(counting.parameters - model.parameters).max() > 1e-6, "next to nothing is noticed"
+
+
+def test_held_out_rows_are_not_trained_on():
+    X, y = waves()
+    model, history = fitted(X, y, validation_split=0.25)
+    assert history.rows_seen == 5 * 45
+    from fastgd.data.splits import split_rows
+
+    train, test = split_rows(N_WAVES, 0.25, None, 0)
+    same, _ = fitted(X[train], y[train])
+    np.testing.assert_array_equal(same.parameters, model.parameters)
+    assert history.history["val_loss"][-1] == pytest.approx(model.evaluate(X[test], y[test])["loss"])
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"sample_weight": -np.ones(N_WAVES)}, r"sample_weight, row 0 is -1\.0: a weight must be at least 0"),
+        ({"sample_weight": np.zeros(N_WAVES)}, r"sample_weight is 0 in every row"),
+        ({"sample_weight": np.full(N_WAVES, np.nan)}, r"sample_weight, row 0 is nan"),
+        ({"sample_weight": np.ones(3)}, r"sample_weight has shape \(3,\), but there are 60 rows"),
+        ({"class_weight": {1: 2}}, r"class_weight is for classes; with loss='mse' there are none"),
+        ({"validation_split": 1.0}, r"validation_split must be a share"),
+        ({"validation_split": 0.1, "validation_data": (1, 2)}, r"cannot both be given"),
+        ({"validation_data": 3}, r"validation_data must be \(X, y\)"),
+        ({"validation_data": ([[1, 2]], [1])}, r"X has 2 columns, but the network has 3 inputs"),
+    ],
+)
+def test_options_of_fit(options, message):
+    X, y = waves()
+    with pytest.raises(InvalidInputError, match=message):
+        fitted(X, y, **options)

@@ -123,6 +123,7 @@ def looked_at(browser, path, width, scheme):
     return titles, wrong
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1200, 400])
 @pytest.mark.parametrize(("name", "figures"), [("demo.html", DEMO_FIGURES), ("train.html", TRAIN_FIGURES)])

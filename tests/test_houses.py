@@ -54,8 +54,13 @@ def test_repeatable():
 
 
 def test_bad_input():
-    for arguments in ({"n": 0}, {"n": 2.5}, {"random_state": -1}, {"seed": 1}):
-        with pytest.raises(InvalidInputError):
+    for arguments, message in (
+        ({"n": 0}, "n must be a whole number of at least 1, not 0"),
+        ({"n": 2.5}, "n must be a whole number of at least 1, not 2.5"),
+        ({"random_state": -1}, "random_state must be a whole number of at least 0"),
+        ({"seed": 1}, "`seed` is called `random_state`"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
             datasets.houses(**arguments)
     with pytest.raises(InvalidInputError, match="must have the columns size_m2"):
         datasets.expected_price(np.zeros((3, 2)))

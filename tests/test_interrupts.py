@@ -1,0 +1,157 @@
+"""Ctrl-C wherever it comes: the model stays usable, and the history says so."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from inside import ctrl_c, ctrl_c_in_a_step, overheard
+from samples import houses
+
+import fastgd
+from fastgd.training import loop as training
+from fastgd.training import progress
+
+
+def test_ctrl_c_leaves_a_usable_model(monkeypatch):
+    X, y = houses(2000)
+    monkeypatch.setattr(training, "MOST_CHUNK_STEPS", 10)
+    chunks = iter(range(9))
+
+    def advance(display, epoch, rows_done, loss):
+        if next(chunks, None) is None:
+            ctrl_c()
+
+    monkeypatch.setattr(progress.Silent, "advance", advance)
+    model = fastgd.MLP([4, 8, 1])
+    start = model.parameters.copy()
+    history = model.fit(X, y, epochs=5, verbose=0)
+    assert history.stop_reason == "interrupted in epoch 2"
+    assert history.epochs == 1
+    assert 0 < history.steps < 5 * 63
+    assert (model.parameters != start).any()
+    assert np.isfinite(model.predict(X)).all()
+    monkeypatch.undo()
+    assert model.fit(X, y, epochs=1, verbose=0).stop_reason == "completed"
+
+
+def test_an_interruption_where_nothing_was_to_be_trained(monkeypatch):
+    overheard(monkeypatch, "train", ctrl_c)
+    X, y = houses(50)
+    with pytest.raises(KeyboardInterrupt):
+        fastgd.MLP([4, 1]).fit(X, y, epochs=0, verbose=0)
+    assert fastgd.MLP([4, 1]).fit(X, y, epochs=1, verbose=0).stop_reason == "interrupted in epoch 1"
+
+
+def test_a_real_signal_is_heard_within_a_chunk():
+    X, y = houses(50_000)
+    model = fastgd.MLP([4, 32, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    import signal
+
+    timer = threading.Timer(0.3, signal.raise_signal, [signal.SIGINT])
+    timer.start()
+    history = model.fit(X, y, epochs=1000, verbose=0)
+    timer.join()
+    assert history.stop_reason.startswith("interrupted in epoch ")
+    assert history.epochs < 1000
+
+
+def table(n=1024):
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(n, 4))
+    return X, X @ [1.0, 2.0, -1.0, 0.5]
+
+
+def trained(n_threads, layer_sizes=(4, 32, 32, 1), batch_size=512, **options):
+    X, y = table()
+    model = fastgd.MLP(list(layer_sizes), random_state=0)
+    history = model.fit(X, y, epochs=2, batch_size=batch_size, n_threads=n_threads, verbose=0, **options)
+    return model.parameters.copy(), history
+
+
+MOMENTS = {
+    "gradients are made": ("new_gradients", ctrl_c),
+    "scratch is made": ("new_workspaces", ctrl_c),
+    "loops are compiled": ("train", ctrl_c),
+    "the first step is taken": ("train", ctrl_c_in_a_step),
+}
+
+
+@pytest.mark.parametrize("when", MOMENTS)
+def test_ctrl_c_ends_in_a_history_wherever_it_comes(monkeypatch, when):
+    X, y = table()
+    model = fastgd.MLP([4, 8, 1], random_state=0)
+    before = model.parameters.copy()
+    overheard(monkeypatch, *MOMENTS[when])
+    history = model.fit(X, y, verbose=0)
+    assert history.stop_reason == "interrupted in epoch 1"
+    assert (history.epochs, history.steps) == (0, 0)
+    assert (model.parameters == before).all()
+
+
+class Swallows(fastgd.callbacks.Callback):
+    """Presses Ctrl-C in its second epoch, where the exception gets lost."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            with contextlib.suppress(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_that_was_swallowed_is_heard_all_the_same():
+    _, history = trained(1, callbacks=[Swallows()])
+    assert history.stop_reason.startswith("interrupted")
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+class InDestructor(fastgd.callbacks.Callback):
+    """Presses Ctrl-C in a destructor, and goes on for a while."""
+
+    slept_on = False
+
+    def on_epoch_end(self, epoch, logs=None):
+        class Last:
+            def __del__(self):
+                signal.raise_signal(signal.SIGINT)
+
+        Last()
+        time.sleep(10)
+        self.slept_on = True
+
+
+def test_ctrl_c_in_a_destructor_is_raised_right_after_it():
+    callback = InDestructor()
+    _, history = trained(1, callbacks=[callback])
+    assert history.stop_reason.startswith("interrupted")
+    assert not callback.slept_on, "it was not heard while it slept"
+
+
+def test_a_process_that_answered_ctrl_c_ends_well():
+    code = (
+        "import signal, numpy as np, fastgd\n"
+        "class Press(fastgd.callbacks.Callback):\n"
+        "    def on_epoch_end(self, epoch, logs=None):\n"
+        "        exec('signal.raise_signal(signal.SIGINT)', {'signal': signal})\n"
+        "history = fastgd.MLP([1, 1]).fit(np.zeros((9, 1)), np.arange(9), callbacks=[Press()], verbose=0)\n"
+        "print(history.stop_reason)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split()[0]) == (0, "interrupted"), ended.stderr
+
+
+def test_a_handler_of_the_users_own_stays():
+    heard = []
+    mine = signal.signal(signal.SIGINT, lambda number, frame: heard.append(number))
+    try:
+        _, history = trained(1, callbacks=[Swallows()])
+    finally:
+        signal.signal(signal.SIGINT, mine)
+    assert heard == [signal.SIGINT]
+    assert history.stop_reason == "completed"

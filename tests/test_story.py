@@ -1,0 +1,118 @@
+"""The demo, as a person meets it: all scenes in order, keys, Ctrl-C, and its page."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+
+import pytest
+from inside import ctrl_c_in_a_step, overheard
+from shell import FASTGD, SCENES, in_a_terminal, run
+
+
+def test_demo():
+    result = run("demo", "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    out = result.output
+    assert [line for line in out.splitlines() if line in SCENES] == SCENES
+    assert re.search(r"predicted -?[\d,]+ EUR   actual [\d,]+ EUR   error -?[\d,]+ EUR", out)
+    for verdict in ("too high", "too low", "well chosen"):
+        assert re.search(rf"Learning rate [\d.]+: {verdict}  ", out)
+    blamed = re.findall(r"^ (?:size|bedrooms|distance|age) +[+-][\d.]+ +[+-][\d.]+ +(\w+ ?\w+)", out, re.MULTILINE)
+    assert sorted(set(blamed)) == ["close", "slightly off", "way off"]
+    effects = ("larger contribution", "slight increase", "barely touched", "smaller contribution")
+    assert all(effect in out for effect in effects)
+    assert re.search(r"epoch 2/2  loss ", out)
+    before, after = (float(re.search(rf"{when} .*? (-?\d\.\d+) *\n", out)[1]) for when in ("before", "after"))
+    assert before < 0 < 0.9 < after
+    houses = re.findall(r"^ ?\d+ m² .* years +-?[\d,]+ +[\d,]+ +[+-][\d.]+% *$", out, re.MULTILINE)
+    assert len(houses) == 10
+    assert re.search(r"200,000 rows in [\d.]+ s of training: [\d,]+ rows/s", out)
+    assert max(map(len, out.splitlines())) <= 80
+    assert "\x1b" not in out
+
+
+@pytest.mark.parametrize("columns", [80, 120])
+def test_demo_on_a_terminal(columns):
+    seen, code = in_a_terminal(["demo", "--fast"], columns, NO_COLOR="1")
+    assert code == 0
+    plain = re.sub(r"\x1b\[[\d;?]*[a-zA-Z]", "", seen).replace("\r", "\n")
+    assert [line.strip() for line in plain.splitlines() if line.strip() in SCENES] == SCENES
+    assert max(len(line) for line in plain.splitlines()) <= columns
+
+
+def test_demo_waits_for_a_key_after_each_scene():
+    seen, code = in_a_terminal(["demo", "--fast", "--step"], answer=b" ")
+    assert code == 0
+    assert seen.count("press a key") == len(SCENES)
+
+
+@pytest.mark.parametrize("key", [b"q", b"\x1b", b"\x03", b"\x04"], ids=["q", "Escape", "Ctrl-C", "Ctrl-D"])
+def test_a_key_ends_the_demo(key, tmp_path):
+    page = tmp_path / "page.html"
+    seen, code = in_a_terminal(["demo", "--fast", "--step", "--report", page], answer=key)
+    assert seen.count("press a key") == 1
+    assert "Traceback" not in seen
+    if key == b"\x03":
+        assert code == 130
+        assert "\nfastgd: interrupted" in seen
+        assert not page.exists()
+    else:
+        assert code == 0
+        assert page.read_text().count("<h2>") == 1, "what has been told is in the page"
+
+
+@pytest.mark.parametrize("scene", ["Small batches", "Past cliffs and plateaus"])
+def test_ctrl_c_ends_the_demo_in_any_scene(scene, monkeypatch, tmp_path):
+    from fastgd.pages import story
+
+    told, scenes, before = [], story.scenes, SCENES[SCENES.index(scene) - 1]
+
+    def watched(telling):
+        for part in scenes(telling):
+            yield part
+            told.append(part.title)
+
+    monkeypatch.setattr(story, "scenes", watched)
+    overheard(monkeypatch, "train", lambda call: told[-1:] == [before] and ctrl_c_in_a_step(call))
+    result = run("demo", "--fast", "--report", tmp_path / "page.html")
+    assert (result.exit_code, result.stderr) == (130, "fastgd: interrupted\n")
+    assert told[-1] == before
+    assert not (tmp_path / "page.html").exists()
+
+
+def test_demo_writes_a_page(tmp_path):
+    path = tmp_path / "report.html"
+    result = run("demo", "--fast", "--report", path)
+    assert result.exit_code == 0, result.output
+    text = path.read_text()
+    assert text.count("<figure>") == 5
+    assert text.count("<h2>") == len(SCENES)
+    assert not re.search(r"(?:src|href)=\"(?!data:)", text), "it needs nothing else"
+    refused = run("demo", "--fast", "--report", tmp_path / "nowhere" / "report.html")
+    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+    assert "cannot be written" in refused.stderr
+
+
+def test_a_terminal_without_unicode():
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    result = subprocess.run([*FASTGD, "demo", "--epochs", "1"], capture_output=True, env=environment)
+    assert result.returncode == 0, result.stderr
+    assert b"EUR" in result.stdout
+
+
+def test_a_live_bar_on_a_terminal():
+    out, code = in_a_terminal(["demo", "--epochs", "5"])
+    assert code == 0, out
+    assert re.search(r"epoch 5/5  loss \d", out)
+    assert re.search(r"[\d,]+ rows/s", out)
+    assert "━" in out
+
+
+def test_ctrl_c_on_a_terminal_shows_what_was_learned():
+    out, code = in_a_terminal(["demo", "--epochs", "5000"], interrupt_when=b"epoch 2")
+    assert code == 130, out
+    assert re.search(r"stopped after \d+ complete epochs: interrupted in epoch \d+", out)
+    assert "Ten of them" in out
+    assert "Traceback" not in out

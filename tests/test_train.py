@@ -1,0 +1,213 @@
+"""The command `train`: what it prints, what it saves, and one line for every mistake."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from shell import ARGUMENTS, FASTGD, run, write
+
+import fastgd
+from fastgd.command.paths import check_can_write
+from fastgd.errors import ModelFileError
+
+
+@pytest.mark.parametrize("name", ["houses.csv", "houses.csv.gz"])
+def test_train(tmp_path, name):
+    path = write(tmp_path / name)
+    result = run("train", path, *ARGUMENTS, "--hidden", "8", "--epochs", 30, "--group", "id", "--seed", 3)
+    assert result.exit_code == 0, result.output
+    assert "200 rows, 40 of them held out, no id on both sides." in result.output
+    assert float(re.search(r"held out +40 +(\S+)", result.output)[1]) > 0.95
+    assert "Network 2-8-1" in result.output
+    again = run("train", path, *ARGUMENTS, "--hidden", "8", "--epochs", 30, "--group", "id", "--seed", 3)
+    assert re.findall("held out .*", again.output) == re.findall("held out .*", result.output)
+    linear = run("train", path, *ARGUMENTS, "--hidden", "", "--epochs", 5, "--batch-size", 8, "--validation", 0.5)
+    assert linear.exit_code == 0, linear.output
+    assert "Network 2-1" in linear.output
+
+
+@pytest.mark.parametrize("option", ["--report", "--save"])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (".", "it is a folder"), ("/", "it is a folder"), ("", "it is a folder"), ("{folder}", "it is a folder"),
+        ("{folder}/houses.csv", "is the table to train on"), ("{folder}/none/x", "there is no folder"),
+        ("{folder}/pipe", "it is no file that could be replaced"), ("{folder}/" + 300 * "x", "name too long"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_written_is_told_before_the_training(tmp_path, option, name, message):
+    path = write(tmp_path / "houses.csv")
+    content = path.read_bytes()
+    os.mkfifo(tmp_path / "pipe")
+    result = run("train", path, *ARGUMENTS, option, name.format(folder=tmp_path))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert path.read_bytes() == content
+    assert run("demo", "--fast", "--report", ".").exit_code == 2
+
+
+def test_one_file_for_two_things(tmp_path):
+    path = write(tmp_path / "houses.csv")
+    (tmp_path / "sub").mkdir()
+    same = tmp_path / "sub" / ".." / "x"
+    result = run("train", path, *ARGUMENTS, "--save", tmp_path / "x", "--report", same)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "use two files" in result.stderr
+
+
+def test_names_with_commas_are_quoted(tmp_path):
+    path = tmp_path / "t.csv"
+    path.write_text('"size, in m²",rooms,price\n' + "".join(f"{i},{i % 5},{3 * i}\n" for i in range(100)))
+    result = run("train", path, "--target", "price", "--features", 'rooms, "size, in m²"', "--epochs", 2)
+    assert result.exit_code == 0, result.output
+    assert "Network 2-64-64-1" in result.output
+
+
+def test_a_training_that_learns_nothing_says_so(tmp_path):
+    path, hint = write(tmp_path / "houses.csv"), "On the rows held out the mean would do better"
+    assert hint in run("train", path, *ARGUMENTS, "--epochs", 1, "--learning-rate", 1e-9).output
+    assert hint not in run("train", path, *ARGUMENTS, "--epochs", 30).output
+
+
+def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
+    path = write(tmp_path / "houses.csv", price=[42] * 200)
+    result = run("train", path, *ARGUMENTS, "--epochs", 2)
+    assert re.search(r"held out +40 +– ", result.output)
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        ({"size": ["30"] * 199 + ["big"]}, ARGUMENTS, r"line 201, column 'size' holds 'big', which is not a number"),
+        ({"rooms": ["3"] * 10 + [""] + ["3"] * 189}, ARGUMENTS, r"line 12, column 'rooms' is empty"),
+        (
+            {"rooms": ["3"] * 10 + ["nan"] + ["3"] * 189},
+            ARGUMENTS,
+            r"line 12, column 'rooms' is nan, not a finite number: fill it",
+        ),
+        ({}, ["--target", "cost", "--features", "size"], r"no column 'cost'; its columns are: id, size, rooms, price"),
+        ({}, ["--target", "price", "--features", "size,price"], r"both the target and a feature"),
+        ({}, ["--target", "price", "--features", "size,,rooms"], r"not a list of different names"),
+        ({}, [*ARGUMENTS, "--hidden", "8,x"], r"not a list of layer widths such as 64,64"),
+        ({}, [*ARGUMENTS, "--group", "owner"], r"no column 'owner'"),
+        ({}, [*ARGUMENTS, "--learning-rate", "-1"], r"learning_rate must be a positive number, not -1.0"),
+        ({}, [*ARGUMENTS, "--learning-rate", "nan"], r"learning_rate must be a positive number"),
+        ({}, [*ARGUMENTS, "--learning-rate", "1000"], r"diverged at step \d+"),
+        ({}, [*ARGUMENTS, "--validation", "1"], r"--validation.* 1.0 is not in the range"),
+        ({"id": ["same"] * 200}, [*ARGUMENTS, "--group", "id"], r"All 200 rows are one group: nothing can be held out"),
+        ({}, [*ARGUMENTS, "--validation", "0.999"], r"To hold out 0.999 of 200 rows leaves none to train on"),
+        (
+            {},
+            [*ARGUMENTS, "--validation", "nan"],
+            r"--validation must be a share|--validation.* nan is not in the range",
+        ),
+        (
+            {"size": ["30"] * 199 + ["1e39"]},
+            ARGUMENTS,
+            r"line 201, column 'size' is 1e\+39, too large: use other units",
+        ),
+        ({"size": ["30"] * 199 + ["1_000"]}, ARGUMENTS, r"line 201, column 'size' holds '1_000'"),
+        ({}, [*ARGUMENTS, "--hidden", "99999999999"], r"layer_sizes ask for [\d,]+ parameters"),
+        ({}, [*ARGUMENTS, "--epochs", "1", "--save", "/nowhere/m"], r"/nowhere/m cannot be written"),
+        ({}, [*ARGUMENTS, "--report", "/nowhere/r.html"], r"/nowhere/r.html cannot be written: there is no folder"),
+        ({}, [*ARGUMENTS, "--lr", "1"], r"No such option"),
+        ({}, ["--target", "price", "--features", ""], r"not a list of different names"),
+        ({}, ["--target", "price", "--features", '"size'], r"not a list of different names"),
+        ({}, ["--target", "price", "--features", "size\nrooms"], r"not a list of different names"),
+        ({}, [*ARGUMENTS, "--features", "x" * 200_000], r"not a list of different names"),
+        ({}, [*ARGUMENTS, "--hidden", "9" * 5000], r"not a list of layer widths"),
+        ({}, [*ARGUMENTS, "--seed", "9" * 30], r"random_state must be below 2\*\*64"),
+        ({}, [*ARGUMENTS, "--group", ""], r"no column ''"),
+        ({}, [*ARGUMENTS, "--save", "/dev/null/m"], r"/dev/null/m cannot be written"),
+    ],
+)
+def test_mistakes_are_one_line_and_exit_code_2(tmp_path, content, arguments, message):
+    result = run("train", write(tmp_path / "houses.csv", **content), "--epochs", 3, *arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.output
+    assert re.search(message, result.stderr), result.stderr
+    assert len(result.stderr.splitlines()) == 1
+    assert result.stderr.startswith("fastgd: ")
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    for path, message in (
+        (tmp_path / "none.csv", "No such file or directory"),
+        (tmp_path, "Is a directory"),
+        (tmp_path / ("x" * 300), "File name too long"),
+    ):
+        result = run("train", path, *ARGUMENTS)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr == f"fastgd: {path} cannot be read: {message}.\n"
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["plain", "gzip"])
+def test_a_table_through_a_pipe(tmp_path, zipped):
+    content = write(tmp_path / ("houses.csv.gz" if zipped else "houses.csv")).read_bytes()
+    command = [*FASTGD, "train", "/dev/stdin", *ARGUMENTS, "--epochs", "1"]
+    result = subprocess.run(command, input=content, capture_output=True)
+    assert (result.returncode, result.stderr) == (0, b"")
+    assert result.stdout.startswith(b"stdin: 200 rows, 40 of them held out.")
+
+
+def test_a_quote_astray_is_one_line_and_exit_code_2(tmp_path):
+    names = ["pipe"] * 19 + ['"5 inch'] + ["pipe"] * 9 + ['6 inch"'] + ["pipe"] * 170
+    result = run("train", write(tmp_path / "houses.csv", name=names), *ARGUMENTS)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.fullmatch(r"fastgd: \S+houses.csv, line 21 opens a quote that takes in whole rows.*\n", result.stderr)
+
+
+def test_a_model_is_saved_before_its_errors_are_told(tmp_path, monkeypatch):
+    from fastgd.command import train as command
+
+    def fails(*rows):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(command, "table", fails)
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--epochs", 1, "--save", tmp_path / "model")
+    assert result.exit_code == 2
+    assert result.stderr == "fastgd: the output cannot be written: No space left on device.\n"
+    assert fastgd.load(tmp_path / "model").feature_names == ("size", "rooms")
+
+
+def test_a_saved_model_predicts_the_same(tmp_path):
+    path = write(tmp_path / "houses.csv")
+    result = run("train", path, *ARGUMENTS, "--epochs", 5, "--save", tmp_path / "m.safetensors")
+    assert f"Saved to {tmp_path / 'm.safetensors'}." in result.output.replace("\n", "")
+    model = fastgd.load(tmp_path / "m.safetensors")
+    assert model.feature_names == ("size", "rooms")
+    assert 1e5 < model.predict([[100, 3]])[0] < 1e6
+
+
+def test_before_a_training_the_same_is_refused_as_after_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    table = tmp_path / "table"
+    table.write_bytes(b"")
+    for name, target in (
+        ("link", "m"),
+        ("chain", "link"),
+        ("other", "table"),
+        ("loop", "loop"),
+        ("out", "/dev/stdout"),
+    ):
+        (tmp_path / name).symlink_to(target)
+    (tmp_path / "astray").symlink_to("none/m")
+    os.mkfifo("pipe")
+    for paths, message in (
+        (["m", "link"], "use two files"), (["chain", "link"], "use two files"),
+        (["m", f"{tmp_path}/m"], "use two files"),
+        (["other"], "the table to train on"), (["loop"], "Too many levels"), (["astray"], f"no folder {tmp_path}/none"),
+        (["out", "/dev/stdout"], "use two files"), (["pipe"], "no file that could be replaced"),
+        (["/dev/fd/987654"], "Bad file descriptor"), (["table/m"], f"no folder {table}"),
+        (["x" * 256], "name too long"),
+    ):  # fmt: skip
+        with pytest.raises(ModelFileError, match=f"^{paths[-1]} cannot be written: .*{message}"):
+            check_can_write(*map(Path, paths), table=table)
+    for good in (["chain", "x" * 255], ["/dev/null", "/dev/null"], ["out", "m"], [], ["m", None]):
+        check_can_write(*(path and Path(path) for path in good), table=table)
+    assert not (tmp_path / "m").exists()
