@@ -52,7 +52,7 @@ def kernels_by_address():
         yield each.__name__, each, calls.elementwise(real).args, each is not activations.FORWARD[IDENTITY]
     for each in [*activations.BACKWARD.values(), *activations.WITH_SLOPES.values()]:
         yield each.__name__, each, calls.elementwise_pair(real).args, each is not activations.BACKWARD[IDENTITY]
-    for each in {updates.descend, updates.descend_with_momentum, *updates.KERNELS.values()}:
+    for each in updates.KERNELS.values():
         yield each.__name__, each, calls.update_rule(real, rule).args, True
 
 

@@ -32,7 +32,7 @@ FLOORS = (
     ("callbacks", "datasets", "features", "losses", "plots", "schedules"),
     ("__init__",),
 )
-KERNEL_FLOORS = (("formulas",), ("codes",), ("records",), ("machinery",), ("plain", "cpu"), ("__init__",))
+KERNEL_FLOORS = (("formulas",), ("rules",), ("codes",), ("records",), ("machinery",), ("plain", "cpu"), ("__init__",))
 COMPILING = "kernels.machinery"  # the only room that imports Numba
 VERSION = "__version__"  # of the package itself: everyone may ask for it
 

@@ -6,6 +6,7 @@ Append only: a number that has been in a release keeps its meaning.
 from __future__ import annotations
 
 from .formulas import ACTIVATION_CODES, LOSS_CODES
+from .rules import UPDATE_CODES
 
 # Columns of the table of layers, one row a layer (int64).
 N_IN = 0  # inputs of the layer
@@ -25,8 +26,6 @@ BINARY_CROSS_ENTROPY = LOSS_CODES["binary_cross_entropy"]
 CROSS_ENTROPY = LOSS_CODES["cross_entropy"]
 GAUSSIAN_NLL = LOSS_CODES["gaussian_nll"]
 
-SGD = 0
-ADAGRAD = 1
-RMSPROP = 2
-ADAM = 3
-ADAMW = 4
+# An update rule's is its place in the table of rules.py. Kernels treat these apart:
+SGD = UPDATE_CODES["SGD"]
+ADAMW = UPDATE_CODES["AdamW"]

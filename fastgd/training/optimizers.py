@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..errors import InvalidInputError
-from ..kernels import codes
 from ..kernels.records import Reals, Rule, State
+from ..kernels.rules import UPDATE_CODES, rule_of
 from ..options import checked_names, is_number, yes_or_no
 from .schedules import Schedule, as_schedule
 
@@ -53,7 +53,7 @@ class Optimizer:
             of t with the weight (1 − d) dᵗ⁻ⁱ / (1 − dᵗ), d = ema_decay; the start counts nothing.
     """
 
-    code: ClassVar[int]
+    update_rule: ClassVar[str]  # its name in the table of kernels/rules.py
 
     weight_decay: float = _at_least(0, 0.0)
     l1: float = _at_least(0, 0.0)
@@ -105,7 +105,7 @@ class Optimizer:
             return default if value is None else float(value)
 
         return Rule(
-            code=self.code,
+            code=UPDATE_CODES[self.update_rule],
             momentum=number("momentum", 0.0),
             nesterov=bool(getattr(self, "nesterov", False)),
             beta1=number("beta1", 0.0),
@@ -121,7 +121,8 @@ class Optimizer:
 
     def moments(self) -> tuple[bool, bool]:
         """Whether the rule keeps a velocity (or mean of gradients), and means (or sums) of squares."""
-        return False, False
+        rule = rule_of(self.rule())
+        return rule.has_velocity, rule.has_squares
 
     def new_state(self, parameters: Reals) -> State:
         """What the rule remembers, before the first step."""
@@ -142,7 +143,7 @@ class SGD(Optimizer):
         >>> optimizer = fastgd.SGD(learning_rate=0.1, momentum=0.9)
     """
 
-    code = codes.SGD
+    update_rule = "SGD"
     learning_rate: Rate = 0.05
     momentum: float = _at_least(0, 0.0, below=1)
     nesterov: bool = False
@@ -153,10 +154,6 @@ class SGD(Optimizer):
         if self.nesterov and not self.momentum:
             raise InvalidInputError("nesterov looks ahead along the momentum: give a momentum such as 0.9.")
 
-    def moments(self) -> tuple[bool, bool]:
-        """A velocity, if there is momentum."""
-        return self.momentum > 0, False
-
 
 @dataclass(frozen=True, repr=False)
 class Adagrad(Optimizer):
@@ -165,13 +162,9 @@ class Adagrad(Optimizer):
     Source: Duchi, Hazan and Singer 2011.
     """
 
-    code = codes.ADAGRAD
+    update_rule = "Adagrad"
     learning_rate: Rate = 0.01
     epsilon: float = _at_least(0, 1e-10)
-
-    def moments(self) -> tuple[bool, bool]:
-        """Sums of squares."""
-        return False, True
 
 
 @dataclass(frozen=True, repr=False)
@@ -181,15 +174,11 @@ class RMSprop(Optimizer):
     Source: Tieleman and Hinton 2012. PyTorch calls ρ alpha.
     """
 
-    code = codes.RMSPROP
+    update_rule = "RMSprop"
     learning_rate: Rate = 0.01
     rho: float = _at_least(0, 0.99, below=1)
     momentum: float = _at_least(0, 0.0, below=1)
     epsilon: float = _at_least(0, 1e-8)
-
-    def moments(self) -> tuple[bool, bool]:
-        """A velocity, if there is momentum, and means of squares."""
-        return self.momentum > 0, True
 
 
 @dataclass(frozen=True, repr=False)
@@ -200,15 +189,11 @@ class Adam(Optimizer):
     Source: Kingma and Ba 2014, arXiv 1412.6980.
     """
 
-    code = codes.ADAM
+    update_rule = "Adam"
     learning_rate: Rate = 0.001
     beta1: float = _at_least(0, 0.9, below=1)
     beta2: float = _at_least(0, 0.999, below=1)
     epsilon: float = _at_least(0, 1e-8)
-
-    def moments(self) -> tuple[bool, bool]:
-        """Means of gradients, and means of squares."""
-        return True, True
 
 
 @dataclass(frozen=True, repr=False)
@@ -218,7 +203,7 @@ class AdamW(Adam):
     Source: Loshchilov and Hutter 2017, arXiv 1711.05101.
     """
 
-    code = codes.ADAMW
+    update_rule = "AdamW"
     weight_decay: float = _at_least(0, 0.01, kw_only=True)
 
 

@@ -1,28 +1,27 @@
-"""Update rules: how the gradient moves every weight. Each is one loop over a block of the flat vector.
+"""How a step moves every weight: the update rules as loops over a block of the flat vector, clipping, decay, averages.
 
-All take (w, g, velocity, squares, rows, stride, n, learning_rate, rule, step): pointers to a block of parameters, to
-their gradient and to what the rule remembers (nothing where it needs none); how many rows of n numbers the block has,
-`stride` numbers from one to the next; and the number of this step, counted from 1.
+The rules are in rules.py. Their loops all take (w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
+pointers to a block of parameters, to their gradient and to what the rule remembers (nothing where it needs none); how
+many rows of n numbers the block has, `stride` numbers from one to the next; and the number of the step, from 1 on.
 
-Definitions equal PyTorch's (torch.optim), term by term. Weight decay and L1 hold for weights, and for biases only
-where the rule says so.
+Weight decay and L1 hold for weights, and for biases only where the rule says so.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ..codes import ADAGRAD, ADAM, ADAMW, RMSPROP, SGD
-from ..formulas import number
+from .. import rules
+from ..codes import ADAMW
+from ..formulas import number, where
 from ..machinery.calls import call_rule
-from ..machinery.compile import by_dtype, kernel
+from ..machinery.compile import by_dtype, compiled_functions, copy_of, kernel
 from ..machinery.lanes import pointer
+from ..rules import UPDATE_RULES, rule_of, square_root, tiny
 
-# Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
-# what is below the smallest normal number becomes zero, squares only where the gradient has next to none itself.
-SPECK = 1e-3  # times the root of that number: the square of such a gradient is 0
 TINY_32, TINY_64 = np.finfo(np.float32).tiny, float(np.finfo(np.float64).tiny)
 
 
@@ -38,12 +37,16 @@ def tiny_float64(x):
     return TINY_64
 
 
-def tiny_of(x):
-    """The smallest normal number of the type of x."""
-    return tiny_float32(x) if isinstance(x, np.float32) else tiny_float64(x)
+@kernel(inline=True)
+def root(x):
+    """√x, one instruction for a whole vector."""
+    return math.sqrt(x)
 
 
-by_dtype(tiny_of, tiny_float32, tiny_float64)
+by_dtype(tiny, tiny_float32, tiny_float64)
+by_dtype(square_root, root, root)
+RULES = compiled_functions(rules, given=(number, where, tiny, square_root, rule_of))
+power = RULES["power"]
 
 
 @kernel(inner=True)
@@ -103,102 +106,61 @@ def add_signs(g, w, n, l1):
         g[p] = g[p] + (size if w[p] > zero else (-size if w[p] < zero else zero))
 
 
-@kernel(noalias=True, inner=True)
-def descend(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
-    """w −= learning_rate · g."""
-    rate = number(w, learning_rate)
+move: Any = None  # each copy of a loop calls the functions of one rule
+constants: Any = None
+
+
+def loop_without_memory(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
+    """w −= move."""
+    c = constants(w, learning_rate, rule, step)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
-            w[p] = w[p] - rate * g[p]
+            w[p] = w[p] - move(g[p], c)
 
 
-@kernel(noalias=True, inner=True)
-def descend_with_momentum(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
-    """velocity = momentum · velocity + g; w −= learning_rate · velocity, or one look ahead of it (Nesterov).
-
-    Source: Polyak 1964; Sutskever et al. 2013.
-    """
-    rate, mu, zero = number(w, learning_rate), number(w, rule.momentum), number(w, 0)
-    tiny = tiny_of(zero)
-    nesterov = rule.nesterov
+def loop_with_velocity(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
+    """w −= move, with a velocity."""
+    c = constants(w, learning_rate, rule, step)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
-            v = mu * velocity[p] + g[p]
-            v = zero if abs(v) < tiny else v
-            velocity[p] = v
-            w[p] = w[p] - rate * (g[p] + mu * v if nesterov else v)
+            moved, velocity[p] = move(velocity[p], g[p], c)
+            w[p] = w[p] - moved
 
 
-@kernel(noalias=True, inner=True)
-def adagrad(w, g, velocity, sums, rows, stride, n, learning_rate, rule, step):
-    """sums += g²; w −= learning_rate · g / (√sums + ε). Source: Duchi, Hazan and Singer 2011."""
-    rate, eps = number(w, learning_rate), number(w, rule.epsilon)
+def loop_with_squares(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
+    """w −= move, with squares."""
+    c = constants(w, learning_rate, rule, step)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
-            sums[p] = sums[p] + g[p] * g[p]
-            w[p] = w[p] - rate * (g[p] / (math.sqrt(sums[p]) + eps))
+            moved, squares[p] = move(squares[p], g[p], c)
+            w[p] = w[p] - moved
 
 
-@kernel(noalias=True, inner=True)
-def rmsprop(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
-    """squares = β₂ squares + (1 − β₂) g²; w −= learning_rate · g / (√squares + ε), with momentum if there is one.
-
-    Source: Tieleman and Hinton 2012. PyTorch calls β₂ alpha.
-    """
-    rate, beta, mu, eps = (
-        number(w, learning_rate),
-        number(w, rule.beta2),
-        number(w, rule.momentum),
-        number(w, rule.epsilon),
-    )
-    one_minus_beta, zero = number(w, 1.0 - rule.beta2), number(w, 0)
-    tiny = tiny_of(zero)
-    speck = number(w, SPECK) * math.sqrt(tiny)
+def loop_with_both(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
+    """w −= move, with a velocity and squares."""
+    c = constants(w, learning_rate, rule, step)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
-            s = beta * squares[p] + one_minus_beta * g[p] * g[p]
-            s = zero if (s < tiny) & (abs(g[p]) < speck) else s
-            squares[p] = s
-            v = g[p] / (math.sqrt(s) + eps)
-            if rule.momentum > 0:
-                v = mu * velocity[p] + v
-                velocity[p] = zero if abs(v) < tiny else v
-            w[p] = w[p] - rate * v
+            moved, velocity[p], squares[p] = move(velocity[p], squares[p], g[p], c)
+            w[p] = w[p] - moved
 
 
-@kernel(inner=True)
-def power(base, n):
-    """baseⁿ for a whole n ≥ 0, by squaring: the C library's pow differs from system to system."""
-    result = 1.0
-    while n > 0:
-        if n & 1:
-            result *= base
-        base *= base
-        n >>= 1
-    return result
+LOOPS = {
+    (False, False): loop_without_memory,
+    (True, False): loop_with_velocity,
+    (False, True): loop_with_squares,
+    (True, True): loop_with_both,
+}
+KERNELS: dict[Any, Any] = {}
+for _rule in {rule for variants in UPDATE_RULES.values() for rule in variants}:
+    _functions = {"move": RULES[_rule.move.__name__], "constants": RULES[_rule.constants.__name__]}
+    _loop = copy_of(LOOPS[_rule.has_velocity, _rule.has_squares], _rule.move.__name__, **_functions)
+    KERNELS[_rule] = kernel(noalias=True, inner=True)(_loop)
 
 
-@kernel(noalias=True, inner=True)
-def adam(w, g, means, squares, rows, stride, n, learning_rate, rule, step):
-    """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; both divided by 1 − βᵗ, then
-    w −= learning_rate · means / (√squares + ε). Source: Kingma and Ba 2014, arXiv 1412.6980.
-    """
-    beta1, one_minus_beta1 = number(w, rule.beta1), number(w, 1.0 - rule.beta1)
-    beta2, one_minus_beta2 = number(w, rule.beta2), number(w, 1.0 - rule.beta2)
-    rate = number(w, learning_rate / (1.0 - power(rule.beta1, step)))
-    root, eps = number(w, 1.0 / math.sqrt(1.0 - power(rule.beta2, step))), number(w, rule.epsilon)
-    zero = number(w, 0)
-    tiny = tiny_of(zero)
-    speck = number(w, SPECK) * math.sqrt(tiny)
-    for i in range(rows):
-        for p in range(i * stride, i * stride + n):
-            m = beta1 * means[p] + one_minus_beta1 * g[p]
-            s = beta2 * squares[p] + one_minus_beta2 * g[p] * g[p]
-            m = zero if abs(m) < tiny else m
-            s = zero if (s < tiny) & (abs(g[p]) < speck) else s
-            means[p] = m
-            squares[p] = s
-            w[p] = w[p] - rate * (m / (math.sqrt(s) * root + eps))
+def kernel_of(record):
+    """The kernel of an update rule."""
+    return KERNELS[rule_of(record)]
 
 
 @kernel(noalias=True, inner=True)
@@ -248,13 +210,3 @@ def update_block(parameters, state, gradient, rule, learning_rate, step, begin, 
         for i in range(rows):
             wi, decay = pointer(w, i * stride), decay_at(rule.ema_decay, step)
             follow(pointer(state.average, begin + i * stride), wi, n, decay)
-
-
-KERNELS = {ADAGRAD: adagrad, RMSPROP: rmsprop, ADAM: adam, ADAMW: adam}
-
-
-def kernel_of(rule):
-    """The kernel of a rule: that of plain descent is one of its own."""
-    if rule.code == SGD:
-        return descend_with_momentum if rule.momentum else descend
-    return KERNELS[rule.code]

@@ -32,7 +32,10 @@ from ...errors import CacheWarning
 
 KERNELS = Path(__file__).parents[1]
 BESIDE_SOURCES = KERNELS / "__pycache__"
-SHARED, COMPILED = ("codes.py", "formulas.py", "records.py"), ("machinery", "cpu")  # what kernels are made from
+SHARED, COMPILED = (
+    ("formulas.py", "rules.py", "codes.py", "records.py"),
+    ("machinery", "cpu"),
+)  # what kernels are made from
 
 # Contraction (a·b + c in one rounding) is the only liberty. Reassociation is not needed, because vectors run over
 # outputs and never over a sum; "nnan" and "ninf" would delete the checks for finite values.

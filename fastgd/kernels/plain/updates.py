@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from ..codes import ADAGRAD, ADAM, ADAMW, BIASES, N_OUT, RMSPROP, SGD
-
-SPECK = 1e-3  # times the root of the smallest normal number: the square of such a gradient is 0
+from ..codes import ADAMW, BIASES, N_OUT
+from ..rules import rule_of
 
 
 def clip(gradient, rule):
@@ -27,64 +26,41 @@ def update(net, state, gradient, rule, learning_rate):
     """Take one step: clip the gradient, move every parameter, and bring the moving average along."""
     clip(gradient, rule)
     state.step[0] += 1
-    w, g = net.parameters, gradient
+    step, w = int(state.step[0]), net.parameters
     if rule.weight_decay > 0 or rule.l1 > 0:
-        decayed = decayed_parameters(net, rule)
-        if rule.code == ADAMW:
-            w[decayed] *= w.dtype.type(1 - learning_rate * rule.weight_decay)
-        else:
-            g[decayed] += w.dtype.type(rule.weight_decay) * w[decayed]
-        g[decayed] += w.dtype.type(rule.l1) * np.sign(w[decayed])
-    if rule.code == SGD and rule.momentum == 0:
-        w -= w.dtype.type(learning_rate) * g
-    elif rule.code == SGD:
-        velocity = state.velocity
-        velocity *= rule.momentum
-        velocity += g
-        flush(velocity)
-        w -= w.dtype.type(learning_rate) * (g + rule.momentum * velocity if rule.nesterov else velocity)
-    elif rule.code == ADAGRAD:
-        state.squares[:] += g * g
-        w -= w.dtype.type(learning_rate) * (g / (np.sqrt(state.squares) + w.dtype.type(rule.epsilon)))
-    elif rule.code == RMSPROP:
-        squares = average_squares(state.squares, g, rule)
-        move = g / (np.sqrt(squares) + w.dtype.type(rule.epsilon))
-        if state.velocity.size:
-            velocity = state.velocity
-            velocity *= rule.momentum
-            velocity += move
-            flush(velocity)
-            move = velocity
-        w -= w.dtype.type(learning_rate) * move
-    elif rule.code in (ADAM, ADAMW):
-        step = int(state.step[0])
-        means = state.velocity
-        means *= rule.beta1
-        means += w.dtype.type(1 - rule.beta1) * g
-        flush(means)
-        squares = average_squares(state.squares, g, rule)
-        root = np.sqrt(squares) * w.dtype.type(1 / math.sqrt(1 - rule.beta2**step))
-        w -= w.dtype.type(learning_rate / (1 - rule.beta1**step)) * (means / (root + w.dtype.type(rule.epsilon)))
+        decay(w, gradient, decayed_parameters(net, rule), rule, learning_rate)
+    move(w, gradient, state, rule_of(rule), rule, learning_rate, step)
     if state.average.size:
-        left = rule.ema_decay ** int(state.step[0])
-        decay = (rule.ema_decay - left) / (1 - left)  # the weights of all steps add up to 1, the start counts nothing
-        average = state.average
-        average *= decay
-        average += w.dtype.type(1 - decay) * w
+        follow(state.average, w, rule.ema_decay, step)
 
 
-def average_squares(squares, g, rule):
-    """squares = β₂ squares + (1 − β₂) g²."""
-    squares *= rule.beta2
-    squares += squares.dtype.type(1 - rule.beta2) * g * g
-    tiny = np.finfo(g.dtype).tiny
-    squares[(squares < tiny) & (np.abs(g) < SPECK * math.sqrt(tiny))] = 0
-    return squares
+def decay(w, g, decayed, rule, learning_rate):
+    """Shrink the parameters that are decayed (AdamW), or add the penalties' gradients to theirs."""
+    if rule.code == ADAMW:
+        w[decayed] *= w.dtype.type(1 - learning_rate * rule.weight_decay)
+    else:
+        g[decayed] += w.dtype.type(rule.weight_decay) * w[decayed]
+    g[decayed] += w.dtype.type(rule.l1) * np.sign(w[decayed])
 
 
-def flush(moments):
-    """What is below the smallest normal number becomes 0."""
-    moments[np.abs(moments) < np.finfo(moments.dtype).tiny] = 0
+def move(w, g, state, update_rule, rule, learning_rate, step):
+    """w −= the rule's move, with what it remembers."""
+    constants = update_rule.constants(w, learning_rate, rule, step)
+    memory = [state.velocity] * update_rule.has_velocity + [state.squares] * update_rule.has_squares
+    moved = update_rule.move(*memory, g, constants)
+    if memory:
+        moved, *remembered = moved
+        for array, values in zip(memory, remembered, strict=True):
+            array[:] = values
+    w -= moved
+
+
+def follow(average, w, ema_decay, step):
+    """The moving average of the parameters; the weights of all steps add up to 1, and the start counts nothing."""
+    left_of_start = ema_decay**step
+    kept = (ema_decay - left_of_start) / (1 - left_of_start)
+    average *= kept
+    average += w.dtype.type(1 - kept) * w
 
 
 def decayed_parameters(net, rule):
