@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from .data.lesson import prepared
 from .model.core import Core
-from .options import checked_names, positive_integer, yes_or_no
+from .network.activations import ACTIVATIONS
+from .network.initializers import INITIALIZERS
+from .network.losses import LOSSES
+from .options import checked_names, positive_integer, with_names, yes_or_no
 from .training.run import Job
 
 if TYPE_CHECKING:
@@ -26,14 +29,13 @@ class MLP(Core):
 
     Args:
         layer_sizes: inputs, units of each hidden layer, outputs, such as [4, 64, 64, 1].
-        activation: of the hidden layers, or a list with one for each: "identity", "relu", "leaky_relu", "elu",
-            "gelu", "silu", "softplus", "tanh", "sigmoid".
+        activation: of the hidden layers, or a list with one for each:
+            {activations}.
         output_activation: of the last layer, one of the same, where the loss allows it.
-        loss: what training makes small: "mse", "mae", "huber", "log_cosh", "quantile", "poisson",
-            "binary_cross_entropy", "cross_entropy", "gaussian_nll", or such as fastgd.losses.Huber(delta=2).
-        initializer: of the weights: "he_normal", "he_uniform", "glorot_normal", "glorot_uniform", "lecun_normal",
-            "lecun_uniform", "orthogonal", "zeros", "auto" for what suits each activation, or a list of
-            (weights, biases).
+        loss: what training makes small, a name or such as fastgd.losses.Huber(delta=2):
+            {losses}.
+        initializer: of the weights, "auto" for what suits each activation, a list of (weights, biases), or
+            {initializers}.
         dtype: "float32" or "float64"; all arithmetic is done in it.
         standardize: whether inputs and target are scaled to mean 0 and standard deviation 1 inside the model.
         feature_names: a name for each input, for messages and data frames; taken from the first data frame if None.
@@ -246,6 +248,9 @@ class MLP(Core):
         from .files.model_file import save
 
         save(self, path, yes_or_no(training_state, "training_state"))
+
+
+MLP.__doc__ = with_names(MLP.__doc__, activations=ACTIVATIONS, losses=LOSSES, initializers=INITIALIZERS)
 
 
 def load(path: str | Path) -> MLP:

@@ -10,6 +10,7 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
+from textwrap import fill
 from typing import Any, TypeVar
 
 import numpy as np
@@ -116,6 +117,14 @@ def layer_number(layer: object, n_layers: int) -> int:
     if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
         raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
     return int(layer) % n_layers
+
+
+def with_names(text: str | None, **tables: Mapping[str, Any]) -> str | None:
+    """A docstring in which the names of tables stand where it says so, such as {losses}, on lines of their own."""
+    for what, table in tables.items():
+        names = fill(", ".join(f'"{name}"' for name in table), 108).replace("\n", "\n" + " " * 12)
+        text = text and text.replace(f"{{{what}}}", names)
+    return text
 
 
 def shortened(name: str, most: int) -> str:

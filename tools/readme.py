@@ -3,12 +3,15 @@
 A fenced block that follows the line `<!-- output -->` holds what the fenced block before it prints: Python code, or
 a console line that begins with `$`. Numbers of seconds and rows per second are not compared: they differ every time.
 
-    python tools/readme.py            writes the blocks
+The table of what fastgd can do has its names from the package's own tables.
+
+    python tools/readme.py            writes the blocks and the names
     python tools/readme.py --check    exits with 1 where one is no longer true
 """
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import subprocess
@@ -42,6 +45,33 @@ def without_times(text: str) -> str:
     return re.sub(r" +", " ", CHANGING.sub("*", text))
 
 
+def names() -> dict[str, str]:
+    """For rows of the table of what fastgd can do: what they begin with, and the names that they list."""
+    from fastgd.network.activations import ACTIVATIONS
+    from fastgd.network.losses import LOSSES
+    from fastgd.training.optimizers import OPTIMIZERS, Optimizer
+
+    shared = {"learning_rate", *(entry.name for entry in dataclasses.fields(Optimizer))}
+
+    def with_options(name: str) -> str:
+        fields = [entry.name for entry in dataclasses.fields(OPTIMIZERS[name])]
+        own = [field for field in fields if field in ("momentum", "nesterov") and field not in shared]
+        return f"{name} ({', '.join(own)})" if own else name
+
+    return {
+        "activations": ", ".join(ACTIVATIONS),
+        "losses": ", ".join(LOSSES),
+        "optimizers": ", ".join(map(with_options, OPTIMIZERS)),
+    }
+
+
+def with_names(text: str) -> str:
+    """The page with the names as they are now; what follows them in a row, behind a semicolon, stays."""
+    for word, listed in names().items():
+        text = re.sub(rf"(?m)^(\| {word}[^|\n]*\| )[^|;\n]*?(?=;| \|$)", rf"\g<1>{listed}", text)
+    return text
+
+
 def renewed(text: str) -> tuple[str, list[str]]:
     """The page with every output as it is now, and the first lines of the blocks whose output had changed."""
     stale = []
@@ -59,7 +89,10 @@ def renewed(text: str) -> tuple[str, list[str]]:
 def main() -> None:
     all_stale = []
     for page in PAGES:
-        fresh, stale = renewed(page.read_text(encoding="utf-8"))
+        text = page.read_text(encoding="utf-8")
+        fresh, stale = renewed(with_names(text))
+        if with_names(text) != text:
+            stale.append("the names of what fastgd can do")
         all_stale += [f"{page.name}: {line}" for line in stale]
         if "--check" not in sys.argv:
             page.write_text(fresh, encoding="utf-8")
