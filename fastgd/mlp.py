@@ -94,7 +94,7 @@ class MLP(Core):
         batch_size, steps = positive_integer(batch_size, "batch_size"), positive_integer(steps, "steps")
         lesson = prepared(self.schema, self.net, X, y, seed=self.random_state, sample_weight=sample_weight)
         net = lesson.net._replace(parameters=self.net.parameters.copy())
-        loss, unit = self.network.loss.record(net.target_std), self.network.loss.unit(net.target_std)
+        loss, unit = self.network.loss.record(net.target_std), self.network.loss.largest_unit(net.target_std)
         job = Job(net, lesson.rows, loss, state, self.engine, unit, epochs=1, batch_size=batch_size, n_threads=1)
         return find_learning_rate(job, lowest, highest, steps)
 
@@ -155,7 +155,7 @@ class MLP(Core):
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
-            learning_rate: the rate of this step alone; by default that which the schedule has come to.
+            learning_rate: the rate of this step alone; by default the rate that the schedule has come to.
             optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first SGD().
             layer: which layer, counted from 0; -1 is the last.
             sample_weight: how much each row counts, (n_rows,).

@@ -99,7 +99,7 @@ def positive_integer(value: object, what: str, *, least: int = 1) -> int:
 
 
 def seed(random_state: object) -> int:
-    """A seed as it was given, or one that is drawn."""
+    """A seed as it was given; None draws a seed."""
     value = positive_integer(secrets.randbits(32) if random_state is None else random_state, "random_state", least=0)
     if value >= 1 << 64:
         raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
@@ -113,7 +113,7 @@ def real_dtype(dtype: object) -> np.dtype[Any]:
 
 
 def layer_number(layer: object, n_layers: int) -> int:
-    """Which of so many layers is meant, counted from 0; negative numbers count from the last one."""
+    """Which of n_layers layers is meant, counted from 0; negative numbers count from the last layer."""
     if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
         raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
     return int(layer) % n_layers
@@ -128,7 +128,7 @@ def with_names(text: str | None, **tables: Mapping[str, Any]) -> str | None:
 
 
 def shortened(name: str, most: int) -> str:
-    """A name in at most so many characters: long ones lose their middle, because they often differ at the end."""
+    """A name in at most `most` characters. Long names lose their middle, because they often differ at the end."""
     if len(name) <= most:
         return name
     tail = (most - 1) // 2

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from fastgd.command.cli import main
-from fastgd.pages.page import Chart, Line, Picture, Rows, Scene, Text, page
+from fastgd.pages.page import Chart, Line, Listing, Picture, Scene, Text, page
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright, which steers the browser, is not installed")
 
@@ -140,7 +140,7 @@ def test_the_look_sees_what_is_wrong(browser, tmp_path):
         Chart("cut", "x", "a label that is far too long for the height of a chart like this one", [long]),
         Chart("empty", "x", "y", [Line("a", [], [])]),
         Picture("tiny", '<svg role="img" aria-label="tiny" viewBox="0 0 100 10" style="width:50px"></svg>'),
-        Rows(["a table may scroll"], [["y" * 300]]),
+        Listing(["a table may scroll"], [["y" * 300]]),
     ]
     text = page("Wrong", [Scene("Scene", parts)]).replace(
         "</body>",

@@ -13,10 +13,8 @@ from samples import houses, waves
 
 import fastgd
 from fastgd.callbacks import EarlyStopping
-from fastgd.errors import (
-    DivergenceError,
-    DivergenceWarning,
-)
+from fastgd.errors import DivergenceError, DivergenceWarning
+from fastgd.training import divergence
 
 
 def stream(parts=30, n=300):
@@ -213,7 +211,7 @@ def test_rows_of_another_kind_at_the_top_do_not_mislead():
 
 def test_no_rate_is_named_where_none_was_found(monkeypatch):
     X, y = houses(300)
-    monkeypatch.setattr("fastgd.training.divergence.TRIES", 0)
+    monkeypatch.setattr(divergence, "LIMITS", dataclasses.replace(divergence.LIMITS, tries=0))
     with pytest.warns(DivergenceWarning), pytest.raises(DivergenceError, match="no smaller learning rate") as caught:
         fastgd.MLP([4, 16, 8, 1]).fit(X, y, optimizer=fastgd.SGD(50.0), verbose=0)
     assert np.isnan(caught.value.learning_rate)

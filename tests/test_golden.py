@@ -89,7 +89,7 @@ def test_schedules(case):
     if case["name"] == "ReduceOnPlateau":
         plateau, shares = Plateau(), []
         for loss in case["losses"]:
-            shares.append(plateau.share)
+            shares.append(plateau.factor_left)
             plateau.look_at(schedule, {"val_loss": loss})
         rates = rates * shares
     np.testing.assert_allclose(rates, case["rates"], rtol=1e-9)

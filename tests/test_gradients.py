@@ -70,7 +70,7 @@ def batch_loss(case):
 
 def worst_relative_error(case, gradient, step=1e-6):
     worst, parameters = 0.0, case.net.parameters
-    unit = case.loss.unit if case.loss.unit.size else np.ones(1)
+    unit = case.loss.units if case.loss.units.size else np.ones(1)
     assert (unit == 1).all(), "else the value is in other units than the gradient"
     for p in range(parameters.size):
         kept = parameters[p]
@@ -86,7 +86,7 @@ def worst_relative_error(case, gradient, step=1e-6):
 
 def gradient_case(activation, loss, n_out):
     case = make_case(9, [3, 5, 4, n_out], "float64", activation, loss=loss, dropout=[0.3, 0.2], weighted=True)
-    return case._replace(loss=case.loss._replace(unit=np.ones_like(case.loss.unit)))
+    return case._replace(loss=case.loss._replace(units=np.ones_like(case.loss.units)))
 
 
 @pytest.mark.parametrize(("loss", "n_out"), list(losses_to_test()), ids=str)

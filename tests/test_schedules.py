@@ -158,4 +158,4 @@ def test_reduce_on_plateau_within_a_warm_up_and_for_an_accuracy():
     plateau, schedule = Plateau(), schedules.ReduceOnPlateau(0.1, patience=0, factor=0.5, monitor="val_accuracy")
     for accuracy, share in ((0.5, 1), (0.6, 1), (0.7, 1), (0.7, 0.5), (0.6, 0.25)):
         plateau.look_at(schedule, {"val_accuracy": accuracy})
-        assert plateau.share == share
+        assert plateau.factor_left == share

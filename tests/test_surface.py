@@ -88,6 +88,6 @@ def test_a_surface_uses_some_rows_and_one_epoch_is_enough(houses, monkeypatch):
     seen = []
     monkeypatch.setattr(surface, "losses_on", lambda plane, across, up, model, rows: seen.append(rows) or np.eye(3))
     ax = plots.loss_surface(model, X, y, recorder, points=3)
-    assert len(seen[0].X) == surface.MOST_ROWS == 1024
+    assert len(seen[0].X) == surface.ROWS_OF_A_SURFACE == 1024
     assert labels(ax)[0] == "direction 1 (100% of the movement)"
     assert ax.collections[0].colorbar.ax.get_ylabel() == "mean loss (mae, units of y)"

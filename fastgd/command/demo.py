@@ -30,32 +30,32 @@ def demo(
     started = time.perf_counter()
     from ..kernels import DEFAULT_DEVICE, engine
     from ..pages.page import Scene, write_page
-    from ..pages.story import Telling, scenes
+    from ..pages.story import StoryOptions, scenes
     from ..training.optimizers import SGD
 
     SGD(learning_rate=learning_rate)  # what is wrong is told before the story begins
     check_can_write(report)
-    told, histories = [], []
+    scenes_so_far, histories = [], []
 
     def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:
-        histories.append(model.fit(X, y, epochs=telling.epochs, batch_size=batch_size, optimizer=optimizer))
+        histories.append(model.fit(X, y, epochs=options.epochs, batch_size=batch_size, optimizer=optimizer))
         return histories[-1]
 
-    telling = Telling(
+    options = StoryOptions(
         10_000 if fast else 100_000, min(epochs, 3) if fast else epochs, batch_size, learning_rate, seed, train
     )
     if not engine(DEFAULT_DEVICE).is_compiled():
         say("(compiling the loops for this machine, once; this takes some seconds)")
     scene: Scene
-    for scene in scenes(telling):
+    for scene in scenes(options):
         tell(scene)
-        told.append(scene)
+        scenes_so_far.append(scene)
         if step and not _goes_on():
             break
     else:
         say(f"With everything: {time.perf_counter() - started:.1f} s.")
     if report is not None:
-        write_page(report, "How a network learns the price of a house", told)
+        write_page(report, "How a network learns the price of a house", scenes_so_far)
         say(f"The same with charts: {report}")
     if histories and histories[-1].ended == "interrupted":
         sys.exit(INTERRUPTED)

@@ -62,12 +62,12 @@ def tell(scene: Any) -> None:
     """A scene of a report as text: no colour, 80 columns."""
     from textwrap import fill
 
-    from ..pages.page import Chart, Rows, text_chart
+    from ..pages.page import Chart, Listing, text_chart
 
     console = _console()
     console.print(f"\n{scene.title}\n{'─' * len(scene.title)}")
     for part in scene.parts:
-        if isinstance(part, Rows):
+        if isinstance(part, Listing):
             table(part.header, part.rows)
         elif not isinstance(part, Chart):
             console.print(fill(part.text, 79))

@@ -58,7 +58,7 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--hidden", default="64,64", show_default=True, type=_Widths(), help="Widths of the hidden layers.")
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(min=1), help="Passes over all rows.")
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per step.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Listing per step.")
 @click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
 @click.option("--group", default=None, help="Column whose equal values stay on one side of the split.")
 @click.option(
@@ -91,7 +91,7 @@ def train(
     from ..data.splits import split_rows
     from ..errors import InvalidInputError
     from ..mlp import MLP
-    from ..pages.page import Part, Rows, Text, number, write_page
+    from ..pages.page import Listing, Part, Text, number, write_page
     from ..training.callbacks import Recorder
     from ..training.optimizers import SGD
 
@@ -145,7 +145,7 @@ def train(
         training = Training(model, history, recorder, optimizer, batch_size, seen, unseen, target)
         first: list[Part] = [
             Text(f"{opening} Network {model.network}, {optimizer}, batches of {batch_size}."),
-            Rows(header, errors),
+            Listing(header, errors),
         ]
         with busy(f"drawing {report}"):
             write_page(report, f"{shortened(target, TITLE)} from {file.name}", list(scenes(training, first)))

@@ -36,7 +36,7 @@ def as_frame(source: Any, what: str) -> Any:
     except TypeError:
         pass
     if hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
-        with contextlib.suppress(Exception):  # no pyarrow, or none that knows it
+        with contextlib.suppress(Exception):  # there is no pyarrow, or it does not know this table
             import pyarrow
 
             return nw.from_native(pyarrow.table(source), eager_only=True)

@@ -1,4 +1,4 @@
-"""Rows as kernels take them: weights with a mean of 1, those to train on, and those that are held out.
+"""Rows as kernels take them, and rows to measure with; weights with a mean of 1.
 
 Tables are checked in tables.py and labels.py; here rows are chosen and weighed.
 """

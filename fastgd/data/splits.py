@@ -79,8 +79,8 @@ def _given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
 def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int) -> tuple[Any, Any]:
     """Row numbers (training, held out), each ascending: at random, and with equal `groups` on the same side.
 
-    Shuffled groups are held out one after another; one that would bring more than `fraction` of the rows is passed
-    over, unless it is the only way to hold out any.
+    Shuffled groups are held out one after another. A group that would bring more than `fraction` of the rows is passed
+    over, unless nothing else could be held out.
     """
     members = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
     sizes = np.bincount(members)

@@ -22,7 +22,8 @@ from ..training.optimizers import Optimizer, at_rate
 from . import memory
 from .table import Table, input_names, weight_names
 
-LARGE, NOTABLE = 0.5, 0.2  # shares of the largest one, from which a gradient or a nudge is called so
+LARGE = 0.5  # part of the largest gradient or nudge of a layer: from here on the word for the largest holds
+NOTABLE = 0.2  # likewise for the word in the middle
 
 
 def blame(
@@ -92,7 +93,7 @@ def after_step(
 ) -> Core:
     """A copy of the model after one step of `fit` on all rows.
 
-    A learning rate of the step's own, like the one that ReduceOnPlateau has come to, leaves the optimizer and the
+    A learning rate of the step's own, as the rate that ReduceOnPlateau has come to, leaves the optimizer and the
     position in its schedule as they would be without it.
     """
     after = copy.deepcopy(model)
@@ -160,7 +161,7 @@ def _lengths(weights: Reals) -> Reals:
 
 
 def _graded(values: Reals, large: str, notable: str, small: str) -> list[str]:
-    """A word for each value, by its share of the largest; one that is not a number is large."""
+    """A word for each value, by its size beside the largest; NaN counts as large."""
     sizes = np.where(np.isnan(values), np.inf, np.abs(values))
     top = float(sizes.max(initial=0.0))
     return [large if top and s >= LARGE * top else notable if top and s >= NOTABLE * top else small for s in sizes]

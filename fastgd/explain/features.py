@@ -25,7 +25,7 @@ from .table import SHOWN, Table, input_names
 __all__ = ["Importance", "PartialDependence", "partial_dependence", "permutation_importance"]
 
 BLOCK = 8192  # rows that are copied and measured together
-MOST_ROWS = 1000  # a mean over more of them hardly changes
+ROWS_OF_A_CURVE = 1000  # a mean over more of them hardly changes
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,7 @@ def partial_dependence(
     grid = positive_integer(grid, "grid", least=2)
     column, table = _column(feature, input_names(model, 0)), model.schema.inputs(X).values
     values = _grid(table[:, column], grid)
-    places = np.linspace(0, len(table) - 1, min(len(table), MOST_ROWS)).round().astype(np.int64)
+    places = np.linspace(0, len(table) - 1, min(len(table), ROWS_OF_A_CURVE)).round().astype(np.int64)
     changed = table[places]  # a copy
     n_outputs = _predicted(model, changed[:1]).shape[1]
     place_of = _output(model, output, n_outputs)

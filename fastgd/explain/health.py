@@ -22,17 +22,39 @@ from ..training.optimizers import Optimizer, at_rate
 from .blame import after_step
 from .table import Table, input_names
 
-FLAT = 1e-6  # slope of a dead unit, for every row
 ONE_SIDED = ("relu", "elu", "gelu", "silu", "softplus")  # activations that are flat on the left
-SATURATED = 0.99  # share of a bounded unit's range, and of the rows
-FEW_ROWS = 20  # prove little about a unit
-VANISHING, EXPLODING = 1e-3, 1e4  # the first layer's gradient over the last's
-TOO_BOLD, BOLD_AT_FIRST = 0.1, 2.0  # the nudge over the weights
-FIRST_STEPS = 100  # of a network are long: the last layer of a good one may move by more than its size
-TOO_TIMID = 1e-5  # the nudge over the weights
-ADRIFT = 1e-2  # the gradient over the weights, from which on a network is not at its goal
-SAME = 1e-2  # spread of predictions over that of the target
-LARGE, SMALL = 10.0, 1e-3  # mean or spread of an input, in units of the network
+
+
+@dataclass(frozen=True)
+class Limits:
+    """From which numbers on a network is not well."""
+
+    # slope: a unit whose activation is this flat for every row is dead
+    flat: float = 1e-6
+    # part of a bounded unit's range, and of the rows: a unit beyond it for these rows is saturated
+    saturated: float = 0.99
+    # rows: fewer of them prove little about a unit
+    few_rows: int = 20
+    # the first layer's gradient over the last's: below it gradients vanish, above it they explode
+    vanishing: float = 1e-3
+    exploding: float = 1e4
+    # a nudge over the weights it moves: a step this long is bold, in the first steps of a network and later
+    bold_at_first: float = 2.0
+    bold: float = 0.1
+    # steps: these are the first ones, in which the last layer of a good network may move by more than its size
+    first_steps: int = 100
+    # a nudge over the weights it moves: a shorter step is timid, if the network is not at its goal
+    timid: float = 1e-5
+    # a gradient over the weights: with a larger one a network is not at its goal
+    adrift: float = 1e-2
+    # the predictions' spread over the target's: below it all predictions are the same
+    same: float = 1e-2
+    # standard units: an input or target with a mean or spread above it is not scaled, or with a spread below it
+    large: float = 10.0
+    small: float = 1e-3
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -88,7 +110,7 @@ def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = Non
             ratios = np.divide(nudges, lengths, out=np.zeros_like(nudges), where=lengths > 0)
             columns |= {"gradient": gradients, "nudge / weights": ratios}
             findings += _of_gradients(gradients)
-            findings += _bold(ratios, BOLD_AT_FIRST if steps < FIRST_STEPS else TOO_BOLD)
+            findings += _bold(ratios, LIMITS.bold_at_first if steps < LIMITS.first_steps else LIMITS.bold)
             if model.training_state(rule).next_rate() > 0:  # a schedule may be at its end
                 findings += _timid(ratios, np.divide(gradients, lengths, out=np.zeros_like(ratios), where=lengths > 0))
     return Health(Table(columns, unsigned=True, most=len(units)), findings)
@@ -116,12 +138,13 @@ def _units(model: Core, values: Reals) -> list[_Units]:
         for index, (a, slopes) in enumerate(outputs):
             name = activations[index].name
             finite[index] &= bool(np.isfinite(a).all())
-            alive[index] |= ~(np.abs(slopes) <= FLAT).all(axis=0) if name in ONE_SIDED else True
-            low, high = {"tanh": (-SATURATED, SATURATED), "sigmoid": (1 - SATURATED, SATURATED)}.get(
-                name, (-np.inf, np.inf)
-            )
+            alive[index] |= ~(np.abs(slopes) <= LIMITS.flat).all(axis=0) if name in ONE_SIDED else True
+            low, high = {
+                "tanh": (-LIMITS.saturated, LIMITS.saturated),
+                "sigmoid": (1 - LIMITS.saturated, LIMITS.saturated),
+            }.get(name, (-np.inf, np.inf))
             inside[index] += ((a >= low) & (a <= high)).sum(axis=0) if np.isfinite(high) else len(a)
-    few = (1 - SATURATED) * len(values)
+    few = (1 - LIMITS.saturated) * len(values)
     return [_Units(~a, i <= few, f) for a, i, f in zip(alive, inside, finite, strict=True)]
 
 
@@ -160,7 +183,7 @@ def _remedy(dead: NDArray[np.bool_], fresh: bool) -> str:
 
 def _of_units(model: Core, layers: list[_Units], n_rows: int, fresh: bool) -> Iterator[Finding]:
     """What dead and saturated units and numbers out of range mean."""
-    rows = "every row" if n_rows >= FEW_ROWS else f"all {n_rows} rows" if n_rows > 1 else "the one row"
+    rows = "every row" if n_rows >= LIMITS.few_rows else f"all {n_rows} rows" if n_rows > 1 else "the one row"
     for index, layer in enumerate(layers):
         name = model.network.activations[index].name
         if not layer.finite:
@@ -177,9 +200,9 @@ def _of_units(model: Core, layers: list[_Units], n_rows: int, fresh: bool) -> It
                 "dead units",
                 index,
                 f"Layer {index}: {_share_of(layer.dead, name)} {state} and can no longer learn."
-                if n_rows >= FEW_ROWS
+                if n_rows >= LIMITS.few_rows
                 else f"Layer {index}: {_share_of(layer.dead, name)} {state}.",
-                _remedy(layer.dead, fresh) if n_rows >= FEW_ROWS else "That proves little: show it more rows.",
+                _remedy(layer.dead, fresh) if n_rows >= LIMITS.few_rows else "That proves little: show it more rows.",
             )
         if layer.saturated.any():
             plural = layer.saturated.sum() > 1
@@ -187,7 +210,7 @@ def _of_units(model: Core, layers: list[_Units], n_rows: int, fresh: bool) -> It
                 "saturated units",
                 index,
                 f"Layer {index}: {_share_of(layer.saturated, name)} at the end of {'their' if plural else 'its'} range "
-                f"for {'nearly ' if (1 - SATURATED) * n_rows >= 1 else ''}{rows}.",
+                f"for {'nearly ' if (1 - LIMITS.saturated) * n_rows >= 1 else ''}{rows}.",
                 f"{'Their' if plural else 'Its'} slope is next to 0: try a smaller learning rate, scaled inputs, or "
                 "other starting weights.",
             )
@@ -204,7 +227,7 @@ def _unscaled(model: Core, values: Reals) -> Iterator[Finding]:
     """Inputs that reach the first layer far from mean 0 and spread 1."""
     x = (values.astype(np.float64) - model.net.input_mean) / model.net.input_std
     means, spreads = np.abs(x.mean(axis=0)), x.std(axis=0)
-    far = np.flatnonzero((means > LARGE) | (spreads > LARGE) | ((spreads < SMALL) & (spreads > 0)))
+    far = np.flatnonzero((means > LIMITS.large) | (spreads > LIMITS.large) | ((spreads < LIMITS.small) & (spreads > 0)))
     if not far.size:
         return
     names = ", ".join(input_names(model, 0)[i] for i in far[:5]) + (", …" if far.size > 5 else "")
@@ -227,12 +250,12 @@ def _unscaled(model: Core, values: Reals) -> Iterator[Finding]:
 def _of_targets(model: Core, X: Any, y: Any) -> Iterator[Finding]:
     """Whether the network answers the same to everything, and what range it has to reach."""
     rows, loss = labelled(model.schema, X, y, None), model.network.loss
-    if loss.task in ("classes", "labels") or len(rows.X) < FEW_ROWS:
+    if loss.task in ("classes", "labels") or len(rows.X) < LIMITS.few_rows:
         return
     actual = (rows.Y.astype(np.float64) - model.net.target_mean) / model.net.target_std
     answers = model.outputs(rows.X)[0][:, : model.network.n_targets]
     spread = (answers.astype(np.float64) / model.net.target_std).std(axis=0)
-    if (spread < SAME * actual.std(axis=0)).all():
+    if (spread < LIMITS.same * actual.std(axis=0)).all():
         yield Finding(
             "constant predictions",
             len(model.network.activations) - 1,
@@ -240,7 +263,7 @@ def _of_targets(model: Core, X: Any, y: Any) -> Iterator[Finding]:
             "Where other findings do not say why, train longer or with a larger learning rate, or start again from a "
             "new model.",
         )
-    if loss.scaling == "standard" and (max(np.abs(actual.mean(axis=0)).max(), actual.std(axis=0).max()) > LARGE):
+    if loss.scaling == "standard" and (max(np.abs(actual.mean(axis=0)).max(), actual.std(axis=0).max()) > LIMITS.large):
         yield Finding(
             "unscaled target",
             len(model.network.activations) - 1,
@@ -283,14 +306,14 @@ def _of_gradients(gradients: Reals) -> Iterator[Finding]:
         )
         return
     share = gradients[0] / gradients[-1] if gradients[-1] else 1.0
-    if share < VANISHING:
+    if share < LIMITS.vanishing:
         yield Finding(
             "vanishing gradients",
             0,
             f"The first layer's gradient is {share:.1g} of the last's: it hardly learns.",
             "Try relu, fewer layers, or other starting weights.",
         )
-    if share > EXPLODING:
+    if share > LIMITS.exploding:
         yield Finding(
             "exploding gradients",
             0,
@@ -315,6 +338,6 @@ def _bold(ratios: Reals, limit: float) -> Iterator[Finding]:
 
 def _timid(ratios: Reals, pulls: Reals) -> Iterator[Finding]:
     """Steps that are too short for weights that still have far to go."""
-    for index in np.flatnonzero((ratios < TOO_TIMID) & (pulls > ADRIFT)):
+    for index in np.flatnonzero((ratios < LIMITS.timid) & (pulls > LIMITS.adrift)):
         message = f"Layer {index}: a step moves the weights by {ratios[index]:.1g} of their size."
         yield Finding("timid steps", int(index), message, "Try a larger learning rate.")

@@ -20,15 +20,34 @@ from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
 from ..training.optimizers import Optimizer, at_rate
 
-SETTLED = 0.1  # of the way down is left
-ARRIVED = 0.01  # of the way down is left
-PATIENCE = 4  # times as many steps again show what becomes of a loss
-GROWS = 2.0  # a swing that has become so many times larger will go on growing
-NOISE = 1e-5  # of the loss: rounding, and no way down
-ROUNDING = 100.0  # times the precision of the numbers, squared, of the loss of a network of zeros: rounding, too
-FACTOR, LEAP = 3.0, 81.0  # between the rates that are tried as a yardstick, and while none leads anywhere
-UP, DOWN = 40, 12  # so many of them at most
-SLOWER = 10.0  # a path that takes too long is followed at so many times the rate
+
+@dataclass(frozen=True)
+class Limits:
+    """When a learning rate is too high or too low, and how far a better one is looked for."""
+
+    # part of the way down: with this much of it left, a rate has come far enough
+    settled: float = 0.1
+    # part of the way down: with this much of it left, a rate has arrived
+    arrived: float = 0.01
+    # times the steps: this many more of them show what becomes of a loss
+    patience: int = 4
+    # times: a swing of the loss that has become this much larger will go on growing
+    growth: float = 2.0
+    # part of the loss: a smaller difference is rounding, and no way down
+    noise: float = 1e-5
+    # times the precision of the numbers: the square of this, times the loss of a network of zeros, is rounding as well
+    rounding: float = 100.0
+    # times: from one rate that is tried as a yardstick to the next, and while none has led anywhere
+    factor: float = 3.0
+    leap: float = 81.0
+    # rates: this many are tried upwards and downwards, at most
+    upwards: int = 40
+    downwards: int = 12
+    # times the rate: a path that takes too long is followed this much faster
+    faster: float = 10.0
+
+
+LIMITS = Limits()
 
 
 @dataclass(frozen=True)
@@ -110,10 +129,10 @@ def learning_rates(
     start = copy.deepcopy(model)
     rule = start.training_state(optimizer).optimizer
     start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), device=start.device, verbose=0)  # learns the scaling
-    course = _Course(start, rule, X, y, int(row) % n_rows, steps)
-    runs = [course.run(float(rate)) for rate in given]
-    best = course.best(runs)
-    return [course.judged(run, best) for run in runs]
+    comparison = _Comparison(start, rule, X, y, int(row) % n_rows, steps)
+    runs = [comparison.run(float(rate)) for rate in given]
+    best = comparison.best(runs)
+    return [comparison.judged(run, best) for run in runs]
 
 
 @dataclass
@@ -140,7 +159,7 @@ class _Run:
     def is_calm(self) -> bool:
         """Whether the loss only ever falls, so that a smaller rate is but slower."""
         losses = self.losses
-        return bool((np.diff(losses) <= NOISE * np.abs(losses[0])).all())
+        return bool((np.diff(losses) <= LIMITS.noise * np.abs(losses[0])).all())
 
 
 @dataclass
@@ -163,7 +182,7 @@ class _Trace(Callback):
         self.model.stop_training = not (math.isfinite(self.losses[-1]) and np.isfinite(self.predictions[-1]).all())
 
 
-class _Course:
+class _Comparison:
     """What all rates start from, and how they are judged."""
 
     def __init__(self, start: Core, rule: Optimizer, X: Any, y: Any, row: int, steps: int) -> None:
@@ -175,15 +194,15 @@ class _Course:
         zeros = copy.deepcopy(start)
         zeros.parameters[:] = 0
         precision = float(np.finfo(start.dtype).eps)
-        self.noise = NOISE * abs(self.first) + (ROUNDING * precision) ** 2 * abs(zeros.loss_of(self.rows))
+        self.noise = LIMITS.noise * abs(self.first) + (LIMITS.rounding * precision) ** 2 * abs(zeros.loss_of(self.rows))
         actual = self.rows.Y[row].astype(np.float64)
         self.actual = float(actual[0]) if actual.size == 1 else actual
 
     def run(self, rate: float) -> _Run:
         """The steps with one rate, and more of them where the loss goes up, to see whether it settles."""
-        twin, trace = copy.deepcopy(self.start), _Trace(self.rows, self.row)
-        trace.note(twin)
-        run = _Run(rate, twin, trace, self.steps)
+        trial, trace = copy.deepcopy(self.start), _Trace(self.rows, self.row)
+        trace.note(trial)
+        run = _Run(rate, trial, trace, self.steps)
         if not self._go_on(run, self.steps):
             after = len(trace.losses) - 1
             run.too_high = (
@@ -200,9 +219,9 @@ class _Course:
         in_the_end = float(further[-(len(further) // 4) :].max() - further.min()) if settles else math.inf
         if run.end > self.first + self.noise and not further[-1] <= self.first + self.noise:
             run.too_high = "It overshoots: the loss is larger than at the start."
-        elif in_the_end > max(GROWS * lately, self.noise):
+        elif in_the_end > max(LIMITS.growth * lately, self.noise):
             run.too_high = "It overshoots, and further as it goes on."
-        elif in_the_end > max(SETTLED * way, self.noise):
+        elif in_the_end > max(LIMITS.settled * way, self.noise):
             run.too_high = "It overshoots and does not settle: the loss goes up again and again."
         return run
 
@@ -213,10 +232,10 @@ class _Course:
             return None
         given = min(good, key=lambda run: run.end)
         limit = min((run.rate for run in runs if run.too_high and run.rate > given.rate), default=math.inf)
-        best = self._search(given, given, FACTOR, UP, limit)
+        best = self._search(given, given, LIMITS.factor, LIMITS.upwards, limit)
         if best is given or not given.is_calm:
-            best = self._search(given, best, 1 / FACTOR, DOWN, limit)
-        far_enough = self.first - (1 - SETTLED) * (self.first - best.end)
+            best = self._search(given, best, 1 / LIMITS.factor, LIMITS.downwards, limit)
+        far_enough = self.first - (1 - LIMITS.settled) * (self.first - best.end)
         return given if given.end <= far_enough else best
 
     def _search(self, start: _Run, best: _Run, factor: float, most: int, limit: float) -> _Run:
@@ -224,7 +243,7 @@ class _Course:
         rate = start.rate
         for _ in range(most):
             blind = best.end >= self.first - self.noise
-            rate *= (LEAP if factor > 1 else 1 / LEAP) if blind else factor
+            rate *= (LIMITS.leap if factor > 1 else 1 / LIMITS.leap) if blind else factor
             if not 0 < rate < limit:
                 break
             tried = self.run(rate)
@@ -249,7 +268,7 @@ class _Course:
         """Whether a model has one answer for all rows, though these differ in what they should get."""
         with np.errstate(all="ignore"):
             answers = model.outputs(self.rows.X)[0].astype(np.float64)
-            same = np.ptp(answers, axis=0) <= NOISE * np.abs(answers).max(axis=0)
+            same = np.ptp(answers, axis=0) <= LIMITS.noise * np.abs(answers).max(axis=0)
         return bool(same.all()) and bool(np.ptp(self.rows.Y, axis=0).any())
 
     def _verdict(self, run: _Run, best: _Run | None) -> tuple[str, str, int | None]:
@@ -258,15 +277,15 @@ class _Course:
         way = self.first - best.end
         if way <= self.noise:
             return "well chosen", "No rate makes the loss smaller: from here it is as low as it gets.", None
-        if run.end <= best.end + SETTLED * way:
+        if run.end <= best.end + LIMITS.settled * way:
             share = min((self.first - run.end) / way, 1)
             return "well chosen", f"It went {share:.0%} of the way down in {self.steps} steps.", None
         if run.rate > best.rate:
             settles, further = self._later(run)
-            if settles and further[-1] <= best.end + SETTLED * way:
+            if settles and further[-1] <= best.end + LIMITS.settled * way:
                 return "well chosen", f"It overshoots at first, but settles; {best.rate:.3g} is faster.", None
             return "too high", f"It overshot to where it does not get on; {best.rate:.3g} comes further.", None
-        more = self._more(run, best, best.end + ARRIVED * way)
+        more = self._more(run, best, best.end + LIMITS.arrived * way)
         some = f"{more:,}" if more < 1e9 else f"{more:.2g}"
         reason = (
             f"about {some} more epochs like these would bring it nearly where {best.rate:.3g} came in {self.steps}."
@@ -281,7 +300,7 @@ class _Course:
             there = np.flatnonzero(losses <= goal)
             if there.size:
                 break
-            rate *= SLOWER
+            rate *= LIMITS.faster
             if rate >= best.rate:
                 faster, there = best, np.flatnonzero(best.losses <= goal)
                 break
@@ -291,7 +310,7 @@ class _Course:
 
     def _later(self, run: _Run) -> tuple[bool, Reals]:
         """What becomes of a run: whether the loss stays finite, and its losses up to five times the steps."""
-        wanted = (1 + PATIENCE) * self.steps + 1 - len(run.trace.losses)
+        wanted = (1 + LIMITS.patience) * self.steps + 1 - len(run.trace.losses)
         settles = wanted <= 0 or self._go_on(run, wanted)
         return settles, np.array(run.trace.losses)
 

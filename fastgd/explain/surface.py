@@ -16,7 +16,7 @@ from ..training.callbacks import Recorded
 
 MARGIN = 0.25  # of the path's reach, shown beyond it on each side
 LEAST_REACH = 0.2  # of the larger reach: a path that is straight is a plane's only one
-MOST_ROWS = 1024  # whose loss is measured
+ROWS_OF_A_SURFACE = 1024  # whose loss is measured
 
 
 class Plane(NamedTuple):
@@ -69,7 +69,7 @@ def losses_on(plane: Plane, across: Reals, up: Reals, model: Core, rows: Rows) -
 
 
 def drawn(rows: Rows, most: int) -> Rows:
-    """At most so many of the rows, drawn at random but always the same, in their order."""
+    """At most `most` of the rows, drawn at random but always the same, in their order."""
     if len(rows.X) <= most:
         return rows
     return taken(rows, np.sort(np.random.default_rng(0).choice(len(rows.X), most, replace=False)))

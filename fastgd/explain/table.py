@@ -13,7 +13,8 @@ from ..model.core import Core
 from ..options import look_up, printable, shortened
 
 SHOWN = 20  # rows that a table prints
-WIDTH, LEAST_NAME = 80, 12  # columns of a terminal; names give way to numbers, down to so many characters
+WIDTH = 80  # columns of a terminal
+LEAST_NAME = 12  # characters: names give way to numbers, down to this length
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ Model = TypeVar("Model", bound=Core)
 
 FORMAT = 1
 STATE = {"step": "step", "first": "velocity", "second": "squares", "average": "average"}  # in the file: in the record
+PLATEAU = {"share": "factor_left", "best": "best", "waited": "waited"}  # likewise
 REALS = {"float32": "F32", "float64": "F64"}
 LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
 MOST_STEPS = 1 << 62
@@ -113,7 +114,7 @@ def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Array
         header["training"] = {
             "optimizer": _in_words(kept.optimizer),
             "epoch": kept.epoch,
-            "plateau": {name: repr(float(value)) for name, value in asdict(kept.plateau).items()},
+            "plateau": {name: repr(float(getattr(kept.plateau, field))) for name, field in PLATEAU.items()},
             "origin": kept.origin,
             "start": repr(float(kept.start)),
         }
@@ -245,7 +246,7 @@ def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
     step, best = int(state.step[0]), training.plateau.best
     if not all(type(number) is int for number in (training.epoch, training.origin)) or not (
         0 <= training.origin <= step < MOST_STEPS and 0 <= training.epoch < MOST_STEPS
-        and 0 <= training.plateau.share <= 1 and 0 <= training.plateau.waited < MOST_STEPS and best == best
+        and 0 <= training.plateau.factor_left <= 1 and 0 <= training.plateau.waited < MOST_STEPS and best == best
     ):  # fmt: skip
         raise InvalidInputError("the training state has numbers out of their range")
     if raw is not None and not state.average.size:

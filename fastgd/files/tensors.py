@@ -77,7 +77,7 @@ def parsed(text: str) -> Any:
 
 
 def read(file: BinaryIO, entries: dict[str, Any], promised: dict[str, tuple[str, int]]) -> Arrays:
-    """The arrays of a file, if they are those that its header promised, one after the other."""
+    """The arrays of a file, provided that they are what its header promised, one after the other."""
     order: list[str] = sorted(entries, key=lambda name: entries[name]["data_offsets"])
     place = 0
     missing = promised.keys() - entries.keys() - {"training.raw"}

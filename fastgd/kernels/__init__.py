@@ -3,7 +3,7 @@
 Every engine has the same kernels with the same names and arguments: what is written comes first, then what is read,
 then places and sizes; what describes the task (net, loss, rule) stands last. (A whole step writes the network itself:
 `train` and `update` begin with it.) `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy: the engine
-to read, the oracle of the tests, and the fair baseline of the benchmarks. Arrays are checked before they come here.
+to read, and the oracle of tests and benchmarks. Arrays are checked before they come here.
 
 What the package needs of an engine:
 

@@ -80,7 +80,7 @@ class LossRecord(NamedTuple):
     """What is minimised. The gradient is taken in standard deviations of the target, the value in the user's units."""
 
     code: int
-    unit: Reals  # (n_targets,) real: the value of each target's share in the user's units, for one in standard units
+    units: Reals  # (n_targets,) real: each target's unit over the largest one, to the power that the loss has
     constants: Reals  # (any,) real: huber's threshold, the quantile levels, the logarithms of the targets' units, …
 
 

@@ -138,7 +138,7 @@ class Core:
         shuffle, n_threads = yes_or_no(shuffle, "shuffle"), positive_integer(n_threads, "n_threads")
         device = look_up(device, {name: name for name in DEVICES}, "device")
         state = self.training_state(optimizer)
-        watched_by, listeners = display(verbose), CallbackList(callbacks, self)
+        watch = Watch(display(verbose), CallbackList(callbacks, self), None)
         lesson = prepared(
             self.schema, self.net, X, y, seed=self.random_state, epoch=state.epoch, shuffle=shuffle,
             sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
@@ -148,18 +148,17 @@ class Core:
         if held_out:
             unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema.feature_names)
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
-        listeners.check_monitors(names, state.optimizer.schedule.plateau())
+        watch.callbacks.check_monitors(names, state.optimizer.schedule.plateau())
         before = self.schema
         self._take_over(lesson.schema, lesson.net)
         self.training, self.device, self._predictor = state, device, None
-        if any(callback.monitor == "loss" for callback in listeners.early_stopping):
+        if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
             seen = lesson.measured()
-            listeners.settled_loss = lambda: self.loss_of(seen)
+            watch.callbacks.settled_loss = lambda: self.loss_of(seen)
         loss, unit = self.objective, self.loss_unit
         job = Job(self.net, lesson.rows, loss, state, self.engine, unit, epochs, batch_size, n_threads)
-        validate = validation(self, held_out) if held_out else None
         try:
-            return loop.fit(job, Watch(watched_by, listeners, validate))
+            return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
         except Exception:
             # If not a step was taken, or worth keeping, another table may bring a scaling of its own.
             if not state.steps:
@@ -307,7 +306,7 @@ class Core:
     @property
     def loss_unit(self) -> float:
         """How large a loss of 1 in standard units is in the user's units."""
-        return self.network.loss.unit(self.net.target_std)
+        return self.network.loss.largest_unit(self.net.target_std)
 
     def loss_of(self, rows: Measured) -> float:
         """The loss of rows in the user's units, as `evaluate` and the history tell it."""

@@ -54,7 +54,7 @@ def loss_of(engine: ModuleType, schema: Schema, net: Net, rows: Measured) -> flo
     with np.errstate(over="ignore"):
         actual = (rows.actual - net.target_mean.astype(wide)) / net.target_std.astype(wide)
         Y = read_only(np.ascontiguousarray(actual, dtype))
-    record, unit = schema.network.loss.record(net.target_std), schema.network.loss.unit(net.target_std)
+    record, unit = schema.network.loss.record(net.target_std), schema.network.loss.largest_unit(net.target_std)
     standard = net._replace(target_mean=np.zeros_like(net.target_mean), target_std=np.ones_like(net.target_std))
     (workspace,) = engine.new_workspaces(standard, record)
     counted = in_order(rows.X, Y, mean_one(rows.in_loss, dtype))

@@ -8,7 +8,7 @@ from ..data.arrays import where
 from ..errors import InputWarning, InvalidInputError, NonFiniteWarning, warn
 from ..kernels.records import Net, Reals, Rows
 
-MOST_ROWS = 256  # that are looked at for columns that are ignored
+ROWS_LOOKED_AT = 256  # that are looked at for columns that are ignored
 FAR = 1e3  # standard deviations from the mean: no network that is well has trouble with less
 
 
@@ -43,7 +43,7 @@ def tell_of_ignored(net: Net, X: Reals, what: str, names: tuple[str, ...] | None
     A few rows are no reason: a pixel that was always white, a category that nobody had.
     """
     ignored = np.flatnonzero(np.isinf(net.input_std))
-    some = X[:: -(-len(X) // MOST_ROWS)]
+    some = X[:: -(-len(X) // ROWS_LOOKED_AT)]
     columns = ignored[(some[:, ignored] != net.input_mean[ignored]).mean(axis=0) > 0.5]
     if columns.size:
         column = int(columns[0])

@@ -60,7 +60,7 @@ class Loss:
         """What the kernel needs besides the unit."""
         return np.zeros(0, target_std.dtype)
 
-    def unit(self, target_std: Reals) -> float:
+    def largest_unit(self, target_std: Reals) -> float:
         """How large a loss of 1 in standard units is in the user's units, for the target with the largest unit."""
         return float(target_std.max()) ** self.power
 

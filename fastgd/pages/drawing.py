@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 BLUE, RED, GREY = "#0072B2", "#D55E00", "#555555"
 COLOURS, MARKERS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#000000"), "o^svDP"
 WIDE = 5.0  # what spans more than this factor is drawn on a logarithmic scale
-FEW = 30  # so many points of a line are marked one by one
+FEW = 30  # points: a line of no more has each of them marked
 CELLS = 80  # of an image of histograms, from its lowest value to its highest
 LINES = 12  # of equal loss on a surface
 MOST_DOTS = 10_000  # rows that a scatter plot shows
@@ -188,7 +188,7 @@ def bars(ax: Axes, table: Importance) -> Axes:
 
 
 def _make_room(ax: Axes, height: float) -> None:
-    """Let axes be so many inches high, where they are alone in their figure."""
+    """Let axes have a height in inches, where they are alone in their figure."""
     figure: Any = ax.figure
     if len(figure.axes) == 1 and hasattr(figure, "set_figheight"):  # a figure in a figure has none of its own
         now = ax.get_position().height * figure.get_figheight()
@@ -207,7 +207,7 @@ def band(ax: Axes, curve: PartialDependence) -> Axes:
 
 
 def _dot(points: Any) -> str | None:
-    """The marker of a line with so many points."""
+    """The marker of a line through these values."""
     return "." if len(points) <= FEW else None
 
 
@@ -305,7 +305,9 @@ def _cells(spreads: list[Spread]) -> tuple[Reals, float | None]:
 
 def _shares(spread: Spread, edges: Reals) -> Reals:
     """A histogram with other bins, as shares of its whole: each of its own bins is taken as evenly filled."""
-    high = max(spread.high, spread.low + np.diff(edges).min())  # one that has no width gets the least cell's
+    high = max(
+        spread.high, spread.low + np.diff(edges).min()
+    )  # a histogram without a width gets that of the smallest cell
     own = np.linspace(spread.low, high, len(spread.counts) + 1)
     below = np.concatenate([[0.0], np.cumsum(spread.counts / spread.counts.sum())])
     shares: Reals = np.diff(np.interp(edges, own, below))

@@ -17,7 +17,7 @@ from ..options import printable
 WIDTH, HEIGHT = 460.0, 250.0  # of a chart in its own units; on a phone they are nearly pixels, so that text is read
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 14.0, 44.0
 TICKS = 5
-FEW = 12  # so many points of a line are marked one by one
+FEW = 12  # points: a line of no more has each of them marked
 COLOURS = 4  # lines that can be told apart, also by the colour-blind
 
 
@@ -29,7 +29,7 @@ class Text:
 
 
 @dataclass(frozen=True)
-class Rows:
+class Listing:
     """A table of text; the first column is aligned left, the others right."""
 
     header: Sequence[str]
@@ -66,7 +66,7 @@ class Picture:
     svg: str
 
 
-Part = Text | Rows | Chart | Picture
+Part = Text | Listing | Chart | Picture
 
 
 @dataclass
@@ -132,7 +132,7 @@ def escaped(text: str) -> str:
 def _part(part: Part) -> str:
     if isinstance(part, Text):
         return f"<p>{escaped(part.text)}</p>\n"
-    if isinstance(part, Rows):
+    if isinstance(part, Listing):
         head = "".join(f"<th>{escaped(cell)}</th>" for cell in part.header)
         body = "".join("<tr>" + "".join(f"<td>{escaped(cell)}</td>" for cell in row) + "</tr>" for row in part.rows)
         return f'<div class="table"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n'

@@ -59,7 +59,7 @@ def loss(history: History, ax: Axes | None = None) -> Axes:
 def predicted_against_actual(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     """Draw a dot for each row, predicted value over actual value, and the diagonal of perfect predictions.
 
-    Of more than 10,000 rows so many are drawn at random, always the same. A model of quantiles shows the one nearest to
+    Of more than 10,000 rows 10,000 are drawn at random, always the same. A model of quantiles shows the one nearest to
     the median, gaussian_nll its means, and several targets have a colour each.
 
     Args:
@@ -90,7 +90,7 @@ def predicted_against_actual(model: MLP, X: Any, y: Any, ax: Axes | None = None)
 def residuals(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     """Draw a dot for each row: how far the actual value is above the predicted one, over the predicted one.
 
-    A good model leaves a cloud around 0 without a shape. Rows, targets and models are treated as by
+    A good model leaves a cloud around 0 without a shape. Listing, targets and models are treated as by
     `predicted_against_actual`.
 
     Args:
@@ -171,7 +171,7 @@ def loss_surface(model: MLP, X: Any, y: Any, recorder: Recorder, ax: Axes | None
 
     The plane goes through the parameters that the model has now, along the two main directions of the recorded
     parameters (PCA). The path is what is seen of it from above: parameters off the plane have another loss than the
-    colour below them. Labels say how much of the movement each direction holds. Of more than 1,024 rows so many are
+    colour below them. Labels say how much of the movement each direction holds. Of more than 1,024 rows 1,024 are
     used, drawn at random, always the same; each of the points² losses takes one pass over them.
 
     Args:
@@ -198,7 +198,7 @@ def loss_surface(model: MLP, X: Any, y: Any, recorder: Recorder, ax: Axes | None
     drawing.check_model(model)
     points = positive_integer(points, "points", least=3)
     plane = surface.plane_of(model, drawing.recorded_by(recorder))
-    rows = surface.drawn(labelled(model.schema, X, y, None), surface.MOST_ROWS)
+    rows = surface.drawn(labelled(model.schema, X, y, None), surface.ROWS_OF_A_SURFACE)
     ax = drawing.axes(ax)
     across, up = surface.grid_around(plane.path, points)
     losses = surface.losses_on(plane, across, up, model, rows)

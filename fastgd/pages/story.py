@@ -18,7 +18,7 @@ from ..explain import learning_rates
 from ..mlp import MLP
 from ..training.history import History
 from ..training.optimizers import SGD, Adam, AdamW, Optimizer
-from .page import Chart, Line, Part, Rows, Scene, Text
+from .page import Chart, Line, Listing, Part, Scene, Text
 
 FEATURES = ["size", "bedrooms", "distance", "age"]
 FEW = 32  # houses of the first scenes: one small batch
@@ -26,7 +26,7 @@ RATE = 0.15  # well chosen for the network of four weights
 RATES = (0.6, 0.002, RATE)  # too high, too low, well chosen
 
 
-class Telling(NamedTuple):
+class StoryOptions(NamedTuple):
     """What the story is told with."""
 
     houses: int  # to train on
@@ -37,11 +37,11 @@ class Telling(NamedTuple):
     train: Callable[[MLP, Any, Any, Optimizer], Any]  # fits the last network, where someone may watch
 
 
-def scenes(telling: Telling) -> Iterator[Scene]:
+def scenes(options: StoryOptions) -> Iterator[Scene]:
     """The scenes, each computed when it is asked for."""
-    X, y = market.houses(telling.houses + 10_000, random_state=telling.seed)
-    seen, unseen = (X[: telling.houses], y[: telling.houses]), (X[telling.houses :], y[telling.houses :])
-    small = MLP([4, 1], feature_names=FEATURES, random_state=telling.seed + 1)
+    X, y = market.houses(options.houses + 10_000, random_state=options.seed)
+    seen, unseen = (X[: options.houses], y[: options.houses]), (X[options.houses :], y[options.houses :])
+    small = MLP([4, 1], feature_names=FEATURES, random_state=options.seed + 1)
     few = X[:FEW], y[:FEW]
     _fit(small, *few, epochs=0)  # the scaling of these houses; nothing is learned
     house = int(np.argmax(np.abs(small.predict(few[0]) - few[1])))
@@ -51,9 +51,9 @@ def scenes(telling: Telling) -> Iterator[Scene]:
     yield _nudge(small, *few)
     yield _after_one_step(small, *few, house)
     yield _three_rates(small, *few, house)
-    yield _batches(telling, seen, unseen)
-    yield _optimizers(telling, seen, unseen)
-    yield from _trained(telling, seen, unseen)
+    yield _batches(options, seen, unseen)
+    yield _optimizers(options, seen, unseen)
+    yield from _trained(options, seen, unseen)
 
 
 def _wrong(model: MLP, X: Any, y: Any, house: int) -> Scene:
@@ -90,7 +90,7 @@ def _blame(model: MLP, X: Any, y: Any) -> Scene:
         "Who is to blame",
         [
             Text("The gradient of a weight says how the loss grows with it: its share of the blame."),
-            Rows(["weight of", "value", "gradient", ""], rows),
+            Listing(["weight of", "value", "gradient", ""], rows),
         ],
     )
 
@@ -105,17 +105,17 @@ def _nudge(model: MLP, X: Any, y: Any) -> Scene:
         "A nudge for every weight",
         [
             Text(f"Each weight moves against its gradient: by −learning rate × gradient, with a rate of {RATE}."),
-            Rows(["weight of", "old", "nudge", "new", "effect"], rows),
+            Listing(["weight of", "old", "nudge", "new", "effect"], rows),
         ],
     )
 
 
 def _after_one_step(model: MLP, X: Any, y: Any, house: int) -> Scene:
-    twin = copy.deepcopy(model)
+    trial = copy.deepcopy(model)
     before = float(model.predict(X)[house])
-    twin.step(X, y, learning_rate=RATE)
-    after = float(twin.predict(X)[house])
-    losses = model.evaluate(X, y)["loss"], twin.evaluate(X, y)["loss"]
+    trial.step(X, y, learning_rate=RATE)
+    after = float(trial.predict(X)[house])
+    losses = model.evaluate(X, y)["loss"], trial.evaluate(X, y)["loss"]
     return Scene(
         "After one step",
         [
@@ -147,13 +147,13 @@ def _three_rates(model: MLP, X: Any, y: Any, house: int) -> Scene:
     return Scene("Too high, too low, well chosen", parts)
 
 
-def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
+def _batches(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
     rows: list[list[str]] = []
     errors: list[float] = []
     sizes = (FEW, 256, len(seen[0]))
     for size in sizes:
-        model = MLP([4, 64, 64, 1], random_state=telling.seed)
-        optimizer = SGD(telling.learning_rate)
+        model = MLP([4, 64, 64, 1], random_state=options.seed)
+        optimizer = SGD(options.learning_rate)
         history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=optimizer)
         errors.append(model.evaluate(unseen[0], unseen[1])["rmse"])
         rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", euros(errors[-1])])
@@ -164,23 +164,23 @@ def _batches(telling: Telling, seen: Any, unseen: Any) -> Scene:
                 f"A real network now: 4 inputs, two layers of 64, 4,545 weights. One look at each of {len(seen[0]):,} "
                 "houses; a step after so many of them:"
             ),
-            Rows(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
+            Listing(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
             Text(f"Here steps after every {sizes[int(np.argmin(errors))]:,} houses came furthest."),
         ],
     )
 
 
-def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
-    few = slice(0, min(10_000, telling.houses))
+def _optimizers(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
+    few = slice(0, min(10_000, options.houses))
     optimizers: dict[str, Optimizer] = {
-        "plain descent": SGD(telling.learning_rate),
-        "momentum 0.9": SGD(telling.learning_rate, momentum=0.9),
+        "plain descent": SGD(options.learning_rate),
+        "momentum 0.9": SGD(options.learning_rate, momentum=0.9),
         "adaptive rates (Adam)": Adam(0.003),
         "Adam with weight decay": AdamW(learning_rate=0.003, weight_decay=0.1),
     }
     rows, lines = [], []
     for name, optimizer in optimizers.items():
-        model = MLP([4, 64, 64, 1], random_state=telling.seed)
+        model = MLP([4, 64, 64, 1], random_state=options.seed)
         history = _fit(
             model, seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen
         )
@@ -191,19 +191,19 @@ def _optimizers(telling: Telling, seen: Any, unseen: Any) -> Scene:
         "Past cliffs and plateaus",
         [
             Text("Losses have cliffs and plateaus. The same budget, 5 epochs in batches of 256; four ways to step:"),
-            Rows(["", "typical error", "length of the weights"], rows),
+            Listing(["", "typical error", "length of the weights"], rows),
             Chart("Typical error on unseen houses", "epoch", "EUR", lines, low=0.0),
             Text(f"Here it was {min(lines, key=lambda line: line.y[-1]).name} that came furthest."),
         ],
     )
 
 
-def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
-    model = MLP([4, 64, 64, 1], feature_names=market.HOUSE_FEATURES, random_state=telling.seed)
+def _trained(options: StoryOptions, seen: Any, unseen: Any) -> Iterator[Scene]:
+    model = MLP([4, 64, 64, 1], feature_names=market.HOUSE_FEATURES, random_state=options.seed)
     before = model.evaluate(unseen[0], unseen[1])
-    opening = f"Training on {telling.houses:,} houses, {telling.batch_size} at a time, {telling.epochs} times over:"
+    opening = f"Training on {options.houses:,} houses, {options.batch_size} at a time, {options.epochs} times over:"
     yield Scene("The whole training", [Text(opening)])
-    history = telling.train(model, seen[0], seen[1], SGD(learning_rate=telling.learning_rate))
+    history = options.train(model, seen[0], seen[1], SGD(learning_rate=options.learning_rate))
     after = model.evaluate(unseen[0], unseen[1])
     floor = market.irreducible_error(unseen[0])
     table = [
@@ -215,7 +215,7 @@ def _trained(telling: Telling, seen: Any, unseen: Any) -> Iterator[Scene]:
     yield Scene(
         f"On {len(unseen[0]):,} houses that it has never seen",
         [
-            Rows(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
+            Listing(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
             Chart(
                 "Loss after each epoch", "epoch", "mean squared error",
                 [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
@@ -240,12 +240,12 @@ def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
     return history
 
 
-def _houses(model: MLP, X: Any, y: Any) -> Rows:
+def _houses(model: MLP, X: Any, y: Any) -> Listing:
     rows = [
         [f"{s:.0f} m²", f"{b:.0f}", f"{d:.1f} km", f"{a:.0f} years", f"{p:,.0f}", f"{t:,.0f}", f"{(p - t) / t:+.1%}"]
         for (s, b, d, a), p, t in zip(X, model.predict(X), y, strict=True)
     ]
-    return Rows(["size", "bedrooms", "distance", "age", "predicted", "actual", "error"], rows)
+    return Listing(["size", "bedrooms", "distance", "age", "predicted", "actual", "error"], rows)
 
 
 def _described(house: Any) -> str:

@@ -22,7 +22,7 @@ from ..training.callbacks import Recorder
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from . import drawing, plots
-from .page import Part, Picture, Rows, Scene, Text, escaped, number
+from .page import Listing, Part, Picture, Scene, Text, escaped, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SIZE = (5.2, 3.3)  # inches; with text of 10 points this is read on a phone, too
 MOST_CURVES = 6  # the most important columns have a curve of partial dependence
 TITLE = 40  # characters of a name in a title
-MOST_ROWS = 10_000  # that importance is measured on, and health
+ROWS_MEASURED = 10_000  # that importance is measured on, and health
 INK, SOFT = "#1e293b", drawing.GREY  # become the page's own colours, see report.STYLE
 STYLE = {
     "svg.fonttype": "none",  # text stays text
@@ -110,7 +110,7 @@ def _predictions(training: Training) -> Scene:
 
 def _columns(training: Training) -> Scene:
     model, (X, y) = training.model, training.unseen
-    few = slice(0, MOST_ROWS)  # the split has drawn them at random
+    few = slice(0, ROWS_MEASURED)  # the split has drawn them at random
     table = features.permutation_importance(model, X[few], y[few]) if len(X) > 1 else None
     name = drawing.literal(training.target)
 
@@ -182,10 +182,10 @@ def _learning_rate(training: Training) -> Scene:
 
 
 def _health(training: Training) -> Scene:
-    X, y = (part[:MOST_ROWS] for part in training.seen)
+    X, y = (part[:ROWS_MEASURED] for part in training.seen)
     found = training.model.health(X, y)
     (header, *rows), _ = found.layers.printed()
-    parts: list[Part] = [Rows(header, rows)]
+    parts: list[Part] = [Listing(header, rows)]
     parts += [Text(repr(finding)) for finding in found.findings] or [Text("Nothing to worry about.")]
     return Scene("Health", parts)
 

@@ -27,7 +27,7 @@ __all__ = [
 Logs = dict[str, float]
 
 
-class Trained(Protocol):
+class ModelInTraining(Protocol):
     """What callbacks may touch of a model; an MLP has much more."""
 
     stop_training: bool
@@ -211,7 +211,7 @@ class Recorder(Callback):
         self._keep(Recorded(epoch + 1, _single(self.latest), self._spreads(self.latest), self._spreads(nudges)))
 
     def _keep(self, entry: Recorded) -> None:
-        """Add an entry in the place of a latest one that is between strides, and thin what is too much."""
+        """Add an entry. The latest one goes if it is between strides; every second one goes if there are too many."""
         kept = [old for old in self.recorded if old.epoch % self.stride == 0]
         if len(kept) == self.most:
             self.stride *= 2
@@ -254,7 +254,7 @@ def larger_is_better(name: str) -> bool:
 class CallbackList:
     """The callbacks of one training, told in their order."""
 
-    def __init__(self, callbacks: Sequence[Any], model: Trained) -> None:
+    def __init__(self, callbacks: Sequence[Any], model: ModelInTraining) -> None:
         if isinstance(callbacks, Callback) or not isinstance(callbacks, list | tuple):
             raise InvalidInputError("callbacks must be a list, such as [fastgd.callbacks.EarlyStopping()].")
         for callback in callbacks:

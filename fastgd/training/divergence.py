@@ -1,12 +1,12 @@
 """A training that blows up, or a network that dies: how it is noticed, and what is told.
 
-`run` is the training that is looked at: what it keeps between chunks of steps, see training.py. Losses are in standard
-units.
+`run` is the training that is looked at, see run.py. Losses are in standard units.
 """
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,24 +15,48 @@ from ..kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
 from ..kernels.records import Reals, resting, taken
 from .run import PROBE_ROWS, Run
 
-LEAST_START = 0.1  # of the loss of a network of zeros: one that fits perfectly may get ten times worse without any harm
-WORRYING = 10.0  # a chunk whose loss is so many times that of the start is warned about
-OUT_OF_RANGE = 100.0  # a chunk whose loss is so many times the lowest one is not gone back to
-TRIES, HIGHEST = 16, 10.0  # tenths of a rate that blew up, or of HIGHEST; the first that works is recommended
-TRIAL_STEPS, LEAST_STEPS = 200, 10  # to see whether it works: so many steps at most, and at least
-TRIAL_WORK = 2e10  # multiply-adds of a forward pass in these: a batch is made smaller for it
-BETTER = 1e-3  # of the loss: by so much it falls if a rate works
-LEAST_WEIGHT = 1e-6  # of a chunk, where rows have 1 on average: less says nothing
-HEAVY = 10.0  # weight of a row
-RAW = 10.0  # mean or spread of an input that nobody has scaled
-FEW_ROWS = 8  # that a network which lives tells apart
-SAME = 1e-5  # spread of outputs over that of the targets, below which a network answers the same to everything
+
+@dataclass(frozen=True)
+class Limits:
+    """When a training has gone wrong, and how hard a better rate is looked for."""
+
+    # times the loss at the start: a chunk of steps with this loss is warned about
+    worrying: float = 10.0
+    # part of the loss of a network of zeros: the loss at the start counts as at least this much, because a network that
+    # fits perfectly may become ten times worse without any harm
+    least_start: float = 0.1
+    # times the lowest loss of a chunk: a chunk with this loss is not gone back to
+    out_of_range: float = 100.0
+    # rates: how many are tried after a blow-up, each a tenth of the one before
+    tries: int = 16
+    # rate: the first of them is at most a tenth of this
+    highest_rate: float = 10.0
+    # steps: how many a rate is tried for, at most and at least
+    trial_steps: int = 200
+    least_trial_steps: int = 10
+    # multiply-adds of a forward pass: what these steps may cost; their batches are made smaller for it
+    trial_work: float = 2e10
+    # part of the loss: a rate works if the loss falls by this much
+    better: float = 1e-3
+    # weight, where rows have 1 on average: a chunk of less says nothing
+    least_weight: float = 1e-6
+    # times the mean weight: a row with this weight is named in the error
+    heavy: float = 10.0
+    # standard units: inputs with this mean or spread are named in the error
+    unscaled: float = 10.0
+    # rows: a network that lives tells these apart
+    few_rows: int = 8
+    # part of the targets' spread: a network whose outputs vary by less answers the same to everything
+    same: float = 1e-5
+
+
+LIMITS = Limits()
 
 
 def note_start(run: Run) -> None:
     """The loss before this fit is the yardstick, or that before the first one: a blow-up may take many short fits."""
     run.start = run.probed(run.net)
-    if math.isnan(run.training.start) and len(run.probe.X) >= FEW_ROWS:
+    if math.isnan(run.training.start) and len(run.probe.X) >= LIMITS.few_rows:
         run.training.start = run.start
     if run.training.start < run.start:
         run.start = run.training.start
@@ -41,13 +65,18 @@ def note_start(run: Run) -> None:
 def look_at_the_end(run: Run) -> None:
     """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
     with np.errstate(all="ignore"):
-        loss, ends = _ranges(run, FEW_ROWS)
-        if not loss - run.start <= (WORRYING - 1) * abs(run.start):
+        loss, ends = _ranges(run, LIMITS.few_rows)
+        if not loss - run.start <= (LIMITS.worrying - 1) * abs(run.start):
             mean = run.probed(run.net)
-            if not run.is_warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
+            if (
+                not run.is_warned
+                and mean - run.start > (LIMITS.worrying - 1) * abs(run.start)
+                and _is_worrying(run, mean)
+            ):
+                loss, start = mean * run.job.loss_unit, run.start * run.job.loss_unit
                 warn(
-                    f"After the last step the loss is {mean * run.job.unit:.3g}, from {run.start * run.job.unit:.3g} "
-                    "at first: the training has blown up. Start again from a new model, with a smaller learning rate.",
+                    f"After the last step the loss is {loss:.3g}, from {start:.3g} at first: the training has blown "
+                    "up. Start again from a new model, with a smaller learning rate.",
                     DivergenceWarning,
                 )
     _tell_if_dead(run, ends)
@@ -80,7 +109,7 @@ def _tell_if_dead(run: Run, of_few: list[tuple[Reals, Reals]]) -> None:
 
 def _is_same(low: Reals, high: Reals, spread: float) -> bool:
     """Whether each unit gives next to the same finite number to all rows; what is not finite has blown up."""
-    return bool((high - low <= SAME * spread).all() and np.isfinite(high).all())
+    return bool((high - low <= LIMITS.same * spread).all() and np.isfinite(high).all())
 
 
 def _ranges(run: Run, n_rows: int) -> tuple[float, list[tuple[Reals, Reals]]]:
@@ -125,7 +154,7 @@ def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Real
 
 def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
-    if weight < LEAST_WEIGHT:
+    if weight < LIMITS.least_weight:
         return
     mean = loss / weight
     note(
@@ -134,7 +163,7 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
         "is",
         f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
     )
-    if mean - run.lowest < OUT_OF_RANGE * max(abs(run.lowest), 1e-300) or run.lowest == math.inf:
+    if mean - run.lowest < LIMITS.out_of_range * max(abs(run.lowest), 1e-300) or run.lowest == math.inf:
         run.last_good = run.chunk_start
     run.lowest = min(run.lowest, mean)
 
@@ -142,9 +171,9 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
 def note(run: Run, mean: float, has_come_to: str, then: str, error_follows: bool = False) -> None:
     """Remember a chunk's mean loss, and warn once if it is worrying."""
     run.last_loss = mean
-    if not run.is_warned and mean - run.start > (WORRYING - 1) * abs(run.start) and _is_worrying(run, mean):
+    if not run.is_warned and mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
         run.is_warned = True
-        much = f"{mean * run.job.unit:.3g}, from {run.start * run.job.unit:.3g} at first"
+        much = f"{mean * run.job.loss_unit:.3g}, from {run.start * run.job.loss_unit:.3g} at first"
         if run.start > 0:  # the negative logarithm of a likelihood may be below
             much = f"{mean / run.start:.3g} times what it was at first"
         message = f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}"
@@ -154,7 +183,7 @@ def note(run: Run, mean: float, has_come_to: str, then: str, error_follows: bool
 def _is_worrying(run: Run, mean: float) -> bool:
     """Whether a loss ten times the first one is more than what a network of zeros makes of it."""
     yardstick = run.probed(run.net._replace(parameters=np.zeros_like(run.net.parameters)))
-    return bool(mean - run.start > (WORRYING - 1) * LEAST_START * abs(yardstick))
+    return bool(mean - run.start > (LIMITS.worrying - 1) * LIMITS.least_start * abs(yardstick))
 
 
 def first_bad_layer(run: Run, place: int) -> int:
@@ -181,7 +210,7 @@ def diverged(run: Run, rate: float, layer: int | None) -> DivergenceError:
     """The error for a step at this rate that led to numbers that are not finite, first in this layer."""
     where = f"step {run.history.steps} (epoch {run.history.epochs + 1}"
     where += f", layer {layer})" if layer is not None else ")"
-    before = run.last_loss * run.job.unit
+    before = run.last_loss * run.job.loss_unit
     better = _rate_to_try(run, rate)
     if not math.isfinite(run.probed(run.net)):
         what = "these weights give no finite loss for these rows, which no learning rate mends. "
@@ -201,18 +230,18 @@ def diverged(run: Run, rate: float, layer: int | None) -> DivergenceError:
 
 def _rate_to_try(run: Run, rate: float) -> float:
     """The first tenth of a rate, or tenth of that, whose steps from the good weights go well; NaN if none does."""
-    rows = max(int(TRIAL_WORK / run.net.parameters.size), LEAST_STEPS)
-    batch_size = min(run.batch_size, rows // LEAST_STEPS)
-    n_steps = min(TRIAL_STEPS, rows // batch_size)
+    rows = max(int(LIMITS.trial_work / run.net.parameters.size), LIMITS.least_trial_steps)
+    batch_size = min(run.batch_size, rows // LIMITS.least_trial_steps)
+    n_steps = min(LIMITS.trial_steps, rows // batch_size)
     before, harmless = run.probed(run.net), math.nan
     try:
-        for tenths in range(TRIES if math.isfinite(before) else 0):
-            tried = min(rate / 10, HIGHEST) / 10**tenths
+        for tenths in range(LIMITS.tries if math.isfinite(before) else 0):
+            tried = min(rate / 10, LIMITS.highest_rate) / 10**tenths
             run.restore(run.last_good)
             after = run.probed(run.net) if _takes(run, n_steps, batch_size, tried) else math.inf
-            if after < before - BETTER * abs(before):
+            if after < before - LIMITS.better * abs(before):
                 return float(tried)
-            if math.isnan(harmless) and after <= before + BETTER * abs(before):
+            if math.isnan(harmless) and after <= before + LIMITS.better * abs(before):
                 harmless = float(tried)
     except KeyboardInterrupt:
         pass  # the error that this is for ends the training anyway
@@ -222,7 +251,7 @@ def _rate_to_try(run: Run, rate: float) -> float:
 
 
 def _takes(run: Run, n_steps: int, batch_size: int, rate: float) -> bool:
-    """Whether so many steps stay finite."""
+    """Whether all numbers stay finite for this many steps at a rate."""
     per_epoch = math.ceil(run.n_rows / batch_size)
     while n_steps > 0:
         count = min(n_steps, per_epoch)
@@ -235,12 +264,12 @@ def _takes(run: Run, n_steps: int, batch_size: int, rate: float) -> bool:
 
 def _about_inputs(run: Run) -> str:
     """What is to be said of rows that weigh much, or of inputs that reach the network far from mean 0 and spread 1."""
-    if run.rows.weights.size and run.rows.weights.max() > HEAVY:
+    if run.rows.weights.size and run.rows.weights.max() > LIMITS.heavy:
         return f" The heaviest row counts {run.rows.weights.max():.3g} times the mean, and takes a step as much longer."
     mean, std = run.net.input_mean, run.net.input_std
     with np.errstate(all="ignore"):
         x = (run.probe.X.astype(np.float64) - mean) / std
-        if not ((np.abs(x.mean(axis=0)) > RAW).any() or (x.std(axis=0) > RAW).any()):
+        if not ((np.abs(x.mean(axis=0)) > LIMITS.unscaled).any() or (x.std(axis=0) > LIMITS.unscaled).any()):
             return ""
     if (mean == 0).all() and (std == 1).all():
         return " Its inputs are far from mean 0 and spread 1: scale them."

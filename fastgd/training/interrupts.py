@@ -16,14 +16,14 @@ LATER = 0.01  # seconds after which one is raised that would have vanished
 class Interrupts:
     """Remembers Ctrl-C from where `with` begins, and raises KeyboardInterrupt as Python does.
 
-    Where the exception would vanish it is raised a moment later; `check` raises one that foreign code has caught.
+    Where the exception would vanish it is raised a moment later; `check` raises it again if foreign code has caught it.
     Outside of the main thread, or where somebody else handles the signal, it does nothing.
     """
 
     def __enter__(self) -> Interrupts:
         self.seen, self.active = False, True
         handler = signal.getsignal(signal.SIGINT)
-        left = getattr(handler, "__self__", None)  # by one that Ctrl-C ended before it could tidy up
+        left = getattr(handler, "__self__", None)  # an earlier handler that Ctrl-C ended before it could tidy up
         self.installed = threading.current_thread() is threading.main_thread() and (
             handler is signal.default_int_handler or (isinstance(left, Interrupts) and not left.active)
         )
@@ -55,7 +55,7 @@ class Interrupts:
             _thread.interrupt_main(signal.SIGINT)
 
     def check(self) -> None:
-        """Raise KeyboardInterrupt if there was one that nobody has answered."""
+        """Raise KeyboardInterrupt if Ctrl-C was pressed and nobody has answered."""
         if self.seen:
             raise KeyboardInterrupt
 

@@ -18,8 +18,8 @@ from ..options import is_number
 from .run import PROBE_ROWS, Job
 
 PROBE_EPOCH = 0x7FFFFFFF  # drawn by an order that no training reaches
-BLOWN_UP = 4.0  # the walk ends when the loss is so many times its smallest
-MARGIN = 10.0  # the choice is this far below the rate with the smallest loss, where training is about to turn
+BLOWN_UP = 4.0  # times its smallest value: a loss this large ends the walk
+MARGIN = 10.0  # times: the choice is this much below the rate with the smallest loss, where training is about to turn
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def find_learning_rate(job: Job, lowest: float, highest: float, steps: int) -> L
         raise InvalidInputError(f"steps must be at least 10 to make a curve, not {steps}.")
     rates = np.geomspace(lowest, highest, steps)
     start, losses = _walk(job, rates)
-    start, losses = start * job.unit, losses * job.unit
+    start, losses = start * job.loss_unit, losses * job.loss_unit
     if not math.isfinite(start):
         raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
     rates = rates[: len(losses)]

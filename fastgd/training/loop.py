@@ -99,7 +99,7 @@ def _train_epoch(run: Run, watch: Watch, epoch: int, started: float) -> None:
     while done < run.steps_per_epoch:
         n_steps = min(run.chunk, run.steps_per_epoch - done)
         rates = checked_rates(run.schedule, training.steps - training.origin, n_steps, run.total_steps)
-        rates *= training.plateau.share
+        rates *= training.plateau.factor_left
         seconds = _train_chunk(run, done * run.batch_size, rates)
         run.interrupts.check()
         done += n_steps

@@ -12,7 +12,7 @@ import numpy as np
 from ..errors import InvalidInputError
 from .history import History
 
-PLAIN_LINES = 10  # at most so many lines for a training without a terminal
+PLAIN_LINES = 10  # the most lines for a training without a terminal
 SHOWN = ("loss", "val_loss", "val_accuracy")
 
 

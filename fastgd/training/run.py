@@ -28,7 +28,7 @@ class Job(NamedTuple):
     loss: LossRecord
     training: TrainingState
     engine: ModuleType
-    unit: float  # a loss of 1 in standard units, in the user's units
+    loss_unit: float  # a loss of 1 in standard units, in the user's units
     epochs: int
     batch_size: int
     n_threads: int
@@ -97,7 +97,7 @@ class Run:
 
     def mean_loss(self) -> float:
         """Of the epoch so far, in the user's units."""
-        return float(self.sums[0] / self.sums[1]) * self.job.unit if self.sums[1] else 0.0
+        return float(self.sums[0] / self.sums[1]) * self.job.loss_unit if self.sums[1] else 0.0
 
     def epoch_logs(self) -> dict[str, float]:
         """The numbers of the epoch that has just been completed."""

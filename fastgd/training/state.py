@@ -18,12 +18,12 @@ from .schedules import ReduceOnPlateau, checked_rates
 class Plateau:
     """What ReduceOnPlateau has seen, and the factor by which it has reduced the learning rate."""
 
-    share: float = 1.0  # of the learning rate that is left
+    factor_left: float = 1.0  # of the learning rate
     best: float = math.inf
     waited: int = 0  # epochs since the best
 
     def look_at(self, schedule: ReduceOnPlateau, logs: dict[str, float]) -> None:
-        """Shrink the share if the monitored number has not become better for too long; no number says nothing."""
+        """Shrink the factor if the monitored number has not become better for too long; no number says nothing."""
         value = look_up(schedule.monitor, logs, "quantity to monitor")
         if not math.isfinite(value):
             return
@@ -35,9 +35,9 @@ class Plateau:
             return
         self.waited += 1
         if self.waited > schedule.patience:
-            smaller = max(self.share * schedule.factor, schedule.least / schedule.learning_rate)
-            if (self.share - smaller) * schedule.learning_rate > schedule.eps:
-                self.share = smaller
+            smaller = max(self.factor_left * schedule.factor, schedule.least / schedule.learning_rate)
+            if (self.factor_left - smaller) * schedule.learning_rate > schedule.eps:
+                self.factor_left = smaller
             self.waited = 0
 
 
@@ -61,7 +61,7 @@ class TrainingState:
     def next_rate(self) -> float:
         """The learning rate of a single step that comes now."""
         step = self.steps - self.origin
-        return float(checked_rates(self.optimizer.schedule, step, 1, 1)[0]) * self.plateau.share
+        return float(checked_rates(self.optimizer.schedule, step, 1, 1)[0]) * self.plateau.factor_left
 
     def continued_by(self, optimizer: Optimizer, fresh: TrainingState) -> TrainingState:
         """The state for the next training: moments and steps go on if the optimizer is of the same kind."""

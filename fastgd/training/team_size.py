@@ -18,14 +18,14 @@ class TeamSize:
         self.chunks = 0
 
     def next(self) -> int:
-        """A number that has not had its turns, or the one that needs the least time for a step."""
+        """A number of threads that has not had its turns, else the number that needs the least time for a step."""
         for size, times in self.times.items():
             if len(times) < TURNS:
                 return size
         return min(self.times, key=lambda size: min(self.times[size]))
 
     def took(self, size: int, seconds: float, steps: int) -> None:
-        """A chunk of so many steps is over."""
+        """Note how long a chunk of steps has taken with this number of threads."""
         self.chunks += 1
         if seconds >= LEAST_SECONDS:
             self.times[size] = [*self.times[size], seconds / steps][-TURNS:]

@@ -122,7 +122,7 @@ def activate_with_slopes(a, slopes, code):
 def loss_and_delta(delta, predicted, y, w, scale, loss):
     """delta = scale · d loss / d predicted; returns scale · the sum of the rows' losses."""
     address = calls.address(losses.KERNELS[loss.code], calls.loss(calls.real_type(delta.dtype)))
-    return apply_loss(address, delta, predicted, y, w, float(scale), loss.unit, loss.constants)
+    return apply_loss(address, delta, predicted, y, w, float(scale), loss.units, loss.constants)
 
 
 @kernel()
@@ -144,11 +144,21 @@ def apply_pair(address, d, v):
 
 
 @kernel()
-def apply_loss(address, delta, predicted, y, w, scale, unit, constants):
+def apply_loss(address, delta, predicted, y, w, scale, units, constants):
     """A loss of arrays."""
     (B, O), T = delta.shape, y.shape[1]
     return calls.call_loss(
-        address, pointer(delta, 0), pointer(predicted, 0), pointer(y, 0), pointer(w, 0), B, O, T, scale, unit, constants
+        address,
+        pointer(delta, 0),
+        pointer(predicted, 0),
+        pointer(y, 0),
+        pointer(w, 0),
+        B,
+        O,
+        T,
+        scale,
+        units,
+        constants,
     )
 
 
@@ -210,7 +220,7 @@ def train_in_threads(net, state, gradients, workspaces, sums, rows, place, batch
             crowd.give_up()
             crowd = teams.Crowd(work, 1)
         taken = work(0, crowd.n_threads, crowd.counters)
-    except BaseException:  # no thread may wait for one that never comes
+    except BaseException:  # no thread may wait for another that never comes
         crowd.give_up()
         raise
     finally:

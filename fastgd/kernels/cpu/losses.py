@@ -2,7 +2,7 @@
 
 Shapes: delta, predicted (B, O) are pointers to the outputs of the last layer; y (B, T) to the targets, w (B,) to their
 weights, in standard units. delta = weight · d loss / d predicted. Loss and gradient are multiplied by `scale` (1 / the
-rows of the batch, so that blocks of a batch add up to its mean). `unit` (T,) turns a loss in standard units into the
+rows of the batch, so that blocks of a batch add up to its mean). `units` (T,) turns a loss in standard units into the
 user's units; it does not touch the gradient. A loss of a row is the mean over its outputs, where it has several. The
 formulas are in formulas.py.
 """
@@ -26,7 +26,7 @@ gaussian, gaussian_slope_of_mean = FORMULAS["gaussian"], FORMULAS["gaussian_slop
 gaussian_slope_of_variance = FORMULAS["gaussian_slope_of_variance"]
 
 
-def of_each_output(delta, predicted, y, w, B, O, T, scale, unit, constants):
+def of_each_output(delta, predicted, y, w, B, O, T, scale, units, constants):
     """A loss that every output has by itself: its formula's value, and the formula's slope as the gradient."""
     total = number(delta, 0)
     for i in range(B):
@@ -34,12 +34,12 @@ def of_each_output(delta, predicted, y, w, B, O, T, scale, unit, constants):
         for j in range(O):
             p, actual = predicted[i * O + j], y[i * T + j]
             delta[i * O + j] = weight * slope(p, actual, constants)
-            total = total + weight * unit[j] * value(p, actual, constants)
+            total = total + weight * units[j] * value(p, actual, constants)
     return total
 
 
 @kernel(noalias=True, inner=True)
-def quantile(delta, predicted, y, w, B, O, T, scale, unit, constants):
+def quantile(delta, predicted, y, w, B, O, T, scale, units, constants):
     """The pinball loss for each level of constants (Q,); the outputs of a target, one for each level, stand together.
 
     The gradient is −τ where the prediction is too low, 1 − τ where it is too high.
@@ -51,12 +51,12 @@ def quantile(delta, predicted, y, w, B, O, T, scale, unit, constants):
         for j in range(O):
             p, actual, level = predicted[i * O + j], y[i * T + j // Q], constants[j % Q]
             delta[i * O + j] = weight * pinball_slope(p, actual, level)
-            total = total + weight * unit[j // Q] * pinball(p, actual, level)
+            total = total + weight * units[j // Q] * pinball(p, actual, level)
     return total
 
 
 @kernel(noalias=True, inner=True)
-def poisson(delta, predicted, y, w, B, O, T, scale, unit, constants):
+def poisson(delta, predicted, y, w, B, O, T, scale, units, constants):
     """e^p − y p, where p is the logarithm of the rate; the gradient is e^p − y.
 
     constants (2 T,) are the logarithms of the units, then what gradients are multiplied by.
@@ -67,12 +67,12 @@ def poisson(delta, predicted, y, w, B, O, T, scale, unit, constants):
         for j in range(O):
             p, actual = predicted[i * O + j], y[i * T + j]
             delta[i * O + j] = weight * constants[T + j] * poisson_slope(p, actual)
-            total = total + weight * unit[j] * poisson_value(p, actual, constants[j])
+            total = total + weight * units[j] * poisson_value(p, actual, constants[j])
     return total
 
 
 @kernel(noalias=True, inner=True)
-def cross_entropy(delta, predicted, y, w, B, O, T, scale, unit, constants):
+def cross_entropy(delta, predicted, y, w, B, O, T, scale, units, constants):
     """−ln softmax(p)[y], y the number of the class: ln Σ e^(p − m) − (p[y] − m) with m the largest output.
 
     The gradient is softmax(p), less 1 for the class y.
@@ -97,7 +97,7 @@ def cross_entropy(delta, predicted, y, w, B, O, T, scale, unit, constants):
 
 
 @kernel(noalias=True, inner=True)
-def gaussian_nll(delta, predicted, y, w, B, O, T, scale, unit, constants):
+def gaussian_nll(delta, predicted, y, w, B, O, T, scale, units, constants):
     """½ (s + (y − p)² e^−s): the first T outputs are means p, the last T logarithms s of variances.
 
     The gradient is (p − y) e^−s in the means, ½ (1 − (p − y)² e^−s) in the logarithms. Without the constant ½ ln 2π.

@@ -116,8 +116,8 @@ def loss_of_outputs(workspace, B, scale, net, loss):
     predicted = pointer(workspace.activations, B * net.layers[last, OUTPUTS])
     delta = pointer(workspace.deltas, last % 2 * workspace.deltas.shape[1])
     y, w, O, T = pointer(workspace.y, 0), pointer(workspace.w, 0), net.layers[last, N_OUT], workspace.y.shape[1]
-    unit, constants = loss.unit, loss.constants
-    return float(call_loss(workspace.addresses[LOSS], delta, predicted, y, w, B, O, T, scale, unit, constants))
+    units, constants = loss.units, loss.constants
+    return float(call_loss(workspace.addresses[LOSS], delta, predicted, y, w, B, O, T, scale, units, constants))
 
 
 @kernel(merge=True)

@@ -54,7 +54,7 @@ def product(real: types.Type) -> Any:
 
 
 def loss(real: types.Type) -> Any:
-    """f(delta, predicted, y, w, B, O, T, scale, unit, constants)."""
+    """f(delta, predicted, y, w, B, O, T, scale, units, constants)."""
     p, n, v = types.CPointer(real), types.int64, types.Array(real, 1, "C")
     return real(p, p, p, p, n, n, n, types.float64, v, v)
 
@@ -164,9 +164,9 @@ else:
         return _product(function, (c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K), c.dtype)
 
     @intrinsic
-    def call_loss(typing, function, delta, predicted, y, w, B, O, T, scale, unit, constants):
+    def call_loss(typing, function, delta, predicted, y, w, B, O, T, scale, units, constants):
         """Call a loss."""
-        return _loss(function, (delta, predicted, y, w, B, O, T, scale, unit, constants), delta.dtype)
+        return _loss(function, (delta, predicted, y, w, B, O, T, scale, units, constants), delta.dtype)
 
     @intrinsic
     def call_rule(typing, function, w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):

@@ -5,7 +5,7 @@ calls, and then runs the old machine code. Here the name of every cache file car
 kernels are made from and over the settings that change the code, so a cached kernel is either from these sources or not
 found.
 Nor does Numba's cache notice a file that was damaged or that two processes wrote at once; here every signature has a
-file of its own, and every file begins with a hash over its name and the rest.
+file of its own, and every file begins with a hash over its name and its content.
 """
 
 from __future__ import annotations
@@ -32,10 +32,8 @@ from ...errors import CacheWarning
 
 KERNELS = Path(__file__).parents[1]
 BESIDE_SOURCES = KERNELS / "__pycache__"
-SHARED, COMPILED = (
-    ("formulas.py", "rules.py", "codes.py", "records.py"),
-    ("machinery", "cpu"),
-)  # what kernels are made from
+SHARED = ("formulas.py", "rules.py", "codes.py", "records.py")  # files that kernels are made from
+COMPILED = ("machinery", "cpu")  # and folders
 
 # Contraction (a·b + c in one rounding) is the only liberty. Reassociation is not needed, because vectors run over
 # outputs and never over a sum; "nnan" and "ninf" would delete the checks for finite values.
@@ -222,7 +220,7 @@ class _SealedFiles:
     """The files of one kernel: an index, and the machine code of each signature.
 
     A name says which sources, kernel, signature and processor a file is for, so that no two share one. A file begins
-    with a hash over its name and the rest: what is damaged, truncated or another file's reads as nothing.
+    with a hash over its name and its content: what is damaged, truncated or another file's reads as nothing.
     """
 
     def __init__(self, folder: str, base: str) -> None:

@@ -159,6 +159,6 @@ class Crowd:
         self.counters[GIVEN_UP] = 1
 
     def join(self):
-        """Wait for those that have begun."""
+        """Wait for the threads that have begun."""
         for worker in self.there:
             worker.join()

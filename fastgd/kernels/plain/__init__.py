@@ -1,4 +1,7 @@
-"""The kernels in plain NumPy: the oracle of the tests and the fair baseline of the benchmarks."""
+"""The kernels in plain NumPy: the engine to read, and the oracle of tests and benchmarks.
+
+Read forward.py, losses.py, backward.py, updates.py, training.py; the formulas are in ../formulas.py and ../rules.py.
+"""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from .user_units import softmax
 
 def loss_and_delta(delta, predicted, y, w, scale, loss):
     """delta = scale · d loss / d predicted; return scale · the sum of the rows' losses."""
-    p, unit, constants, T = predicted, loss.unit, loss.constants, y.shape[1]
+    p, units, constants, T = predicted, loss.units, loss.constants, y.shape[1]
     weight = (scale * w).astype(delta.dtype)[:, None]  # of a row
     if loss.code == CROSS_ENTROPY:
         return cross_entropy(delta, p, y, weight)
@@ -29,7 +29,7 @@ def loss_and_delta(delta, predicted, y, w, scale, loss):
     weight = weight / delta.dtype.type(delta.shape[1])  # of an output
     if loss.code == QUANTILE:
         Q = constants.size
-        y, unit, levels = np.repeat(y, Q, axis=1), np.repeat(unit, Q), np.tile(constants, T)
+        y, units, levels = np.repeat(y, Q, axis=1), np.repeat(units, Q), np.tile(constants, T)
         values, slopes = pinball(p, y, levels), pinball_slope(p, y, levels)
     elif loss.code == POISSON:
         values, slopes = poisson(p, y, constants[:T]), constants[T:] * poisson_slope(p, y)
@@ -37,7 +37,7 @@ def loss_and_delta(delta, predicted, y, w, scale, loss):
         formula = LOSSES[loss.code]
         values, slopes = formula.value(p, y, constants), formula.slope(p, y, constants)
     delta[:] = weight * slopes
-    return float((weight * unit * values).sum())
+    return float((weight * units * values).sum())
 
 
 def cross_entropy(delta, p, y, weight):

@@ -13,7 +13,7 @@ S15, S16, S32 = np.uint64(15), np.uint64(16), np.uint64(32)
 
 
 def hash32(v):
-    """Scramble 32 bits, one to one (lowbias32, see the compiled twin)."""
+    """Scramble 32 bits, one to one (lowbias32, see kernels/cpu/random.py)."""
     v = v ^ (v >> S16)
     v = (v * np.uint64(0x7FEB352D)) & MASK
     v = v ^ (v >> S15)
