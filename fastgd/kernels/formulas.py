@@ -263,21 +263,22 @@ def poisson_slope(p, y):
     return exp(p) - y
 
 
-def gaussian(p, s, y):
-    """½ (s + e² e^−s): p is the mean, s the logarithm of the variance. Source: Nix and Weigend 1994."""
-    e = p - y
-    return number(e, 0.5) * (s + e * e * exp(-s))
+def gaussian(e, s, precision):
+    """½ (s + e² e^−s): e = p − y, s is the logarithm of the variance, and the precision e^−s is its inverse.
+
+    Source: Nix and Weigend 1994.
+    """
+    return number(e, 0.5) * (s + e * e * precision)
 
 
-def gaussian_slope_of_mean(p, s, y):
+def gaussian_slope_of_mean(e, precision):
     """Its derivative in p: e e^−s."""
-    return (p - y) * exp(-s)
+    return e * precision
 
 
-def gaussian_slope_of_variance(p, s, y):
+def gaussian_slope_of_variance(e, precision):
     """Its derivative in s: ½ (1 − e² e^−s)."""
-    e = p - y
-    return number(e, 0.5) * (number(e, 1) - e * e * exp(-s))
+    return number(e, 0.5) * (number(e, 1) - e * e * precision)
 
 
 # The tables.

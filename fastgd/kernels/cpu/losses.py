@@ -107,10 +107,11 @@ def gaussian_nll(delta, predicted, y, w, B, O, T, scale, units, constants):
     for i in range(B):
         weight = number(delta, scale / T) * w[i]
         for j in range(T):
-            p, s, actual = predicted[i * O + j], predicted[i * O + T + j], y[i * T + j]
-            delta[i * O + j] = weight * gaussian_slope_of_mean(p, s, actual)
-            delta[i * O + T + j] = weight * gaussian_slope_of_variance(p, s, actual)
-            total = total + weight * (gaussian(p, s, actual) + constants[j])
+            e, s = predicted[i * O + j] - y[i * T + j], predicted[i * O + T + j]
+            precision = exp(-s)
+            delta[i * O + j] = weight * gaussian_slope_of_mean(e, precision)
+            delta[i * O + T + j] = weight * gaussian_slope_of_variance(e, precision)
+            total = total + weight * (gaussian(e, s, precision) + constants[j])
     return total
 
 

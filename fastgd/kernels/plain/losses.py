@@ -54,7 +54,8 @@ def cross_entropy(delta, p, y, weight):
 def gaussian_nll(delta, p, y, weight, constants):
     """½ (s + (y − p)² e^−s): the first half of the outputs are means, the other logarithms s of variances."""
     T = y.shape[1]
-    p, s = p[:, :T], p[:, T:]
-    delta[:, :T] = weight * gaussian_slope_of_mean(p, s, y)
-    delta[:, T:] = weight * gaussian_slope_of_variance(p, s, y)
-    return float((weight * (gaussian(p, s, y) + constants)).sum())
+    e, s = p[:, :T] - y, p[:, T:]
+    precision = np.exp(-s)
+    delta[:, :T] = weight * gaussian_slope_of_mean(e, precision)
+    delta[:, T:] = weight * gaussian_slope_of_variance(e, precision)
+    return float((weight * (gaussian(e, s, precision) + constants)).sum())
