@@ -40,7 +40,7 @@ def loops(package: ModuleType) -> dict[str, Any]:
     jit = numba.njit(**compile_module.OPTIONS)
     cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.loss_of_outputs, cpu.backward
     cpu_transpose, cpu_update, cpu_predict = backpropagation.transpose_weights, launch.apply_update, cpu.predict
-    nothing, alone = np.uint64(0), launch.team_of_one()
+    nothing, alone = np.uint64(0), launch.new_team_of_one()
 
     @jit
     def gather(repeats, batch, p, team, function, orders, delta):

@@ -58,7 +58,7 @@ def kernels_by_address():
 
 def whole_loops():
     case = make_case(3, [2, 3, 1], "float32", weighted=True)
-    net, rows, loss, workspace, alone = case.net, case.rows, case.loss, case.workspace, launch.team_of_one()
+    net, rows, loss, workspace, alone = case.net, case.rows, case.loss, case.workspace, launch.new_team_of_one()
     arguments = {
         "train": (
             alone, net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1), loss,

@@ -121,7 +121,9 @@ def test_training_with_shared_columns(batch_size, rule, dtype):
     for n_threads in (1, 2, 3):
         workspaces, result = trained_case(cpu, batch_size, WIDE, dtype, rule, n_threads)
         assert len(workspaces) == n_threads
-        assert all(workspace.activations is workspaces[0].activations for workspace in workspaces), "a crew shares them"
+        assert all(workspace.activations is workspaces[0].activations for workspace in workspaces), (
+            "threads divide columns"
+        )
         assert_same_training(result, expected, dtype, factor=10)
 
 

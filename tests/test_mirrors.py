@@ -136,7 +136,7 @@ def test_dropout_is_the_same_on_both_engines_and_drops_its_share(rate):
 @pytest.mark.tiny
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(("loss", "n_out"), list(losses_to_test()), ids=str)
-def test_losses_and_responses(loss, n_out, dtype):
+def test_losses_and_what_users_get(loss, n_out, dtype):
     case = make_case(7, [2, n_out], dtype, loss=loss, weighted=True)
     predicted = np.random.default_rng(0).normal(size=(7, n_out)).astype(dtype) * 3
     results = []
@@ -224,10 +224,10 @@ def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
             n_rows, sizes, dtype, weighted=batch_size == 3, block=min(batch_size, 64), kernels=kernels
         )
         workspace = workspaces[0]
-        progress = np.zeros(2)
+        sums = np.zeros(2)
         steps = -(-n_rows // batch_size)
         rates, rule = np.full(steps, 0.01), optimizer.rule()
-        taken = kernels.train(net, case.state, gradients, workspaces, progress, rows, 0, batch_size, rates, loss, rule)
+        taken = kernels.train(net, case.state, gradients, workspaces, sums, rows, 0, batch_size, rates, loss, rule)
         assert taken == steps
         predictions = np.zeros((n_rows, sizes[-1]), dtype)
         kernels.predict(predictions, workspace, rows.X, net, loss)
@@ -235,7 +235,7 @@ def test_an_epoch_of_training(n_rows, sizes, dtype, batch_size):
         mean_gradient = np.zeros_like(gradients)
         value = kernels.batch_gradient(mean_gradient, workspace, rows, 0, n_rows, net, loss)
         assert value == pytest.approx(mean_loss, rel=1e-5)
-        results.append((net.parameters, progress, predictions, np.array([mean_loss]), mean_gradient))
+        results.append((net.parameters, sums, predictions, np.array([mean_loss]), mean_gradient))
     for actual, expected in zip(*results, strict=True):
         assert_close(actual, expected, dtype, factor=100)
 
@@ -248,8 +248,8 @@ def test_training_stops_before_a_step_that_is_not_finite():
         )
         workspaces, gradients = scratch
         with np.errstate(all="ignore"):
-            rates, progress = np.array([0.01, 1e300, 0.01, 0.01, 0.01]), np.zeros(2)
+            rates, sums = np.array([0.01, 1e300, 0.01, 0.01, 0.01]), np.zeros(2)
             taken = kernels.train(
-                net, case.state, gradients, workspaces, progress, rows, 0, 1, rates, loss, optimizer.rule()
+                net, case.state, gradients, workspaces, sums, rows, 0, 1, rates, loss, optimizer.rule()
             )
         assert 2 <= taken < 5

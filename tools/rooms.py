@@ -125,12 +125,14 @@ def show(package: Path) -> None:
     for number, floor in enumerate(FLOORS):
         for room in floor:
             inside = [(n, p) for n, p in known.items() if n == room or n.startswith(f"{room}.")]
-            print(f"{number:>2}  {room}: {len(inside)} files")
+            print(f"{number:>2}  {room}: {len(inside)} file{'s' if len(inside) > 1 else ''}")
             for name, path in inside:
                 print(f"      {name:<36} {len(path.read_text().splitlines()):>4} lines")
     print("\nWhat each room imports:")
     for room in sorted(arrows, key=lambda room: floor_of(room)[:2]):
         print(f"  {room:<18} {', '.join(sorted(arrows[room], key=floor_of)) or '–'}")
+    print(f"  (kernels, from the inside out: {' → '.join(' | '.join(floor) for floor in KERNEL_FLOORS)};")
+    print("  kernels.__init__ loads plain or cpu by name, when a model asks for it)")
     print(f"\n{len(known)} modules, {sum(map(len, arrows.values()))} arrows between rooms.")
 
 

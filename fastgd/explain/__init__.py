@@ -1,4 +1,4 @@
-"""What the network has learned, and how: read-only views, made by the kernels that train."""
+"""What the network has learned, and how: read-only views of a model, made by its own engine."""
 
 from __future__ import annotations
 

@@ -1,8 +1,9 @@
 """The kernels and their contract: which there are, in which order, what each writes.
 
 Every engine has the same kernels with the same names and arguments: what is written comes first, then what is read,
-then places and sizes; what describes the task (net, loss, rule) stands last. (A whole step writes the network itself:
-`train` and `update` begin with it.) `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy: the engine
+then places and sizes; what describes the task (net, loss, rule) stands last. Three things stand apart: makers of arrays
+take the network first, `train` and `update` write it and begin with it, and the learning rate of one step comes last.
+`cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy: the engine
 to read, and the oracle of tests and benchmarks. Arrays are checked before they come here.
 
 What the package needs of an engine:
@@ -11,29 +12,37 @@ What the package needs of an engine:
     new_workspaces(net, loss, rule, batch_size, n_threads, block_rows)   scratch for each thread that a batch is worth
     new_gradients(net, batch_size)                          (n_shards, n_parameters): one for each shard of a batch
     row_order(order, place, n_rows, seed, epoch, shuffle)   order[i] = the row at place + i of the epoch
-    gather(x, y, w, rows, order, net)                       x, y, w = the rows named by order, standardised; weights
-    forward(workspace, B, seed, epoch, net)                 every layer's outputs for B rows of workspace.x
+    gather(x, y, w, rows, order, net)                       x, y = the rows named by order in standard units (numbers
+                                                            of classes stay), w = their weights
+    forward(workspace, B, seed, epoch, net)                 every layer's outputs for B rows of workspace.x, and f′(z)
+                                                            where it is asked for; dropout reads workspace.order
     train(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule)
                                                             one step per learning rate; returns how many were taken
     batch_gradient(gradients, workspace, rows, place, n, net, loss)   gradients[0] = Σ weight · gradient of n rows,
                                                             over n; returns their loss, likewise
-    mean_loss(workspace, rows, net, loss)                   returns the mean loss over all rows
+    mean_loss(workspace, rows, net, loss)                   returns Σ weight · loss / Σ weight over all rows; leaves the
+                                                            last block's outputs in workspace.activations
     predict(out, workspace, X, net, loss)                   out = what the network puts out for X, both in the user's
-                                                            units; returns whether all of both is finite
+                                                            units; returns whether all inputs in standard units and
+                                                            all outputs are finite
 
-The stages that these consist of, which only tests and benchmarks call:
+Whoever predicts or measures passes `resting(net)`, see records.py: a network without dropout.
 
-    drop(a, slopes, order, seed, epoch, layer, rate)        a, slopes = a share of them 0, the others scaled up
+The stages that these consist of, which tests and benchmarks call, and `plain`'s a few helpers of the package:
+
+    drop(a, slopes, order, seed, epoch, layer, rate)        a, slopes *= 0 with probability rate, else 1 / (1 − rate)
     add_product(C, A, B)                                    C += A @ B
     add_column_sums(c, A)                                   c += A.sum(axis=0)
     transpose(T, A)                                         T = A.T
     dense(out, x, weights, biases)                          out = x @ weights + biases
     activate(a, code)                                       a = f(a), in place
     activate_backward(delta, a, code)                       delta *= f′, where a = f(z)
-    activate_with_slopes(a, slopes, code)                   slopes = f′(a), a = f(a)
-    last_outputs(workspace, B, net)                         returns those of the last layer
-    loss_and_delta(delta, predicted, y, w, scale, loss)     delta = scale · d loss / d predicted; returns scale · loss
-    backward(gradient, workspace, B, fresh, net)            gradient += (or =, if fresh) d loss / d parameters
+    activate_with_slopes(a, slopes, code)                   a holds z: slopes = f′(z), a = f(z)
+    last_outputs(workspace, B, net)                         returns the last layer's outputs (B, O)
+    loss_and_delta(delta, predicted, y, w, scale, loss)     delta = scale · w · d loss / d predicted; returns
+                                                            scale · Σ w · loss over the rows
+    backward(gradient, workspace, B, fresh, net)            gradient += (or =, if fresh) d loss / d parameters; `cpu`'s
+                                                            reads what its transpose_weights has written this step
     clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole
     update(net, state, gradient, rule, learning_rate)       one step of the optimizer
     batch_weight(workspace, rows, place, n)                 returns the sum of the weights of n rows

@@ -1,4 +1,4 @@
-"""Names as integers, for kernels: one compiled kernel serves every architecture, loss and update rule.
+"""Names as integers, for kernels: the training loop is compiled once, and reads them from the table of layers.
 
 Append only: a number that has been in a release keeps its meaning.
 """
@@ -13,7 +13,7 @@ N_IN = 0  # inputs of the layer
 N_OUT = 1  # its outputs
 WEIGHTS = 2  # where its weights start in the flat parameter vector, stored (n_in, n_out)
 BIASES = 3  # where its biases start
-OUTPUTS = 4  # how many outputs a row has in the layers before: where the activations start, per row
+OUTPUTS = 4  # outputs of a row in all layers before: the layer's activations start at B times this
 ACTIVATION = 5  # one of the codes below
 SLOPES = 6  # 1: training keeps f′(z) of the layer, because the outputs alone do not tell it (or units are dropped)
 LAYER_COLUMNS = 7
@@ -26,6 +26,6 @@ BINARY_CROSS_ENTROPY = LOSS_CODES["binary_cross_entropy"]
 CROSS_ENTROPY = LOSS_CODES["cross_entropy"]
 GAUSSIAN_NLL = LOSS_CODES["gaussian_nll"]
 
-# An update rule's is its place in the table of rules.py. Kernels treat these apart:
+# An update rule's code is its place in the table of rules.py. Kernels treat these apart:
 SGD = UPDATE_CODES["SGD"]
 ADAMW = UPDATE_CODES["AdamW"]

@@ -1,8 +1,8 @@
 """The formulas of activations and losses, once: every engine that loops over numbers compiles these.
 
 z is the weighted sum that a unit forms, a = f(z) its output, da the derivative of the loss in a. A formula is written
-for one number and holds for arrays as well, so that plain NumPy takes it as it stands; it calls nothing but what is
-defined here, and each engine brings compiled forms of these few functions. Branches are `where`, because a loop with
+for one number and holds for arrays as well, so that plain NumPy takes it as it stands; it calls abs and what is defined
+here, and each engine brings compiled forms of the first few functions. Branches are `where`, because a loop with
 real branches does not become a vector loop.
 
 The code of an activation or a loss is its place in the tables at the end: append only.
@@ -61,7 +61,8 @@ def sigmoid(x):
     return np.where(x < 0, t, 1) / (1 + t)
 
 
-# Activations: a = f(z), and below it dz = da · f′(z), from the output a where that tells the slope.
+# Activations. f_backward(da, a) returns dz = da · f′(z) from the output a; where a does not tell the slope, f_slope(z)
+# returns f′(z).
 
 
 def identity(z):
@@ -157,7 +158,7 @@ def gelu(z):
 
 
 def gelu_slope(z):
-    """f′ = ½ (1 + gate) + ½ z (1 − gate²) · d inner / dz."""
+    """f′ = ½ (1 + gate) + ½ z (1 − gate²) · steepness; gate is the tanh of something whose derivative is steepness."""
     half, one, cube = number(z, 0.5), number(z, 1), number(z, GELU_CUBE)
     gate, z = gelu_gate(z), gelu_bounded(z)
     steepness = number(z, GELU_INNER) * (one + (cube + cube + cube) * z * z)
@@ -254,12 +255,12 @@ def pinball_slope(p, y, level):
 
 
 def poisson(p, y, log_unit):
-    """e^p − y p, where p is the logarithm of the rate in units of its mean count; `log_unit` is that of the unit."""
+    """e^p − y (p + ln m), where e^p is the rate in units of the mean count m; `log_unit` is ln m."""
     return exp(p) - y * (p + log_unit)
 
 
 def poisson_slope(p, y):
-    """d (e^p − y p) / dp = e^p − y."""
+    """Its derivative in p: e^p − y."""
     return exp(p) - y
 
 
@@ -285,7 +286,7 @@ def gaussian_slope_of_variance(e, precision):
 
 
 class ActivationFormula(NamedTuple):
-    """f, and either da · f′ from the output or f′ from z."""
+    """f, and either its backward form from the output or its slope from z."""
 
     name: str
     value: Callable[..., Any]

@@ -1,11 +1,12 @@
 """The records that kernels take: named tuples of arrays and plain numbers, the same for every engine.
 
-`real` below is float32 or float64, the dtype of the network. Every array is C-contiguous and owned by the caller.
+`real` below is float32 or float64, the dtype of the network. The arrays of records are C-contiguous, and the caller's.
 
 The letters for sizes, here and in all kernels:
 
     B   rows of a block: as many rows of a batch as go through the layers together
     I   inputs of a layer          O   outputs of a layer          T   targets, columns of y
+    In a layer, z (B, O) = x (B, I) @ W (I, O) + b (O,) and a (B, O) = f(z); dz is d loss / d z, and so on.
     Q   levels of a quantile loss  L   numbers in a vector of the processor
     M, N, K                        a product's sizes: C (M, N) = A (M, K) @ B (K, N)
 """
@@ -69,18 +70,18 @@ def resting(net: Net) -> Net:
     return net._replace(dropout=np.zeros_like(net.dropout))
 
 
-def taken(rows: Rows, places: Any) -> Rows:
-    """Copies of the rows at these places, walked in their order."""
-    weights = rows.weights[places] if rows.weights.size else rows.weights
-    X, Y, weights = (read_only(part) for part in (rows.X[places], rows.Y[places], weights))
+def taken(rows: Rows, numbers: Any) -> Rows:
+    """Copies of the rows with these numbers, walked in this order."""
+    weights = rows.weights[numbers] if rows.weights.size else rows.weights
+    X, Y, weights = (read_only(part) for part in (rows.X[numbers], rows.Y[numbers], weights))
     return rows._replace(X=X, Y=Y, weights=weights, shuffle=False)
 
 
 class LossRecord(NamedTuple):
-    """What is minimised. The gradient is taken in standard deviations of the target, the value in the user's units."""
+    """What is minimised. The gradient is taken in standard units; the value in units of the target with the largest."""
 
     code: int
-    units: Reals  # (n_targets,) real: each target's unit over the largest one, to the power that the loss has
+    units: Reals  # (n_targets,) real: each target's unit over the largest one, raised to the loss's power
     constants: Reals  # (any,) real: huber's threshold, the quantile levels, the logarithms of the targets' units, …
 
 
@@ -111,15 +112,15 @@ class State(NamedTuple):
 
 
 class Workspace(NamedTuple):
-    """Scratch for one block of rows; a kernel never allocates. An engine may add fields of its own."""
+    """Scratch for one block of rows. Compiled loops never allocate; an engine may add fields of its own."""
 
     order: Integers  # (block,) row numbers
     x: Reals  # (block, n_in) real: the block's inputs, standardised
     y: Reals  # (block, n_targets) real: its targets, standardised
     w: Reals  # (block,) real: its weights
-    activations: Reals  # (block × all outputs,) real: for each layer an array (rows, n_out), one after the other
-    slopes: Reals  # the same layout: f′(z), with zeros for dropped units; (0,) if no layer asks for it
-    deltas: Reals  # (2, block × widest layer) real: d loss / d outputs of a layer and of the layer before
+    activations: Reals  # (block × all outputs,) real: for each layer (B, n_out), one after the other, B the rows in use
+    slopes: Reals  # the same layout: f′(z), times 0 or 1 / (1 − rate) with dropout; (0,) if no layer asks for it
+    deltas: Reals  # (2, block × widest layer) real: row index % 2 holds da of layer `index`, then its dz
 
 
 def new_workspace(net: Net, block_rows: int) -> Workspace:

@@ -1,9 +1,10 @@
 """Update rules: how the gradient moves a weight. Each is written once, and every engine that loops compiles it.
 
-g is the gradient of a weight. A rule returns the move, which is taken from the weight, and what it remembers of this
+w −= move is the whole step. g is the gradient of a weight w. A rule returns the move, and what it remembers of this
 weight from step to step: a velocity (or mean of gradients), a mean (or sum) of squares, both or nothing. Its constants
-are computed once a step. As in formulas.py, a rule is written for one number and holds for arrays as well. What it
-remembers comes before the gradient, because the compiler rounds a sum of two products by which of them it loads first.
+c are computed once a step: μ is rule.momentum, ε rule.epsilon, β₁ and β₂ are rule.beta1 and rule.beta2. As in
+formulas.py, a rule is written for one number and holds for arrays as well. What is remembered comes before g in the
+arguments, because the compiler rounds a sum of two products by which of them is loaded first.
 
 Definitions equal PyTorch's (torch.optim), term by term. The code of a rule is its place in the table at the end: append
 only.
@@ -18,9 +19,9 @@ import numpy as np
 
 from .formulas import number, where
 
-# Moments of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times slower:
-# what is below the smallest normal number becomes zero, squares only where the gradient has next to none itself.
-SPECK = 1e-3  # times the root of that number: the square of such a gradient is 0
+# Velocities and means of gradients that stay zero shrink into denormal numbers, which processors handle a hundred times
+# slower. So they become 0 below `tiny`, the smallest normal number; squares do so where g² is negligible, too.
+SPECK = 1e-3  # times √tiny: a smaller gradient has a square below 1e-6 · tiny
 
 
 def tiny(x):
@@ -44,13 +45,13 @@ def power(base, n):
     return result
 
 
-def flushed(moment):
-    """A velocity or a mean, 0 where it is below the smallest normal number."""
-    return where(abs(moment) < tiny(moment), number(moment, 0), moment)
+def flushed(v):
+    """A velocity or a mean of gradients, 0 where it is below tiny."""
+    return where(abs(v) < tiny(v), number(v, 0), v)
 
 
 def flushed_square(square, g):
-    """A mean of squares, 0 where it is below the smallest normal number, and so is the square of the gradient."""
+    """A mean of squares, 0 where it is below tiny and g² is below 1e-6 · tiny."""
     smallest = tiny(square)
     speck = number(square, SPECK) * square_root(smallest)
     return where((square < smallest) & (abs(g) < speck), number(square, 0), square)
@@ -135,8 +136,10 @@ def adam_constants(like, learning_rate, rule, step):
 
 
 def adam(means, squares, g, c):
-    """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; both divided by 1 − βᵗ, then the move is
-    learning_rate · means / (√squares + ε). Source: Kingma and Ba 2014, arXiv 1412.6980.
+    """means = β₁ means + (1 − β₁) g; squares = β₂ squares + (1 − β₂) g²; the move is learning_rate · m̂ / (√ŝ + ε).
+
+    m̂ = means / (1 − β₁ᵗ) and ŝ = squares / (1 − β₂ᵗ) at step t, because both start at 0; they are not kept.
+    Source: Kingma and Ba 2014, arXiv 1412.6980.
     """
     rate, beta1, one_minus_beta1, beta2, one_minus_beta2, root, eps = c
     m = flushed(beta1 * means + one_minus_beta1 * g)

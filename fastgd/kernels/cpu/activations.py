@@ -1,9 +1,9 @@
 """Activation functions and their derivatives as loops over the n numbers that a pointer points to.
 
-Each activation is up to three kernels: f(v, n) in place; backward(d, v, n), which turns the loss's derivative in
-a = f(z) into that in z, from the output a, so that z need not be kept; and with_slopes(v, s, n), which writes f′(z)
-beside f(z). GELU and SiLU need z and have only the first and the last. Units that are dropped ask for slopes, too. The
-formulas are in formulas.py; the tables at the end say which kernel a code means.
+Each activation is up to three kernels: forward(z, n), a = f(z) in place; backward(dz, a, n), which turns da into dz in
+place, from the output a, so that z need not be kept; and with_slopes(z, slopes, n), which writes f′(z) beside f(z).
+GELU and SiLU need z and have only the first and the last. Units that are dropped ask for slopes, too. The formulas are
+in formulas.py; the tables at the end say which kernel a code means.
 """
 
 from __future__ import annotations
@@ -19,28 +19,27 @@ backward: Any = None
 slope: Any = None
 
 
-def forward_loop(v, n):
-    """v = f(v)."""
+def forward_loop(z, n):
+    """z = f(z)."""
     for i in range(n):
-        v[i] = value(v[i])
+        z[i] = value(z[i])
 
 
-def backward_loop(d, v, n):
-    """d = d · f′(z), where v = f(z)."""
+def backward_loop(dz, a, n):
+    """dz = da · f′(z), where a = f(z); dz holds da."""
     for i in range(n):
-        d[i] = backward(d[i], v[i])
+        dz[i] = backward(dz[i], a[i])
 
 
-def with_slopes_loop(v, s, n):
-    """s = f′(v), then v = f(v)."""
+def with_slopes_loop(z, slopes, n):
+    """slopes = f′(z), then z = f(z)."""
     for i in range(n):
-        z = v[i]
-        a = value(z)  # before the slope: the other way round gelu took 9 % longer
-        s[i] = slope(z)
-        v[i] = a
+        a = value(z[i])  # before the slope: the other way round gelu took 9 % longer
+        slopes[i] = slope(z[i])
+        z[i] = a
 
 
-FORWARD, BACKWARD, WITH_SLOPES = {}, {}, {}  # the others of the last: f, then backward on ones
+FORWARD, BACKWARD, WITH_SLOPES = {}, {}, {}  # where the last has none, the slope is backward(1, f(z))
 for _code, _formula in enumerate(ACTIVATIONS):
     _value = FORMULAS[_formula.value.__name__]
     FORWARD[_code] = kernel(inner=True)(copy_of(forward_loop, _formula.name, value=_value))

@@ -1,6 +1,6 @@
 """From rows of the table to predictions: gather a block of rows, standardise it, push it through the layers.
 
-In a layer, z = a @ W + b and a' = f(z): a (B, I) are its inputs, a' (B, O) its outputs. The letters are in records.py.
+In a layer, z = x @ W + b and a = f(z): x (B, I) are its inputs, a (B, O) its outputs. The letters are in records.py.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..machinery.calls import (
 from ..machinery.compile import kernel
 from ..machinery.lanes import lanes, load_part, pointer, store_part
 from ..machinery.teams import UNIT, meet_over_columns, my_columns
-from .products import NEXT, SAME_ROW, dots
+from .products import NEXT, ONE, SAME_ROW, dots
 from .random import drop_units
-from .workspace import alone
+from .workspace import team_of_one
 
 
 @kernel(inner=True)
@@ -41,7 +41,7 @@ def standardise(x, X, order, mean, std):
 
 @kernel(merge=True)
 def gather(x, y, w, rows, order, net):
-    """x (B, I), y (B, T) and w (B,) = the rows that order names, in standard units, and their weights."""
+    """x (B, I), y (B, T) = the rows that order names, in standard units (class numbers stay); w (B,) their weights."""
     standardise(x, rows.X, order, net.input_mean, net.input_std)
     standardise(y, rows.Y, order, net.target_mean, net.target_std)
     if rows.weights.size:
@@ -53,67 +53,69 @@ def gather(x, y, w, rows, order, net):
 
 @kernel()
 def forward(workspace, B, seed, epoch, net):
-    """Write every layer's outputs for the first B rows of workspace.x into workspace.activations."""
-    forward_of_team(alone(workspace), workspace, B, seed, epoch, net)
+    """Write every layer's outputs for the first B rows of workspace.x into workspace.activations.
+
+    f′(z) goes to workspace.slopes where a layer asks for it.
+    """
+    forward_of_team(team_of_one(workspace), workspace, B, seed, epoch, net)
 
 
 @kernel(inline=True)
 def forward_of_team(team, workspace, B, seed, epoch, net):
-    """The same by a thread of a team, for its columns of every layer."""
-    a = pointer(workspace.x, 0)
+    """Write the outputs of every layer, for the columns of this thread."""
+    x = pointer(workspace.x, 0)
     for index in range(net.layers.shape[0]):
-        O, start = net.layers[index, N_OUT], B * net.layers[index, OUTPUTS]
+        O, offset = net.layers[index, N_OUT], B * net.layers[index, OUTPUTS]
         begin, end = my_columns(O, team)
         if end > begin:
-            sums(a, workspace, B, index, begin, end, net)  # z = a @ W + b
-            activate(workspace, B, index, begin, end, net)  # a' = f(z), in place
+            weighted_sums(x, workspace, B, index, begin, end, net)  # z = x @ W + b
+            activate_columns(workspace, B, index, begin, end, net)  # a = f(z), in place
             if net.dropout[index] > 0:
-                outputs, slopes = pointer(workspace.activations, start), pointer(workspace.slopes, start)
+                a, slopes = pointer(workspace.activations, offset), pointer(workspace.slopes, offset)
                 rate = net.dropout[index]
-                drop_units(outputs, slopes, O, workspace.order, B, begin, end, seed, epoch, index, rate)
+                drop_units(a, slopes, O, workspace.order, B, begin, end, seed, epoch, index, rate)
         if index < net.layers.shape[0] - 1 or O > UNIT:  # a narrow last layer stays with the thread that has the loss
             meet_over_columns(team)
-        a = pointer(workspace.activations, start)
+        x = pointer(workspace.activations, offset)  # a layer's outputs are the next one's inputs
 
 
 @kernel(merge=True)
-def sums(a, workspace, B, index, begin, end, net):
-    """z (B, O) = a (B, I) @ W (I, O) + b (O,) for the columns from `begin` up to `end`, to where the outputs stand."""
+def weighted_sums(x, workspace, B, index, begin, end, net):
+    """z (B, O) = x (B, I) @ W (I, O) + b (O,), columns `begin` to `end`, written to workspace.activations."""
     I, O, n = net.layers[index, N_IN], net.layers[index, N_OUT], end - begin
     z = pointer(workspace.activations, B * net.layers[index, OUTPUTS] + begin)
     weights = pointer(net.parameters, net.layers[index, WEIGHTS] + begin)
     biases = pointer(net.parameters, net.layers[index, BIASES] + begin)
     if O == 1:
-        dots(z, biases[0], a, I, weights, B, I)
+        dots(z, biases[0], x, I, weights, B, I)
     else:
-        call_product(workspace.addresses[PRODUCT], z, O, biases, SAME_ROW, a, I, NEXT, weights, O, B, n, I)
+        call_product(workspace.addresses[PRODUCT], z, O, biases, SAME_ROW, x, I, NEXT, weights, O, B, n, I)
 
 
 @kernel(merge=True)
-def activate(workspace, B, index, begin, end, net):
-    """a' = f(z) for these columns, in place, and f′(z) into workspace.slopes where it is asked for."""
+def activate_columns(workspace, B, index, begin, end, net):
+    """a (B, O) = f(z) for columns `begin` to `end`, in place, and f′(z) to workspace.slopes where it is asked for."""
     if net.layers[index, SLOPES] or net.layers[index, ACTIVATION] != IDENTITY:
-        O, n, start = net.layers[index, N_OUT], end - begin, B * net.layers[index, OUTPUTS] + begin
-        runs, length = (NEXT, B * O) if n == O else (B, n)  # all rows in one go, where they lie side by side
+        O, n, offset = net.layers[index, N_OUT], end - begin, B * net.layers[index, OUTPUTS] + begin
+        runs, length = (ONE, B * O) if n == O else (B, n)  # all rows in one go, where they lie side by side
         for run in range(runs):
-            activate_run(workspace, index, start + run * O, length, net)
+            activate_run(workspace, index, offset + run * O, length, net)
 
 
 @kernel(merge=True)
-def activate_run(workspace, index, begin, n, net):
-    """The same for n outputs from entry `begin` on."""
-    outputs, addresses = pointer(workspace.activations, begin), workspace.addresses
-    place = LAYERS + PER_LAYER * index
+def activate_run(workspace, index, offset, n, net):
+    """a = f(z) for n neighbours in workspace.activations, and f′(z) at the same place of workspace.slopes."""
+    a, addresses, place = pointer(workspace.activations, offset), workspace.addresses, LAYERS + PER_LAYER * index
     if net.layers[index, SLOPES]:
-        slopes = pointer(workspace.slopes, begin)
+        slopes = pointer(workspace.slopes, offset)
         if addresses[place + ACTIVATE_WITH_SLOPES]:
-            call_elementwise_pair(addresses[place + ACTIVATE_WITH_SLOPES], outputs, slopes, n)
+            call_elementwise_pair(addresses[place + ACTIVATE_WITH_SLOPES], a, slopes, n)
         else:
-            call_elementwise(addresses[place + ACTIVATE], outputs, n)
-            workspace.slopes[begin : begin + n] = 1
-            call_elementwise_pair(addresses[place + ACTIVATE_BACKWARD], slopes, outputs, n)
+            call_elementwise(addresses[place + ACTIVATE], a, n)
+            workspace.slopes[offset : offset + n] = 1
+            call_elementwise_pair(addresses[place + ACTIVATE_BACKWARD], slopes, a, n)
     else:
-        call_elementwise(addresses[place + ACTIVATE], outputs, n)
+        call_elementwise(addresses[place + ACTIVATE], a, n)
 
 
 @kernel(merge=True, inner=True)

@@ -1,4 +1,4 @@
-"""The engine from Python: scratch, addresses and threads for the compiled loops.
+"""The Python side of the engine: it allocates scratch, looks up addresses and starts threads for the compiled loops.
 
 What is chosen by name (an activation, a loss, an update rule) is a kernel of its own, compiled when it is first used;
 here it is looked up.
@@ -24,7 +24,7 @@ from .workspace import BLOCK_ROWS, count_shards, divides_columns, new_scratch, w
 
 
 def is_compiled():
-    """Whether the training loop can start at once: it has run in this process, or is in the disk cache."""
+    """Whether the training loop has machine code, in this process or on disk, for any dtype."""
     return is_ready(training.train)
 
 
@@ -78,16 +78,16 @@ def new_table(net, loss, rule):
             continue
         table[place + calls.ACTIVATE] = calls.address(activations.FORWARD[code], calls.elementwise(real))
         if layer[SLOPES] and code in activations.WITH_SLOPES:
-            kernel = activations.WITH_SLOPES[code]
-            table[place + calls.ACTIVATE_WITH_SLOPES] = calls.address(kernel, calls.elementwise_pair(real))
+            found = activations.WITH_SLOPES[code]
+            table[place + calls.ACTIVATE_WITH_SLOPES] = calls.address(found, calls.elementwise_pair(real))
         elif layer[SLOPES] or loss is not None:
-            kernel = activations.BACKWARD[code]
-            table[place + calls.ACTIVATE_BACKWARD] = calls.address(kernel, calls.elementwise_pair(real))
+            found = activations.BACKWARD[code]
+            table[place + calls.ACTIVATE_BACKWARD] = calls.address(found, calls.elementwise_pair(real))
     return table
 
 
-def team_of_one():
-    """A thread that works alone."""
+def new_team_of_one():
+    """A team of one thread, for calls that have no workspace."""
     return Team(0, 1, False, np.zeros(teams.FIRST_COUNTER, np.int64), np.zeros(1), 0)
 
 
@@ -108,7 +108,7 @@ def activate_backward(delta, a, code):
 
 
 def activate_with_slopes(a, slopes, code):
-    """slopes = f′(a), then a = f(a)."""
+    """a holds z: slopes = f′(z), then a = f(z)."""
     if code in activations.WITH_SLOPES:
         real = calls.real_type(a.dtype)
         address = calls.address(activations.WITH_SLOPES[code], calls.elementwise_pair(real))
@@ -120,7 +120,7 @@ def activate_with_slopes(a, slopes, code):
 
 
 def loss_and_delta(delta, predicted, y, w, scale, loss):
-    """delta = scale · d loss / d predicted; returns scale · the sum of the rows' losses."""
+    """delta = scale · w · d loss / d predicted; returns scale · Σ w · loss over the rows."""
     address = calls.address(losses.KERNELS[loss.code], calls.loss(calls.real_type(delta.dtype)))
     return apply_loss(address, delta, predicted, y, w, float(scale), loss.units, loss.constants)
 
@@ -176,24 +176,27 @@ def update(net, state, gradient, rule, learning_rate):
     address = calls.address(updates.kernel_of(rule), signature)
     state.step[0] += 1
     number_of_step, gradients = int(state.step[0]), gradient.reshape(1, -1)
-    apply_update(team_of_one(), net, state, gradients, rule, learning_rate, number_of_step, address)
+    apply_update(new_team_of_one(), net, state, gradients, rule, learning_rate, number_of_step, address)
 
 
 def batch_gradient(gradients, workspace, rows, place, n, net, loss):
-    """gradients[0] = Σ weight · d loss / d parameters of n rows from this place on, over n; returns their loss."""
+    """gradients[0] = Σ w · d loss / d parameters of n rows from this place on, over n; returns their loss."""
     of_shards = np.zeros(len(gradients))
     return float(training.whole_gradient(gradients, workspace, of_shards, rows, place, n, net, loss))
 
 
 def descends_row_by_row(net, rule, batch_size):
     """Whether a step is plain descent on one row, with nothing that needs the gradient as a whole."""
-    penalised = rule.momentum or rule.weight_decay or rule.l1
+    has_more_terms = rule.momentum or rule.weight_decay or rule.l1
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    return batch_size == 1 and rule.code == SGD and not (penalised or clipped or net.layers[:, SLOPES].any())
+    return batch_size == 1 and rule.code == SGD and not (has_more_terms or clipped or net.layers[:, SLOPES].any())
 
 
 def train_in_threads(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):
-    """Take one step for each learning rate, in as many threads as there are workspaces; returns how many were taken."""
+    """Take one step for each learning rate, with a thread for each workspace; returns how many steps were taken.
+
+    One thread does it where a step is one row, or where threads do not start.
+    """
     if descends_row_by_row(net, rule, batch_size) and not state.average.size:
         descend = row_by_row.descend_row_by_row
         return int(descend(net, state, workspaces[0], sums, rows, place, learning_rates, loss))

@@ -1,10 +1,10 @@
 """The losses: one number for how wrong the predictions are, and which way each output is wrong, in one pass.
 
 Shapes: delta, predicted (B, O) are pointers to the outputs of the last layer; y (B, T) to the targets, w (B,) to their
-weights, in standard units. delta = weight · d loss / d predicted. Loss and gradient are multiplied by `scale` (1 / the
-rows of the batch, so that blocks of a batch add up to its mean). `units` (T,) turns a loss in standard units into the
-user's units; it does not touch the gradient. A loss of a row is the mean over its outputs, where it has several. The
-formulas are in formulas.py.
+weights, in standard units. All write delta = scale · w · d loss / d predicted and return scale · Σ w · loss over the
+rows; `scale` is 1 / the rows of the batch, so that its blocks add up to its mean. `units` (T,) are the targets' units
+over the largest; they do not touch the gradient. A row's loss is the mean over its outputs; over its targets for
+gaussian_nll; cross-entropy has one value a row. The formulas are in formulas.py.
 """
 
 from __future__ import annotations
@@ -57,9 +57,9 @@ def quantile(delta, predicted, y, w, B, O, T, scale, units, constants):
 
 @kernel(noalias=True, inner=True)
 def poisson(delta, predicted, y, w, B, O, T, scale, units, constants):
-    """e^p − y p, where p is the logarithm of the rate; the gradient is e^p − y.
+    """e^p − y (p + ln m), where p is the logarithm of the rate in units of the mean count m.
 
-    constants (2 T,) are the logarithms of the units, then what gradients are multiplied by.
+    The gradient is e^p − y, times a factor. constants (2 T,) are each target's ln m, then these factors.
     """
     total = number(delta, 0)
     for i in range(B):
@@ -98,10 +98,10 @@ def cross_entropy(delta, predicted, y, w, B, O, T, scale, units, constants):
 
 @kernel(noalias=True, inner=True)
 def gaussian_nll(delta, predicted, y, w, B, O, T, scale, units, constants):
-    """½ (s + (y − p)² e^−s): the first T outputs are means p, the last T logarithms s of variances.
+    """½ (s + (y − p)² e^−s) + ln unit: the first T outputs are means p, the last T logarithms s of variances.
 
-    The gradient is (p − y) e^−s in the means, ½ (1 − (p − y)² e^−s) in the logarithms. Without the constant ½ ln 2π.
-    constants (T,) are the logarithms of the units.
+    The gradient is (p − y) e^−s in p, ½ (1 − (p − y)² e^−s) in s. Without the constant ½ ln 2π. constants (T,) are
+    the logarithms of the units.
     """
     total = number(delta, 0)
     for i in range(B):

@@ -1,9 +1,10 @@
-"""The product loop. All matrix products of training are this one: C = S + A @ B, walked tile by tile of C.
+"""The product loop, C = S + A @ B, walked tile by tile of C. Training takes its matrix products from here.
 
 Shapes: C (M, N), A (M, K), B (K, N). S is what the sums start from: C itself, the biases (the same row for all), or
 zeros. A tile of C stays in registers while k runs, so that a multiply-add waits for nothing but the one before it on
 the same element. The vectors run over the columns of C, never over the sum: each element is one chain of multiply-adds
-in the order of k, so its bits depend neither on the tile that it is in nor on the rows around it.
+in the order of k, so its bits depend neither on the tile that it is in nor on the rows around it. (A layer of one
+output has a loop of its own, `dots`; so has a step on a single row, see row_by_row.py.)
 
 A matrix is a pointer to its first entry and its stride, the distance from row to row; A, which may be transposed, has a
 step from column to column, too.
@@ -29,11 +30,12 @@ from ..machinery.lanes import (
 # Strides, as whole numbers of Numba's usual type: a plain 0 or 1 would be a type of its own, and compile a callee anew.
 SAME_ROW = np.int64(0)  # every row is the first one, as a layer's biases are
 NEXT = np.int64(1)  # neighbours in memory
+ONE = np.int64(1)  # a count
 
 
 @kernel(inner=True)
 def tile_8x2(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
-    """Eight rows and two vectors of C: 16 sums in registers; for each k ten loads and 16 multiply-adds."""
+    """Eight rows and two vectors of C: 16 vectors of sums in registers; for each k ten loads and 16 multiply-adds."""
     L = lanes(c)
     c00, c01 = load(s, 0), load(s, L)
     c10, c11 = load(s, s_stride), load(s, s_stride + L)
@@ -66,7 +68,7 @@ def tile_8x2(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
 
 @kernel(inner=True)
 def tile_8x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K, n):
-    """Eight rows and the n columns that are left, less than two vectors: one at most is worked on."""
+    """Eight rows and one vector of C: as many columns of it as there are left, of n."""
     c0, c1 = load_part(s, 0, n), load_part(s, s_stride, n)
     c2, c3 = load_part(s, 2 * s_stride, n), load_part(s, 3 * s_stride, n)
     c4, c5 = load_part(s, 4 * s_stride, n), load_part(s, 5 * s_stride, n)
@@ -150,7 +152,7 @@ def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K)
 
 @kernel(inner=True)
 def dots(c, bias, a, a_stride, b, M, K):
-    """C (M,) = bias + A @ b for one column b (K,): a vector over one column would be no vector.
+    """C (M,) = bias + A @ b for one column b (K,). One column fills no vector, so that vectors run along the sum.
 
     Each sum runs in as many strands as a vector has entries, which are added at the end in one fixed order.
     """

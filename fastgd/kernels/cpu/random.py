@@ -1,7 +1,8 @@
-"""Random order and random gaps without a table: both are functions of seed, epoch and row.
+"""Random order of rows and dropout without a table: both are functions of seed, epoch and row.
 
-A permutation of n rows by a Feistel network needs no memory that grows with n, can start anywhere (a chunk, a resumed
-training, another thread) and gives the same order on every engine. All numbers are 32-bit values held in uint64.
+A permutation of n rows by a Feistel cipher (rounds that move each half by a hash of the other half) needs no memory
+that grows with n, can start anywhere (a chunk, a resumed training, another thread) and gives the same order on every
+engine. All numbers are 32-bit values held in uint64.
 """
 
 from __future__ import annotations
@@ -44,10 +45,10 @@ def key32(seed, epoch):
 
 @kernel()
 def drop(a, slopes, order, seed, epoch, layer, rate):
-    """Set a share `rate` of a and slopes (B, O) to zero and scale the rest by 1 / (1 − rate).
+    """Set each entry of a and slopes (B, O) to 0 with probability `rate`; multiply the others by 1 / (1 − rate).
 
     Which units are dropped depends on seed, epoch, row and layer, not on the batch. Source: Srivastava et al. 2014,
-    in the form that leaves predictions alone.
+    in the form that needs no scaling of predictions.
     """
     B, O = a.shape
     drop_units(pointer(a, 0), pointer(slopes, 0), O, order, B, np.int64(0), O, seed, epoch, layer, rate)
@@ -55,7 +56,7 @@ def drop(a, slopes, order, seed, epoch, layer, rate):
 
 @kernel(inner=True)
 def drop_units(a, slopes, O, order, B, begin, end, seed, epoch, layer, rate):
-    """The same for the columns from `begin` up to `end`."""
+    """Drop units in columns `begin` to `end`."""
     threshold = np.uint64(rate * 4294967296.0)
     scale, zero = number(a, 1.0 / (1.0 - rate)), number(a, 0)
     key = hash32(key32(seed, epoch) ^ (np.uint64(layer) + DROPOUT_STREAM))
@@ -101,7 +102,7 @@ def row_order(order, place, n_rows, seed, epoch, shuffle):
     )  # fmt: skip
     for i in range(order.shape[0]):
         order[i] = np.int64(permute(np.uint64(place + i), n_left, n_right, keys))
-    # The pairs are up to n_left more than the rows: a place that falls outside moves on until it is inside again.
+    # There are fewer than n_left pairs beyond the rows: a place that falls outside moves on until it is inside again.
     for i in range(order.shape[0]):
         while order[i] >= n_rows:
             order[i] = np.int64(permute(np.uint64(order[i]), n_left, n_right, keys))

@@ -1,8 +1,8 @@
 """The training loop: for each batch forward and loss, backward, update; no Python and no allocation per step.
 
-A batch is walked in blocks of rows, so that a block's activations stay in the fast caches. A large batch is cut into
-shards, by its size alone: each has a gradient of its own, and these are added in the order of the shards, so that the
-bits are the same whatever the number of threads.
+A batch is walked in blocks of rows, so that a block's activations stay in the fast caches. It is cut into shards by its
+rows and the number of parameters, never by the number of threads: each shard has a gradient of its own, and these are
+added in their order, so that the bits are the same whatever the number of threads.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from ..machinery.lanes import pointer
 from ..machinery.teams import Team, meet, my_range
 from .backward import backward_of_team, transpose_weights_of_team
 from .forward import forward_of_team, gather, outputs_of_last_layer, standardise
+from .products import ONE
 from .random import row_order
 from .updates import accumulate, clip, update_block
 from .user_units import to_user_units
-from .workspace import alone, shard_rows
+from .workspace import shard_rows, team_of_one
 
-NO_SEED = np.uint64(0)  # predictions drop no units
-NOTHING, ONE_ROW = np.int64(0), np.int64(1)  # of a block of parameters that is one run
+NO_SEED = np.uint64(0)  # predictions drop no units: their network is resting, see records.py
+ZERO = np.int64(0)  # the begin and the stride of a range of parameters that has one row
 
 
 @kernel()
@@ -41,10 +42,12 @@ def train(team, net, state, gradients, workspace, sums, rows, place, batch_size,
     for step in range(learning_rates.shape[0]):
         start, n = next_batch(rows, place, step, batch_size)
         number_of_step = state.step[0] + 1
-        value = forward_backward(gradients, team, workspace, rows, start, n, net, loss)
+        value = forward_backward(
+            gradients, team, workspace, rows, start, n, net, loss
+        )  # forward and loss, then backward
         if not math.isfinite(value):
             return step
-        if not update(gradients, team, net, state, workspace, n, rule, learning_rates[step], number_of_step):
+        if not update_of_team(gradients, team, net, state, workspace, n, rule, learning_rates[step], number_of_step):
             return step
         if team.thread == 0:
             sums[0] += value * n
@@ -61,23 +64,29 @@ def next_batch(rows, place, step, batch_size):
 
 @kernel(merge=True)
 def forward_backward(gradients, team, workspace, rows, start, n, net, loss):
-    """For each shard of a batch its gradient; returns the batch's loss, NaN if the team was given up."""
+    """gradients (n_shards, n_parameters) = each shard's part of the batch's gradient.
+
+    Returns the batch's loss, NaN if the team was given up.
+    """
     transpose_weights_of_team(team, workspace, net)
     gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss)
-    if not team.by_columns and not meet(team):  # the others have the losses of the other shards
+    if not team.by_columns and not meet(team):  # until other threads have written the losses of their shards
         return math.nan
     value = 0.0
-    for shard in range(count_of_shards(n, gradients)):
+    for shard in range(shards_in(n, gradients)):
         value += team.losses[shard]
     return value
 
 
 @kernel(inline=True)
 def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
-    """Gradient and loss of each shard: a thread does shards of its own, or its columns of every shard."""
+    """Gradient and loss of each shard, block by block: forward and loss, then backward.
+
+    A thread does shards of its own, or its columns of every shard.
+    """
     per, block = shard_rows(n, gradients.shape[0]), workspace.x.shape[0]
     own, step = (0, 1) if team.by_columns else (team.thread, team.n_threads)
-    for shard in range(own, count_of_shards(n, gradients), step):
+    for shard in range(own, shards_in(n, gradients), step):
         begin, end = start + shard * per, start + min(n, (shard + 1) * per)
         total = 0.0
         for place in range(begin, end, block):
@@ -90,7 +99,7 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
 
 @kernel(inline=True)
 def forward_and_loss(team, workspace, rows, place, B, scale, net, loss):
-    """Loss of B rows from this place on, times scale; leaves x, activations and the last layer's delta behind.
+    """Returns scale · Σ w · loss of B rows from this place on; leaves x, activations and the last layer's delta behind.
 
     Where threads divide the columns, the last of them, to which a narrow last layer belongs, tells the others the loss.
     """
@@ -111,7 +120,7 @@ def forward_and_loss(team, workspace, rows, place, B, scale, net, loss):
 
 @kernel(merge=True)
 def loss_of_outputs(workspace, B, scale, net, loss):
-    """Loss of the last layer's outputs, times scale; leaves their delta behind."""
+    """Returns scale · Σ w · loss of the last layer's outputs; leaves their delta behind."""
     last = net.layers.shape[0] - 1
     predicted = pointer(workspace.activations, B * net.layers[last, OUTPUTS])
     delta = pointer(workspace.deltas, last % 2 * workspace.deltas.shape[1])
@@ -121,14 +130,14 @@ def loss_of_outputs(workspace, B, scale, net, loss):
 
 
 @kernel(merge=True)
-def update(gradients, team, net, state, workspace, n, rule, learning_rate, number_of_step):
+def update_of_team(gradients, team, net, state, workspace, n, rule, learning_rate, number_of_step):
     """Move every parameter; returns False if the team was given up.
 
     Each thread adds up and moves a part of them. A gradient that is clipped is added up and clipped by one thread.
     """
-    n_shards, address = count_of_shards(n, gradients), workspace.addresses[RULE]
+    n_shards, address = shards_in(n, gradients), workspace.addresses[RULE]
     is_clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    # Threads that divide columns have met since the loss, and none needs a gradient but that of its own columns.
+    # Threads that divide columns have met since the loss, and each reads the gradient of its own columns only.
     if team.by_columns and (is_clipped or net.layers.shape[0] == 1) and not meet(team):
         return False
     if is_clipped or team.n_threads == 1:
@@ -145,8 +154,8 @@ def update(gradients, team, net, state, workspace, n, rule, learning_rate, numbe
 
 
 @kernel(merge=True)
-def count_of_shards(n, gradients):
-    """How many shards a batch of n rows has."""
+def shards_in(n, gradients):
+    """How many shards a batch of n rows has, each with a row of gradients (n_shards, n_parameters)."""
     per = shard_rows(n, gradients.shape[0])
     return (n + per - 1) // per
 
@@ -163,13 +172,13 @@ def add_shards(gradients, n_shards, begin, end):
 def move_my_parameters(team, net, state, gradients, n_shards, rule, learning_rate, number_of_step, address):
     """This thread's part of a step: of every layer its rows of weights, or its columns where the team divides those.
 
-    A thread reads the weights of its own columns in the next forward pass: what another one has written would have to
-    be fetched first. The biases are the last thread's, or go with their columns.
+    By columns, a thread moves the weights that its own next forward pass reads: it need not fetch them from others. The
+    biases go with their columns; by rows, they are the last thread's.
     """
     parameters, gradient = net.parameters, gradients[0]
     if team.n_threads == 1 and rule.weight_decay == 0 and rule.l1 == 0:  # all in one go
         update_block(
-            parameters, state, gradient, rule, learning_rate, number_of_step, NOTHING, ONE_ROW, NOTHING,
+            parameters, state, gradient, rule, learning_rate, number_of_step, ZERO, ONE, ZERO,
             parameters.size, rule.decay_biases, address,
         )  # fmt: skip
         return
@@ -184,29 +193,29 @@ def move_my_parameters(team, net, state, gradients, n_shards, rule, learning_rat
             begin, end = my_range(I, team)
             begin, end = weights + begin * O, weights + end * O
             first_bias, last_bias = biases, biases + (O if team.thread == team.n_threads - 1 else 0)
-            rows, stride, n = ONE_ROW, NOTHING, end - begin
+            rows, stride, n = ONE, ZERO, end - begin
             add_shards(gradients, n_shards, begin, end)
             add_shards(gradients, n_shards, first_bias, last_bias)
-        is_decayed = O > 0  # weights always are; a plain True would be a type of its own
+        is_decayed = O > 0  # always: a plain True would be a type of its own
         update_block(
             parameters, state, gradient, rule, learning_rate, number_of_step, begin, rows, stride, n, is_decayed,
             address,
         )  # fmt: skip
         update_block(
-            parameters, state, gradient, rule, learning_rate, number_of_step, first_bias, ONE_ROW, NOTHING,
+            parameters, state, gradient, rule, learning_rate, number_of_step, first_bias, ONE, ZERO,
             last_bias - first_bias, rule.decay_biases, address,
         )  # fmt: skip
 
 
 @kernel()
 def whole_gradient(gradients, workspace, losses, rows, start, n, net, loss):
-    """gradients[0] = Σ weight · d loss / d parameters of n rows from this place on, over n; returns their loss.
+    """gradients[0] = Σ w · d loss / d parameters of n rows from this place on, over n; returns their loss, likewise.
 
-    By one thread; losses (n_shards,) gets each shard's.
+    By one thread; losses (n_shards,) gets each shard's loss.
     """
     team = Team(0, 1, False, workspace.counters, losses, 0)
     value = forward_backward(gradients, team, workspace, rows, start, n, net, loss)
-    add_shards(gradients, count_of_shards(n, gradients), np.int64(0), gradients.shape[1])
+    add_shards(gradients, shards_in(n, gradients), np.int64(0), gradients.shape[1])
     return value
 
 
@@ -226,8 +235,8 @@ def batch_weight(workspace, rows, place, n):
 
 @kernel()
 def mean_loss(workspace, rows, net, loss):
-    """The weighted mean loss over all rows."""
-    n, team = rows.X.shape[0], alone(workspace)
+    """Σ weight · loss / Σ weight over all rows."""
+    n, team = rows.X.shape[0], team_of_one(workspace)
     total = 0.0
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
@@ -241,7 +250,7 @@ def predict(out, workspace, X, net, loss):
 
     Returns whether all inputs in standard units and all predictions are finite.
     """
-    n, team = X.shape[0], alone(workspace)
+    n, team = X.shape[0], team_of_one(workspace)
     block, wrong = workspace.x.shape[0], 0
     for start in range(0, n, block):
         B = min(block, n - start)

@@ -1,8 +1,10 @@
-"""How a step moves every weight: the update rules as loops over a block of the flat vector, clipping, decay, averages.
+"""How a step moves every weight: the update rules as loops over a range of the flat vector, clipping, decay, averages.
 
-The rules are in rules.py. Their loops all take (w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
-pointers to a block of parameters, to their gradient and to what the rule remembers (nothing where it needs none); how
-many rows of n numbers the block has, `stride` numbers from one to the next; and the number of the step, from 1 on.
+The rules are in rules.py. Their loops all take
+
+    w, g, velocity, squares   pointers to parameters, to their gradient, and to what the rule remembers (if anything)
+    rows, stride, n           how many rows of n numbers these are, and the distance from one row to the next
+    learning_rate, rule, step   the rate, the record, and the number of the step, from 1 on
 
 Weight decay and L1 hold for weights, and for biases only where the rule says so.
 """
@@ -51,7 +53,7 @@ power = RULES["power"]
 
 @kernel(inner=True)
 def norm(v):
-    """The length of a vector, in parts of its largest entry, whose square could overflow.
+    """√Σ v², in parts of the largest entry, so that no square overflows.
 
     The sum is float64 in either dtype: in float32, 40 million equal entries would stop it half way.
     """
@@ -172,13 +174,13 @@ def follow(average, parameters, n, decay):
 
 
 @kernel(merge=True)
-def decay_at(decay, step):
-    """What the average keeps of itself at a step, counted from 1, so that it is the weighted mean of the steps alone.
+def kept_of_average(ema_decay, step):
+    """The part of the moving average that is kept at step t, counted from 1: (d − dᵗ) / (1 − dᵗ), d = ema_decay.
 
-    The weights (1 − d) dᵗ⁻ⁱ of steps 1 … t add up to 1 − dᵗ, and the start counts nothing: as Adam's correction.
+    The parameters after step i then count (1 − d) dᵗ⁻ⁱ / (1 − dᵗ), which add up to 1, and the start counts 0.
     """
-    left_of_start = power(decay, step)
-    return (decay - left_of_start) / (1.0 - left_of_start)
+    left_of_start = power(ema_decay, step)
+    return (ema_decay - left_of_start) / (1.0 - left_of_start)
 
 
 @kernel(noalias=True, inner=True)
@@ -190,7 +192,7 @@ def accumulate(total, part, n):
 
 @kernel(merge=True)
 def update_block(parameters, state, gradient, rule, learning_rate, step, begin, rows, stride, n, decayed, address):
-    """Move a block of the parameters from entry `begin` on: `rows` rows of n, `stride` entries from one to the next.
+    """Move the parameters from entry `begin` on: `rows` rows of n, `stride` entries from one to the next.
 
     `decayed`: weight decay and L1 hold for them; `address`: where the rule's kernel lies.
     """
@@ -208,5 +210,5 @@ def update_block(parameters, state, gradient, rule, learning_rate, step, begin, 
     call_rule(address, w, g, velocity, squares, rows, stride, n, learning_rate, rule, step)
     if state.average.size:
         for i in range(rows):
-            wi, decay = pointer(w, i * stride), decay_at(rule.ema_decay, step)
+            wi, decay = pointer(w, i * stride), kept_of_average(rule.ema_decay, step)
             follow(pointer(state.average, begin + i * stride), wi, n, decay)

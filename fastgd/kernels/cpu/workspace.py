@@ -12,11 +12,11 @@ from ..machinery.compile import kernel
 from ..machinery.teams import FIRST_COUNTER, Team
 from ..records import Integers, Reals, aligned_zeros, new_workspace
 
-# Rows of a block, and the fewest of a shard: a block's activations stay in the second cache. 64 rows took 3 to 8 %
-# longer, 256 the same. Threads that divide columns write one loss for each block, so that a shard is one block.
+# Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
+# longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
 BLOCK_ROWS = 128
-SHARD_PARAMETERS = 1 << 18  # a network with more than a quarter of this has at most FEWEST_SHARDS shards
-FEWEST_SHARDS, MOST_SHARDS = 4, 16
+SHARD_PARAMETERS = 1 << 18  # a batch has at most this many over n_parameters shards, where that is between the next two
+LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16  # shards
 DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch of one shard
 LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
 
@@ -31,11 +31,11 @@ class CpuWorkspace(NamedTuple):
     activations: Reals
     slopes: Reals
     deltas: Reals
-    transposed: Reals  # (n_parameters,) real: each layer's weights as (n_out, n_in), where its weights start
+    transposed: Reals  # (n_parameters,) real: W of each layer but the first as (n_out, n_in), where its weights start
     zeros: Reals  # (widest layer or input,) real: where sums start
     addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
-    counters: Integers  # (any,): where a thread that works alone would meet others
-    losses: NDArray[np.float64]  # (1,): where it would tell them its loss
+    counters: Integers  # (any,): where a team of one would meet
+    losses: NDArray[np.float64]  # (1,): where a team of one writes its loss
 
 
 def new_scratch(net, addresses, block_rows):
@@ -53,14 +53,14 @@ def new_scratch(net, addresses, block_rows):
 
 
 @kernel(merge=True)
-def alone(workspace):
-    """A thread that works by itself."""
+def team_of_one(workspace):
+    """A team of one thread, which never waits."""
     return Team(0, 1, False, workspace.counters, workspace.losses, 0)
 
 
 def count_shards(net, batch_size):
     """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
-    most = min(max(SHARD_PARAMETERS // net.parameters.size, FEWEST_SHARDS), MOST_SHARDS)
+    most = min(max(SHARD_PARAMETERS // net.parameters.size, LOWEST_LIMIT), HIGHEST_LIMIT)
     return min(-(-batch_size // BLOCK_ROWS), most)
 
 

@@ -1,8 +1,8 @@
-"""Kernels that are called by their address: the activation of a layer, the loss, the update rule.
+"""Kernels that are called by their address: the activation of a layer, the loss, the update rule, the product.
 
-The training loop is compiled once for every architecture, loss and rule. Choosing among all of them inside the loop
-meant compiling all of them, and each level of calls once more. So the loop gets a table of addresses, and only what a
-network uses is ever compiled.
+The training loop is compiled once for each dtype, and serves every architecture, loss and rule. Choosing among all of
+them inside the loop meant compiling all of them, and each level of calls once more. So the loop gets a table of
+addresses, and only what a network uses is ever compiled.
 
 Every kind of kernel has one signature, given here; a call with other types is refused when the caller is compiled.
 """

@@ -1,6 +1,7 @@
 """Threads that train one network together: how they divide the work, and where they wait for each other.
 
-Each thread runs the whole training loop on its part of the work, and they meet twice a step. Numba's own parallel loops
+Each thread runs the whole training loop on its part of the work. Threads with shards of their own meet twice a step,
+three times with clipping; threads that divide columns meet at every layer. Numba's own parallel loops
 cost 1.3 µs each with OpenMP and 35 µs with its work queue, which also ends the process when two threads enter it (two
 threads, a loop over two entries). A meeting of two threads costs 0.1 to 0.8 µs, needs no such layer, and can be given
 up.
@@ -26,7 +27,7 @@ GIVEN_UP = 0  # the entry that is not 0 when a thread has failed
 FIRST_COUNTER = 16  # where the first thread's counter is
 APART = 16  # entries from one counter to the next: 128 bytes keep the threads out of each other's cache lines
 
-UNIT = 32  # columns or rows that are not divided among threads: two vectors
+UNIT = 32  # columns or rows that stay together: two vectors of float32, four of float64
 PATIENCE = 0.5  # seconds that threads have to start
 SPINS = 2000  # looks before a waiting thread offers its processor to others: some 2 µs
 
@@ -126,7 +127,7 @@ def meet(team):
 
 
 class Crowd:
-    """The threads beside the calling one: either all of them start to work, or none does."""
+    """The threads beside the calling one: all of them train, or none. Who came too early leaves at the first meeting."""
 
     def __init__(self, work, n_threads):
         self.n_threads, self.home = n_threads, threading.get_native_id()

@@ -18,7 +18,7 @@ def activate_backward(delta, a, code):
 
 
 def activate_with_slopes(a, slopes, code):
-    """slopes = f′(a), then a = f(a)."""
+    """a (B, O) holds z: slopes = f′(z), then a = f(z)."""
     if ACTIVATIONS[code].slope is not None:
         slopes[:] = ACTIVATIONS[code].slope(a)
         activate(a, code)

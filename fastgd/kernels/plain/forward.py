@@ -1,4 +1,7 @@
-"""From rows of the table to predictions."""
+"""From rows of the table to predictions.
+
+The letters are in records.py, the columns of the table of layers (WEIGHTS, SLOPES, …) in codes.py.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ def standardise(x, X, order, mean, std):
 
 
 def gather(x, y, w, rows, order, net):
-    """x (B, I), y (B, T) and w (B,) = the rows that order names, in standard units, and their weights."""
+    """x (B, I), y (B, T) = the rows that order names, in standard units (class numbers stay); w (B,) their weights."""
     standardise(x, rows.X, order, net.input_mean, net.input_std)
     standardise(y, rows.Y, order, net.target_mean, net.target_std)
     w[:] = rows.weights[order] if rows.weights.size else 1
@@ -38,19 +41,24 @@ def layer_outputs(activations, layer, B):
 
 
 def forward(workspace, B, seed, epoch, net):
-    """Write every layer's outputs for the first B rows of workspace.x into workspace.activations."""
-    a = workspace.x[:B]
+    """Write every layer's outputs for the first B rows of workspace.x into workspace.activations.
+
+    f′(z) goes to workspace.slopes where a layer asks for it.
+    """
+    x = workspace.x[:B]
     for index, layer in enumerate(net.layers):
-        out = layer_outputs(workspace.activations, layer, B)
-        dense(out, a, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
+        a = layer_outputs(workspace.activations, layer, B)
+        # z = x @ W + b
+        dense(a, x, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
+        # a = f(z), in place
         if layer[SLOPES]:
-            slope = layer_outputs(workspace.slopes, layer, B)
-            activate_with_slopes(out, slope, layer[ACTIVATION])
+            slopes = layer_outputs(workspace.slopes, layer, B)
+            activate_with_slopes(a, slopes, layer[ACTIVATION])
             if net.dropout[index] > 0:
-                drop(out, slope, workspace.order[:B], seed, epoch, index, float(net.dropout[index]))
+                drop(a, slopes, workspace.order[:B], seed, epoch, index, float(net.dropout[index]))
         else:
-            activate(out, layer[ACTIVATION])
-        a = out
+            activate(a, layer[ACTIVATION])
+        x = a  # a layer's outputs are the next one's inputs
 
 
 def last_outputs(workspace, B, net):

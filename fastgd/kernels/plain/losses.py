@@ -1,4 +1,4 @@
-"""The losses and the delta that starts the backward pass: delta = weight · d loss / d predicted."""
+"""The losses and the delta that starts the backward pass: delta = scale · w · d loss / d predicted."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ from .user_units import softmax
 
 
 def loss_and_delta(delta, predicted, y, w, scale, loss):
-    """delta = scale · d loss / d predicted; return scale · the sum of the rows' losses."""
+    """delta (B, O) = scale · w · d loss / d predicted; return scale · Σ w · loss over the rows.
+
+    A row's loss is the mean over its outputs; over its targets for gaussian_nll; cross-entropy has one value a row.
+    """
     p, units, constants, T = predicted, loss.units, loss.constants, y.shape[1]
-    weight = (scale * w).astype(delta.dtype)[:, None]  # of a row
+    weight = (scale * w).astype(delta.dtype)[:, None]  # (B, 1)
     if loss.code == CROSS_ENTROPY:
         return cross_entropy(delta, p, y, weight)
     if loss.code == GAUSSIAN_NLL:
         return gaussian_nll(delta, p, y, weight / delta.dtype.type(T), constants)
-    weight = weight / delta.dtype.type(delta.shape[1])  # of an output
+    weight = weight / delta.dtype.type(delta.shape[1])  # of each output
     if loss.code == QUANTILE:
         Q = constants.size
         y, units, levels = np.repeat(y, Q, axis=1), np.repeat(units, Q), np.tile(constants, T)
-        values, slopes = pinball(p, y, levels), pinball_slope(p, y, levels)
+        values, slopes = pinball(p, y, levels), pinball_slope(p, y, levels)  # −τ or 1 − τ
     elif loss.code == POISSON:
-        values, slopes = poisson(p, y, constants[:T]), constants[T:] * poisson_slope(p, y)
+        values, slopes = poisson(p, y, constants[:T]), constants[T:] * poisson_slope(p, y)  # times e^p − y
     else:
         formula = LOSSES[loss.code]
         values, slopes = formula.value(p, y, constants), formula.slope(p, y, constants)
@@ -52,7 +55,10 @@ def cross_entropy(delta, p, y, weight):
 
 
 def gaussian_nll(delta, p, y, weight, constants):
-    """½ (s + (y − p)² e^−s): the first half of the outputs are means, the other logarithms s of variances."""
+    """½ (s + (y − p)² e^−s) + ln unit: the first T outputs are means p, the others logarithms s of variances.
+
+    The gradient is (p − y) e^−s in p, ½ (1 − (p − y)² e^−s) in s; constants (T,) are the logarithms of the units.
+    """
     T = y.shape[1]
     e, s = p[:, :T] - y, p[:, T:]
     precision = np.exp(-s)

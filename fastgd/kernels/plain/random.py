@@ -1,4 +1,4 @@
-"""Random order and random gaps as functions of seed, epoch and row: the same numbers as the compiled loops."""
+"""Random order of rows and dropout as functions of seed, epoch and row: the same numbers as the compiled loops."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def key32(seed, epoch):
 
 
 def drop(a, slopes, order, seed, epoch, layer, rate):
-    """Set a share `rate` of a and slopes (B, O) to zero and scale the rest by 1 / (1 − rate)."""
+    """Set each entry of a and slopes (B, O) to 0 with probability `rate`; multiply the others by 1 / (1 − rate)."""
     key = hash32(key32(seed, epoch) ^ (np.uint64(layer) + DROPOUT_STREAM))
     row = hash32(key ^ (order.astype(np.uint64) & MASK))
     bits = hash32((row[:, None] + np.arange(a.shape[1], dtype=np.uint64)) & MASK)
@@ -39,7 +39,10 @@ def drop(a, slopes, order, seed, epoch, layer, rate):
 
 
 def permute(place, n_left, n_right, keys):
-    """Map the numbers below n_left · n_right one to one onto themselves."""
+    """Map the numbers below n_left · n_right one to one onto themselves.
+
+    A number is a pair (left, right); each half in turn is moved round its circle by a hash of the other half.
+    """
     left, right = place // n_right, place % n_right
     for r in range(0, ROUNDS, 2):
         left = (left + ((hash32(right ^ keys[r]) * n_left) >> S32)) % n_left
@@ -55,6 +58,7 @@ def row_order(order, place, n_rows, seed, epoch, shuffle):
         n_right = (np.uint64(n_rows) + n_left - np.uint64(1)) // n_left
         keys = [hash32(key32(seed, epoch) ^ np.uint64(r)) for r in range(ROUNDS)]
         places = permute(places, n_left, n_right, keys)
+        # There are more pairs than rows: a place that falls outside moves on until it is inside again.
         while (outside := places >= n_rows).any():
             places[outside] = permute(places[outside], n_left, n_right, keys)
     order[:] = places

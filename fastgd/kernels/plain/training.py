@@ -14,16 +14,16 @@ from .random import row_order
 from .updates import update
 from .user_units import to_user_units
 
-BLOCK_ROWS = 1024  # of predictions
+BLOCK_ROWS = 1024  # the fewest rows that a workspace holds
 
 
 def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_rows=None):
-    """Scratch for whole batches, on which NumPy is fastest."""
+    """One workspace for whole batches, on which NumPy is fastest; loss, rule and threads matter to other engines."""
     return [new_workspace(net, block_rows or max(batch_size, BLOCK_ROWS))]
 
 
 def new_gradients(net, batch_size):
-    """One gradient (1, n_parameters): a batch is one shard."""
+    """One gradient (1, n_parameters): this engine does not cut batches into shards."""
     return np.zeros((1, net.parameters.size), net.parameters.dtype)
 
 
@@ -40,12 +40,12 @@ def weight_of(rows, order):
 
 
 def batch_weight(workspace, rows, place, n):
-    """The sum of the weights of n rows from this place on; n itself where all count the same."""
+    """The sum of the weights of n rows from this place on; n itself where all count the same. No scratch is needed."""
     return weight_of(rows, rows_in_order(rows, place, n))
 
 
 def forward_and_loss(workspace, rows, order, scale, net, loss):
-    """Loss of the rows in order, times scale; leaves x, activations and the last layer's delta behind."""
+    """Returns scale · Σ w · loss over the rows in `order`; leaves x, activations and the last layer's delta behind."""
     B = order.size
     x, y, w = workspace.x[:B], workspace.y[:B], workspace.w[:B]
     workspace.order[:B] = order
@@ -57,7 +57,10 @@ def forward_and_loss(workspace, rows, order, scale, net, loss):
 
 
 def forward_backward(gradient, workspace, rows, order, net, loss):
-    """gradient = Σ weight · d loss / d parameters of the rows in order, over their number; return their loss."""
+    """gradient (n_parameters,) = Σ w · d loss / d parameters over the rows in `order`, divided by their number.
+
+    Returns Σ w · loss, divided likewise.
+    """
     total = 0.0
     for start in range(0, order.size, workspace.x.shape[0]):
         block = order[start : start + workspace.x.shape[0]]
@@ -81,8 +84,8 @@ def train(net, state, gradients, workspaces, sums, rows, place, batch_size, lear
     # All batches in one go: done batch by batch, the order would cost more than the rest.
     order = rows_in_order(rows, place, min(learning_rates.size * batch_size, rows.X.shape[0] - place))
     for step in range(learning_rates.size):
-        batch = order[step * batch_size : (step + 1) * batch_size]
-        value = forward_backward(gradient, workspace, rows, batch, net, loss)
+        batch = order[step * batch_size : (step + 1) * batch_size]  # next batch
+        value = forward_backward(gradient, workspace, rows, batch, net, loss)  # forward and loss, then backward
         if not math.isfinite(value):
             return step
         update(net, state, gradient, rule, learning_rates[step])
@@ -92,7 +95,7 @@ def train(net, state, gradients, workspaces, sums, rows, place, batch_size, lear
 
 
 def mean_loss(workspace, rows, net, loss):
-    """The mean loss over all rows."""
+    """Σ weight · loss / Σ weight over all rows."""
     order = rows_in_order(rows, 0, rows.X.shape[0])
     blocks = (order[start : start + workspace.x.shape[0]] for start in range(0, order.size, workspace.x.shape[0]))
     total = sum(float(forward_and_loss(workspace, rows, block, 1.0, net, loss)) for block in blocks)
@@ -100,7 +103,10 @@ def mean_loss(workspace, rows, net, loss):
 
 
 def predict(out, workspace, X, net, loss):
-    """out (n, O) = predictions for X (n, I), both in the user's units. Returns whether all of both is finite."""
+    """out (n, O) = predictions for X (n, I), both in the user's units.
+
+    Returns whether all inputs in standard units and all predictions are finite.
+    """
     n, finite = X.shape[0], True
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)

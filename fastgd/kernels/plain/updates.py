@@ -35,7 +35,7 @@ def update(net, state, gradient, rule, learning_rate):
 
 
 def decay(w, g, decayed, rule, learning_rate):
-    """Shrink the parameters that are decayed (AdamW), or add the penalties' gradients to theirs."""
+    """AdamW shrinks w; other rules add weight_decay · w to the gradient. All add l1 · sign(w) to it."""
     if rule.code == ADAMW:
         w[decayed] *= w.dtype.type(1 - learning_rate * rule.weight_decay)
     else:
@@ -44,7 +44,7 @@ def decay(w, g, decayed, rule, learning_rate):
 
 
 def move(w, g, state, update_rule, rule, learning_rate, step):
-    """w −= the rule's move, with what it remembers."""
+    """w −= the rule's move; what the rule remembers next goes to state."""
     constants = update_rule.constants(w, learning_rate, rule, step)
     memory = [state.velocity] * update_rule.has_velocity + [state.squares] * update_rule.has_squares
     moved = update_rule.move(*memory, g, constants)
@@ -56,7 +56,7 @@ def move(w, g, state, update_rule, rule, learning_rate, step):
 
 
 def follow(average, w, ema_decay, step):
-    """The moving average of the parameters; the weights of all steps add up to 1, and the start counts nothing."""
+    """average (n_parameters,): the exponential mean of the parameters after steps 1 … t; the start counts 0."""
     left_of_start = ema_decay**step
     kept = (ema_decay - left_of_start) / (1 - left_of_start)
     average *= kept
