@@ -1,4 +1,3 @@
-"""What a user wants to happen between epochs; see training/callbacks.py."""
-
-from .training.callbacks import *  # noqa: F403
+from .training.callbacks import *  # noqa: F403  # the public name of fastgd/training/callbacks.py
 from .training.callbacks import __all__ as __all__
+from .training.callbacks import __doc__ as __doc__

@@ -1,4 +1,3 @@
-"""Generated houses; see data/houses.py."""
-
-from .data.houses import *  # noqa: F403
+from .data.houses import *  # noqa: F403  # the public name of fastgd/data/houses.py
 from .data.houses import __all__ as __all__
+from .data.houses import __doc__ as __doc__

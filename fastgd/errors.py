@@ -51,13 +51,11 @@ class TrainingWarning(FastgdWarning):
 
 
 class DivergenceWarning(TrainingWarning):
-    """The loss is ten times what it was at the start: training may be about to blow up.
+    """The loss is ten times what it was at the start: training may be about to blow up."""
 
-    Attributes:
-        error_follows: whether it has blown up, and a DivergenceError says so next.
-    """
 
-    error_follows: bool = False
+class BlowUpWarning(DivergenceWarning):
+    """The loss rose in a few steps; the error that ends the training follows."""
 
 
 class PrecisionWarning(FastgdWarning):
@@ -80,13 +78,10 @@ class ThreadsWarning(FastgdWarning):
     """Threads could not be started; one thread does the work, with the same result."""
 
 
-def warn(message: str, category: type[FastgdWarning], **attributes: object) -> None:
-    """Warn, pointing at the line outside this package that led here; the warning has these attributes."""
-    warning = category(message)
-    for name, value in attributes.items():
-        setattr(warning, name, value)
+def warn(message: str, category: type[FastgdWarning]) -> None:
+    """Warn, pointing at the line outside this package that led here."""
     package = str(Path(__file__).parent)
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):
         frame, level = frame.f_back, level + 1
-    warnings.warn(warning, stacklevel=level)
+    warnings.warn(message, category, stacklevel=level)

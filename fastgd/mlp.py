@@ -95,7 +95,9 @@ class MLP(Core):
         lesson = prepared(self.schema, self.net, X, y, seed=self.random_state, sample_weight=sample_weight)
         net = lesson.net._replace(parameters=self.net.parameters.copy())
         loss, unit = self.network.loss.record(net.target_std), self.network.loss.largest_unit(net.target_std)
-        job = Job(net, lesson.rows, loss, state, self.engine, unit, epochs=1, batch_size=batch_size, n_threads=1)
+        job = Job(
+            net, lesson.rows, loss, state, self.engine, self.device, unit, epochs=1, batch_size=batch_size, n_threads=1
+        )
         return find_learning_rate(job, lowest, highest, steps)
 
     @checked_names
@@ -254,7 +256,7 @@ MLP.__doc__ = with_names(MLP.__doc__, activations=ACTIVATIONS, losses=LOSSES, in
 
 
 def load(path: str | Path) -> MLP:
-    """Read a model that `MLP.save` wrote.
+    """Read a model that `MLP.save` wrote; it is on the CPU, wherever it was before.
 
     Args:
         path: the file.

@@ -1,4 +1,7 @@
-"""Names that users type: an unknown one is answered with the right ones."""
+"""What users type, checked: names (an unknown one is answered with the right ones), numbers, seeds, dtypes.
+
+Beside it, text that is made safe to print.
+"""
 
 from __future__ import annotations
 

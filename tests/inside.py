@@ -18,7 +18,7 @@ def net_of(model: Any) -> Any:
 
 def memory_of(model: Any) -> Any:
     """What the model's training remembers from fit to fit; None where there was none."""
-    return model.training
+    return model.fit_state
 
 
 def rows_of(model: Any, X: Any, y: Any) -> Any:

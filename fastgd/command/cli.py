@@ -35,7 +35,7 @@ main.add_command(train)
 @main.command()
 @click.option("--against", "revision", required=True, help="The git revision to compare the working tree with.")
 @click.option("--cases", default="", help="Only cases with this in their name.")
-@click.option("--limit", default=3.0, show_default=True, help="Differences up to so many per cent are none.")
+@click.option("--limit", default=3.0, show_default=True, help="Differences of at most this many per cent do not count.")
 def bench(revision: str, cases: str, limit: float) -> None:
     """Did my change make fastgd slower? For a clone of the repository.
 

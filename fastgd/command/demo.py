@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from .guard import INTERRUPTED, one_line_errors
+from .guard import EXIT_INTERRUPTED, one_line_errors
 from .paths import check_can_write
 from .terminal import say, tell
 
@@ -31,6 +31,7 @@ def demo(
     from ..kernels import DEFAULT_DEVICE, engine
     from ..pages.page import Scene, write_page
     from ..pages.story import StoryOptions, scenes
+    from ..training.history import INTERRUPTED
     from ..training.optimizers import SGD
 
     SGD(learning_rate=learning_rate)  # what is wrong is told before the story begins
@@ -57,8 +58,8 @@ def demo(
     if report is not None:
         write_page(report, "How a network learns the price of a house", scenes_so_far)
         say(f"The same with charts: {report}")
-    if histories and histories[-1].ended == "interrupted":
-        sys.exit(INTERRUPTED)
+    if histories and histories[-1].ended == INTERRUPTED:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _goes_on() -> bool:

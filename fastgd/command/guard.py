@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from ..errors import FastgdError, FastgdWarning
+from ..errors import BlowUpWarning, FastgdError
 from .terminal import complain, mute
 
-INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 
 
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -27,7 +27,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             with _room_for(options.get("save"), options.get("report")), warnings.catch_warnings():
                 warnings.showwarning = _one_line_warning
-                warnings.simplefilter("always", FastgdWarning)
+                warnings.simplefilter("ignore", BlowUpWarning)  # the error that follows says more
                 command(*args, **options)
         except MemoryError:
             complain("there is not enough memory for this: use fewer rows, or a smaller network.")
@@ -37,7 +37,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
             sys.exit(2)
         except KeyboardInterrupt:
             complain("interrupted")
-            sys.exit(INTERRUPTED)
+            sys.exit(EXIT_INTERRUPTED)
 
     return wrapper
 
@@ -68,7 +68,7 @@ class OneLineUsage(click.Group):
             complain(f"{' '.join(error.format_message().split())} See `{command} --help`.")
             sys.exit(2)
         except click.Abort:
-            sys.exit(INTERRUPTED)
+            sys.exit(EXIT_INTERRUPTED)
         except OSError as error:
             mute(sys.stdout)
             what = f"{error.filename} cannot be used" if error.filename else "the output cannot be written"
@@ -80,5 +80,4 @@ class OneLineUsage(click.Group):
 
 
 def _one_line_warning(message: Warning | str, *others: Any, **options: Any) -> None:
-    if not getattr(message, "error_follows", False):
-        complain(message)
+    complain(message)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .guard import INTERRUPTED, one_line_errors
+from .guard import EXIT_INTERRUPTED, one_line_errors
 from .paths import check_can_write
 from .terminal import busy, say, table
 
@@ -58,7 +58,7 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
 )
 @click.option("--hidden", default="64,64", show_default=True, type=_Widths(), help="Widths of the hidden layers.")
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(min=1), help="Passes over all rows.")
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Listing per step.")
+@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per step.")
 @click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
 @click.option("--group", default=None, help="Column whose equal values stay on one side of the split.")
 @click.option(
@@ -93,6 +93,7 @@ def train(
     from ..mlp import MLP
     from ..pages.page import Listing, Part, Text, number, write_page
     from ..training.callbacks import Recorder
+    from ..training.history import INTERRUPTED
     from ..training.optimizers import SGD
 
     target, groups = target.strip(), [] if group is None else [group.strip()]
@@ -150,8 +151,8 @@ def train(
         with busy(f"drawing {report}"):
             write_page(report, f"{shortened(target, TITLE)} from {file.name}", list(scenes(training, first)))
         say(f"Report: {report}")
-    if history.ended == "interrupted":
-        sys.exit(INTERRUPTED)
+    if history.ended == INTERRUPTED:
+        sys.exit(EXIT_INTERRUPTED)
 
 
 def _r2(value: float, y: Any) -> str:

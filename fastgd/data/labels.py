@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
-from ..kernels.records import Reals
+from ..kernels.records import Reals, read_only
 from ..options import is_number
 from .arrays import as_array
 from .frames import as_frame, check_nulls
@@ -163,9 +163,7 @@ def class_numbers(values: NDArray[Any], classes: NDArray[Any], dtype: np.dtype[A
             f"y, row {row} has the label {values[row].item()!r}, which the model does not know; "
             f"its classes are: {', '.join(map(str, classes[:20]))}.{fresh}"
         )
-    numbers: Reals = places.astype(dtype).reshape(-1, 1)
-    numbers.flags.writeable = False
-    return numbers
+    return read_only(places.astype(dtype).reshape(-1, 1))
 
 
 def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArray[np.float64]:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..kernels.records import Reals, Rows, read_only
+from ..kernels.records import Reals, Rows, read_only, taken
 from .schema import Schema
 from .tables import finished, read
 
@@ -80,6 +80,13 @@ def mean_one(weights: Weights, dtype: np.dtype[Any]) -> Reals:
         weights = weights[:0]
     shares = weights / weights.max() if weights.size else weights
     return read_only(np.ascontiguousarray(shares / shares.mean() if weights.size else weights, dtype))
+
+
+def sample(rows: Rows, most: int) -> Rows:
+    """At most `most` of the rows, drawn at random but always the same, in their order."""
+    if len(rows.X) <= most:
+        return rows
+    return taken(rows, np.sort(np.random.default_rng(0).choice(len(rows.X), most, replace=False)))
 
 
 def by_row(by_class: Weights, Y: Reals, weights: Weights, purpose: str) -> Weights:

@@ -15,7 +15,7 @@ from . import labels, tables
 from .arrays import CheckedTable
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Schema:
     """How the tables of one model look. What a fit learns makes a new one, so that a refused table changes nothing."""
 
@@ -81,7 +81,7 @@ class Schema:
 
 def new_schema(network: Network, dtype: np.dtype[Any], standardize: bool, feature_names: Any, classes: Any) -> Schema:
     """The schema of a model that has not seen a table; None for names and classes that the first fit shall tell."""
-    names = None if feature_names is None else _checked_names(feature_names, network.n_in)
+    names = checked_feature_names(feature_names, network.n_in)
     if classes is not None:
         named = labels.declared_classes(classes, network.n_classes)
         return Schema(network, dtype, standardize, names, named, classes_known=True)
@@ -89,7 +89,10 @@ def new_schema(network: Network, dtype: np.dtype[Any], standardize: bool, featur
     return Schema(network, dtype, standardize, names, numbered)
 
 
-def _checked_names(names: Any, n_in: int) -> tuple[str, ...]:
+def checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:
+    """Names of inputs, all different; None for names that the first data frame shall tell."""
+    if names is None:
+        return None
     checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
     if len(checked) != n_in or len(set(checked)) != n_in:
         raise InvalidInputError(f"feature_names must be a list of {n_in} different names, not {names!r}.")

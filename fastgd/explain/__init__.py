@@ -1,4 +1,4 @@
-"""What the network has learned, and how: read-only views of a model, made by its own engine."""
+"""What a network has learned, and how: views made by its own engine. Only `step` changes a model."""
 
 from __future__ import annotations
 

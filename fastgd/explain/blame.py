@@ -107,29 +107,28 @@ def after_step(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)  # what the step did is told
         history = after.fit(
-            X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight,
-            device=model.device, verbose=0,
+            X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0,
         )  # fmt: skip
     if not history.steps:
         raise KeyboardInterrupt
-    if once is not rule and after.training is not None:
-        after.training.optimizer, after.training.origin = rule, going_on.origin
-        after.training.plateau = going_on.plateau
+    if once is not rule and after.fit_state is not None:
+        after.fit_state.optimizer, after.fit_state.origin = rule, going_on.origin
+        after.fit_state.plateau = going_on.plateau
     return after
 
 
 def _check_still_finite(after: Core, X: Any, y: Any, learning_rate: float | None) -> None:
     """Whether the network can still predict these rows after a step on them."""
     rows = measured(after.schema, X, y, None)
-    if np.isfinite(after.outputs(rows.X)[0]).all() and math.isfinite(after.loss_of(rows)):
+    if np.isfinite(after.outputs_of(rows.X)[0]).all() and math.isfinite(after.loss_of(rows)):
         return
     of_rate = "" if learning_rate is None else f" with a learning rate of {learning_rate:.3g}"
     error = DivergenceError(
         f"This step{of_rate} leads to predictions that are no longer finite numbers; nothing has changed. "
         "Try a much smaller learning rate."
     )
-    assert after.training is not None
-    error.step = after.training.steps
+    assert after.fit_state is not None
+    error.step = after.fit_state.steps
     raise error
 
 

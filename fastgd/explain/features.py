@@ -139,7 +139,7 @@ def permutation_importance(
     n_rows, n_in = rows.X.shape
     if n_rows < 2:
         raise InvalidInputError("X has 1 row, but values can only be shuffled among at least 2.")
-    out, finite = model.outputs(rows.X)
+    out, finite = model.outputs_of(rows.X)
     if not finite:
         refuse(model.net, rows.X, out, model.feature_names)
     name = _error_name(model)
@@ -238,14 +238,14 @@ def _blocks(rows: Measured, column: int, order: NDArray[np.int64] | None) -> Ite
 
 def _mean_square(model: Core, rows: Measured) -> float:
     """The mean squared error over rows and outputs."""
-    error = np.subtract(model.outputs(rows.X)[0][:, : model.network.n_targets], rows.actual, dtype=np.float64)
+    error = np.subtract(model.outputs_of(rows.X)[0][:, : model.network.n_targets], rows.actual, dtype=np.float64)
     return float(np.average((error**2).mean(axis=1), weights=rows.weights if rows.weights.size else None))
 
 
 def _predicted(model: Core, table: Reals) -> Reals:
     if model.network.loss.task in ("classes", "labels"):
         return model.predict_proba(table)
-    return model.predict(table).reshape(len(table), -1)
+    return model.outputs_for(table)
 
 
 def _meaning(model: Core, output: int, n_outputs: int) -> str:

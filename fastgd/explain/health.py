@@ -19,6 +19,7 @@ from ..kernels.plain import activate_backward
 from ..kernels.records import Reals, resting
 from ..model.core import Core
 from ..training.optimizers import Optimizer, at_rate
+from ..training.state import checked_optimizer
 from .blame import after_step
 from .table import Table, input_names
 
@@ -88,10 +89,10 @@ class Health:
 
 def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
     """See MLP.health."""
-    rule = model.training_state(optimizer).optimizer
+    rule = checked_optimizer(model.fit_state, optimizer)
     if y is not None and not model.schema.scaled:  # as it will be when it learns
         model = copy.deepcopy(model)
-        model.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), device=model.device, verbose=0)
+        model.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)
     values = model.schema.inputs(X).values
     with np.errstate(all="ignore"):  # numbers out of range are findings
         findings = list(_unscaled(model, values))
@@ -102,7 +103,7 @@ def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = Non
             "dead": np.array([int(layer.dead.sum()) for layer in units]),
             "saturated": np.array([int(layer.saturated.sum()) for layer in units]),
         }
-        steps = model.training.steps if model.training else 0
+        steps = model.fit_state.steps if model.fit_state else 0
         findings += _of_units(model, units, len(values), fresh=not steps)
         if y is not None:
             findings += _of_targets(model, X, y)
@@ -253,7 +254,7 @@ def _of_targets(model: Core, X: Any, y: Any) -> Iterator[Finding]:
     if loss.task in ("classes", "labels") or len(rows.X) < LIMITS.few_rows:
         return
     actual = (rows.Y.astype(np.float64) - model.net.target_mean) / model.net.target_std
-    answers = model.outputs(rows.X)[0][:, : model.network.n_targets]
+    answers = model.outputs_of(rows.X)[0][:, : model.network.n_targets]
     spread = (answers.astype(np.float64) / model.net.target_std).std(axis=0)
     if (spread < LIMITS.same * actual.std(axis=0)).all():
         yield Finding(

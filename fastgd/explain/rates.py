@@ -19,6 +19,7 @@ from ..options import checked_names, is_number, positive_integer
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
 from ..training.optimizers import Optimizer, at_rate
+from ..training.state import checked_optimizer
 
 
 @dataclass(frozen=True)
@@ -127,8 +128,8 @@ def learning_rates(
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
         raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
     start = copy.deepcopy(model)
-    rule = start.training_state(optimizer).optimizer
-    start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), device=start.device, verbose=0)  # learns the scaling
+    rule = checked_optimizer(start.fit_state, optimizer)
+    start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling
     comparison = _Comparison(start, rule, X, y, int(row) % n_rows, steps)
     runs = [comparison.run(float(rate)) for rate in given]
     best = comparison.best(runs)
@@ -174,7 +175,7 @@ class _Trace(Callback):
     def note(self, model: Any) -> None:
         """Loss and prediction of a model."""
         self.losses.append(model.loss_of(self.rows))
-        self.predictions.append(model.outputs(self.rows.X[self.row : self.row + 1])[0][0].astype(np.float64))
+        self.predictions.append(model.outputs_of(self.rows.X[self.row : self.row + 1])[0][0].astype(np.float64))
 
     def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
         """An epoch is one step; on to where nothing is finite any more."""
@@ -267,7 +268,7 @@ class _Comparison:
     def _is_constant(self, model: Core) -> bool:
         """Whether a model has one answer for all rows, though these differ in what they should get."""
         with np.errstate(all="ignore"):
-            answers = model.outputs(self.rows.X)[0].astype(np.float64)
+            answers = model.outputs_of(self.rows.X)[0].astype(np.float64)
             same = np.ptp(answers, axis=0) <= LIMITS.noise * np.abs(answers).max(axis=0)
         return bool(same.all()) and bool(np.ptp(self.rows.Y, axis=0).any())
 
@@ -321,7 +322,7 @@ class _Comparison:
             try:
                 history = run.model.fit(
                     self.X, self.y, epochs=steps, batch_size=len(self.rows.X), optimizer=at_rate(self.rule, run.rate),
-                    shuffle=False, callbacks=[run.trace], device=run.model.device, verbose=0,
+                    shuffle=False, callbacks=[run.trace], verbose=0,
                 )  # fmt: skip
             except DivergenceError:
                 return False

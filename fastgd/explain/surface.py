@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InvalidInputError
-from ..kernels.records import Reals, Rows, resting, taken
+from ..kernels.records import Reals, Rows, resting
 from ..model.core import Core
 from ..training.callbacks import Recorded
 
@@ -66,10 +66,3 @@ def losses_on(plane: Plane, across: Reals, up: Reals, model: Core, rows: Rows) -
     if not np.isfinite(losses).any():
         raise InvalidInputError("The loss is no finite number anywhere around this model: there is nothing to draw.")
     return losses * model.loss_unit
-
-
-def drawn(rows: Rows, most: int) -> Rows:
-    """At most `most` of the rows, drawn at random but always the same, in their order."""
-    if len(rows.X) <= most:
-        return rows
-    return taken(rows, np.sort(np.random.default_rng(0).choice(len(rows.X), most, replace=False)))

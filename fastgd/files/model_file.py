@@ -92,7 +92,7 @@ def _as_path(path: Any) -> Path:
 
 def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays]:
     """The header and the arrays of a file."""
-    network, classes, kept = model.network, model.classes, model.training
+    network, classes, kept = model.network, model.classes, model.fit_state
     header: dict[str, Any] = {
         "format": FORMAT,
         "layer_sizes": list(network.sizes),
@@ -179,7 +179,7 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
         schema = replace(schema, classes=_classes(kept, model.network), classes_known=is_known)
     model.schema = schema
     if "training" in header:
-        model.training = _training(header["training"], arrays)
+        model.fit_state = _training(header["training"], arrays)
     again, _ = _described(model, training_state=True)
     if kept and again["classes"]:
         again["classes"]["dtype"] = kept["dtype"]  # an array of labels may be wider than its labels

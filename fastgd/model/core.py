@@ -6,23 +6,17 @@ A model owns its engine: the device that was asked for in the last fit also pred
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from types import ModuleType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..data import tables
 from ..data.lesson import prepared
 from ..data.rows import Measured, labelled, measured
-from ..data.schema import Schema, new_schema
 from ..errors import InvalidInputError
-from ..kernels import DEFAULT_DEVICE, DEVICES, engine
-from ..kernels.records import LossRecord, Net, Reals, read_only
-from ..network.losses import Loss
-from ..network.network import Network, finite_array
-from ..options import checked_names, look_up, positive_integer, real_dtype, seed, yes_or_no
+from ..kernels import DEVICES
+from ..kernels.records import Reals, read_only
+from ..options import checked_names, look_up, positive_integer, yes_or_no
 from ..training import loop
 from ..training.callbacks import CallbackList
 from ..training.history import History
@@ -32,51 +26,12 @@ from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
 from .answers import answers
-from .predictor import Predictor
+from .model import Model
 from .validation import measured_names, validation
 
 
-class Core:
-    """A network with its scaling, its schema and what its training keeps; fastgd.MLP has the documentation.
-
-    Attributes:
-        network: the architecture.
-        net: weights and scaling as kernels take them.
-        schema: what is known of its tables.
-        training: what a further fit needs to go on; None before the first.
-        device: where it learns and predicts.
-    """
-
-    stop_training: bool = False  # a callback may set it
-
-    @checked_names
-    def __init__(
-        self,
-        layer_sizes: Sequence[int],
-        activation: str | Sequence[str] = "relu",
-        output_activation: str = "identity",
-        loss: str | Loss = "mse",
-        initializer: str | Sequence[tuple[Any, Any]] = "auto",
-        dtype: str = "float32",
-        standardize: bool = True,
-        feature_names: Sequence[str] | None = None,
-        random_state: int | None = 0,
-        dropout: float | Sequence[float] = 0.0,
-        classes: Sequence[Any] | None = None,
-    ) -> None:
-        self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
-        self.dtype = real_dtype(dtype)
-        self.random_state = seed(random_state)
-        self.net = self.network.new_net(initializer, self.dtype, self.random_state)
-        self.schema = new_schema(
-            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes
-        )
-        self.training: TrainingState | None = None
-        self.device = DEFAULT_DEVICE
-        self._predictor: Predictor | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_predictor": None}  # it holds addresses of this process
+class Core(Model):
+    """A model that learns, predicts and measures; fastgd.MLP documents how one is made."""
 
     @checked_names
     def fit(
@@ -93,7 +48,7 @@ class Core:
         shuffle: bool = True,
         callbacks: Sequence[Any] = (),
         n_threads: int = 1,
-        device: str = "cpu",
+        device: str | None = None,
         verbose: str | int = "auto",
     ) -> History:
         """Train: for each batch of rows predict, measure the loss, and nudge every weight against its gradient.
@@ -121,7 +76,8 @@ class Core:
             callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
             n_threads: how many threads may share the work of a batch, where that is faster: from batches of 256 on, and
                 for wide networks from 32. The result has the same bits for any number.
-            device: "cpu" for the compiled loops, "plain" for the training loop in NumPy.
+            device: "cpu" for the compiled loops, "plain" for the same in NumPy; by default that of the last fit, at
+                first "cpu". The model predicts, measures and explains there, too.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
 
         Returns:
@@ -136,7 +92,7 @@ class Core:
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
         shuffle, n_threads = yes_or_no(shuffle, "shuffle"), positive_integer(n_threads, "n_threads")
-        device = look_up(device, {name: name for name in DEVICES}, "device")
+        device = self.device if device is None else look_up(device, {name: name for name in DEVICES}, "device")
         state = self.training_state(optimizer)
         watch = Watch(display(verbose), CallbackList(callbacks, self), None)
         lesson = prepared(
@@ -149,20 +105,20 @@ class Core:
             unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema.feature_names)
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
         watch.callbacks.check_monitors(names, state.optimizer.schedule.plateau())
-        before = self.schema
-        self._take_over(lesson.schema, lesson.net)
-        self.training, self.device, self._predictor = state, device, None
+        before = self.schema, self.device
+        self.take_over(lesson.schema, lesson.net)
+        self.fit_state, self.device = state, device
         if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
             seen = lesson.measured()
             watch.callbacks.settled_loss = lambda: self.loss_of(seen)
         loss, unit = self.objective, self.loss_unit
-        job = Job(self.net, lesson.rows, loss, state, self.engine, unit, epochs, batch_size, n_threads)
+        job = Job(self.net, lesson.rows, loss, state, self.engine, device, unit, epochs, batch_size, n_threads)
         try:
             return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
         except Exception:
             # If not a step was taken, or worth keeping, another table may bring a scaling of its own.
             if not state.steps:
-                self.schema = before
+                self.schema, self.device = before
             raise
 
     @checked_names
@@ -170,8 +126,8 @@ class Core:
         """Predict, in the units of y: (n_rows,) for a network with one output, else (n_rows, n_out).
 
         Classes are predicted as labels, counts as rates, and for gaussian_nll the means come first, then the standard
-        deviations. A row's prediction has the same bits alone and among others. A column that did not vary while the
-        model learned is ignored, with a warning where most rows differ from what it was.
+        deviations. A row's prediction has the same bits alone and among others (not with device="plain"). A column that
+        did not vary while the model learned is ignored, with a warning where most rows differ from what it was.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -180,7 +136,7 @@ class Core:
             InvalidInputError: a table that cannot be used, or a row so far from those of the fit that its prediction
                 is no finite number.
         """
-        return answers(self.schema, self._outputs_for(X))
+        return answers(self.schema, self.outputs_for(X))
 
     @checked_names
     def predict_proba(self, X: Any) -> Reals:
@@ -200,7 +156,7 @@ class Core:
                 f"A model with loss={self.network.loss.name!r} has no probabilities: "
                 "that takes 'cross_entropy' or 'binary_cross_entropy'."
             )
-        out = self._outputs_for(X)
+        out = self.outputs_for(X)
         if self.network.loss.task == "labels" and self.network.n_out == 1:
             return np.column_stack([1 - out[:, 0], out[:, 0]])
         return out
@@ -224,7 +180,7 @@ class Core:
         """
         rows = measured(self.schema, X, y, sample_weight)
         unseen.tell_of_ignored(self.net, rows.X, "X", self.feature_names)
-        out, finite = self.outputs(rows.X)
+        out, finite = self.outputs_of(rows.X)
         if not finite:
             unseen.refuse(self.net, rows.X, out, self.feature_names)
         return measures.metrics(self.loss_of(rows), self.schema, rows, out)
@@ -248,96 +204,26 @@ class Core:
         rows = labelled(self.schema, X, y, sample_weight)
         gradient = measures.gradient_of(self.engine, self.net, self.objective, rows)
         if not np.isfinite(gradient).all():
-            unseen.tell_of_gradient(rows, self.outputs(rows.X)[0])
+            unseen.tell_of_gradient(rows, self.outputs_of(rows.X)[0])
         return gradient
 
-    @property
-    def parameters(self) -> Reals:
-        """All weights and biases as the one flat vector that the kernels use, (n_parameters,); writing changes them."""
-        return self.net.parameters
-
-    @parameters.setter
-    def parameters(self, values: Any) -> None:
-        self.net.parameters[:] = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
-
-    def get_parameters(self) -> list[tuple[Reals, Reals]]:
-        """Copies of each layer's (weights (n_in, n_out), biases (n_out,))."""
-        return [(weights.copy(), biases.copy()) for weights, biases in self.network.split(self.net.parameters)]
-
-    def set_parameters(self, pairs: Sequence[tuple[Any, Any]]) -> None:
-        """Set all weights and biases from a list as `get_parameters` returns it.
-
-        Raises:
-            InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
-        """
-        self.network.join(pairs, self.net.parameters)
-
-    @property
-    def standardize(self) -> bool:
-        """Whether inputs and target are scaled to mean 0 and standard deviation 1 inside the model."""
-        return self.schema.standardize
-
-    @property
-    def feature_names(self) -> tuple[str, ...] | None:
-        """A name for each input, as it was given or as the first data frame had it."""
-        return self.schema.feature_names
-
-    @property
-    def classes(self) -> NDArray[Any] | None:
-        """The labels that the outputs stand for, in their order; None where they stand for no classes."""
-        return self.schema.classes
-
-    @classes.setter
-    def classes(self, labels: NDArray[Any] | None) -> None:
-        self.schema = replace(self.schema, classes=labels)
-
     # What the rooms around ask for.
-
-    @property
-    def engine(self) -> ModuleType:
-        """The kernels of the model's device."""
-        return engine(self.device)
-
-    @property
-    def objective(self) -> LossRecord:
-        """The loss as kernels take it."""
-        return self.network.loss.record(self.net.target_std)
-
-    @property
-    def loss_unit(self) -> float:
-        """How large a loss of 1 in standard units is in the user's units."""
-        return self.network.loss.largest_unit(self.net.target_std)
 
     def loss_of(self, rows: Measured) -> float:
         """The loss of rows in the user's units, as `evaluate` and the history tell it."""
         return measures.loss_of(self.engine, self.schema, self.net, rows)
 
-    def outputs(self, values: Reals) -> tuple[Reals, bool]:
-        """What the network puts out for checked inputs, in the user's units, and whether all of both is finite."""
-        return (self._predictor or self._new_predictor()).outputs(values)
+    def outputs_of(self, values: Reals) -> tuple[Reals, bool]:
+        """Outputs for checked inputs, in the user's units, and whether these and the scaled inputs are all finite."""
+        return self.predictor().outputs(values)
 
     def training_state(self, optimizer: Any) -> TrainingState:
         """What the next fit starts from; by default with the optimizer of the last one, at first plain descent."""
-        return training_state(self.training, optimizer, self.net.parameters)
+        return training_state(self.fit_state, optimizer, self.net.parameters)
 
-    def become(self, other: Core) -> None:
-        """Be what another model of the same network has come to."""
-        self._take_over(other.schema, other.net)
-        self.training = other.training
-
-    def _take_over(self, schema: Schema, net: Net) -> None:
-        for mine, its in zip(self.net, net, strict=True):
-            if mine is not its:
-                mine[:] = its
-        self.schema, self._predictor = schema, None
-
-    def _new_predictor(self) -> Predictor:
-        self._predictor = Predictor(self.engine, self.net, self.objective)
-        return self._predictor
-
-    def _outputs_for(self, X: Any) -> Reals:
+    def outputs_for(self, X: Any) -> Reals:
         """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
-        predictor = self._predictor or self._new_predictor()
+        predictor = self.predictor()
         fits = tables.fits(X, self.dtype, predictor.n_in)
         values = read_only(X.view()) if fits else self.schema.inputs(X).values
         out, finite = predictor.outputs(values)

@@ -31,7 +31,7 @@ class Predictor:
         self.scratch: list[_Scratch] = []
 
     def outputs(self, values: Reals) -> tuple[Reals, bool]:
-        """What the network puts out, in the user's units (n_rows, n_out), and whether all of both is finite."""
+        """Outputs (n_rows, n_out) in the user's units, and whether these and the scaled inputs are all finite."""
         try:
             scratch = self.scratch.pop()
         except IndexError:

@@ -19,7 +19,7 @@ class Predicting(Protocol):
 
     schema: Schema
 
-    def outputs(self, values: Reals) -> tuple[Reals, bool]:
+    def outputs_of(self, values: Reals) -> tuple[Reals, bool]:
         """Predictions in the user's units, and whether they are finite."""
 
     def loss_of(self, rows: Measured) -> float:
@@ -34,10 +34,10 @@ def validation(model: Predicting, rows: Measured) -> Callable[[int], dict[str, f
         nonlocal is_told
         logs = {"val_loss": model.loss_of(rows)}
         if model.schema.network.loss.task in ("classes", "labels"):
-            logs["val_accuracy"] = accuracy_of(model.schema, rows, model.outputs(rows.X)[0])
+            logs["val_accuracy"] = accuracy_of(model.schema, rows, model.outputs_of(rows.X)[0])
         if not is_told and not np.isfinite(logs["val_loss"]):
             is_told = True
-            wrong = np.flatnonzero(~np.isfinite(model.outputs(rows.X)[0]).all(axis=1))
+            wrong = np.flatnonzero(~np.isfinite(model.outputs_of(rows.X)[0]).all(axis=1))
             why = f": the prediction for validation row {wrong[0]} is not finite" if wrong.size else ""
             warn(
                 f"After epoch {epoch} val_loss is {logs['val_loss']}{why}. It counts neither as better nor as worse.",

@@ -12,11 +12,10 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..kernels.formulas import LOSS_CODES
-from ..kernels.records import LossRecord
+from ..kernels.records import LossRecord, Reals
 from ..options import checked_names, is_number, look_up
 
 __all__ = [
@@ -32,8 +31,6 @@ __all__ = [
     "Poisson",
     "Quantile",
 ]
-
-Reals = NDArray[Any]
 
 
 @dataclass(frozen=True)

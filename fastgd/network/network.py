@@ -16,13 +16,11 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..kernels import codes
-from ..kernels.records import Net, aligned_zeros
+from ..kernels.records import Net, Reals, aligned_zeros
 from ..options import is_number, look_up, positive_integer
 from .activations import ACTIVATIONS, Activation
 from .initializers import INITIALIZERS
 from .losses import Loss, as_loss
-
-Reals = NDArray[Any]
 
 MOST_PARAMETERS = 1 << 31
 

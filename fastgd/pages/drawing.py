@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.rows import labelled
+from ..data.rows import labelled, sample
 from ..errors import InvalidInputError
-from ..explain.surface import drawn
 from ..kernels.records import Reals
 from ..network.losses import Quantile
 from ..options import layer_number, printable, shortened
@@ -91,8 +90,8 @@ def predictions(model: MLP, X: Any, y: Any) -> tuple[Reals, Reals, str]:
     loss = model.network.loss
     if loss.task in ("classes", "labels"):
         raise InvalidInputError(f"This plot is of numbers, but a model with loss={loss.name!r} predicts classes.")
-    rows = drawn(labelled(model.schema, X, y, None), MOST_DOTS)
-    out, called = model.outputs(rows.X)[0], "predicted"
+    rows = sample(labelled(model.schema, X, y, None), MOST_DOTS)
+    out, called = model.outputs_of(rows.X)[0], "predicted"
     if isinstance(loss, Quantile):
         place = int(np.argmin(np.abs(np.subtract(loss.levels, 0.5))))
         out, called = out[:, place :: len(loss.levels)], f"predicted {loss.levels[place]:g} quantile of"
@@ -305,9 +304,8 @@ def _cells(spreads: list[Spread]) -> tuple[Reals, float | None]:
 
 def _shares(spread: Spread, edges: Reals) -> Reals:
     """A histogram with other bins, as shares of its whole: each of its own bins is taken as evenly filled."""
-    high = max(
-        spread.high, spread.low + np.diff(edges).min()
-    )  # a histogram without a width gets that of the smallest cell
+    # A histogram without a width gets that of the smallest cell.
+    high = max(spread.high, spread.low + np.diff(edges).min())
     own = np.linspace(spread.low, high, len(spread.counts) + 1)
     below = np.concatenate([[0.0], np.cumsum(spread.counts / spread.counts.sum())])
     shares: Reals = np.diff(np.interp(edges, own, below))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ..data.rows import labelled
+from ..data.rows import labelled, sample
 from ..errors import InvalidInputError
 from ..explain import surface
 from ..options import checked_names, positive_integer
@@ -90,7 +90,7 @@ def predicted_against_actual(model: MLP, X: Any, y: Any, ax: Axes | None = None)
 def residuals(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     """Draw a dot for each row: how far the actual value is above the predicted one, over the predicted one.
 
-    A good model leaves a cloud around 0 without a shape. Listing, targets and models are treated as by
+    A good model leaves a cloud around 0 without a shape. Rows, targets and models are treated as by
     `predicted_against_actual`.
 
     Args:
@@ -198,7 +198,7 @@ def loss_surface(model: MLP, X: Any, y: Any, recorder: Recorder, ax: Axes | None
     drawing.check_model(model)
     points = positive_integer(points, "points", least=3)
     plane = surface.plane_of(model, drawing.recorded_by(recorder))
-    rows = surface.drawn(labelled(model.schema, X, y, None), surface.ROWS_OF_A_SURFACE)
+    rows = sample(labelled(model.schema, X, y, None), surface.ROWS_OF_A_SURFACE)
     ax = drawing.axes(ax)
     across, up = surface.grid_around(plane.path, points)
     losses = surface.losses_on(plane, across, up, model, rows)

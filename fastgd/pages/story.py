@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data import houses as market
+from ..data.houses import HOUSE_FEATURES, houses, irreducible_error
 from ..errors import TrainingWarning
 from ..explain import learning_rates
 from ..mlp import MLP
-from ..training.history import History
+from ..training.history import COMPLETED, History
 from ..training.optimizers import SGD, Adam, AdamW, Optimizer
 from .page import Chart, Line, Listing, Part, Scene, Text
 
@@ -39,7 +39,7 @@ class StoryOptions(NamedTuple):
 
 def scenes(options: StoryOptions) -> Iterator[Scene]:
     """The scenes, each computed when it is asked for."""
-    X, y = market.houses(options.houses + 10_000, random_state=options.seed)
+    X, y = houses(options.houses + 10_000, random_state=options.seed)
     seen, unseen = (X[: options.houses], y[: options.houses]), (X[options.houses :], y[options.houses :])
     small = MLP([4, 1], feature_names=FEATURES, random_state=options.seed + 1)
     few = X[:FEW], y[:FEW]
@@ -162,7 +162,7 @@ def _batches(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
         [
             Text(
                 f"A real network now: 4 inputs, two layers of 64, 4,545 weights. One look at each of {len(seen[0]):,} "
-                "houses; a step after so many of them:"
+                "houses; a step after each batch of this size:"
             ),
             Listing(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
             Text(f"Here steps after every {sizes[int(np.argmin(errors))]:,} houses came furthest."),
@@ -199,13 +199,13 @@ def _optimizers(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
 
 
 def _trained(options: StoryOptions, seen: Any, unseen: Any) -> Iterator[Scene]:
-    model = MLP([4, 64, 64, 1], feature_names=market.HOUSE_FEATURES, random_state=options.seed)
+    model = MLP([4, 64, 64, 1], feature_names=HOUSE_FEATURES, random_state=options.seed)
     before = model.evaluate(unseen[0], unseen[1])
     opening = f"Training on {options.houses:,} houses, {options.batch_size} at a time, {options.epochs} times over:"
     yield Scene("The whole training", [Text(opening)])
     history = options.train(model, seen[0], seen[1], SGD(learning_rate=options.learning_rate))
     after = model.evaluate(unseen[0], unseen[1])
-    floor = market.irreducible_error(unseen[0])
+    floor = irreducible_error(unseen[0])
     table = [
         [when, f"{m['loss']:.4g}", euros(m["rmse"]), f"{m['r2']:.3f}"]
         for when, m in (("before", before), ("after", after))
@@ -235,7 +235,7 @@ def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)  # what came of it is told
         history = model.fit(X, y, verbose=0, **options)
-    if history.stop_reason != "completed":
+    if history.ended != COMPLETED:
         raise KeyboardInterrupt
     return history
 

@@ -31,7 +31,7 @@ SIZE = (5.2, 3.3)  # inches; with text of 10 points this is read on a phone, too
 MOST_CURVES = 6  # the most important columns have a curve of partial dependence
 TITLE = 40  # characters of a name in a title
 ROWS_MEASURED = 10_000  # that importance is measured on, and health
-INK, SOFT = "#1e293b", drawing.GREY  # become the page's own colours, see report.STYLE
+INK, SOFT = "#1e293b", drawing.GREY  # become the page's own colours, see page.STYLE
 STYLE = {
     "svg.fonttype": "none",  # text stays text
     "svg.hashsalt": "fastgd",  # the same figure is the same file

@@ -19,6 +19,7 @@ from .schedules import ReduceOnPlateau
 __all__ = [
     "Callback",
     "EarlyStopping",
+    "Logs",
     "Recorded",
     "Recorder",
     "Spread",

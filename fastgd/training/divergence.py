@@ -1,4 +1,4 @@
-"""A training that blows up, or a network that dies: how it is noticed, and what is told.
+"""A training that blows up, or a network that dies: how it is noticed, and what the user reads.
 
 `run` is the training that is looked at, see run.py. Losses are in standard units.
 """
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import DeadNetworkWarning, DivergenceError, DivergenceWarning, warn
+from ..errors import BlowUpWarning, DeadNetworkWarning, DivergenceError, DivergenceWarning, warn
 from ..kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
 from ..kernels.records import Reals, resting, taken
 from .run import PROBE_ROWS, Run
@@ -147,7 +147,7 @@ def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Real
     if blown_up or not np.isfinite(run.sums).all():
         run.restore(run.last_good)
         if weight and math.isfinite(loss):
-            note(run, loss / weight, "rose in a few steps to", ".", error_follows=True)
+            note(run, loss / weight, "rose in a few steps to", ".", BlowUpWarning)
         raise diverged(run, float(rates[min(n_taken, len(rates) - 1)]), layer)
     judge(run, loss, weight, float(rates[-1]))
 
@@ -168,7 +168,9 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     run.lowest = min(run.lowest, mean)
 
 
-def note(run: Run, mean: float, has_come_to: str, then: str, error_follows: bool = False) -> None:
+def note(
+    run: Run, mean: float, has_come_to: str, then: str, category: type[DivergenceWarning] = DivergenceWarning
+) -> None:
     """Remember a chunk's mean loss, and warn once if it is worrying."""
     run.last_loss = mean
     if not run.is_warned and mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
@@ -176,8 +178,7 @@ def note(run: Run, mean: float, has_come_to: str, then: str, error_follows: bool
         much = f"{mean * run.job.loss_unit:.3g}, from {run.start * run.job.loss_unit:.3g} at first"
         if run.start > 0:  # the negative logarithm of a likelihood may be below
             much = f"{mean / run.start:.3g} times what it was at first"
-        message = f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}"
-        warn(message, DivergenceWarning, error_follows=error_follows)
+        warn(f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}", category)
 
 
 def _is_worrying(run: Run, mean: float) -> bool:
@@ -255,8 +256,8 @@ def _takes(run: Run, n_steps: int, batch_size: int, rate: float) -> bool:
     per_epoch = math.ceil(run.n_rows / batch_size)
     while n_steps > 0:
         count = min(n_steps, per_epoch)
-        taken = run.take_steps(0, np.full(count, rate), len(run.workspaces), np.zeros(2), batch_size)
-        if taken < count or not np.isfinite(run.net.parameters).all():
+        n_taken = run.take_steps(0, np.full(count, rate), len(run.workspaces), np.zeros(2), batch_size)
+        if n_taken < count or not np.isfinite(run.net.parameters).all():
             return False
         n_steps -= count
     return True

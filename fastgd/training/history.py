@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..kernels import DEFAULT_DEVICE
+
 COMPLETED, CALLBACK, INTERRUPTED = "completed", "callback", "interrupted"
 
 
@@ -26,7 +28,7 @@ class History:
     history: dict[str, list[float]] = field(default_factory=dict)
     ended: str = COMPLETED
     stop_reason: str = "completed"
-    device: str = "cpu"
+    device: str = DEFAULT_DEVICE
     n_threads: int = 1
     steps: int = 0
     rows_seen: int = 0

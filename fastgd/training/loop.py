@@ -22,7 +22,7 @@ CHUNK_GROWTH = 8
 
 def fit(job: Job, watch: Watch) -> History:
     """Train a network in place, epoch after epoch."""
-    history = History({"loss": []}, device=job.engine.__name__.rpartition(".")[2])
+    history = History({"loss": []}, device=job.device)
     display, callbacks, validate = watch
     run: Run | None = None
     has_begun = is_over = False

@@ -10,7 +10,7 @@ from typing import IO, Any, Protocol, cast
 import numpy as np
 
 from ..errors import InvalidInputError
-from .history import History
+from .history import COMPLETED, History
 
 PLAIN_LINES = 10  # the most lines for a training without a terminal
 SHOWN = ("loss", "val_loss", "val_accuracy")
@@ -163,7 +163,7 @@ def _bar() -> Display:
 
 
 def _say_why(history: History | None) -> None:
-    if history is not None and history.stop_reason != "completed":
+    if history is not None and history.ended != COMPLETED:
         _write(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
 
 

@@ -28,6 +28,7 @@ class Job(NamedTuple):
     loss: LossRecord
     training: TrainingState
     engine: ModuleType
+    device: str  # the engine's name
     loss_unit: float  # a loss of 1 in standard units, in the user's units
     epochs: int
     batch_size: int

@@ -321,7 +321,3 @@ def checked_rates(schedule: Schedule, first: int, count: int, total: int) -> Rat
             "a rate must be a finite number of at least 0."
         )
     return rates
-
-
-def __dir__() -> list[str]:
-    return sorted(SCHEDULES)

@@ -75,11 +75,17 @@ class TrainingState:
         return fresh
 
 
-def training_state(last: TrainingState | None, optimizer: Any, parameters: Reals) -> TrainingState:
-    """What the next training starts from; by default with the optimizer of the last one, at first plain descent."""
+def checked_optimizer(last: TrainingState | None, optimizer: Any) -> Optimizer:
+    """The optimizer that was given; by default that of the last training, at first plain descent."""
     if optimizer is None:
         optimizer = last.optimizer if last else SGD()
     if not isinstance(optimizer, Optimizer):
         raise InvalidInputError(f"optimizer must be one such as fastgd.SGD(learning_rate=0.05), not {optimizer!r}.")
+    return optimizer
+
+
+def training_state(last: TrainingState | None, optimizer: Any, parameters: Reals) -> TrainingState:
+    """What the next training starts from."""
+    optimizer = checked_optimizer(last, optimizer)
     fresh = TrainingState(optimizer, optimizer.new_state(parameters))
     return last.continued_by(optimizer, fresh) if last else fresh

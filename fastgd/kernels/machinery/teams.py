@@ -127,7 +127,7 @@ def meet(team):
 
 
 class Crowd:
-    """The threads beside the calling one: all of them train, or none. Who came too early leaves at the first meeting."""
+    """The threads beside the calling one: all train, or none. A thread that is early leaves at its first meeting."""
 
     def __init__(self, work, n_threads):
         self.n_threads, self.home = n_threads, threading.get_native_id()

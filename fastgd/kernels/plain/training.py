@@ -14,6 +14,7 @@ from .random import row_order
 from .updates import update
 from .user_units import to_user_units
 
+silent = np.errstate(all="ignore")  # numbers out of range are looked at by the caller, as those of compiled loops
 BLOCK_ROWS = 1024  # the fewest rows that a workspace holds
 
 
@@ -69,11 +70,13 @@ def forward_backward(gradient, workspace, rows, order, net, loss):
     return total
 
 
+@silent
 def batch_gradient(gradients, workspace, rows, place, n, net, loss):
     """gradients[0] = Σ weight · d loss / d parameters of n rows from this place on, over n; return their loss."""
     return forward_backward(gradients[0], workspace, rows, rows_in_order(rows, place, n), net, loss)
 
 
+@silent
 def train(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):
     """Take one step for each learning rate, the first on the batch that starts at this place of the epoch.
 
@@ -94,6 +97,7 @@ def train(net, state, gradients, workspaces, sums, rows, place, batch_size, lear
     return learning_rates.size
 
 
+@silent
 def mean_loss(workspace, rows, net, loss):
     """Σ weight · loss / Σ weight over all rows."""
     order = rows_in_order(rows, 0, rows.X.shape[0])
@@ -102,6 +106,7 @@ def mean_loss(workspace, rows, net, loss):
     return total / weight_of(rows, order)
 
 
+@silent
 def predict(out, workspace, X, net, loss):
     """out (n, O) = predictions for X (n, I), both in the user's units.
 

@@ -1,0 +1,147 @@
+"""What a model is: its network with scaling and parameters, its schema, what its training keeps, and its device."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import ModuleType
+from typing import Any
+
+from numpy.typing import NDArray
+
+from ..data.schema import Schema, checked_feature_names, new_schema
+from ..kernels import DEFAULT_DEVICE, DEVICES, engine
+from ..kernels.records import LossRecord, Net, Reals
+from ..network.losses import Loss
+from ..network.network import Network, finite_array
+from ..options import checked_names, look_up, real_dtype, seed, yes_or_no
+from ..training.state import TrainingState
+from .predictor import Predictor
+
+
+class Model:
+    """What is kept from call to call.
+
+    Attributes:
+        network: the architecture.
+        net: parameters and scaling as kernels take them.
+        schema: what is known of its tables.
+        fit_state: what a further fit needs to go on; None before the first.
+    """
+
+    stop_training: bool = False  # a callback may set it
+
+    @checked_names
+    def __init__(
+        self,
+        layer_sizes: Sequence[int],
+        activation: str | Sequence[str] = "relu",
+        output_activation: str = "identity",
+        loss: str | Loss = "mse",
+        initializer: str | Sequence[tuple[Any, Any]] = "auto",
+        dtype: str = "float32",
+        standardize: bool = True,
+        feature_names: Sequence[str] | None = None,
+        random_state: int | None = 0,
+        dropout: float | Sequence[float] = 0.0,
+        classes: Sequence[Any] | None = None,
+    ) -> None:
+        self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
+        self.dtype = real_dtype(dtype)
+        self.random_state = seed(random_state)
+        self.net = self.network.new_net(initializer, self.dtype, self.random_state)
+        self.schema = new_schema(
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes
+        )
+        self.fit_state: TrainingState | None = None
+        self._device = DEFAULT_DEVICE
+        self._predictor: Predictor | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_predictor": None}  # it holds addresses of this process
+
+    @property
+    def parameters(self) -> Reals:
+        """All weights and biases as the one flat vector that the kernels use, (n_parameters,); writing changes them."""
+        return self.net.parameters
+
+    @parameters.setter
+    def parameters(self, values: Any) -> None:
+        self.net.parameters[:] = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
+
+    def get_parameters(self) -> list[tuple[Reals, Reals]]:
+        """Copies of each layer's (weights (n_in, n_out), biases (n_out,))."""
+        return [(weights.copy(), biases.copy()) for weights, biases in self.network.split(self.net.parameters)]
+
+    def set_parameters(self, pairs: Sequence[tuple[Any, Any]]) -> None:
+        """Set all weights and biases from a list as `get_parameters` returns it.
+
+        Raises:
+            InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
+        """
+        self.network.join(pairs, self.net.parameters)
+
+    @property
+    def standardize(self) -> bool:
+        """Whether inputs and target are scaled to mean 0 and standard deviation 1 inside the model."""
+        return self.schema.standardize
+
+    @property
+    def device(self) -> str:
+        """Where the model learns, predicts, measures and explains."""
+        return self._device
+
+    @device.setter
+    def device(self, name: str) -> None:
+        self._device, self._predictor = look_up(name, {name: name for name in DEVICES}, "device"), None
+
+    @property
+    def feature_names(self) -> tuple[str, ...] | None:
+        """A name for each input, as it was given or as the first data frame had it."""
+        return self.schema.feature_names
+
+    @feature_names.setter
+    def feature_names(self, names: Any) -> None:
+        self.schema = replace(self.schema, feature_names=checked_feature_names(names, self.network.n_in))
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """The labels that the outputs stand for, in their order; None where they stand for no classes."""
+        return self.schema.classes
+
+    @classes.setter
+    def classes(self, labels: NDArray[Any] | None) -> None:
+        self.schema = replace(self.schema, classes=labels)
+
+    @property
+    def engine(self) -> ModuleType:
+        """The kernels of the model's device."""
+        return engine(self.device)
+
+    @property
+    def objective(self) -> LossRecord:
+        """The loss as kernels take it."""
+        return self.network.loss.record(self.net.target_std)
+
+    @property
+    def loss_unit(self) -> float:
+        """How large a loss of 1 in standard units is in the user's units."""
+        return self.network.loss.largest_unit(self.net.target_std)
+
+    def become(self, other: Model) -> None:
+        """Be what another model of the same network has come to."""
+        self.take_over(other.schema, other.net)
+        self.fit_state, self.device = other.fit_state, other.device
+
+    def take_over(self, schema: Schema, net: Net) -> None:
+        """Have the schema and the scaling that a fit has learned, or all of another model's net."""
+        for mine, its in zip(self.net, net, strict=True):
+            if mine is not its:
+                mine[:] = its
+        self.schema, self._predictor = schema, None
+
+    def predictor(self) -> Predictor:
+        """Predictions by the model's engine, as it is now."""
+        if self._predictor is None:
+            self._predictor = Predictor(self.engine, self.net, self.objective)
+        return self._predictor
