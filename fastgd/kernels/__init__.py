@@ -3,13 +3,14 @@
 Every engine has the same kernels with the same names and arguments: what is written comes first, then what is read,
 then places and sizes; what describes the task (net, loss, rule) stands last. Three things stand apart: makers of arrays
 take the network first, `train` and `update` write it and begin with it, and the learning rate of one step comes last.
+A chunk of training is many steps, a step takes one batch, a batch has shards, and a shard is walked in blocks of rows.
 `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy: the engine
 to read, and the oracle of tests and benchmarks. Arrays are checked before they come here.
 
 What the package needs of an engine:
 
-    is_compiled()                                           returns whether training can start at once
-    new_workspaces(net, loss, rule, batch_size, n_threads, block_rows)   scratch for each thread that a batch is worth
+    is_compiled()                                           returns whether the training loop was compiled before
+    new_workspaces(net, loss, rule, batch_size, n_threads, block_rows)   one for each thread that such a batch can use
     new_gradients(net, batch_size)                          (n_shards, n_parameters): one for each shard of a batch
     row_order(order, place, n_rows, seed, epoch, shuffle)   order[i] = the row at place + i of the epoch
     gather(x, y, w, rows, order, net)                       x, y = the rows named by order in standard units (numbers
@@ -17,7 +18,9 @@ What the package needs of an engine:
     forward(workspace, B, seed, epoch, net)                 every layer's outputs for B rows of workspace.x, and f′(z)
                                                             where it is asked for; dropout reads workspace.order
     train(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule)
-                                                            one step per learning rate; returns how many were taken
+                                                            one step per learning rate, up to a loss that is not finite;
+                                                            sums (2,) += loss · rows, and weights, of each step; returns
+                                                            how many steps were taken
     batch_gradient(gradients, workspace, rows, place, n, net, loss)   gradients[0] = Σ weight · gradient of n rows,
                                                             over n; returns their loss, likewise
     mean_loss(workspace, rows, net, loss)                   returns Σ weight · loss / Σ weight over all rows; leaves the
@@ -28,7 +31,8 @@ What the package needs of an engine:
 
 Whoever predicts or measures passes `resting(net)`, see records.py: a network without dropout.
 
-The stages that these consist of, which tests and benchmarks call, and `plain`'s a few helpers of the package:
+The stages one by one, for tests and benchmarks: `plain` consists of them, `cpu` of forms that end in `_of_team`. (Two
+helpers of the package call `plain`'s: health activate_backward, and measures loss_and_delta.)
 
     drop(a, slopes, order, seed, epoch, layer, rate)        a, slopes *= 0 with probability rate, else 1 / (1 − rate)
     add_product(C, A, B)                                    C += A @ B
@@ -39,8 +43,9 @@ The stages that these consist of, which tests and benchmarks call, and `plain`'s
     activate_backward(delta, a, code)                       delta *= f′, where a = f(z)
     activate_with_slopes(a, slopes, code)                   a holds z: slopes = f′(z), a = f(z)
     last_outputs(workspace, B, net)                         returns the last layer's outputs (B, O)
-    loss_and_delta(delta, predicted, y, w, scale, loss)     delta = scale · w · d loss / d predicted; returns
-                                                            scale · Σ w · loss over the rows
+    loss_and_delta(delta, predicted, y, w, scale, loss)     delta = scale · w · d loss / d predicted, in standard units;
+                                                            returns scale · Σ w · loss over the rows, each target in
+                                                            its unit (loss.units)
     backward(gradient, workspace, B, fresh, net)            gradient += (or =, if fresh) d loss / d parameters; `cpu`'s
                                                             reads what its transpose_weights has written this step
     clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole

@@ -1,4 +1,4 @@
-"""Names as integers, for kernels: the training loop is compiled once, and reads them from the table of layers.
+"""Names as integers: the training loop is compiled once, and finds them in the table of layers and in records.
 
 Append only: a number that has been in a release keeps its meaning.
 """

@@ -2,8 +2,8 @@
 
 z is the weighted sum that a unit forms, a = f(z) its output, da the derivative of the loss in a. A formula is written
 for one number and holds for arrays as well, so that plain NumPy takes it as it stands; it calls abs and what is defined
-here, and each engine brings compiled forms of the first few functions. Branches are `where`, because a loop with
-real branches does not become a vector loop.
+here, and an engine that compiles brings forms of its own of the first few functions. Branches are `where`, because a
+loop with real branches does not become a vector loop.
 
 The code of an activation or a loss is its place in the tables at the end: append only.
 """
@@ -176,8 +176,8 @@ def silu_slope(z):
     return gate * (one + z * (one - gate))
 
 
-# Losses of one output: p is the prediction, y the actual value, e = p − y, both in standard units. The first function
-# is the loss, the second its derivative in p.
+# Losses of one output: p is what the network puts out, y the actual value in standard units, e = p − y. The first
+# function is the loss, the second its derivative in p.
 
 
 def squared_error(p, y, constants):
@@ -249,9 +249,9 @@ def pinball(p, y, level):
 
 def pinball_slope(p, y, level):
     """Its derivative in p: −τ where p < y, 1 − τ where p > y, 0 where they are equal."""
-    e = y - p
-    zero, one = number(e, 0), number(e, 1)
-    return -where(e > zero, level, where(e < zero, level - one, e))
+    missing = y - p
+    zero, one = number(missing, 0), number(missing, 1)
+    return -where(missing > zero, level, where(missing < zero, level - one, missing))
 
 
 def poisson(p, y, log_unit):

@@ -1,14 +1,17 @@
 """The records that kernels take: named tuples of arrays and plain numbers, the same for every engine.
 
-`real` below is float32 or float64, the dtype of the network. The arrays of records are C-contiguous, and the caller's.
+`real` below is float32 or float64, the dtype of the network. The arrays of records are C-contiguous; the caller owns
+them.
 
 The letters for sizes, here and in all kernels:
 
     B   rows of a block: as many rows of a batch as go through the layers together
     I   inputs of a layer          O   outputs of a layer          T   targets, columns of y
-    In a layer, z (B, O) = x (B, I) @ W (I, O) + b (O,) and a (B, O) = f(z); dz is d loss / d z, and so on.
     Q   levels of a quantile loss  L   numbers in a vector of the processor
     M, N, K                        a product's sizes: C (M, N) = A (M, K) @ B (K, N)
+
+In a layer, z (B, O) = x (B, I) @ W (I, O) + b (O,) and a (B, O) = f(z). A d before a letter is the loss's derivative in
+it: dz, dW, db, dx; dx is the da of the layer before. delta is the da of the last layer, which the loss writes.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ def aligned_zeros(shape: int | tuple[int, ...], dtype: Any) -> Reals:
 
 
 def read_only(array: Reals) -> Reals:
-    """The array itself, no longer writable: kernels are compiled for such tables, and once more for any other."""
+    """The array itself, no longer writable: for a writable table Numba would compile the kernels once more."""
     array.flags.writeable = False
     return array
 
@@ -78,7 +81,7 @@ def taken(rows: Rows, numbers: Any) -> Rows:
 
 
 class LossRecord(NamedTuple):
-    """What is minimised. The gradient is taken in standard units; the value in units of the target with the largest."""
+    """What is minimised. The gradient counts targets in standard units, the value each target in its unit."""
 
     code: int
     units: Reals  # (n_targets,) real: each target's unit over the largest one, raised to the loss's power

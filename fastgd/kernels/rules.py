@@ -1,8 +1,8 @@
 """Update rules: how the gradient moves a weight. Each is written once, and every engine that loops compiles it.
 
-w −= move is the whole step. g is the gradient of a weight w. A rule returns the move, and what it remembers of this
+w −= move is the step. g is the gradient of a weight w. A rule returns the move, and what it remembers of this
 weight from step to step: a velocity (or mean of gradients), a mean (or sum) of squares, both or nothing. Its constants
-c are computed once a step: μ is rule.momentum, ε rule.epsilon, β₁ and β₂ are rule.beta1 and rule.beta2. As in
+c are computed once for many weights: μ is rule.momentum, ε rule.epsilon, β₁ and β₂ are rule.beta1 and rule.beta2. As in
 formulas.py, a rule is written for one number and holds for arrays as well. What is remembered comes before g in the
 arguments, because the compiler rounds a sum of two products by which of them is loaded first.
 
@@ -118,7 +118,7 @@ def rmsprop(squares, g, c):
 
 
 def rmsprop_with_momentum(velocity, squares, g, c):
-    """The same with velocity = μ · velocity + g / (√squares + ε); the move is learning_rate · velocity."""
+    """RMSprop with velocity = μ · velocity + g / (√squares + ε); the move is learning_rate · velocity."""
     rate, beta, one_minus_beta, mu, eps = c
     s = mean_of_squares(squares, g, beta, one_minus_beta)
     v = mu * velocity + g / (square_root(s) + eps)

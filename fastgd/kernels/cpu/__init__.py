@@ -1,4 +1,10 @@
-"""The kernels as explicit loops, compiled by Numba."""
+"""The kernels as explicit loops, compiled by Numba.
+
+Read forward.py, products.py, losses.py, backward.py, updates.py, training.py. The real stages end in `_of_team`: they
+are one thread's part, and one thread is a team of one; the names without it are for callers outside. `@kernel(…)` says
+how a function is compiled, not what it does. `pointer(v, i)` is v from entry i on; `load`, `load_part` and `store` move
+whole vectors, see ../machinery/lanes.py. launch.py is where Python comes in.
+"""
 
 from __future__ import annotations
 

@@ -50,14 +50,14 @@ def backward(gradient, workspace, B, fresh, net):
     """gradient += d loss / d parameters, from the delta of the last layer, which the loss has written.
 
     `fresh` says that there is no gradient yet: = instead of +=, which spares filling it with zeros. It reads
-    workspace.transposed, see transpose_weights.
+    workspace.transposed, which transpose_weights has written in this step.
     """
     backward_of_team(gradient, team_of_one(workspace), workspace, B, fresh, net)
 
 
 @kernel(inline=True)
 def backward_of_team(gradient, team, workspace, B, fresh, net):
-    """The same by a thread of a team: of every layer, it works on its part of the outputs, and then of the inputs."""
+    """`backward` by one thread of a team: for all columns of a layer, or its own where the team divides them."""
     for index in range(net.layers.shape[0] - 1, -1, -1):
         x = pointer(workspace.x, 0)
         if index > 0:
@@ -81,10 +81,10 @@ def backward_of_team(gradient, team, workspace, B, fresh, net):
 
 
 @kernel(noalias=True, inner=True)
-def multiply(c, a, n):
-    """c = c · a, entry by entry."""
+def multiply(dz, slopes, n):
+    """dz = dz · slopes, entry by entry."""
     for i in range(n):
-        c[i] = c[i] * a[i]
+        dz[i] = dz[i] * slopes[i]
 
 
 @kernel(merge=True)
@@ -113,11 +113,11 @@ def bias_gradient(gradient, dz, workspace, B, index, begin, end, fresh, net):
 
 @kernel(merge=True)
 def weight_gradient(gradient, x, dz, workspace, B, index, begin, end, fresh, net):
-    """dW (I, O) += xᵀ (I, B) @ dz (B, O) (= if fresh), columns `begin` to `end` of both."""
+    """dW (I, O) += xᵀ (I, B) @ dz (B, O) (= if fresh), columns `begin` to `end` of dW and dz."""
     product, zeros = workspace.addresses[PRODUCT], pointer(workspace.zeros, 0)
     I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
     dW = pointer(gradient, net.layers[index, WEIGHTS] + begin)
-    if O == 1:  # the same numbers, seen as one row: one column fills no vector
+    if O == 1:  # one column fills no vector, so dWᵀ (1, I) = dzᵀ (1, B) @ x (B, I)
         call_product(product, dW, I, zeros if fresh else dW, SAME_ROW, dz, SAME_ROW, NEXT, x, I, ONE, I, B)
     else:
         initial, stride = (zeros, SAME_ROW) if fresh else (dW, O)

@@ -68,7 +68,7 @@ def forward_of_team(team, workspace, B, seed, epoch, net):
         O, offset = net.layers[index, N_OUT], B * net.layers[index, OUTPUTS]
         begin, end = my_columns(O, team)
         if end > begin:
-            weighted_sums(x, workspace, B, index, begin, end, net)  # z = x @ W + b
+            weighted_sums(workspace, x, B, index, begin, end, net)  # z = x @ W + b
             activate_columns(workspace, B, index, begin, end, net)  # a = f(z), in place
             if net.dropout[index] > 0:
                 a, slopes = pointer(workspace.activations, offset), pointer(workspace.slopes, offset)
@@ -80,7 +80,7 @@ def forward_of_team(team, workspace, B, seed, epoch, net):
 
 
 @kernel(merge=True)
-def weighted_sums(x, workspace, B, index, begin, end, net):
+def weighted_sums(workspace, x, B, index, begin, end, net):
     """z (B, O) = x (B, I) @ W (I, O) + b (O,), columns `begin` to `end`, written to workspace.activations."""
     I, O, n = net.layers[index, N_IN], net.layers[index, N_OUT], end - begin
     z = pointer(workspace.activations, B * net.layers[index, OUTPUTS] + begin)

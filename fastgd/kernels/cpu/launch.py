@@ -186,7 +186,7 @@ def batch_gradient(gradients, workspace, rows, place, n, net, loss):
 
 
 def descends_row_by_row(net, rule, batch_size):
-    """Whether a step is plain descent on one row, with nothing that needs the gradient as a whole."""
+    """Whether a step is plain descent on one row: no momentum, penalty, clipping or slopes that are kept."""
     has_more_terms = rule.momentum or rule.weight_decay or rule.l1
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
     return batch_size == 1 and rule.code == SGD and not (has_more_terms or clipped or net.layers[:, SLOPES].any())
@@ -195,7 +195,7 @@ def descends_row_by_row(net, rule, batch_size):
 def train_in_threads(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):
     """Take one step for each learning rate, with a thread for each workspace; returns how many steps were taken.
 
-    One thread does it where a step is one row, or where threads do not start.
+    One thread does it where a step is plain descent on one row, or where threads do not start.
     """
     if descends_row_by_row(net, rule, batch_size) and not state.average.size:
         descend = row_by_row.descend_row_by_row

@@ -2,9 +2,9 @@
 
 Shapes: delta, predicted (B, O) are pointers to the outputs of the last layer; y (B, T) to the targets, w (B,) to their
 weights, in standard units. All write delta = scale · w · d loss / d predicted and return scale · Σ w · loss over the
-rows; `scale` is 1 / the rows of the batch, so that its blocks add up to its mean. `units` (T,) are the targets' units
-over the largest; they do not touch the gradient. A row's loss is the mean over its outputs; over its targets for
-gaussian_nll; cross-entropy has one value a row. The formulas are in formulas.py.
+rows; in training `scale` is 1 / the rows of the batch, so that its blocks add up to its mean. `units` (T,) turn each
+target's loss into its unit (over the largest); they do not touch the gradient. A row's loss is the mean over its
+outputs; over its targets for gaussian_nll; cross-entropy has one value a row. The formulas are in formulas.py.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def quantile(delta, predicted, y, w, B, O, T, scale, units, constants):
 def poisson(delta, predicted, y, w, B, O, T, scale, units, constants):
     """e^p − y (p + ln m), where p is the logarithm of the rate in units of the mean count m.
 
-    The gradient is e^p − y, times a factor. constants (2 T,) are each target's ln m, then these factors.
+    The gradient is e^p − y, times √m where m is below 1. constants (2 T,) are each target's ln m, then this factor.
     """
     total = number(delta, 0)
     for i in range(B):
@@ -100,7 +100,7 @@ def cross_entropy(delta, predicted, y, w, B, O, T, scale, units, constants):
 def gaussian_nll(delta, predicted, y, w, B, O, T, scale, units, constants):
     """½ (s + (y − p)² e^−s) + ln unit: the first T outputs are means p, the last T logarithms s of variances.
 
-    The gradient is (p − y) e^−s in p, ½ (1 − (p − y)² e^−s) in s. Without the constant ½ ln 2π. constants (T,) are
+    The gradient is (p − y) e^−s in p, ½ (1 − (p − y)² e^−s) in s. The constant ½ ln 2π is left out. constants (T,) are
     the logarithms of the units.
     """
     total = number(delta, 0)

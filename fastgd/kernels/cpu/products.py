@@ -4,7 +4,7 @@ Shapes: C (M, N), A (M, K), B (K, N). S is what the sums start from: C itself, t
 zeros. A tile of C stays in registers while k runs, so that a multiply-add waits for nothing but the one before it on
 the same element. The vectors run over the columns of C, never over the sum: each element is one chain of multiply-adds
 in the order of k, so its bits depend neither on the tile that it is in nor on the rows around it. (A layer of one
-output has a loop of its own, `dots`; so has a step on a single row, see row_by_row.py.)
+output has a loop of its own, `dots`; so have backward and update on a single row, see row_by_row.py.)
 
 A matrix is a pointer to its first entry and its stride, the distance from row to row; A, which may be transposed, has a
 step from column to column, too.
@@ -68,7 +68,7 @@ def tile_8x2(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
 
 @kernel(inner=True)
 def tile_8x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K, n):
-    """Eight rows and one vector of C: as many columns of it as there are left, of n."""
+    """Eight rows and one vector of C, of which the first n columns count."""
     c0, c1 = load_part(s, 0, n), load_part(s, s_stride, n)
     c2, c3 = load_part(s, 2 * s_stride, n), load_part(s, 3 * s_stride, n)
     c4, c5 = load_part(s, 4 * s_stride, n), load_part(s, 5 * s_stride, n)
@@ -205,7 +205,7 @@ def transposed(t, t_stride, a, M, N):
             t[j * t_stride + i] = a[i * N + j]
 
 
-# The same for arrays.
+# Products of whole arrays, for callers outside: training uses the pointers above.
 
 
 @kernel()

@@ -1,4 +1,5 @@
-"""Random order of rows and dropout without a table: both are functions of seed, epoch and row.
+"""Random order of rows and dropout without a table: the row at a place is a function of seed, epoch and place; what is
+dropped, of seed, epoch, layer, row and unit.
 
 A permutation of n rows by a Feistel cipher (rounds that move each half by a hash of the other half) needs no memory
 that grows with n, can start anywhere (a chunk, a resumed training, another thread) and gives the same order on every

@@ -37,7 +37,7 @@ def descend_row_by_row(net, state, workspace, sums, rows, place, learning_rates,
 def descend_on_row(net, workspace, learning_rate):
     """A step of plain descent on one row, from the delta of the last layer.
 
-    While a row of weights is at hand for the step, its product with dz is the gradient of the layer's input.
+    Each row of W gives its entry of dx before the step changes it.
     """
     for index in range(net.layers.shape[0] - 1, -1, -1):
         I, O = net.layers[index, N_IN], net.layers[index, N_OUT]

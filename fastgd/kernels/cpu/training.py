@@ -37,7 +37,7 @@ def train(team, net, state, gradients, workspace, sums, rows, place, batch_size,
     weights. Stops before a step whose loss is not finite, and where the team is given up; returns the number of steps
     taken.
     """
-    if not meet(team):  # whoever came here stays to the end, so that the meetings inside a step may be relied on
+    if not meet(team):  # whoever came here stays to the end, so that meetings inside a step need no look at the answer
         return 0
     for step in range(learning_rates.shape[0]):
         start, n = next_batch(rows, place, step, batch_size)
@@ -66,7 +66,7 @@ def next_batch(rows, place, step, batch_size):
 def forward_backward(gradients, team, workspace, rows, start, n, net, loss):
     """gradients (n_shards, n_parameters) = each shard's part of the batch's gradient.
 
-    Returns the batch's loss, NaN if the team was given up.
+    Returns the batch's loss; NaN if a team with shards was given up.
     """
     transpose_weights_of_team(team, workspace, net)
     gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss)
@@ -101,7 +101,8 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
 def forward_and_loss(team, workspace, rows, place, B, scale, net, loss):
     """Returns scale · Σ w · loss of B rows from this place on; leaves x, activations and the last layer's delta behind.
 
-    Where threads divide the columns, the last of them, to which a narrow last layer belongs, tells the others the loss.
+    Where threads divide the columns, the last of them, to which a narrow last layer belongs, computes the loss: the
+    others return 0 and read team.losses[0].
     """
     order, x, y, w = workspace.order[:B], workspace.x[:B], workspace.y[:B], workspace.w[:B]
     row_order(order, place, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
@@ -137,7 +138,7 @@ def update_of_team(gradients, team, net, state, workspace, n, rule, learning_rat
     """
     n_shards, address = shards_in(n, gradients), workspace.addresses[RULE]
     is_clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    # Threads that divide columns have met since the loss, and each reads the gradient of its own columns only.
+    # Threads that divide columns have met in all layers but the first: with clipping, or a single layer, they meet here.
     if team.by_columns and (is_clipped or net.layers.shape[0] == 1) and not meet(team):
         return False
     if is_clipped or team.n_threads == 1:
@@ -172,8 +173,8 @@ def add_shards(gradients, n_shards, begin, end):
 def move_my_parameters(team, net, state, gradients, n_shards, rule, learning_rate, number_of_step, address):
     """This thread's part of a step: of every layer its rows of weights, or its columns where the team divides those.
 
-    By columns, a thread moves the weights that its own next forward pass reads: it need not fetch them from others. The
-    biases go with their columns; by rows, they are the last thread's.
+    By columns, a thread moves the weights that it reads next, so that they are in its cache. The biases go with their
+    columns; by rows, they are the last thread's.
     """
     parameters, gradient = net.parameters, gradients[0]
     if team.n_threads == 1 and rule.weight_decay == 0 and rule.l1 == 0:  # all in one go

@@ -29,13 +29,13 @@ TINY_32, TINY_64 = np.finfo(np.float32).tiny, float(np.finfo(np.float64).tiny)
 
 @kernel(inline=True)
 def tiny_float32(x):
-    """For float32."""
+    """tiny for float32."""
     return TINY_32
 
 
 @kernel(inline=True)
 def tiny_float64(x):
-    """For float64."""
+    """tiny for float64."""
     return TINY_64
 
 

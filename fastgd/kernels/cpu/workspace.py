@@ -1,4 +1,4 @@
-"""Scratch of one thread, with what only the compiled loops need, and how a batch is cut for threads."""
+"""Scratch for each thread, with what only the compiled loops need, and how a batch is cut for threads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from ..records import Integers, Reals, aligned_zeros, new_workspace
 # Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
 # longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
 BLOCK_ROWS = 128
-SHARD_PARAMETERS = 1 << 18  # a batch has at most this many over n_parameters shards, where that is between the next two
-LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16  # shards
+# A batch has at most SHARD_PARAMETERS / n_parameters shards, but this limit is never below 4 nor above 16.
+SHARD_PARAMETERS = 1 << 18
+LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16
 DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch of one shard
 LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
 
@@ -35,7 +36,7 @@ class CpuWorkspace(NamedTuple):
     zeros: Reals  # (widest layer or input,) real: where sums start
     addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
     counters: Integers  # (any,): where a team of one would meet
-    losses: NDArray[np.float64]  # (1,): where a team of one writes its loss
+    losses: NDArray[np.float64]  # (1,): a team must have such an array; a team of one writes nothing there
 
 
 def new_scratch(net, addresses, block_rows):

@@ -1,7 +1,7 @@
 """Kernels that are called by their address: the activation of a layer, the loss, the update rule, the product.
 
-The training loop is compiled once for each dtype, and serves every architecture, loss and rule. Choosing among all of
-them inside the loop meant compiling all of them, and each level of calls once more. So the loop gets a table of
+The training loop is compiled once for each dtype, and serves every architecture, loss and rule. A loop that
+chooses by code would compile all of them, each time. So the loop gets a table of
 addresses, and only what a network uses is ever compiled.
 
 Every kind of kernel has one signature, given here; a call with other types is refused when the caller is compiled.
@@ -144,7 +144,7 @@ if config.DISABLE_JIT:
         REGISTRY[function](*arguments)
 
     def call_pause(function: int) -> None:
-        """There is one thread."""
+        """Nothing to do: Python switches threads by itself."""
 
 else:
 

@@ -23,7 +23,7 @@ from .calls import call_pause
 from .compile import kernel
 
 # Places in the counters. Each thread has a counter of its own, which it alone writes: the meetings that it has come to.
-GIVEN_UP = 0  # the entry that is not 0 when a thread has failed
+GIVEN_UP = 0  # entry 0: not 0 once the team is given up
 FIRST_COUNTER = 16  # where the first thread's counter is
 APART = 16  # entries from one counter to the next: 128 bytes keep the threads out of each other's cache lines
 
@@ -90,7 +90,7 @@ def my_range(n, team):
 
 @kernel(merge=True)
 def my_columns(n, team):
-    """The same for the n columns of a layer, (begin, end): all of them, unless the team divides columns."""
+    """The columns of a layer of n that this thread works on, (begin, end): all, unless the team divides columns."""
     begin, end = np.int64(0), n
     if team.by_columns:
         begin, end = my_range(n, team)
@@ -127,7 +127,7 @@ def meet(team):
 
 
 class Crowd:
-    """The threads beside the calling one: all train, or none. A thread that is early leaves at its first meeting."""
+    """The threads beside the calling one: all train, or none. If one does not start, the others leave at once."""
 
     def __init__(self, work, n_threads):
         self.n_threads, self.home = n_threads, threading.get_native_id()

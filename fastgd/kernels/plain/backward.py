@@ -6,12 +6,12 @@ import numpy as np
 
 from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
 from .activations import activate_backward
-from .forward import layer_biases, layer_outputs, layer_weights
+from .forward import layer_biases, layer_part, layer_weights
 from .products import add_column_sums, add_product
 
 
 def layer_delta(deltas, index, B, width):
-    """The delta (B, width) of layer `index`: a view of deltas[index % 2]. Neighbouring layers take different rows."""
+    """The delta (B, width) of layer `index`: a view of deltas[index % 2], so that neighbours do not meet."""
     return deltas[index % 2, : B * width].reshape(B, width)
 
 
@@ -25,14 +25,14 @@ def backward(gradient, workspace, B, fresh, net):
     for index in range(net.layers.shape[0] - 1, -1, -1):
         layer = net.layers[index]
         I, O = layer[N_IN], layer[N_OUT]
-        x = workspace.x[:B] if index == 0 else layer_outputs(workspace.activations, net.layers[index - 1], B)
+        x = workspace.x[:B] if index == 0 else layer_part(workspace.activations, net.layers[index - 1], B)
 
         # forward was a = f(z), so dz = da · f′(z); dropout's factors are in the slopes, too
         dz = layer_delta(workspace.deltas, index, B, O)  # it holds da (B, O), and dz from here on
         if layer[SLOPES]:
-            dz *= layer_outputs(workspace.slopes, layer, B)
+            dz *= layer_part(workspace.slopes, layer, B)
         else:
-            activate_backward(dz, layer_outputs(workspace.activations, layer, B), layer[ACTIVATION])
+            activate_backward(dz, layer_part(workspace.activations, layer, B), layer[ACTIVATION])
 
         # forward was z = x @ W + b, so db = Σ dz over the rows, dW = xᵀ @ dz, and dx = dz @ Wᵀ
         add_column_sums(layer_biases(gradient, layer), dz)  # db (O,)

@@ -34,8 +34,8 @@ def layer_biases(parameters, layer):
     return parameters[layer[BIASES] : layer[BIASES] + layer[N_OUT]]
 
 
-def layer_outputs(activations, layer, B):
-    """The outputs (B, O) of one layer for a block of B rows."""
+def layer_part(activations, layer, B):
+    """The part (B, O) of one layer in activations or slopes, for a block of B rows."""
     start = B * layer[OUTPUTS]
     return activations[start : start + B * layer[N_OUT]].reshape(B, layer[N_OUT])
 
@@ -47,12 +47,12 @@ def forward(workspace, B, seed, epoch, net):
     """
     x = workspace.x[:B]
     for index, layer in enumerate(net.layers):
-        a = layer_outputs(workspace.activations, layer, B)
+        a = layer_part(workspace.activations, layer, B)
         # z = x @ W + b
         dense(a, x, layer_weights(net.parameters, layer), layer_biases(net.parameters, layer))
         # a = f(z), in place
         if layer[SLOPES]:
-            slopes = layer_outputs(workspace.slopes, layer, B)
+            slopes = layer_part(workspace.slopes, layer, B)
             activate_with_slopes(a, slopes, layer[ACTIVATION])
             if net.dropout[index] > 0:
                 drop(a, slopes, workspace.order[:B], seed, epoch, index, float(net.dropout[index]))
@@ -63,4 +63,4 @@ def forward(workspace, B, seed, epoch, net):
 
 def last_outputs(workspace, B, net):
     """The outputs (B, O) of the last layer."""
-    return layer_outputs(workspace.activations, net.layers[-1], B)
+    return layer_part(workspace.activations, net.layers[-1], B)

@@ -33,9 +33,9 @@ def loss_and_delta(delta, predicted, y, w, scale, loss):
     if loss.code == QUANTILE:
         Q = constants.size
         y, units, levels = np.repeat(y, Q, axis=1), np.repeat(units, Q), np.tile(constants, T)
-        values, slopes = pinball(p, y, levels), pinball_slope(p, y, levels)  # −τ or 1 − τ
+        values, slopes = pinball(p, y, levels), pinball_slope(p, y, levels)
     elif loss.code == POISSON:
-        values, slopes = poisson(p, y, constants[:T]), constants[T:] * poisson_slope(p, y)  # times e^p − y
+        values, slopes = poisson(p, y, constants[:T]), constants[T:] * poisson_slope(p, y)
     else:
         formula = LOSSES[loss.code]
         values, slopes = formula.value(p, y, constants), formula.slope(p, y, constants)

@@ -1,4 +1,4 @@
-"""Random order of rows and dropout as functions of seed, epoch and row: the same numbers as the compiled loops."""
+"""Random order of rows, and dropout, without a table: the same numbers as the compiled loops."""
 
 from __future__ import annotations
 

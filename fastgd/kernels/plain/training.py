@@ -14,8 +14,8 @@ from .random import row_order
 from .updates import update
 from .user_units import to_user_units
 
-silent = np.errstate(all="ignore")  # numbers out of range are looked at by the caller, as those of compiled loops
-BLOCK_ROWS = 1024  # the fewest rows that a workspace holds
+silent = np.errstate(all="ignore")  # NumPy says nothing of overflow: the caller looks for finite numbers
+BLOCK_ROWS = 1024  # the fewest rows of a workspace, unless the caller says otherwise
 
 
 def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_rows=None):
@@ -41,7 +41,7 @@ def weight_of(rows, order):
 
 
 def batch_weight(workspace, rows, place, n):
-    """The sum of the weights of n rows from this place on; n itself where all count the same. No scratch is needed."""
+    """The sum of the weights of n rows from this place on; n itself where all count the same."""
     return weight_of(rows, rows_in_order(rows, place, n))
 
 

@@ -56,7 +56,7 @@ def move(w, g, state, update_rule, rule, learning_rate, step):
 
 
 def follow(average, w, ema_decay, step):
-    """average (n_parameters,): the exponential mean of the parameters after steps 1 … t; the start counts 0."""
+    """average (n_parameters,): the exponential mean of the parameters after steps 1 … `step`; the start counts 0."""
     left_of_start = ema_decay**step
     kept = (ema_decay - left_of_start) / (1 - left_of_start)
     average *= kept
