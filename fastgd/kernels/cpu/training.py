@@ -42,9 +42,8 @@ def train(team, net, state, gradients, workspace, sums, rows, place, batch_size,
     for step in range(learning_rates.shape[0]):
         start, n = next_batch(rows, place, step, batch_size)
         number_of_step = state.step[0] + 1
-        value = forward_backward(
-            gradients, team, workspace, rows, start, n, net, loss
-        )  # forward and loss, then backward
+        # Forward and loss, then backward.
+        value = forward_backward(gradients, team, workspace, rows, start, n, net, loss)
         if not math.isfinite(value):
             return step
         if not update_of_team(gradients, team, net, state, workspace, n, rule, learning_rates[step], number_of_step):
@@ -138,7 +137,7 @@ def update_of_team(gradients, team, net, state, workspace, n, rule, learning_rat
     """
     n_shards, address = shards_in(n, gradients), workspace.addresses[RULE]
     is_clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    # Threads that divide columns have met in all layers but the first: with clipping, or a single layer, they meet here.
+    # Threads that divide columns met in all layers but the first: with clipping, or a single layer, they meet here.
     if team.by_columns and (is_clipped or net.layers.shape[0] == 1) and not meet(team):
         return False
     if is_clipped or team.n_threads == 1:
