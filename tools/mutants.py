@@ -144,7 +144,7 @@ class Copy:
         environment |= {
             "NUMBA_CACHE_DIR": str(self.fresh_cache if fresh else self.cache),
             "PYTHONPATH": str(self.root),
-            # Python tells an old .pyc by the second and the size of its source: a sign that changed within one is neither.
+            # A .pyc counts as old by the second and the size of its source: a changed sign may alter neither.
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "--tb=no", "-rfE"]
