@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from inside import ctrl_c, overheard
@@ -117,6 +119,7 @@ def test_callbacks_are_told_in_order_and_can_stop():
     names = ["learning_rate", "loss", "val_loss"]
     assert diary.lines == ["begin", "epoch 0", names, "epoch 1", names, "end"]
     assert (history.epochs, history.stop_reason) == (2, "stopped by a callback after epoch 2")
+    assert history.ended == "callback"
 
 
 def test_early_stopping_goes_back_to_the_best():
@@ -177,3 +180,14 @@ def test_options_of_fit(options, message):
     X, y = waves()
     with pytest.raises(InvalidInputError, match=message):
         fitted(X, y, **options)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(("min_delta", "best_epoch"), [(0.0, 2), (0.15, 1), (0.25, 0)])
+def test_an_improvement_is_larger_than_min_delta(min_delta, best_epoch):
+    stop = EarlyStopping(min_delta=min_delta)
+    stop.model = SimpleNamespace(parameters=np.zeros(1), stop_training=False)
+    stop.on_train_begin({})
+    for epoch, loss in enumerate((1.0, 0.8, 0.75, 0.78)):
+        stop.on_epoch_end(epoch, {"val_loss": loss})
+    assert stop.best_epoch == best_epoch

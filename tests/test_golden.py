@@ -58,6 +58,7 @@ def test_the_comparison_of_optimizers_can_fail():
     assert np.abs(trained("adam", "mse", "float64", steps=49) / expected - 1).max() > 1e-6
 
 
+@pytest.mark.tiny
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name):
     expected = GOLDEN["activations"]["cases"][name]
@@ -68,6 +69,7 @@ def test_activations(name):
     np.testing.assert_allclose(slopes, expected["slope"], rtol=1e-10, atol=1e-14)
 
 
+@pytest.mark.tiny
 @pytest.mark.parametrize("case", GOLDEN["losses"], ids=lambda case: case["loss"])
 def test_losses(case):
     loss = LOSSES[case["loss"]](**case["options"])

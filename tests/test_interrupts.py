@@ -32,7 +32,7 @@ def test_ctrl_c_leaves_a_usable_model(monkeypatch):
     model = fastgd.MLP([4, 8, 1])
     start = model.parameters.copy()
     history = model.fit(X, y, epochs=5, verbose=0)
-    assert history.stop_reason == "interrupted in epoch 2"
+    assert (history.ended, history.stop_reason) == ("interrupted", "interrupted in epoch 2")
     assert history.epochs == 1
     assert 0 < history.steps < 5 * 63
     assert (model.parameters != start).any()

@@ -245,3 +245,14 @@ def test_labels_that_do_not_fit():
         fastgd.MLP([3, 1], loss="poisson").fit(X, [1, -1, 2, 3], verbose=0)
     with pytest.raises(InvalidInputError, match=r"y, row 3 is 1.5: binary_cross_entropy needs"):
         fastgd.MLP([3, 1], loss="binary_cross_entropy").fit(X, [0, 0.5, 0, 1.5], verbose=0)
+
+
+@pytest.mark.parametrize("n_out", [1, 3])
+def test_an_accuracy_weighs_its_rows(n_out):
+    X, weights = rows(60), np.linspace(0, 2, 60)
+    y = np.random.default_rng(1).integers(0, max(n_out, 2), 60)
+    model = network(n_out)
+    model.fit(X, y, epochs=1, verbose=0)
+    hits = model.predict(X) == y
+    assert model.evaluate(X, y, weights)["accuracy"] == pytest.approx(np.average(hits, weights=weights))
+    assert hits.mean() != pytest.approx(np.average(hits, weights=weights), abs=1e-3)

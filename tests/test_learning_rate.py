@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+from inside import overheard
+from samples import houses
 
 import fastgd
 
@@ -27,3 +29,13 @@ def test_the_range_test_finds_a_rate_that_trains():
     assert early.learning_rate == early.rates[np.argmin(early.losses)] / 10 < 0.05, "it may lie below the range"
     hopeless = model.find_learning_rate(X, y, lowest=1e-12, highest=1e-11)
     assert "never fell" in hopeless.reason
+
+
+def test_each_step_of_the_range_test_has_the_next_batch_and_is_measured_with_all_units(monkeypatch):
+    steps, measured = [], []
+    overheard(monkeypatch, "train", lambda call: steps.append((call.rows.epoch, call.place, call.net.dropout.max())))
+    overheard(monkeypatch, "mean_loss", lambda call: measured.append(call.net.dropout.max()))
+    fastgd.MLP([4, 8, 1], dropout=0.5).find_learning_rate(*houses(100), batch_size=32, highest=1e-3, steps=10)
+    places = [(0, 0), (0, 32), (0, 64), (0, 96), (1, 0), (1, 32), (1, 64), (1, 96), (2, 0), (2, 32)]
+    assert steps[-10:] == [(*place, 0.5) for place in places]
+    assert measured == [0] * 11, "once before the first step, and after each"

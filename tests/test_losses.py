@@ -91,3 +91,15 @@ def test_rare_counts_are_learned_with_the_defaults(mean, seed):
 def test_gradients_of_counts_of_1_or_more_are_those_of_the_loss():
     loss = fastgd.losses.LOSSES["poisson"]()
     np.testing.assert_allclose(loss.constants(np.array([4.0, 0.25])), [np.log(4), np.log(0.25), 1.0, 0.5])
+
+
+def test_a_likelihood_is_told_in_the_units_of_the_target():
+    X = np.random.default_rng(0).normal(size=(200, 1))
+    y = 500 + 40 * X[:, 0] + 10 * np.random.default_rng(1).normal(size=200)
+    model = fastgd.MLP([1, 4, 2], loss="gaussian_nll", dtype="float64")
+    history = model.fit(X, y, validation_data=(X, y), epochs=3, verbose=0).history
+    mean, std = model.predict(X).T
+    expected = np.mean(np.log(std) + ((y - mean) / std) ** 2 / 2)
+    assert model.evaluate(X, y)["loss"] == pytest.approx(expected, rel=1e-9)
+    assert history["val_loss"][-1] == pytest.approx(expected, rel=1e-9)
+    assert history["loss"][-1] == pytest.approx(expected, abs=1), "the logarithm of the target's spread is 3.7"

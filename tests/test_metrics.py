@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from samples import uneven
-from sklearn.metrics import r2_score
+from sklearn.metrics import accuracy_score, mean_absolute_error, r2_score
 
 import fastgd
-from fastgd.model.metrics import regression_metrics
+from fastgd.model.metrics import accuracy, below, regression_metrics
 
 
 @pytest.mark.tiny
@@ -40,3 +40,23 @@ def test_rmse_of_several_targets_is_the_root_of_the_mean():
     errors = (model.predict(X) - Y) ** 2
     assert model.evaluate(X, Y)["rmse"] == pytest.approx(np.sqrt(errors.mean()), rel=1e-6)
     assert np.sqrt(errors.mean(axis=0)).mean() != pytest.approx(np.sqrt(errors.mean()), rel=0.1)
+
+
+@pytest.mark.tiny
+def test_metrics_of_weighted_rows_are_those_of_scikit_learn():
+    generator = np.random.default_rng(0)
+    actual, weights = generator.normal(size=(100, 2)) * [1, 5], generator.uniform(0, 3, 100)
+    predicted = actual + generator.normal(size=(100, 2))
+    measured, unweighted = (regression_metrics(predicted, actual, part) for part in (weights, np.zeros(0)))
+    assert measured["r2"] == pytest.approx(r2_score(actual, predicted, sample_weight=weights))
+    assert measured["mae"] == pytest.approx(mean_absolute_error(actual, predicted, sample_weight=weights))
+    hits = predicted[:, 0] > actual[:, 0]
+    assert accuracy(hits, weights) == pytest.approx(accuracy_score(hits, np.ones(100, bool), sample_weight=weights))
+    assert all(abs(measured[name] - unweighted[name]) > 1e-4 for name in measured)
+
+
+@pytest.mark.tiny
+def test_a_value_at_its_quantile_is_not_above_it():
+    actual, predicted = np.array([[1.0], [2.0], [3.0]]), np.array([[1.0], [3.0], [2.0]])
+    assert below(predicted, actual, np.zeros(0)) == pytest.approx(2 / 3)
+    assert below(predicted, actual, np.array([2.0, 1.0, 1.0])) == pytest.approx(3 / 4)

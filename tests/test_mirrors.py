@@ -253,3 +253,30 @@ def test_training_stops_before_a_step_that_is_not_finite():
                 net, case.state, gradients, workspaces, sums, rows, 0, 1, rates, loss, optimizer.rule()
             )
         assert 2 <= taken < 5
+
+
+SINGLE = [SGD(l1=0.1), SGD(weight_decay=0.3), SGD(clip_norm=0.05), SGD(clip_value=0.02), SGD(momentum=0.9)]
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("optimizer", [SGD(), *SINGLE, SGD(ema_decay=0.5)], ids=str)
+def test_steps_on_single_rows_do_all_that_the_rule_says(optimizer, dtype):
+    results = []
+    for kernels, rule in ((cpu, optimizer), (plain, optimizer), (plain, SGD())):
+        net, rows, loss, _, workspaces, gradients = case = make_case(
+            6, [3, 4, 2], dtype, optimizer=rule, weighted=True, kernels=kernels
+        )
+        state, sums = case.state, np.zeros(2)
+        kernels.train(net, state, gradients, workspaces, sums, rows, 0, 1, np.full(6, 0.05), loss, rule.rule())
+        results.append((net.parameters, state.average, sums))
+
+    def assert_same(one, other):
+        for actual, expected in zip(one, other, strict=True):
+            assert_close(actual, expected, dtype, factor=10)
+
+    of_compiled, of_plain, of_plain_descent = results
+    assert_same(of_compiled, of_plain)
+    if optimizer != SGD():
+        with pytest.raises(AssertionError):
+            assert_same(of_compiled, of_plain_descent)

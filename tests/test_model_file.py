@@ -145,3 +145,17 @@ def test_a_function_is_not_saved_with_the_training_state(tmp_path):
         model.save(tmp_path / "m", training_state=True)
     model.save(tmp_path / "m")
     assert fastgd.load(tmp_path / "m").predict(X).shape == (50,)
+
+
+def test_the_place_of_a_training_comes_back(tmp_path):
+    model, X = trained()
+    schedule = fastgd.schedules.ReduceOnPlateau(0.01, patience=3, monitor="loss")
+    model.fit(X, X[:, 0], epochs=2, optimizer=fastgd.SGD(schedule), verbose=0)
+    memory = memory_of(model)
+    memory.epoch, memory.origin = 9, 5
+    memory.plateau.share, memory.plateau.best, memory.plateau.waited = 0.25, 0.1 + 0.2, 2
+    model.save(tmp_path / "m", training_state=True)
+    loaded = memory_of(fastgd.load(tmp_path / "m"))
+    assert (loaded.epoch, loaded.origin, loaded.steps) == (9, 5, memory.steps)
+    assert loaded.plateau == memory.plateau
+    assert loaded.optimizer == memory.optimizer

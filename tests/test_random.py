@@ -33,9 +33,12 @@ def test_a_large_permutation():
 
 
 @pytest.mark.tiny
-def test_any_part_can_be_had_alone():
-    whole = order_of(cpu, 50)
-    assert (order_of(cpu, 50, first=20, count=7) == whole[20:27]).all()
+@pytest.mark.parametrize("kernels", [cpu, plain])
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_any_part_can_be_had_alone(kernels, shuffle):
+    whole = order_of(kernels, 50, shuffle=shuffle)
+    assert (order_of(kernels, 50, first=20, count=7, shuffle=shuffle) == whole[20:27]).all()
+    assert (whole[20:27] != whole[:7]).any()
 
 
 @pytest.mark.tiny

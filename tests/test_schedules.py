@@ -11,6 +11,7 @@ from samples import fitted, waves
 import fastgd
 from fastgd import schedules
 from fastgd.errors import InvalidInputError
+from fastgd.training.state import Plateau
 
 
 @pytest.mark.tiny
@@ -153,9 +154,23 @@ def test_reduce_on_plateau_within_a_warm_up_and_for_an_accuracy():
     warm = fastgd.SGD(schedules.WarmUp(inner, steps=1))
     _, history = fitted(X, y, optimizer=warm, epochs=4)
     np.testing.assert_allclose(history.history["learning_rate"], [1e-9, 1e-9, 1e-10, 1e-11])
-    from fastgd.training.state import Plateau
-
     plateau, schedule = Plateau(), schedules.ReduceOnPlateau(0.1, patience=0, factor=0.5, monitor="val_accuracy")
     for accuracy, share in ((0.5, 1), (0.6, 1), (0.7, 1), (0.7, 0.5), (0.6, 0.25)):
         plateau.look_at(schedule, {"val_accuracy": accuracy})
         assert plateau.factor_left == share
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("monitor", "values"),
+    [("val_loss", (0.5, 0.46, 0.44)), ("val_accuracy", (0.5, 0.54, 0.56))],
+    ids=["loss", "accuracy"],
+)
+def test_what_is_hardly_better_is_a_plateau(monitor, values):
+    """A tenth is wanted: the second value is not better, the third is."""
+    schedule = schedules.ReduceOnPlateau(0.1, patience=0, factor=0.5, threshold=0.1, monitor=monitor)
+    plateau = Plateau()
+    for value, share, best in zip(values, (1, 0.5, 0.5), (0, 0, 2), strict=True):
+        plateau.look_at(schedule, {monitor: value})
+        assert plateau.factor_left == share
+        assert abs(plateau.best) == values[best]

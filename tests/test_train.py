@@ -7,12 +7,16 @@ import re
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from shell import ARGUMENTS, FASTGD, run, write
 
 import fastgd
 from fastgd.command.paths import check_can_write
+from fastgd.data.files import read_columns
+from fastgd.data.splits import split_rows
 from fastgd.errors import ModelFileError
+from fastgd.pages.page import number
 
 
 @pytest.mark.parametrize("name", ["houses.csv", "houses.csv.gz"])
@@ -211,3 +215,23 @@ def test_before_a_training_the_same_is_refused_as_after_it(tmp_path, monkeypatch
     for good in (["chain", "x" * 255], ["/dev/null", "/dev/null"], ["out", "m"], [], ["m", None]):
         check_can_write(*(path and Path(path) for path in good), table=table)
     assert not (tmp_path / "m").exists()
+
+
+def test_the_errors_are_those_on_the_two_sides_of_a_split_by_groups(tmp_path):
+    noise = np.random.default_rng(1).normal(size=200).cumsum()
+    path = write(tmp_path / "houses.csv", price=np.round(1e4 * noise + 3e5))
+    result = run(
+        "train", path, *ARGUMENTS, "--hidden", 8, "--epochs", 3, "--group", "id", "--seed", 3, "--save", tmp_path / "m"
+    )
+    assert result.exit_code == 0, result.output
+    table, texts = read_columns(path, ["size", "rooms", "price"], ["id"])
+    model = fastgd.load(tmp_path / "m")
+
+    def errors(groups):
+        parts = (table[part] for part in split_rows(200, 0.2, groups, 3))
+        return [number(model.evaluate(part[:, :2], part[:, 2])["rmse"]) for part in parts]
+
+    told = [re.search(rf"{name} +\d+ +\S+ +(\S+)", result.output)[1] for name in ("training", "held out")]
+    assert told == errors(texts["id"])
+    assert told != errors(None), "without the groups other rows are held out"
+    assert told[0] != told[1]

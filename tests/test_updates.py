@@ -31,7 +31,23 @@ def test_lengths_whose_squares_are_out_of_range(kernels, size):
     np.testing.assert_allclose(gradient, size * (size / (2 * size + 1e-6)), rtol=1e-5, atol=1e-45)
 
 
+@pytest.mark.tiny
+@pytest.mark.parametrize("kernels", [cpu, plain])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_gradient_within_its_bounds_is_left_alone(kernels, dtype):
+    given = np.array([0.3, -0.4], dtype)
+    for bounds, is_changed in (
+        ({}, False),
+        ({"clip_norm": 0.51, "clip_value": 0.41}, False),
+        ({"clip_norm": 0.49}, True),
+    ):
+        gradient = given.copy()
+        kernels.clip(gradient, fastgd.SGD(**bounds).rule())
+        assert (gradient != given).any() == is_changed
+
+
 ADAPTIVE = {
+    "adagrad": lambda eps: fastgd.Adagrad(epsilon=eps),
     "adam": lambda eps: fastgd.Adam(epsilon=eps),
     "adamw": lambda eps: fastgd.AdamW(epsilon=eps, weight_decay=0.0),
     "rmsprop": lambda eps: fastgd.RMSprop(epsilon=eps),
