@@ -74,7 +74,7 @@ def make_case(
         return generator.normal(size=shape).astype(real)
 
     X, Y = normal(n_rows, sizes[0]), normal(n_rows, network.n_targets)
-    scaled = network.loss.scaling == "standard"
+    scaling = network.loss.scaling
     if network.loss.task == "classes":
         Y = generator.integers(0, sizes[-1], (n_rows, 1)).astype(real)
     elif network.loss.task in ("labels", "counts"):
@@ -90,8 +90,8 @@ def make_case(
         layers=network.layers(),
         input_mean=normal(sizes[0]),
         input_std=np.abs(normal(sizes[0])) + real.type(0.5),
-        target_mean=normal(n_targets) if scaled else np.zeros(n_targets, real),
-        target_std=np.abs(normal(n_targets)) + real.type(0.5) if scaled else np.ones(n_targets, real),
+        target_mean=normal(n_targets) if scaling == "standard" else np.zeros(n_targets, real),
+        target_std=np.abs(normal(n_targets)) + real.type(0.5) if scaling != "none" else np.ones(n_targets, real),
         dropout=np.array(network.dropout, real),
     )
     record, optimizer = network.loss.record(net.target_std), optimizer or SGD()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ import fastgd
 from fastgd.callbacks import EarlyStopping
 from fastgd.errors import DivergenceError, DivergenceWarning
 from fastgd.training import divergence
+from fastgd.training.divergence import judge
 
 
 def stream(parts=30, n=300):
@@ -298,3 +301,14 @@ def test_the_layer_that_fails_is_the_one_that_is_named():
     model.network.split(model.parameters)[1][0][:] = 1e38
     with pytest.raises(DivergenceError, match="layer 1"):
         model.fit(X, y, epochs=1, verbose=0)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(("losses", "last_good"), [((1.0, 50.0, 2500.0, 1e5), 1), ((1.0, 0.9, 0.8, 0.7), 3)])
+def test_the_last_good_weights_are_from_before_a_slow_blow_up(losses, last_good):
+    """A loss is held against the lowest so far: against the one before, each would be in its range."""
+    run = SimpleNamespace(lowest=math.inf, last_good=None, is_warned=True)
+    for chunk, loss in enumerate(losses):
+        run.chunk_start = chunk
+        judge(run, loss, 1.0, 0.1)
+    assert run.last_good == last_good

@@ -9,6 +9,7 @@ from networks import losses_to_test, make_case
 import fastgd
 from fastgd.kernels import cpu
 from fastgd.network.activations import ACTIVATIONS
+from fastgd.network.losses import as_loss
 
 
 def central_differences(model, X, y, step=1e-6):
@@ -86,7 +87,7 @@ def worst_relative_error(case, gradient, step=1e-6):
 
 def gradient_case(activation, loss, n_out):
     case = make_case(9, [3, 5, 4, n_out], "float64", activation, loss=loss, dropout=[0.3, 0.2], weighted=True)
-    return case._replace(loss=case.loss._replace(units=np.ones_like(case.loss.units)))
+    return case._replace(loss=as_loss(loss).record(np.ones_like(case.net.target_std)))
 
 
 @pytest.mark.parametrize(("loss", "n_out"), list(losses_to_test()), ids=str)

@@ -280,3 +280,21 @@ def test_steps_on_single_rows_do_all_that_the_rule_says(optimizer, dtype):
     if optimizer != SGD():
         with pytest.raises(AssertionError):
             assert_same(of_compiled, of_plain_descent)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("kernels", [cpu, plain])
+@pytest.mark.parametrize("batch_size", [1, 4])
+def test_a_part_of_an_epoch_has_the_weights_of_its_rows(batch_size, kernels):
+    """Over a whole epoch they add up to the number of rows, so that counting would do as well."""
+    net, rows, loss, optimizer, workspaces, gradients = case = make_case(
+        9, [3, 4, 2], "float64", weighted=True, block=3, batch_size=batch_size, kernels=kernels
+    )
+    order, sums = np.zeros(4, np.int64), np.zeros(2)
+    kernels.row_order(order, 0, 9, rows.seed, rows.epoch, True)
+    expected = rows.weights[order].sum()
+    assert abs(expected - 4) > 0.1
+    assert kernels.batch_weight(case.workspace, rows, 0, 4) == pytest.approx(expected)
+    rates = np.full(4 // batch_size, 0.01)
+    kernels.train(net, case.state, gradients, workspaces, sums, rows, 0, batch_size, rates, loss, optimizer.rule())
+    assert sums[1] == pytest.approx(expected)

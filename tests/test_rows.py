@@ -205,6 +205,7 @@ def test_splits_keep_groups_together():
     assert (len(training), len(held_out)) == (8, 2)
     again = split_rows(10, 0.2, None, 3)
     assert (training == again[0]).all()
+    assert len({tuple(split_rows(100, 0.2, None, seed)[1]) for seed in range(5)}) == 5, "each seed has its own"
     refused("All 5 rows are one group: nothing can be held out", split_rows, 5, 0.2, ["same"] * 5, 0)
     refused("There is only 1 row", split_rows, 1, 0.5, None, 0)
 
