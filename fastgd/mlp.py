@@ -11,6 +11,7 @@ from .network.activations import ACTIVATIONS
 from .network.initializers import INITIALIZERS
 from .network.losses import LOSSES
 from .options import checked_names, positive_integer, with_names, yes_or_no
+from .training.cores import Allowance
 from .training.run import Job
 
 if TYPE_CHECKING:
@@ -96,7 +97,17 @@ class MLP(Core):
         net = lesson.net._replace(parameters=self.net.parameters.copy())
         loss, unit = self.network.loss.record(net.target_std), self.network.loss.largest_unit(net.target_std)
         job = Job(
-            net, lesson.rows, loss, state, self.engine, self.device, unit, epochs=1, batch_size=batch_size, n_threads=1
+            net,
+            lesson.rows,
+            loss,
+            state,
+            self.engine,
+            self.device,
+            unit,
+            epochs=1,
+            batch_size=batch_size,
+            threads=Allowance(1, ""),
+            store=self.store,
         )
         return find_learning_rate(job, lowest, highest, steps)
 

@@ -16,6 +16,7 @@ from fastgd.kernels.codes import IDENTITY
 from fastgd.kernels.cpu import activations, launch, losses, products, training, updates
 from fastgd.kernels.machinery import calls
 from fastgd.kernels.machinery.compile import OPTIONS, kernel
+from fastgd.kernels.machinery.packing import packed
 
 FEATURES = llvmlite.binding.get_host_cpu_features()
 pytestmark = pytest.mark.skipif(
@@ -59,12 +60,13 @@ def kernels_by_address():
 def whole_loops():
     case = make_case(3, [2, 3, 1], "float32", weighted=True)
     net, rows, loss, workspace, alone = case.net, case.rows, case.loss, case.workspace, launch.new_team_of_one()
+    words = packed(training.Prediction(workspace, net, loss), np.dtype(np.float32))
     arguments = {
         "train": (
             alone, net, case.state, case.gradients, workspace, np.zeros(2), rows, 0, 2, np.zeros(1), loss,
             case.optimizer.rule(),
         ),
-        "predict": (np.zeros((3, 1), np.float32), workspace, rows.X, net, loss),
+        "predict_packed": (np.zeros((3, 1), np.float32), rows.X, words),
         "mean_loss": (workspace, rows, net, loss),
     }  # fmt: skip
     for name, given in arguments.items():

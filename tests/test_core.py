@@ -168,7 +168,7 @@ def test_predictions_follow_parameters_and_scaling():
 
 @pytest.mark.parametrize("value", [0, -1, 1.5, "two", True])
 def test_n_threads_must_be_a_whole_number(value):
-    with pytest.raises(InvalidInputError, match="n_threads must be a whole number of at least 1"):
+    with pytest.raises(InvalidInputError, match=r"n_threads must be 'auto' or a whole number of at least 1"):
         fastgd.MLP([4, 8, 1]).fit(*houses(50), n_threads=value, verbose=0)
 
 

@@ -1,20 +1,82 @@
-"""How many threads take the next chunk: the faster team goes on, and the other gets another chance."""
+"""How many threads take the next chunk: the faster go on, and something that takes a core away is noticed."""
 
 from __future__ import annotations
 
-from fastgd.training.team_size import TeamSize
+import pytest
+
+from fastgd.training import team_size
+from fastgd.training.team_size import TRIAL_SECONDS, TeamSize
 
 
-def test_the_faster_team_goes_on_and_the_other_gets_another_chance():
-    team, order = TeamSize(4), []
-    for _ in range(200):
+class Machine:
+    """A clock, and what a step takes each number of threads, with which part of their cores."""
+
+    def __init__(self, monkeypatch, seconds, busy=1.0):
+        self.now, self.seconds, self.busy = 0.0, seconds, busy
+        monkeypatch.setattr(team_size.time, "perf_counter", lambda: self.now)
+
+    def chunk(self, team, seconds=0.07):
+        """One chunk; returns how many threads took it."""
         size = team.next()
-        order.append(size)
-        team.took(size, 0.07, 10 if size == 1 else 20)  # four threads take twice as many steps
-    assert order[:5] == [4, 4, 1, 1, 4]
-    assert 2 < order.count(1) < 10
-    slow = TeamSize(4)
-    for _ in range(100):
-        slow.took(slow.next(), 0.07, 20 if slow.next() == 1 else 10)
-    assert slow.next() == 1
-    assert TeamSize(1).next() == 1
+        steps = max(int(team.steps_in(seconds)), 1)
+        took = steps * self.seconds[size]
+        self.now += took
+        team.took(size, took, steps, self.busy if size > 1 else 1.0)
+        return size
+
+    def until(self, team, seconds):
+        """All chunks of this time: the seconds that each number of threads has had."""
+        spent = dict.fromkeys(self.seconds, 0.0)
+        end = self.now + seconds
+        while self.now < end:
+            before = self.now
+            size = self.chunk(team)
+            spent[size] += self.now - before
+        return spent
+
+
+@pytest.mark.parametrize(("one", "two", "best"), [(1e-5, 6e-6, 2), (1e-5, 2e-5, 1), (1e-3, 6e-4, 2), (2e-3, 3e-3, 1)])
+def test_the_faster_are_found_in_a_few_milliseconds(monkeypatch, one, two, best):
+    machine, team = Machine(monkeypatch, {1: one, 2: two}), TeamSize(2)
+    while team.is_trying:
+        machine.chunk(team)
+    assert machine.now < 12 * max(TRIAL_SECONDS, one, two)
+    assert team.next() == best
+    assert machine.until(team, 0.5)[3 - best] == 0
+
+
+def test_of_many_threads_some_may_be_the_fastest(monkeypatch):
+    machine, team = Machine(monkeypatch, {12: 2e-5, 6: 1e-5, 3: 1.5e-5, 1: 4e-5}), TeamSize(12)
+    while team.is_trying:
+        machine.chunk(team)
+    assert team.next() == 6
+    assert "10 µs with 6" in team.reason()
+
+
+def test_long_steps_are_divided_without_a_try(monkeypatch):
+    machine, team = Machine(monkeypatch, {1: 0.06, 2: 0.03}), TeamSize(2)
+    assert [machine.chunk(team) for _ in range(4)] == [2, 2, 2, 2]
+    assert team.reason() == "a step took 30 ms with 2"
+
+
+@pytest.mark.parametrize("step", [1e-5, 1e-3, 0.03])
+def test_a_core_that_is_taken_away_costs_a_tenth_of_a_second(monkeypatch, step):
+    machine, team = Machine(monkeypatch, {1: 2 * step, 2: step}), TeamSize(2)
+    machine.until(team, 1.0)
+    assert team.next() == 2
+    machine.seconds, machine.busy = {1: 2 * step, 2: 3 * step}, 0.7
+    began = machine.now
+    while team.next() == 2 or team.is_trying:
+        machine.chunk(team)
+    assert machine.now - began < max(0.15, 8 * step)
+    spent = machine.until(team, 20.0)
+    assert spent[2] < 0.1 * spent[1]
+    machine.seconds, machine.busy = {1: 2 * step, 2: step}, 1.0
+    machine.until(team, 20.0)
+    assert team.next() == 2, "when it comes back it is used again"
+
+
+def test_one_thread_is_never_compared(monkeypatch):
+    machine, team = Machine(monkeypatch, {1: 1e-5}), TeamSize(1)
+    assert {machine.chunk(team) for _ in range(5)} == {1}
+    assert not team.is_trying

@@ -59,4 +59,4 @@ def prepared(
         parts = parts.weighted_by_class(class_weight, schema)
     rows = Rows(parts.X, parts.Y, mean_one(parts.weights, schema.dtype), np.uint64(seed), epoch, shuffle)
     net = scaling.learn(net, schema, rows, Source(table, target, parts.chosen))
-    return Lesson(replace(schema, scaled=True), net, rows, parts, target)
+    return Lesson(schema if schema.scaled else replace(schema, scaled=True), net, rows, parts, target)

@@ -33,6 +33,8 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
     An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies, or is
     another constant. A single row says nothing about what varies: its inputs keep their own unit.
     """
+    if schema.scaled and not (schema.standardize and np.isinf(net.input_std).any()):
+        return net
     net = net._replace(**{name: getattr(net, name).copy() for name in SCALING})
     if schema.scaled:
         if schema.standardize:

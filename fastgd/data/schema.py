@@ -39,7 +39,7 @@ class Schema:
 
     def learned(self, y: Any, n_rows: int, names: tuple[str, ...] | None = None) -> tuple[Schema, CheckedTable]:
         """The same for targets to learn from: their new classes, and the names of the inputs, become the schema's."""
-        known = self if self.feature_names is not None else replace(self, feature_names=names)
+        known = self if self.feature_names is not None or names is None else replace(self, feature_names=names)
         if not self._takes_labels(y):
             return known, self._values(y, n_rows)
         given, n_classes = labels.labels(y, n_rows), self.network.n_classes

@@ -5,13 +5,13 @@ Nothing here changes a model, except `step`, which is one step of `fit`.
 
 from __future__ import annotations
 
-import copy
 import math
 import warnings
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.rows import labelled, measured
 from ..errors import DivergenceError, InvalidInputError, TrainingWarning
@@ -76,11 +76,14 @@ def step(
 ) -> Table:
     """See MLP.step."""
     index = layer_number(layer, len(model.network.activations))
-    after = after_step(model, X, y, learning_rate, optimizer, sample_weight)
-    _check_still_finite(after, X, y, learning_rate)
-    table = _nudges(model, after, index)
-    model.become(after)
-    return table
+    before = model.twin()
+    try:
+        _take_step(model, X, y, learning_rate, optimizer, sample_weight)
+        _check_still_finite(model, X, y, learning_rate)
+    except BaseException:
+        model.become(before)
+        raise
+    return _nudges(before, model, index)
 
 
 def after_step(
@@ -91,13 +94,21 @@ def after_step(
     optimizer: Optimizer | None = None,
     sample_weight: Any = None,
 ) -> Core:
-    """A copy of the model after one step of `fit` on all rows.
+    """A copy of the model after one step of `fit` on all rows."""
+    after = model.twin()
+    _take_step(after, X, y, learning_rate, optimizer, sample_weight)
+    return after
+
+
+def _take_step(
+    model: Core, X: Any, y: Any, learning_rate: float | None, optimizer: Optimizer | None, sample_weight: Any
+) -> None:
+    """One step of `fit` on all rows.
 
     A learning rate of the step's own, as the rate that ReduceOnPlateau has come to, leaves the optimizer and the
     position in its schedule as they would be without it.
     """
-    after = copy.deepcopy(model)
-    going_on = after.training_state(optimizer)
+    going_on = model.training_state(optimizer)
     rule, rate = going_on.optimizer, learning_rate
     if rate is not None and (not is_number(rate) or not 0 < rate < math.inf):
         raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")
@@ -106,29 +117,27 @@ def after_step(
     once = rule if rate is None else at_rate(rule, float(rate))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)  # what the step did is told
-        history = after.fit(
+        history = model.fit(
             X, y, epochs=1, batch_size=1 << 62, optimizer=once, shuffle=False, sample_weight=sample_weight, verbose=0,
         )  # fmt: skip
     if not history.steps:
         raise KeyboardInterrupt
-    if once is not rule and after.fit_state is not None:
-        after.fit_state.optimizer, after.fit_state.origin = rule, going_on.origin
-        after.fit_state.plateau = going_on.plateau
-    return after
+    if once is not rule and model.fit_state is not None:
+        model.fit_state.optimizer, model.fit_state.origin = rule, going_on.origin
+        model.fit_state.plateau = going_on.plateau
 
 
-def _check_still_finite(after: Core, X: Any, y: Any, learning_rate: float | None) -> None:
+def _check_still_finite(model: Core, X: Any, y: Any, learning_rate: float | None) -> None:
     """Whether the network can still predict these rows after a step on them."""
-    rows = measured(after.schema, X, y, None)
-    if np.isfinite(after.outputs_of(rows.X)[0]).all() and math.isfinite(after.loss_of(rows)):
+    if math.isfinite(model.loss_of(measured(model.schema, X, y, None))):
         return
     of_rate = "" if learning_rate is None else f" with a learning rate of {learning_rate:.3g}"
     error = DivergenceError(
         f"This step{of_rate} leads to predictions that are no longer finite numbers; nothing has changed. "
         "Try a much smaller learning rate."
     )
-    assert after.fit_state is not None
-    error.step = after.fit_state.steps
+    assert model.fit_state is not None
+    error.step = model.fit_state.steps
     raise error
 
 
@@ -136,14 +145,11 @@ def _nudges(before: Core, after: Core, index: int) -> Table:
     """What happened to the weights of a layer."""
     old, new = (_of_layer(m, m.parameters, index).copy().reshape(-1) for m in (before, after))
     nudges = new - old
-    grades = _graded(nudges, "large", "slight", "barely touched")
-    words = {
-        ("large", True): "larger contribution",
-        ("large", False): "smaller contribution",
-        ("slight", True): "slight increase",
-        ("slight", False): "slight decrease",
-    }
-    effect = [words.get((g, bool(n > 0)), g) for g, n in zip(grades, nudges, strict=True)]
+    words = (
+        ("larger contribution", "slight increase", "barely touched"),
+        ("smaller contribution", "slight decrease", "barely touched"),
+    )
+    effect = np.array(words, object)[(~(nudges > 0)).astype(int), _grades(nudges)].tolist()
     columns = {"weight": weight_names(before, index), "old": old, "nudge": nudges, "new": new, "effect": effect}
     return Table(columns, "nudge")
 
@@ -160,10 +166,16 @@ def _lengths(weights: Reals) -> Reals:
 
 
 def _graded(values: Reals, large: str, notable: str, small: str) -> list[str]:
-    """A word for each value, by its size beside the largest; NaN counts as large."""
+    """A word for each value, by its size beside the largest."""
+    words: list[str] = np.array([large, notable, small], object)[_grades(values)].tolist()
+    return words
+
+
+def _grades(values: Reals) -> NDArray[np.int64]:
+    """0 for values that are large beside the largest, 1 for notable and 2 for small ones; NaN counts as large."""
     sizes = np.where(np.isnan(values), np.inf, np.abs(values))
-    top = float(sizes.max(initial=0.0))
-    return [large if top and s >= LARGE * top else notable if top and s >= NOTABLE * top else small for s in sizes]
+    top = sizes.max(initial=0.0)
+    return np.where(sizes >= LARGE * top, 0, np.where(sizes >= NOTABLE * top, 1, 2)) if top else np.full(sizes.size, 2)
 
 
 def _gradients_of_rows(

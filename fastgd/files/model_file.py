@@ -117,6 +117,7 @@ def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Array
             "plateau": {name: repr(float(getattr(kept.plateau, field))) for name, field in PLATEAU.items()},
             "origin": kept.origin,
             "start": repr(float(kept.start)),
+            "lowest": repr(float(kept.lowest)),
         }
         arrays |= {f"training.{name}": getattr(kept.state, field) for name, field in STATE.items()}
         if kept.raw is not None:
@@ -242,6 +243,7 @@ def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
         kept["origin"],
         raw,
         float(kept.get("start", "nan")),
+        float(kept.get("lowest", "inf")),
     )
     step, best = int(state.step[0]), training.plateau.best
     if not all(type(number) is int for number in (training.epoch, training.origin)) or not (

@@ -28,6 +28,7 @@ What the package needs of an engine:
     predict(out, workspace, X, net, loss)                   out = what the network puts out for X, both in the user's
                                                             units; returns whether all inputs in standard units and
                                                             all outputs are finite
+    predicting(workspace, net, loss)                        returns the function predict(out, X) for these
 
 Whoever predicts or measures passes `resting(net)`, see records.py: a network without dropout.
 
@@ -64,7 +65,7 @@ DEFAULT_DEVICE = DEVICES[0]
 
 REQUIRED = (
     "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "forward", "train", "batch_gradient",
-    "mean_loss", "predict",
+    "mean_loss", "predict", "predicting",
 )  # fmt: skip
 STAGES = (
     "drop", "add_product", "add_column_sums", "transpose", "dense", "activate", "activate_backward",

@@ -19,6 +19,7 @@ from ..kernels.records import Reals, read_only
 from ..options import checked_names, look_up, positive_integer, yes_or_no
 from ..training import loop
 from ..training.callbacks import CallbackList
+from ..training.cores import allowance
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from ..training.progress import display
@@ -47,7 +48,7 @@ class Core(Model):
         class_weight: dict[Any, float] | str | None = None,
         shuffle: bool = True,
         callbacks: Sequence[Any] = (),
-        n_threads: int = 1,
+        n_threads: int | str = "auto",
         device: str | None = None,
         verbose: str | int = "auto",
     ) -> History:
@@ -74,8 +75,10 @@ class Core(Model):
                 does not.
             shuffle: whether each epoch has its own random order of rows.
             callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
-            n_threads: how many threads may share the work of a batch, where that is faster: from batches of 256 on, and
-                for wide networks from 32. The result has the same bits for any number.
+            n_threads: how many threads may share the work of a batch; "auto": all cores that the process may use, but
+                one inside of workers (joblib, Dask) and as NUMBA_NUM_THREADS or OMP_NUM_THREADS say. As many do as are
+                fastest, which is found out in some milliseconds and kept for the next fit; the history says it. The
+                result has the same bits for any number.
             device: "cpu" for the compiled loops, "plain" for the same in NumPy; by default that of the last fit, at
                 first "cpu". The model predicts, measures and explains there, too.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
@@ -91,7 +94,7 @@ class Core(Model):
         """
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
-        shuffle, n_threads = yes_or_no(shuffle, "shuffle"), positive_integer(n_threads, "n_threads")
+        shuffle, threads = yes_or_no(shuffle, "shuffle"), allowance(n_threads)
         device = self.device if device is None else look_up(device, {name: name for name in DEVICES}, "device")
         state = self.training_state(optimizer)
         watch = Watch(display(verbose), CallbackList(callbacks, self), None)
@@ -112,7 +115,9 @@ class Core(Model):
             seen = lesson.measured()
             watch.callbacks.settled_loss = lambda: self.loss_of(seen)
         loss, unit = self.objective, self.loss_unit
-        job = Job(self.net, lesson.rows, loss, state, self.engine, device, unit, epochs, batch_size, n_threads)
+        job = Job(
+            self.net, lesson.rows, loss, state, self.engine, device, unit, epochs, batch_size, threads, self.store
+        )
         try:
             return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
         except Exception:
@@ -179,11 +184,14 @@ class Core(Model):
             InvalidInputError: a table that cannot be used, or a row that has no finite prediction (see `predict`).
         """
         rows = measured(self.schema, X, y, sample_weight)
-        unseen.tell_of_ignored(self.net, rows.X, "X", self.feature_names)
-        out, finite = self.outputs_of(rows.X)
-        if not finite:
+        predictor = self.predictor()
+        if predictor.ignores:
+            unseen.tell_of_ignored(self.net, rows.X, "X", self.feature_names)
+        outputs, finite = predictor.outputs_as_they_are(rows.X)
+        out = predictor.in_user_units(outputs)
+        if not (finite and np.isfinite(out).all()):
             unseen.refuse(self.net, rows.X, out, self.feature_names)
-        return measures.metrics(self.loss_of(rows), self.schema, rows, out)
+        return measures.metrics(measures.loss_of(self.schema, self.net, rows, outputs), self.schema, rows, out)
 
     @checked_names
     def gradient(self, X: Any, y: Any, sample_weight: Any = None) -> Reals:
@@ -211,7 +219,7 @@ class Core(Model):
 
     def loss_of(self, rows: Measured) -> float:
         """The loss of rows in the user's units, as `evaluate` and the history tell it."""
-        return measures.loss_of(self.engine, self.schema, self.net, rows)
+        return measures.loss_of(self.schema, self.net, rows, self.predictor().outputs_as_they_are(rows.X)[0])
 
     def outputs_of(self, values: Reals) -> tuple[Reals, bool]:
         """Outputs for checked inputs, in the user's units, and whether these and the scaled inputs are all finite."""

@@ -6,16 +6,16 @@ from types import ModuleType
 
 import numpy as np
 
-from ..data.rows import Measured, in_order, mean_one
+from ..data.rows import Measured
 from ..data.schema import Schema
 from ..errors import NonFiniteWarning, warn
 from ..kernels.plain import loss_and_delta
-from ..kernels.records import LossRecord, Net, Reals, Rows, read_only, resting
-from ..network.losses import MeanSquaredError, Quantile
+from ..kernels.records import LossRecord, Net, Reals, Rows, resting
+from ..network.losses import Quantile
 from .answers import chosen_classes
 from .metrics import accuracy, below, regression_metrics
 
-FLATTENED = 1e-5  # of the targets' range: by more than that the cast moves a target whose loss it would spoil
+ROWS = 1 << 14  # that are measured together: what float64 takes beside the table stays small
 
 
 def metrics(loss_value: float, schema: Schema, rows: Measured, out: Reals) -> dict[str, float]:
@@ -48,22 +48,23 @@ def accuracy_of(schema: Schema, rows: Measured, out: Reals) -> float:
     return accuracy(chosen_classes(schema, out).reshape(truth.shape) == truth, rows.weights)
 
 
-def loss_of(engine: ModuleType, schema: Schema, net: Net, rows: Measured) -> float:
-    """The loss in the user's units; in float64 where it or the targets are out of the kernels' reach."""
-    net, dtype, wide = resting(net), schema.dtype, np.float64
-    with np.errstate(over="ignore"):
-        actual = (rows.actual - net.target_mean.astype(wide)) / net.target_std.astype(wide)
-        Y = read_only(np.ascontiguousarray(actual, dtype))
-    record, unit = schema.network.loss.record(net.target_std), schema.network.loss.largest_unit(net.target_std)
-    standard = net._replace(target_mean=np.zeros_like(net.target_mean), target_std=np.ones_like(net.target_std))
-    (workspace,) = engine.new_workspaces(standard, record)
-    counted = in_order(rows.X, Y, mean_one(rows.in_loss, dtype))
-    value = float(engine.mean_loss(workspace, counted, standard, record))
+def loss_of(schema: Schema, net: Net, rows: Measured, outputs: Reals) -> float:
+    """The loss in the user's units of outputs (n_rows, n_out) as the network puts them out, in float64.
+
+    The kernels take targets in the network's dtype, which flattens those that lie close together.
+    """
+    loss, wide = schema.network.loss, np.float64
+    mean, std = net.target_mean.astype(wide), net.target_std.astype(wide)
+    record, total = loss.record(std), 0.0
+    weights = rows.in_loss / rows.in_loss.max() if rows.in_loss.size else rows.in_loss
+    weight = weights.sum() if weights.size else len(outputs)
     with np.errstate(all="ignore"):
-        flattened = np.abs(Y - actual).max() > FLATTENED * np.ptp(actual, axis=0).max()
-    if not np.isfinite(value) or flattened:
-        value = _loss_in_double(engine, schema, net, rows, actual)
-    return value * unit
+        for start in range(0, len(outputs), ROWS):
+            part = outputs[start : start + ROWS].astype(wide)
+            actual = (rows.actual[start : start + ROWS] - mean) / std
+            counts = weights[start : start + ROWS] if weights.size else np.ones(len(part))
+            total += loss_and_delta(np.empty_like(part), part, actual, counts, 1 / weight, record)  # type: ignore[no-untyped-call]
+    return total * loss.largest_unit(net.target_std)
 
 
 def gradient_of(engine: ModuleType, net: Net, objective: LossRecord, rows: Rows) -> Reals:
@@ -73,19 +74,3 @@ def gradient_of(engine: ModuleType, net: Net, objective: LossRecord, rows: Rows)
     (workspace,) = engine.new_workspaces(net, objective)
     engine.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, objective)
     return np.array(gradients[0])
-
-
-def _loss_in_double(engine: ModuleType, schema: Schema, net: Net, rows: Measured, actual: Reals) -> float:
-    """The mean loss of the network's outputs, with the targets in standard units."""
-    n, O, dtype = len(rows.X), schema.network.n_out, schema.dtype
-    outputs = np.empty((n, O), dtype)
-    standard = net._replace(target_mean=np.zeros(O, dtype), target_std=np.ones(O, dtype))
-    record = MeanSquaredError().record(standard.target_std)  # with it predictions are the outputs as they are
-    engine.predict(outputs, engine.new_workspaces(standard)[0], rows.X, standard, record)
-    weights = rows.in_loss if rows.in_loss.size else np.ones(n)
-    record = schema.network.loss.record(net.target_std.astype(np.float64))
-    with np.errstate(all="ignore"):
-        value = loss_and_delta(  # type: ignore[no-untyped-call]
-            np.empty((n, O)), outputs.astype(np.float64), actual.astype(np.float64), weights, 1 / weights.sum(), record
-        )
-    return float(value)

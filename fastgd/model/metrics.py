@@ -46,6 +46,6 @@ def below(predicted: NDArray[Any], actual: NDArray[Any], weights: NDArray[Any]) 
 def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
     """The mean of each column of values (n_rows, n_columns), weighted where there are weights (n_rows,)."""
     if not weights.size:
-        return np.asarray(values.mean(axis=0, dtype=np.float64))
+        return np.asarray(values.sum(axis=0, dtype=np.float64) / len(values))  # `mean` took twice as long
     wide = weights.astype(np.float64) / weights.max()  # only ratios count
     return np.asarray(wide @ values / wide.sum())

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
@@ -15,6 +16,7 @@ from ..kernels.records import LossRecord, Net, Reals
 from ..network.losses import Loss
 from ..network.network import Network, finite_array
 from ..options import checked_names, look_up, real_dtype, seed, yes_or_no
+from ..training.equipment import Store
 from ..training.state import TrainingState
 from .predictor import Predictor
 
@@ -56,6 +58,8 @@ class Model:
         self.fit_state: TrainingState | None = None
         self._device = DEFAULT_DEVICE
         self._predictor: Predictor | None = None
+        self._objective: LossRecord | None = None
+        self.store = Store()
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_predictor": None}  # it holds addresses of this process
@@ -93,7 +97,9 @@ class Model:
 
     @device.setter
     def device(self, name: str) -> None:
-        self._device, self._predictor = look_up(name, {name: name for name in DEVICES}, "device"), None
+        device = look_up(name, {name: name for name in DEVICES}, "device")
+        if device != self._device:
+            self._device, self._predictor = device, None
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -121,12 +127,22 @@ class Model:
     @property
     def objective(self) -> LossRecord:
         """The loss as kernels take it."""
-        return self.network.loss.record(self.net.target_std)
+        if self._objective is None:
+            self._objective = self.network.loss.record(self.net.target_std)
+        return self._objective
 
     @property
     def loss_unit(self) -> float:
         """How large a loss of 1 in standard units is in the user's units."""
         return self.network.loss.largest_unit(self.net.target_std)
+
+    def twin(self) -> Self:
+        """A model that is the same, and learns on its own; a deep copy would take as long as some steps."""
+        other = copy.copy(self)
+        other.net = Net(*(array.copy() for array in self.net))
+        other.fit_state = None if self.fit_state is None else self.fit_state.copy()
+        other.store, other._predictor, other._objective = self.store, None, None
+        return other
 
     def become(self, other: Model) -> None:
         """Be what another model of the same network has come to."""
@@ -138,7 +154,8 @@ class Model:
         for mine, its in zip(self.net, net, strict=True):
             if mine is not its:
                 mine[:] = its
-        self.schema, self._predictor = schema, None
+                self._predictor = self._objective = None
+        self.schema = schema
 
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""

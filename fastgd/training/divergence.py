@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..errors import BlowUpWarning, DeadNetworkWarning, DivergenceError, DivergenceWarning, warn
 from ..kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
-from ..kernels.records import Reals, resting, taken
-from .run import PROBE_ROWS, Run
+from ..kernels.records import Reals, Rows, resting, taken
+from .run import Run
 
 
 @dataclass(frozen=True)
@@ -54,44 +55,57 @@ LIMITS = Limits()
 
 
 def note_start(run: Run) -> None:
-    """The loss before this fit is the yardstick, or that before the first one: a blow-up may take many short fits."""
-    run.start = run.probed(run.net)
-    if math.isnan(run.training.start) and len(run.probe.X) >= LIMITS.few_rows:
+    """Remember the loss before the first fit, the yardstick of all that follow."""
+    if math.isnan(run.training.start) and run.n_rows >= LIMITS.few_rows <= len(run.probe.X):
         run.training.start = run.start
-    if run.training.start < run.start:
-        run.start = run.training.start
 
 
 def look_at_the_end(run: Run) -> None:
     """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
+    rows = _few(run.probe if run.rows.weights.size else run.rows)
+    loss = run.loss_of(rows, resting(run.net))
+    (low, high), *_ = _ends(run, len(rows.X), run.net.layers[-1:])
     with np.errstate(all="ignore"):
-        loss, ends = _ranges(run, LIMITS.few_rows)
-        if not loss - run.start <= (LIMITS.worrying - 1) * abs(run.start):
-            mean = run.probed(run.net)
-            if (
-                not run.is_warned
-                and mean - run.start > (LIMITS.worrying - 1) * abs(run.start)
-                and _is_worrying(run, mean)
-            ):
-                loss, start = mean * run.job.loss_unit, run.start * run.job.loss_unit
-                warn(
-                    f"After the last step the loss is {loss:.3g}, from {start:.3g} at first: the training has blown "
-                    "up. Start again from a new model, with a smaller learning rate.",
-                    DivergenceWarning,
-                )
-    _tell_if_dead(run, ends)
+        if not (loss < math.inf and _is_harmless(run, loss)) and not run.is_warned:
+            _tell_if_blown_up(run)
+        if len(rows.X) > 1 and _is_same(low, high, 1.0):
+            _tell_if_dead(run)
 
 
-def _tell_if_dead(run: Run, of_few: list[tuple[Reals, Reals]]) -> None:
+def _tell_if_blown_up(run: Run) -> None:
+    """Warn if the loss after the last step is worrying."""
+    mean = run.probed(run.net)
+    if mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
+        loss, start = mean * run.job.loss_unit, run.start * run.job.loss_unit
+        warn(
+            f"After the last step the loss is {loss:.3g}, from {start:.3g} at first: the training has blown "
+            "up. Start again from a new model, with a smaller learning rate.",
+            DivergenceWarning,
+        )
+
+
+def _few(rows: Rows) -> Rows:
+    """A few rows from all over the table."""
+    n, rows = len(rows.X), rows._replace(weights=rows.weights[:0])
+    if n <= LIMITS.few_rows:
+        return rows._replace(shuffle=False)
+    chosen = np.arange(LIMITS.few_rows) * (n - 1) // (LIMITS.few_rows - 1)
+    return taken(rows, chosen)
+
+
+def _is_harmless(run: Run, mean: float) -> bool:
+    """Whether a loss is so near the lowest of this model that nobody needs to know what it was at first."""
+    lowest = run.training.lowest
+    return math.isfinite(lowest) and mean <= lowest + abs(lowest)
+
+
+def _tell_if_dead(run: Run) -> None:
     """Warn if a network answers the same to rows that differ, whose targets differ."""
     targets = run.probe.Y.astype(np.float64) / run.net.target_std
     spread = min(float(np.ptp(targets, axis=0).max()), 1.0)
     if spread == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
         return
-    with np.errstate(all="ignore"):
-        if not _is_same(*of_few[-1], spread):
-            return
-        _, ranges = _ranges(run, PROBE_ROWS)
+    ranges = _ranges(run, run.probe._replace(weights=run.probe.weights[:0]))
     if not _is_same(*ranges[-1], spread):
         return
     flat = (index for index, (low, high) in enumerate(ranges) if _is_same(low, high, float(np.abs(high).max())))
@@ -112,27 +126,23 @@ def _is_same(low: Reals, high: Reals, spread: float) -> bool:
     return bool((high - low <= LIMITS.same * spread).all() and np.isfinite(high).all())
 
 
-def _ranges(run: Run, n_rows: int) -> tuple[float, list[tuple[Reals, Reals]]]:
-    """The loss of some of the probe's rows, and for each layer the lowest and the highest output of its units."""
-    net, workspace = resting(run.net), run.workspaces[0]
-    chosen = np.linspace(0, len(run.probe.X) - 1, min(n_rows, len(run.probe.X))).astype(np.int64)
-    ends: list[tuple[Reals, Reals]] = []
-    loss = 0.0
-    for start in range(0, len(chosen), len(workspace.order)):
-        part = chosen[start : start + len(workspace.order)]
-        rows = taken(run.probe._replace(weights=run.probe.weights[:0]), part)
-        loss += len(part) / len(chosen) * run.job.engine.mean_loss(workspace, rows, net, run.job.loss)
-        # It leaves every layer's outputs behind.
-        outputs = [
-            workspace.activations[len(part) * layer[OUTPUTS] : len(part) * (layer[OUTPUTS] + layer[N_OUT])]
-            for layer in net.layers
-        ]
-        block = [(a.min(axis=0), a.max(axis=0)) for a in (part_of.reshape(len(part), -1) for part_of in outputs)]
-        ends = [
-            (np.minimum(low, least), np.maximum(high, most))
-            for (low, high), (least, most) in zip(ends or block, block, strict=True)
-        ]
-    return loss, ends
+def _ranges(run: Run, rows: Rows) -> list[tuple[Reals, Reals]]:
+    """For each layer the lowest and the highest output of its units, over all rows."""
+    block, ends = len(run.workspaces[0].order), None
+    for start in range(0, len(rows.X), block):
+        part = rows._replace(X=rows.X[start : start + block], Y=rows.Y[start : start + block])
+        run.loss_of(part, resting(run.net))
+        found = _ends(run, len(part.X), run.net.layers)
+        pairs = zip(ends or found, found, strict=True)
+        ends = [(np.minimum(low, least), np.maximum(high, most)) for (low, high), (least, most) in pairs]
+    return ends or []
+
+
+def _ends(run: Run, B: int, layers: Any) -> list[tuple[Reals, Reals]]:
+    """The lowest and the highest output of the units of layers, for the B rows whose loss has just been measured."""
+    activations = run.workspaces[0].activations
+    outputs = [activations[B * row[OUTPUTS] : B * (row[OUTPUTS] + row[N_OUT])].reshape(B, -1) for row in layers]
+    return [(a.min(axis=0), a.max(axis=0)) for a in outputs]
 
 
 def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Reals) -> None:
@@ -140,11 +150,11 @@ def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Real
 
     `before` are the run's sums at its start.
     """
-    blown_up = n_taken < len(rates) or not np.isfinite(run.net.parameters).all()
+    blown_up = n_taken < len(rates) or not run.is_finite()
     layer = first_bad_layer(run, place + n_taken * run.batch_size) if blown_up else None
     loss, weight = run.sums - before
     run.note_steps()
-    if blown_up or not np.isfinite(run.sums).all():
+    if blown_up or not math.isfinite(run.sums[0]):
         run.restore(run.last_good)
         if weight and math.isfinite(loss):
             note(run, loss / weight, "rose in a few steps to", ".", BlowUpWarning)
@@ -157,15 +167,13 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     if weight < LIMITS.least_weight:
         return
     mean = loss / weight
-    note(
-        run,
-        mean,
-        "is",
-        f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}.",
-    )
+    then = f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}."
+    note(run, mean, "is", then)
     if mean - run.lowest < LIMITS.out_of_range * max(abs(run.lowest), 1e-300) or run.lowest == math.inf:
         run.last_good = run.chunk_start
     run.lowest = min(run.lowest, mean)
+    if run.n_rows >= LIMITS.few_rows:
+        run.training.lowest = min(run.training.lowest, mean)
 
 
 def note(
@@ -173,7 +181,9 @@ def note(
 ) -> None:
     """Remember a chunk's mean loss, and warn once if it is worrying."""
     run.last_loss = mean
-    if not run.is_warned and mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
+    if run.is_warned or _is_harmless(run, mean):
+        return
+    if mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
         run.is_warned = True
         much = f"{mean * run.job.loss_unit:.3g}, from {run.start * run.job.loss_unit:.3g} at first"
         if run.start > 0:  # the negative logarithm of a likelihood may be below

@@ -19,7 +19,8 @@ class History:
         ended: "completed", or by what it was ended early: "callback" or "interrupted".
         stop_reason: the same in words, with the epoch.
         device: whose kernels ran, "cpu" or "plain".
-        n_threads: how many threads there were; chunks of steps in which one thread was faster were left to one.
+        n_threads: how many threads took most of the steps.
+        thread_reason: why so many.
         steps: how many times the weights were nudged.
         rows_seen: how many rows these steps looked at.
         seconds: wall time of the training, without compilation that preceded the first step.
@@ -30,6 +31,7 @@ class History:
     stop_reason: str = "completed"
     device: str = DEFAULT_DEVICE
     n_threads: int = 1
+    thread_reason: str = ""
     steps: int = 0
     rows_seen: int = 0
     seconds: float = 0.0
@@ -67,6 +69,7 @@ class History:
             "device": self.device,
             "engine": self.device,
             "n_threads": self.n_threads,
+            "thread_reason": self.thread_reason,
             "epochs": self.epochs,
             "steps": self.steps,
             "rows_seen": self.rows_seen,

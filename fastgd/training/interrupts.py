@@ -14,14 +14,21 @@ LATER = 0.01  # seconds after which one is raised that would have vanished
 
 
 class Interrupts:
-    """Remembers Ctrl-C from where `with` begins, and raises KeyboardInterrupt as Python does.
+    """Remembers Ctrl-C from `listen` to the end of `with`, and raises KeyboardInterrupt as Python does.
 
     Where the exception would vanish it is raised a moment later; `check` raises it again if foreign code has caught it.
-    Outside of the main thread, or where somebody else handles the signal, it does nothing.
+    Outside of the main thread, or where somebody else handles the signal, it does nothing. To listen takes as long as
+    some steps, so that what is over in a moment does not ask for it.
     """
 
     def __enter__(self) -> Interrupts:
-        self.seen, self.active = False, True
+        self.seen, self.active, self.installed = False, True, False
+        return self
+
+    def listen(self) -> None:
+        """From now on remember Ctrl-C."""
+        if self.installed:
+            return
         handler = signal.getsignal(signal.SIGINT)
         left = getattr(handler, "__self__", None)  # an earlier handler that Ctrl-C ended before it could tidy up
         self.installed = threading.current_thread() is threading.main_thread() and (
@@ -29,7 +36,6 @@ class Interrupts:
         )
         if self.installed:
             signal.signal(signal.SIGINT, self._hear)
-        return self
 
     def __exit__(self, *error: Any) -> None:
         self.active = False

@@ -17,7 +17,6 @@ from .schedules import checked_rates
 
 CHUNK_SECONDS = 0.07
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
-CHUNK_GROWTH = 8
 
 
 def fit(job: Job, watch: Watch) -> History:
@@ -28,21 +27,23 @@ def fit(job: Job, watch: Watch) -> History:
     has_begun = is_over = False
     with Interrupts() as interrupts:
         try:
-            run = Run(job, history, interrupts)
+            run = Run(job, history)
+            if not run.is_over_in_a_moment or callbacks.callbacks or validate:
+                interrupts.listen()
             if not job.engine.is_compiled():
                 display.compiling()
             run.compile()
-            divergence.note_start(run)
             display.begin(job.epochs, run.n_rows)
             has_begun = True
             callbacks.train_begin(validate(0) if validate and job.epochs and callbacks.early_stopping else {})
             started = time.perf_counter()
             if job.epochs:
                 run.resume_average()
-                run.chunk_start = run.last_good = run.snapshot()
+                run.begin()
+                divergence.note_start(run)
             for epoch in range(job.epochs):
                 callbacks.epoch_begin(epoch)
-                _train_epoch(run, watch, epoch, started)
+                _train_epoch(run, watch, interrupts, epoch, started)
                 run.show_average()
                 logs = run.epoch_logs() | (validate(epoch + 1) if validate else {})
                 history.append(logs)
@@ -73,12 +74,14 @@ def fit(job: Job, watch: Watch) -> History:
             display.end(history if is_over else None)
             if has_begun:
                 callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
-        if run and history.epochs:
+        if history.epochs:
+            assert run is not None
             try:
                 divergence.look_at_the_end(run)
             except KeyboardInterrupt:
                 interrupts.answered()
                 history.end(INTERRUPTED, "interrupted at the end")
+            run.put_back()
     return history
 
 
@@ -86,10 +89,12 @@ def _tidy_up(run: Run | None) -> None:
     """Leave a model that predicts after a training that was broken off."""
     if run:
         run.note_steps()
+        if run.chunk_start and not run.is_finite():
+            run.restore(run.chunk_start)
         run.show_average()
 
 
-def _train_epoch(run: Run, watch: Watch, epoch: int, started: float) -> None:
+def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
     """All steps of one epoch, chunk by chunk."""
     training = run.training
     run.rows = run.rows._replace(epoch=training.epoch)
@@ -97,26 +102,26 @@ def _train_epoch(run: Run, watch: Watch, epoch: int, started: float) -> None:
     run.sums[:] = 0
     done = 0
     while done < run.steps_per_epoch:
-        n_steps = min(run.chunk, run.steps_per_epoch - done)
+        n_steps = (
+            int(min(run.equipment.team_size.steps_in(CHUNK_SECONDS), MOST_CHUNK_STEPS, run.steps_per_epoch - done)) or 1
+        )
         rates = checked_rates(run.schedule, training.steps - training.origin, n_steps, run.total_steps)
         rates *= training.plateau.factor_left
-        seconds = _train_chunk(run, done * run.batch_size, rates)
-        run.interrupts.check()
+        _train_chunk(run, done * run.batch_size, rates)
+        interrupts.check()
         done += n_steps
         run.rate = float(rates[-1])
         run.history.seconds = time.perf_counter() - started
         watch.display.advance(epoch, min(done * run.batch_size, run.n_rows), run.mean_loss())
-        wanted = n_steps * CHUNK_SECONDS / max(seconds, 1e-9)
-        run.chunk = int(min(max(wanted, n_steps / CHUNK_GROWTH, 1), n_steps * CHUNK_GROWTH, MOST_CHUNK_STEPS))
 
 
-def _train_chunk(run: Run, place: int, rates: Reals) -> float:
-    """A step for each rate, the first at this place of the epoch, and a look at what they did; returns the seconds."""
-    run.chunk_start = run.snapshot()
-    before, size = run.sums.copy(), run.team_size.next()
-    started = time.perf_counter()
+def _train_chunk(run: Run, place: int, rates: Reals) -> None:
+    """A step for each rate, the first at this place of the epoch, and a look at what they did."""
+    run.next_chunk()
+    before, size = run.sums.copy(), run.equipment.team_size.next()
+    started, worked = time.perf_counter(), time.process_time()
     n_taken = run.take_steps(place, rates, size)
     seconds = time.perf_counter() - started
-    run.team_size.took(size, seconds, len(rates))
+    run.equipment.team_size.took(size, seconds, len(rates), (time.process_time() - worked) / (size * seconds))
+    run.steps_of_teams[size] += n_taken
     divergence.look_at_chunk(run, place, rates, n_taken, before)
-    return seconds

@@ -8,6 +8,7 @@ that weight decay and L1 hold for weights only, unless decay_biases is set.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
@@ -92,13 +93,17 @@ class Optimizer:
         """The learning rate as it was given."""
         return getattr(self, "learning_rate", None)
 
-    @property
+    @functools.cached_property
     def schedule(self) -> Schedule:
         """The learning rate as a function of the step."""
         return as_schedule(self.rate)
 
     def rule(self) -> Rule:
         """The update rule as kernels take it."""
+        return self._rule
+
+    @functools.cached_property
+    def _rule(self) -> Rule:
 
         def number(name: str, default: float) -> float:
             value = getattr(self, name, default)

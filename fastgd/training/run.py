@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
+from functools import cached_property
 from types import ModuleType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..kernels.records import LossRecord, Net, Reals, Rows, resting, taken
 from .callbacks import CallbackList
+from .cores import Allowance
+from .equipment import Equipment, Snapshot, Store, shape_of_work
 from .history import History
-from .interrupts import Interrupts
 from .progress import Display
 from .state import TrainingState
-from .team_size import TeamSize
 
-PROBE_ROWS = 1024  # spread over the table: their loss is the yardstick of a training that goes wrong
+PROBE_ROWS, LEAST_PROBE_ROWS = 1024, 64  # spread over the table; fewer for large networks,
+MOMENT = 5e-3  # seconds
+PROBE_WORK = 1e8  # rows × parameters: some 3 ms
 
 
 class Job(NamedTuple):
@@ -32,7 +36,8 @@ class Job(NamedTuple):
     loss_unit: float  # a loss of 1 in standard units, in the user's units
     epochs: int
     batch_size: int
-    n_threads: int
+    threads: Allowance
+    store: Store
 
 
 class Watch(NamedTuple):
@@ -46,55 +51,101 @@ class Watch(NamedTuple):
 class Run:
     """What a training needs from chunk to chunk; losses are in standard units."""
 
-    def __init__(self, job: Job, history: History, interrupts: Interrupts) -> None:
-        self.job, self.history, self.interrupts = job, history, interrupts
+    def __init__(self, job: Job, history: History) -> None:
+        self.job, self.history = job, history
         self.net, self.rows, self.training = job.net, job.rows, job.training
         self.n_rows = len(job.rows.X)
         self.batch_size = min(job.batch_size, self.n_rows)
         self.rule, self.schedule = job.training.optimizer.rule(), job.training.optimizer.schedule
-        self.steps_per_epoch = math.ceil(self.n_rows / self.batch_size)
+        self.steps_per_epoch = -(-self.n_rows // self.batch_size)
         self.total_steps = job.epochs * self.steps_per_epoch
         self.first_step = job.training.steps
-        self.gradients = job.engine.new_gradients(job.net, self.batch_size)
-        self.probe = probe(job.rows)
         self.sums = np.zeros(2)  # over the epoch: each step's loss times its rows, and the weight of these rows
-        self.chunk = 1  # steps
-        self.chunk_start = self.snapshot()
-        self.last_good = self.chunk_start  # the start of the last chunk whose loss was in the range of those before
         self.lowest = math.inf  # mean loss of a chunk so far
         self.last_loss = math.nan  # mean loss of the last chunk
         self.rate = 0.0  # learning rate of the last step
-        self.start = math.nan  # mean loss before the first step of this fit, or of all
+        self.chunk_start: Snapshot = ()
+        self.last_good: Snapshot = ()  # the start of the last chunk whose loss was in the range of those before
         self.is_warned = False
+        self.steps_of_teams: Counter[int] = Counter()  # number of threads → steps that they have taken
+
+    @cached_property
+    def equipment(self) -> Equipment:
+        """What an earlier fit has left, or new."""
+        job, most = self.job, self.job.threads.most
+        self.key = shape_of_work(job.engine, job.loss, self.rule, self.batch_size, self.steps_per_epoch, most)
+        kept = job.store.taken(self.key)
+        return kept or Equipment(job.engine, job.net, job.loss, self.rule, self.batch_size, most)
+
+    @property
+    def workspaces(self) -> list[Any]:
+        """Scratch for each thread."""
+        workspaces: list[Any] = self.equipment.workspaces
+        return workspaces
+
+    @property
+    def is_over_in_a_moment(self) -> bool:
+        """Whether such a training is known to take so short that nobody can press Ctrl-C."""
+        return not self.job.epochs or 0 < self.equipment.team_size.step_seconds * self.total_steps < MOMENT
 
     def compile(self) -> None:
         """Have the training loop ready, so that the clock measures training: no learning rates, no steps."""
-        job = self.job
-        self.workspaces = job.engine.new_workspaces(job.net, job.loss, self.rule, self.batch_size, job.n_threads)
-        self.history.n_threads = len(self.workspaces)
-        self.team_size = TeamSize(len(self.workspaces))
-        # One thread alone: others would go on compiling when Ctrl-C is pressed.
-        self.take_steps(0, np.zeros(0), 1)
+        if self.job.epochs and not self.equipment.is_compiled:
+            self.take_steps(0, np.zeros(0), 1)  # one thread: others would go on compiling when Ctrl-C is pressed
+            self.equipment.is_compiled = True
+
+    def begin(self) -> None:
+        """Note where the first chunk starts."""
+        self.chunk_start = self.snapshot()
+        self.last_good = self.chunk_start
+        self.first_parameters = self.chunk_start[0]
+
+    def put_back(self) -> None:
+        """Leave scratch to the next fit, and say how many threads there were."""
+        most = self.job.threads.most
+        if len(self.workspaces) == 1:
+            self.history.thread_reason = (
+                self.job.threads.reason if most == 1 else "such steps are too little work to be divided"
+            )
+        elif self.steps_of_teams:
+            self.history.n_threads = self.steps_of_teams.most_common(1)[0][0]
+            self.history.thread_reason = self.equipment.team_size.reason()
+        self.equipment.spare = [self.chunk_start]
+        self.job.store.put_back(self.key, self.equipment)
+
+    @cached_property
+    def probe(self) -> Rows:
+        """Some rows that count, from all over the table: their loss is the yardstick of a training that goes wrong."""
+        budget = int(PROBE_WORK / self.net.parameters.size)
+        return probe(self.rows, min(max(budget, LEAST_PROBE_ROWS), PROBE_ROWS))
+
+    @cached_property
+    def start(self) -> float:
+        """The probe's mean loss before this fit, or before the first: a blow-up may take many short fits."""
+        before = self.probed(self.net._replace(parameters=self.first_parameters))
+        return min(before, self.training.start) if self.training.start == self.training.start else before
 
     def take_steps(
         self, place: int, rates: Reals, n_threads: int, sums: Reals | None = None, batch_size: int | None = None
     ) -> int:
         """Take a step for each rate, the first at this place of the epoch; returns how many were taken."""
         n_taken = self.job.engine.train(
-            self.net, self.training.state, self.gradients, self.workspaces[:n_threads],
+            self.net, self.training.state, self.equipment.gradients, self.workspaces[:n_threads],
             self.sums if sums is None else sums, self.rows, place, batch_size or self.batch_size, rates,
             self.job.loss, self.rule,
         )  # fmt: skip
         return int(n_taken)
 
     def note_steps(self) -> None:
-        """Bring the history up to date after a chunk; what is not finite goes back to the chunk's start."""
+        """Bring the history up to date after a chunk."""
         steps = self.history.steps = self.training.steps - self.first_step
         epochs, steps = divmod(steps, self.steps_per_epoch)
         self.history.rows_seen = epochs * self.n_rows + steps * self.batch_size
-        if not np.isfinite(self.net.parameters).all():
-            self.restore(self.chunk_start)
-            self.sums[0] = math.nan
+
+    def is_finite(self) -> bool:
+        """Whether all parameters are finite numbers, as they are if their sum is."""
+        with np.errstate(all="ignore"):
+            return math.isfinite(self.net.parameters.sum()) or bool(np.isfinite(self.net.parameters).all())
 
     def mean_loss(self) -> float:
         """Of the epoch so far, in the user's units."""
@@ -106,7 +157,11 @@ class Run:
 
     def probed(self, net: Net) -> float:
         """The mean loss of the probe's rows, as a network predicts them."""
-        return float(self.job.engine.mean_loss(self.workspaces[0], self.probe, resting(net), self.job.loss))
+        return self.loss_of(self.probe, resting(net))
+
+    def loss_of(self, rows: Rows, net: Net) -> float:
+        """The mean loss of rows, as a network without dropout predicts them."""
+        return float(self.job.engine.mean_loss(self.workspaces[0], rows, net, self.job.loss))
 
     # The moving average of the parameters, where there is one, is what the model shows between epochs.
 
@@ -129,23 +184,31 @@ class Run:
 
     # Going back.
 
-    def arrays(self) -> tuple[Reals, ...]:
+    def arrays(self) -> Snapshot:
         """The parameters and everything that the optimizer remembers."""
-        return self.net.parameters, *self.training.state
+        return tuple(array for array in (self.net.parameters, *self.training.state) if array.size)
 
-    def snapshot(self) -> tuple[Reals, ...]:
+    def snapshot(self) -> Snapshot:
         """Copies of these arrays."""
-        return tuple(array.copy() for array in self.arrays())
+        return self.equipment.copied(self.arrays())
 
-    def restore(self, snapshot: tuple[Reals, ...]) -> None:
+    def next_chunk(self) -> None:
+        """Note where it starts. Copies that nobody goes back to are spare."""
+        if not self.steps_of_teams:  # the first one starts where the training does
+            return
+        if self.chunk_start is not self.last_good and self.chunk_start[0] is not self.first_parameters:
+            self.equipment.spare.append(self.chunk_start)
+        self.chunk_start = self.snapshot()
+
+    def restore(self, snapshot: Snapshot) -> None:
         """Go back to such copies."""
         for array, kept in zip(self.arrays(), snapshot, strict=True):
             array[:] = kept
 
 
-def probe(rows: Rows) -> Rows:
+def probe(rows: Rows, most: int) -> Rows:
     """Some rows that count, from all over the table, in their order."""
     counting = np.flatnonzero(rows.weights) if rows.weights.size else None
     n = len(rows.X) if counting is None else len(counting)
-    places = np.arange(min(n, PROBE_ROWS)) * max(n, PROBE_ROWS) // PROBE_ROWS
+    places = np.arange(min(n, most)) * max(n, most) // most
     return taken(rows, places if counting is None else counting[places])

@@ -314,8 +314,8 @@ def as_schedule(value: Any) -> Schedule:
 def checked_rates(schedule: Schedule, first: int, count: int, total: int) -> Rates:
     """The rates of `count` steps from step `first` on; each must be finite and not negative."""
     rates = schedule.rates(np.arange(first, first + count, dtype=np.int64), total)
-    wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
-    if wrong.size:
+    if count and not 0 <= rates.min() <= rates.max() < math.inf:
+        wrong = np.flatnonzero(~(np.isfinite(rates) & (rates >= 0)))
         raise InvalidInputError(
             f"The learning-rate schedule returned {rates[wrong[0]]} at step {first + wrong[0]}; "
             "a rate must be a finite number of at least 0."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InvalidInputError
@@ -52,6 +52,7 @@ class TrainingState:
     origin: int = 0  # the step at which the learning-rate schedule began
     raw: Reals | None = None  # (n_parameters,): what training moves, where the model shows its moving average
     start: float = math.nan  # mean loss before the first step of all, in standard units: a yardstick of a blow-up
+    lowest: float = math.inf  # mean loss of a chunk of steps so far, likewise
 
     @property
     def steps(self) -> int:
@@ -63,16 +64,26 @@ class TrainingState:
         step = self.steps - self.origin
         return float(checked_rates(self.optimizer.schedule, step, 1, 1)[0]) * self.plateau.factor_left
 
-    def continued_by(self, optimizer: Optimizer, fresh: TrainingState) -> TrainingState:
+    def copy(self) -> TrainingState:
+        """The same, with arrays of its own."""
+        state, raw = State(*(array.copy() for array in self.state)), None if self.raw is None else self.raw.copy()
+        return replace(self, state=state, plateau=replace(self.plateau), raw=raw)
+
+    def continued_by(self, optimizer: Optimizer, parameters: Reals) -> TrainingState:
         """The state for the next training: moments and steps go on if the optimizer is of the same kind."""
         old = self.optimizer
-        fresh.epoch, fresh.start = self.epoch, self.start  # moments may start anew, orders of rows never come twice
-        same = type(old) is type(optimizer) and old.moments() == optimizer.moments()
-        if same and (old.ema_decay is None) == (optimizer.ema_decay is None):
-            fresh.state, fresh.raw, fresh.origin = self.state, self.raw, self.steps
+        goes_on = old is optimizer or (
+            type(old) is type(optimizer) and old.moments() == optimizer.moments()
+            and (old.ema_decay is None) == (optimizer.ema_decay is None)
+        )  # fmt: skip
+        state = self.state if goes_on else optimizer.new_state(parameters)
+        # Moments may start anew; orders of rows never come twice.
+        following = TrainingState(optimizer, state, self.epoch, start=self.start, lowest=self.lowest)
+        if goes_on:
+            following.raw, following.origin = self.raw, self.steps
             if old.schedule == optimizer.schedule and not optimizer.schedule.lasts_one_fit:
-                fresh.plateau, fresh.origin = self.plateau, self.origin
-        return fresh
+                following.plateau, following.origin = self.plateau, self.origin
+        return following
 
 
 def checked_optimizer(last: TrainingState | None, optimizer: Any) -> Optimizer:
@@ -87,5 +98,6 @@ def checked_optimizer(last: TrainingState | None, optimizer: Any) -> Optimizer:
 def training_state(last: TrainingState | None, optimizer: Any, parameters: Reals) -> TrainingState:
     """What the next training starts from."""
     optimizer = checked_optimizer(last, optimizer)
-    fresh = TrainingState(optimizer, optimizer.new_state(parameters))
-    return last.continued_by(optimizer, fresh) if last else fresh
+    return (
+        last.continued_by(optimizer, parameters) if last else TrainingState(optimizer, optimizer.new_state(parameters))
+    )

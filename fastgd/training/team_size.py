@@ -1,34 +1,104 @@
-"""How many threads take the next chunk of steps: what pays depends on what else the machine is doing."""
+"""How many threads take the next chunk of steps: what pays depends on the work, and on what else the machine does."""
 
 from __future__ import annotations
 
-LEAST_SECONDS = 2e-3  # a shorter chunk says nothing
-TURNS = 2  # chunks that each number of threads is timed for
-PATIENCE = 64  # chunks, some 5 s, after which the slower one is given another chance
+import time
+
+TRIAL_SECONDS = 1e-3  # that a number of threads is tried for
+TEAM_SECONDS = 0.03  # that a chunk of several threads takes at most: only then is it seen that one has lost its core
+TURNS = 2  # tries of each, of which the shorter counts: the first may meet cold caches, or another program
+LONG_STEP = 5e-3  # seconds: threads that divide such a step pay, and a try would take long
+SLOWER = 1.3  # times what a step took before: something else wants the cores
+BUSY = 0.85  # of a thread's time: with less, something else has its core
+PATIENCE, MOST_PATIENCE = 1.0, 16.0  # seconds after which more threads are given another chance; doubled in vain
 
 
 class TeamSize:
-    """Finds out as the training runs, because the bits are the same for any number of threads.
+    """Finds the fastest number of threads as the training runs: the bits are the same for any.
 
-    One thread and all of them take turns until both have been timed; then the faster goes on.
+    It is kept for the model and the shape of its work. Few threads and many take turns for some milliseconds; then the
+    fastest go on, as long as a step takes what it took. When it takes longer fewer are tried at once, and more again
+    from time to time.
     """
 
     def __init__(self, most: int) -> None:
-        self.times: dict[int, list[float]] = {size: [] for size in sorted({most, 1}, reverse=True)}
-        self.chunks = 0
+        halves = [most]
+        while halves[-1] > 1:
+            halves.append(halves[-1] // 2)
+        self.sizes = halves  # from all threads down to one
+        self.times: dict[int, float] = {}  # seconds that a step took lately, for those that have been tried
+        self.tries: dict[int, list[float]] = {size: [] for size in halves}
+        self.step_seconds = 0.0  # of the last chunk, however short
+        self.patience, self.settled_at = PATIENCE, 0.0
+
+    @property
+    def best(self) -> int:
+        """The size that needs the least time for a step."""
+        return min(self.times, key=lambda size: self.times[size], default=self.sizes[0])
+
+    @property
+    def is_trying(self) -> bool:
+        """Whether sizes are still to be tried, so that chunks are short."""
+        return len(self.times) < len(self.sizes)
 
     def next(self) -> int:
-        """A number of threads that has not had its turns, else the number that needs the least time for a step."""
-        for size, times in self.times.items():
-            if len(times) < TURNS:
-                return size
-        return min(self.times, key=lambda size: min(self.times[size]))
+        """The size for the next chunk."""
+        if not self.is_trying:
+            return self.best
+        waiting = [size for size in self.sizes if size not in self.times]
+        return min(waiting, key=lambda size: len(self.tries[size]))
 
-    def took(self, size: int, seconds: float, steps: int) -> None:
-        """Note how long a chunk of steps has taken with this number of threads."""
-        self.chunks += 1
-        if seconds >= LEAST_SECONDS:
-            self.times[size] = [*self.times[size], seconds / steps][-TURNS:]
-        if self.chunks % PATIENCE == 0:
-            for times in self.times.values():
-                del times[TURNS - 1 :]
+    def steps_in(self, seconds: float) -> float:
+        """How many steps fill this time, or a try; none is known before the first."""
+        if not self.step_seconds:
+            return 1.0
+        if self.is_trying:
+            return TRIAL_SECONDS / self.step_seconds
+        return (min(seconds, TEAM_SECONDS) if self.best > 1 else seconds) / self.step_seconds
+
+    def took(self, size: int, seconds: float, steps: int, busy: float = 1.0) -> None:
+        """Note how long a chunk of steps has taken, and for which part of the time its threads have had their cores."""
+        each = self.step_seconds = seconds / steps
+        if len(self.sizes) == 1:
+            self.times[size] = each
+        elif self.is_trying:
+            self._note_try(size, seconds, each, busy)
+        else:
+            self._look_at(size, each, busy)
+
+    def _note_try(self, size: int, seconds: float, each: float, busy: float) -> None:
+        if seconds < TRIAL_SECONDS / 2:  # it says nothing yet, but how many steps make a try
+            return
+        self.tries[size].append(each)
+        if each > LONG_STEP and size == self.sizes[0] and busy >= BUSY:
+            self.times = dict.fromkeys(self.sizes, float("inf")) | self.times | {size: each}
+        elif len(self.tries[size]) >= TURNS or each > LONG_STEP:
+            self.times[size] = min(self.tries[size])
+        if not self.is_trying:
+            self.tries = {size: [] for size in self.sizes}
+            self.settled_at = time.perf_counter()
+
+    def _look_at(self, size: int, each: float, busy: float) -> None:
+        slow = each > SLOWER * self.times[size] or busy < BUSY
+        self.times[size] = each
+        now = time.perf_counter()
+        if size > 1 and slow:
+            for fewer in self.sizes[self.sizes.index(size) + 1 :]:
+                del self.times[fewer]
+            self.patience = min(2 * self.patience, MOST_PATIENCE)
+        elif size < self.sizes[0] and now - self.settled_at > self.patience:
+            for more in self.sizes[: self.sizes.index(size)]:
+                del self.times[more]
+            self.patience = min(2 * self.patience, MOST_PATIENCE)
+        elif size == self.sizes[0] and now - self.settled_at > self.patience:
+            self.patience = PATIENCE  # all threads have been fast for long
+
+    def reason(self) -> str:
+        """What the choice was made from."""
+        known = {size: seconds for size, seconds in self.times.items() if seconds < float("inf")}
+        told = [f"{_shown(known[size])} with {size}" for size in sorted(known)]
+        return f"a step took {', '.join(told)}" if told else "there was no time to try"
+
+
+def _shown(seconds: float) -> str:
+    return f"{seconds * 1e6:.3g} µs" if seconds < 1e-3 else f"{seconds * 1e3:.3g} ms"

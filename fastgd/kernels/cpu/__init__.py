@@ -20,12 +20,14 @@ from .launch import (
     loss_and_delta,
     new_gradients,
     new_workspaces,
+    predict,
+    predicting,
     update,
 )
 from .launch import train_in_threads as train
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
-from .training import batch_weight, mean_loss, predict
+from .training import batch_weight, mean_loss
 from .updates import clip
 from .user_units import to_user_units
 
@@ -50,6 +52,7 @@ __all__ = [
     "new_gradients",
     "new_workspaces",
     "predict",
+    "predicting",
     "row_order",
     "to_user_units",
     "train",

@@ -16,6 +16,7 @@ from ..codes import ACTIVATION, IDENTITY, N_OUT, OUTPUTS, SGD, SLOPES
 from ..machinery import calls, teams
 from ..machinery.compile import is_ready, kernel
 from ..machinery.lanes import pointer
+from ..machinery.packing import packed
 from ..machinery.teams import Team
 from ..records import aligned_zeros
 from . import activations, losses, products, row_by_row, training, updates
@@ -183,6 +184,22 @@ def batch_gradient(gradients, workspace, rows, place, n, net, loss):
     """gradients[0] = Σ w · d loss / d parameters of n rows from this place on, over n; returns their loss."""
     of_shards = np.zeros(len(gradients))
     return float(training.whole_gradient(gradients, workspace, of_shards, rows, place, n, net, loss))
+
+
+def predicting(workspace, net, loss):
+    """The function predict(out, X) for these."""
+    record = training.Prediction(workspace, net, loss)
+    words, predict_packed = packed(record, net.parameters.dtype), training.predict_packed
+
+    def predict(out, X, keep=record):
+        return predict_packed(out, X, words)
+
+    return predict
+
+
+def predict(out, workspace, X, net, loss):
+    """out (n, O) = predictions for X (n, I); returns whether all inputs in standard units, and these, are finite."""
+    return predicting(workspace, net, loss)(out, X)
 
 
 def descends_row_by_row(net, rule, batch_size):

@@ -8,6 +8,7 @@ added in their order, so that the bits are the same whatever the number of threa
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,14 +17,16 @@ from ..formulas import number
 from ..machinery.calls import LOSS, RULE, call_loss
 from ..machinery.compile import kernel
 from ..machinery.lanes import pointer
+from ..machinery.packing import unpacked
 from ..machinery.teams import Team, meet, my_range
+from ..records import LossRecord, Net
 from .backward import backward_of_team, transpose_weights_of_team
 from .forward import forward_of_team, gather, outputs_of_last_layer, standardise
 from .products import ONE
 from .random import row_order
 from .updates import accumulate, clip, update_block
 from .user_units import to_user_units
-from .workspace import shard_rows, team_of_one
+from .workspace import CpuWorkspace, shard_rows, team_of_one
 
 NO_SEED = np.uint64(0)  # predictions drop no units: their network is resting, see records.py
 ZERO = np.int64(0)  # the begin and the stride of a range of parameters that has one row
@@ -244,12 +247,21 @@ def mean_loss(workspace, rows, net, loss):
     return total / batch_weight(workspace, rows, 0, n)
 
 
+class Prediction(NamedTuple):
+    """What predictions need besides the rows."""
+
+    workspace: CpuWorkspace
+    net: Net
+    loss: LossRecord
+
+
 @kernel()
-def predict(out, workspace, X, net, loss):
-    """out (n, O) = predictions for X (n, I), both in the user's units; see to_user_units.
+def predict_packed(out, X, words):
+    """out (n, O) = predictions for X (n, I), both in the user's units; see to_user_units. words: see Prediction.
 
     Returns whether all inputs in standard units and all predictions are finite.
     """
+    workspace, net, loss = unpacked(words, out)
     n, team = X.shape[0], team_of_one(workspace)
     block, wrong = workspace.x.shape[0], 0
     for start in range(0, n, block):

@@ -11,7 +11,7 @@ from .forward import forward, gather, last_outputs
 from .losses import loss_and_delta
 from .products import add_column_sums, add_product, dense, transpose
 from .random import drop, row_order
-from .training import batch_gradient, batch_weight, mean_loss, new_gradients, new_workspaces, predict, train
+from .training import batch_gradient, batch_weight, mean_loss, new_gradients, new_workspaces, predict, predicting, train
 from .updates import clip, update
 from .user_units import to_user_units
 
@@ -36,6 +36,7 @@ __all__ = [
     "new_gradients",
     "new_workspaces",
     "predict",
+    "predicting",
     "row_order",
     "to_user_units",
     "train",

@@ -122,3 +122,8 @@ def predict(out, workspace, X, net, loss):
         forward(workspace, B, np.uint64(0), 0, net)
         to_user_units(out[start : start + B], last_outputs(workspace, B, net), net, loss)
     return finite and bool(np.isfinite(out).all())
+
+
+def predicting(workspace, net, loss):
+    """The function predict(out, X) for these."""
+    return lambda out, X: predict(out, workspace, X, net, loss)

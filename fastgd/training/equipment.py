@@ -1,0 +1,65 @@
+"""What the loops need for one shape of work, kept from fit to fit: scratch, gradients, how many threads pay."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from types import ModuleType
+from typing import Any
+
+from ..kernels.records import LossRecord, Net, Reals, Rule
+from ..kernels.rules import rule_of
+from .team_size import TeamSize
+
+MOST_BYTES = 1 << 26  # more scratch than this is not kept: a fit that needs it takes so long that making it is nothing
+MOST_KEPT = 4  # shapes of work of one model
+
+Snapshot = tuple[Reals, ...]
+
+
+class Equipment:
+    """For one device, batch size, loss and rule."""
+
+    def __init__(self, engine: ModuleType, net: Net, loss: LossRecord, rule: Rule, batch_size: int, most: int) -> None:
+        self.workspaces = engine.new_workspaces(net, loss, rule, batch_size, most)
+        self.gradients = engine.new_gradients(net, batch_size)
+        self.team_size = TeamSize(len(self.workspaces))
+        self.is_compiled = False  # whether the loops have run with these arrays
+        self.spare: list[Snapshot] = []  # arrays for copies of what is trained
+        arrays = [array for workspace in self.workspaces for array in workspace] + [self.gradients]
+        self.is_small = sum(array.nbytes for array in arrays) <= MOST_BYTES
+
+    def copied(self, arrays: Snapshot) -> Snapshot:
+        """Copies of these arrays, in spare ones where there are some."""
+        while self.spare:
+            copies = self.spare.pop()
+            if [copy.shape for copy in copies] == [array.shape for array in arrays]:
+                for copy, array in zip(copies, arrays, strict=True):
+                    copy[:] = array
+                return copies
+        return tuple(array.copy() for array in arrays)
+
+
+class Store:
+    """The equipment of one model. A fit takes it out and puts it back, so that two fits never have the same."""
+
+    def __init__(self) -> None:
+        self.kept: dict[Hashable, Equipment] = {}
+
+    def taken(self, key: Hashable) -> Equipment | None:
+        """What was kept under this key, no longer kept."""
+        return self.kept.pop(key, None)
+
+    def put_back(self, key: Hashable, equipment: Equipment) -> None:
+        """Keep it for the next fit of this shape; the oldest goes."""
+        if equipment.is_small:
+            self.kept[key] = equipment
+            while len(self.kept) > MOST_KEPT:
+                del self.kept[next(iter(self.kept))]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"kept": {}}  # it holds addresses of this process
+
+
+def shape_of_work(engine: ModuleType, loss: LossRecord, rule: Rule, batch_size: int, steps: int, most: int) -> Hashable:
+    """What equipment depends on, and how long a chunk of steps may be, within a factor of two."""
+    return engine.__name__, loss.code, rule_of(rule), rule.code, batch_size, steps.bit_length(), most
