@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
-TRIAL_SECONDS = 1e-3  # that a number of threads is tried for
+TRIAL_SECONDS = 1e-3  # that one thread is tried for
+OF_SEVERAL = 3  # times as long for several, which need a quarter of a millisecond to come together
 TEAM_SECONDS = 0.03  # that a chunk of several threads takes at most: only then is it seen that one has lost its core
 TURNS = 2  # tries of each, of which the shorter counts: the first may meet cold caches, or another program
+MOST_SHORT = 2  # chunks in a row that are shorter than a try: then it is the work that is short
 LONG_STEP = 5e-3  # seconds: threads that divide such a step pay, and a try would take long
 SLOWER = 1.3  # times what a step took before: something else wants the cores
 BUSY = 0.85  # of a thread's time: with less, something else has its core
@@ -28,6 +30,7 @@ class TeamSize:
         self.sizes = halves  # from all threads down to one
         self.times: dict[int, float] = {}  # seconds that a step took lately, for those that have been tried
         self.tries: dict[int, list[float]] = {size: [] for size in halves}
+        self.too_short = 0  # chunks in a row that were no try
         self.step_seconds = 0.0  # of the last chunk, however short
         self.patience, self.settled_at = PATIENCE, 0.0
 
@@ -53,22 +56,25 @@ class TeamSize:
         if not self.step_seconds:
             return 1.0
         if self.is_trying:
-            return TRIAL_SECONDS / self.step_seconds
+            return _trial_seconds(self.next()) / self.step_seconds
         return (min(seconds, TEAM_SECONDS) if self.best > 1 else seconds) / self.step_seconds
 
     def took(self, size: int, seconds: float, steps: int, busy: float = 1.0) -> None:
         """Note how long a chunk of steps has taken, and for which part of the time its threads have had their cores."""
-        each = self.step_seconds = seconds / steps
+        is_cold, each = not self.step_seconds, seconds / steps
+        self.step_seconds = each
         if len(self.sizes) == 1:
             self.times[size] = each
-        elif self.is_trying:
+        elif self.is_trying and not is_cold:
             self._note_try(size, seconds, each, busy)
-        else:
-            self._look_at(size, each, busy)
+        elif not self.is_trying:
+            self._look_at(size, seconds, each, busy)
 
     def _note_try(self, size: int, seconds: float, each: float, busy: float) -> None:
-        if seconds < TRIAL_SECONDS / 2:  # it says nothing yet, but how many steps make a try
+        if seconds < _trial_seconds(size) / 2 and self.too_short < MOST_SHORT:
+            self.too_short += 1  # it only says how many steps make a try; if there are no more, it is one
             return
+        self.too_short = 0
         self.tries[size].append(each)
         if each > LONG_STEP and size == self.sizes[0] and busy >= BUSY:
             self.times = dict.fromkeys(self.sizes, float("inf")) | self.times | {size: each}
@@ -78,7 +84,9 @@ class TeamSize:
             self.tries = {size: [] for size in self.sizes}
             self.settled_at = time.perf_counter()
 
-    def _look_at(self, size: int, each: float, busy: float) -> None:
+    def _look_at(self, size: int, seconds: float, each: float, busy: float) -> None:
+        if seconds < _trial_seconds(size):  # the end of an epoch: to come together takes a part of it
+            each, busy = self.times[size], 1.0
         slow = each > SLOWER * self.times[size] or busy < BUSY
         self.times[size] = each
         now = time.perf_counter()
@@ -98,6 +106,10 @@ class TeamSize:
         known = {size: seconds for size, seconds in self.times.items() if seconds < float("inf")}
         told = [f"{_shown(known[size])} with {size}" for size in sorted(known)]
         return f"a step took {', '.join(told)}" if told else "there was no time to try"
+
+
+def _trial_seconds(size: int) -> float:
+    return TRIAL_SECONDS * (OF_SEVERAL if size > 1 else 1)
 
 
 def _shown(seconds: float) -> str:

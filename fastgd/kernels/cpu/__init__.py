@@ -14,6 +14,7 @@ from .launch import (
     activate,
     activate_backward,
     activate_with_slopes,
+    add_product,
     batch_gradient,
     is_compiled,
     last_outputs,
@@ -25,7 +26,7 @@ from .launch import (
     update,
 )
 from .launch import train_in_threads as train
-from .products import add_column_sums, add_product, dense, transpose
+from .products import add_column_sums, dense, transpose
 from .random import drop, row_order
 from .training import batch_weight, mean_loss
 from .updates import clip

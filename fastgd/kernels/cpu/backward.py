@@ -6,6 +6,8 @@ The letters are in records.py.
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..machinery.calls import (
     ACTIVATE_BACKWARD,
@@ -21,6 +23,8 @@ from ..machinery.teams import meet_over_columns, my_columns
 from .products import NEXT, ONE, SAME_ROW, column_sums, transposed
 from .workspace import team_of_one
 
+MANY_ROWS = np.int64(1 << 40)  # in a batch of which weights are transposed
+
 
 @kernel()
 def transpose_weights(workspace, net):
@@ -28,12 +32,23 @@ def transpose_weights(workspace, net):
 
     Once a step, before `backward`.
     """
-    transpose_weights_of_team(team_of_one(workspace), workspace, net)
+    transpose_weights_of_team(team_of_one(workspace), workspace, MANY_ROWS, net)
+
+
+@kernel(merge=True)
+def turns_rows(I, O, n, team):
+    """Whether it is less work to transpose dz and dx of a batch of n rows than the weights (I, O) of a layer.
+
+    Not where threads divide columns: half of the weights come from another's cache, and are better read in one go.
+    """
+    return n * (I + O) <= I * O and not team.by_columns
 
 
 @kernel(inline=True)
-def transpose_weights_of_team(team, workspace, net):
+def transpose_weights_of_team(team, workspace, n, net):
     """Write Wᵀ (O, I) of each layer but the first, for the columns of dx that this thread works on.
+
+    Not where dz and dx are transposed instead, because the batch has few rows, n.
 
     Every thread does this for itself: to fetch what another thread has written takes longer. The first layer's inputs
     need no gradient.
@@ -41,6 +56,8 @@ def transpose_weights_of_team(team, workspace, net):
     for index in range(1, net.layers.shape[0]):
         I, O, start = net.layers[index, N_IN], net.layers[index, N_OUT], net.layers[index, WEIGHTS]
         begin, end = my_columns(I, team)
+        if turns_rows(I, O, n, team):
+            continue
         to, weights = pointer(workspace.transposed, start + begin), pointer(net.parameters, start + begin * O)
         transposed(to, I, weights, end - begin, O)
 
@@ -52,12 +69,15 @@ def backward(gradient, workspace, B, fresh, net):
     `fresh` says that there is no gradient yet: = instead of +=, which spares filling it with zeros. It reads
     workspace.transposed, which transpose_weights has written in this step.
     """
-    backward_of_team(gradient, team_of_one(workspace), workspace, B, fresh, net)
+    backward_of_team(gradient, team_of_one(workspace), workspace, B, MANY_ROWS, fresh, net)
 
 
 @kernel(inline=True)
-def backward_of_team(gradient, team, workspace, B, fresh, net):
-    """`backward` by one thread of a team: for all columns of a layer, or its own where the team divides them."""
+def backward_of_team(gradient, team, workspace, B, n, fresh, net):
+    """`backward` by one thread of a team: for all columns of a layer, or its own where the team divides them.
+
+    The block has B rows, its batch n.
+    """
     for index in range(net.layers.shape[0] - 1, -1, -1):
         x = pointer(workspace.x, 0)
         if index > 0:
@@ -77,7 +97,7 @@ def backward_of_team(gradient, team, workspace, B, fresh, net):
             meet_over_columns(team)
             begin, end = my_columns(net.layers[index, N_IN], team)
             # and dx = dz @ Wᵀ
-            input_gradient(dx, dz, workspace, B, index, begin, end, net)
+            input_gradient(dx, dz, team, workspace, B, n, index, begin, end, net)
 
 
 @kernel(noalias=True, inner=True)
@@ -114,20 +134,27 @@ def bias_gradient(gradient, dz, workspace, B, index, begin, end, fresh, net):
 @kernel(merge=True)
 def weight_gradient(gradient, x, dz, workspace, B, index, begin, end, fresh, net):
     """dW (I, O) += xᵀ (I, B) @ dz (B, O) (= if fresh), columns `begin` to `end` of dW and dz."""
-    product, zeros = workspace.addresses[PRODUCT], pointer(workspace.zeros, 0)
+    product, zeros, room = workspace.addresses[PRODUCT], pointer(workspace.zeros, 0), pointer(workspace.room, 0)
     I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
     dW = pointer(gradient, net.layers[index, WEIGHTS] + begin)
     if O == 1:  # one column fills no vector, so dWᵀ (1, I) = dzᵀ (1, B) @ x (B, I)
-        call_product(product, dW, I, zeros if fresh else dW, SAME_ROW, dz, SAME_ROW, NEXT, x, I, ONE, I, B)
+        call_product(product, dW, I, zeros if fresh else dW, SAME_ROW, dz, SAME_ROW, NEXT, x, I, ONE, I, B, room)
     else:
         initial, stride = (zeros, SAME_ROW) if fresh else (dW, O)
-        call_product(product, dW, O, initial, stride, x, NEXT, I, pointer(dz, begin), O, I, end - begin, B)
+        call_product(product, dW, O, initial, stride, x, NEXT, I, pointer(dz, begin), O, I, end - begin, B, room)
 
 
 @kernel(merge=True)
-def input_gradient(dx, dz, workspace, B, index, begin, end, net):
-    """dx (B, I) = dz (B, O) @ Wᵀ (O, I), columns `begin` to `end` of dx."""
-    product, zeros = workspace.addresses[PRODUCT], pointer(workspace.zeros, 0)
-    I, O = net.layers[index, N_IN], net.layers[index, N_OUT]
-    transposes = pointer(workspace.transposed, net.layers[index, WEIGHTS] + begin)
-    call_product(product, pointer(dx, begin), I, zeros, SAME_ROW, dz, O, NEXT, transposes, I, B, end - begin, O)
+def input_gradient(dx, dz, team, workspace, B, n, index, begin, end, net):
+    """dx (B, I) = dz (B, O) @ Wᵀ (O, I), columns `begin` to `end` of dx; in a batch of few rows, n, dxᵀ = W @ dzᵀ."""
+    product, zeros, room = workspace.addresses[PRODUCT], pointer(workspace.zeros, 0), pointer(workspace.room, 0)
+    I, O, start = net.layers[index, N_IN], net.layers[index, N_OUT], net.layers[index, WEIGHTS]
+    if turns_rows(I, O, n, team):
+        dzT, dxT = pointer(workspace.transposed, start), pointer(workspace.transposed, start + O * B)
+        transposed(dzT, B, dz, B, O)
+        W = pointer(net.parameters, start + begin * O)
+        call_product(product, dxT, B, zeros, SAME_ROW, W, O, NEXT, dzT, B, end - begin, B, O, room)
+        transposed(pointer(dx, begin), I, dxT, end - begin, B)
+    else:
+        WT = pointer(workspace.transposed, start + begin)
+        call_product(product, pointer(dx, begin), I, zeros, SAME_ROW, dz, O, NEXT, WT, I, B, end - begin, O, room)

@@ -89,7 +89,22 @@ def weighted_sums(workspace, x, B, index, begin, end, net):
     if O == 1:
         dots(z, biases[0], x, I, weights, B, I)
     else:
-        call_product(workspace.addresses[PRODUCT], z, O, biases, SAME_ROW, x, I, NEXT, weights, O, B, n, I)
+        call_product(
+            workspace.addresses[PRODUCT],
+            z,
+            O,
+            biases,
+            SAME_ROW,
+            x,
+            I,
+            NEXT,
+            weights,
+            O,
+            B,
+            n,
+            I,
+            pointer(workspace.room, 0),
+        )
 
 
 @kernel(merge=True)

@@ -35,11 +35,11 @@ def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_r
     Without a loss it serves predictions, without a rule gradients and losses.
     """
     table, block_rows = addresses(net, loss, rule), block_rows or BLOCK_ROWS
-    n_threads = worthwhile_threads(net, batch_size, block_rows, n_threads)
+    n_threads = worthwhile_threads(net, batch_size, n_threads)
     if rule is not None and descends_row_by_row(net, rule, batch_size):
         n_threads = 1
     workspaces = [new_scratch(net, table, block_rows) for _ in range(n_threads)]
-    if divides_columns(net, batch_size, block_rows):  # all threads work on the same outputs
+    if divides_columns(net, batch_size):  # all threads work on the same outputs
         first = workspaces[0]
         shared = {"activations": first.activations, "slopes": first.slopes, "deltas": first.deltas}
         return [workspace._replace(**shared) for workspace in workspaces]
@@ -161,6 +161,11 @@ def apply_loss(address, delta, predicted, y, w, scale, units, constants):
         units,
         constants,
     )
+
+
+def add_product(C, A, B):
+    """C += A @ B; A may be a transposed view."""
+    products.add_product_with(C, A, B, aligned_zeros(products.room_for(C.shape[1]), C.dtype))
 
 
 def last_outputs(workspace, B, net):

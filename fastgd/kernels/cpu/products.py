@@ -32,6 +32,19 @@ SAME_ROW = np.int64(0)  # every row is the first one, as a layer's biases are
 NEXT = np.int64(1)  # neighbours in memory
 ONE = np.int64(1)  # a count
 
+# Rows of B that lie this many entries apart, 2 KB or 4 KB, are not read ahead by the processor, and share few places of
+# its fastest cache. So panels of B, two vectors wide, are copied before they are used: 784 × 512 weights on 128 rows
+# went from 72 to 99 % of the peak, 1,024 × 1,024 from 45 to 93 %, 4,096 × 4,096 from 25 to 77 %. A gradient of weights
+# as large is computed row by row: 1,024 × 1,024 from 61 to 98 %. With 256 columns nothing is gained.
+FAR_APART = np.int64(512)
+LARGE = np.int64(1 << 17)  # entries of a gradient
+DEPTH, BREADTH = np.int64(128), np.int64(2048)  # rows of B in a panel: 16 KB; and columns of all panels: 1 MB
+
+
+def room_for(widest: int) -> int:
+    """How many entries of room products with up to this many columns need."""
+    return int(8 * DEPTH + DEPTH * min(max(widest, 32), BREADTH))
+
 
 @kernel(inner=True)
 def tile_8x2(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
@@ -116,8 +129,8 @@ def tile_4x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
 
 
 @kernel(inner=True)
-def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
-    """C = S + A @ B."""
+def tiles(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
+    """C = S + A @ B, from matrices as they lie there."""
     L = lanes(c)
     M8, M4 = M - M % 8, M - M % 4
     N2, N1 = N - N % (2 * L), N - N % L
@@ -148,6 +161,76 @@ def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K)
                 K,
                 N - j,
             )
+
+
+@kernel(inner=True)
+def copy_panel(panel, b, b_stride, K):
+    """Copy two vectors of each of K rows of B, so that they lie side by side."""
+    L = lanes(panel)
+    for k in range(K):
+        store(panel, 2 * k * L, load(b, k * b_stride))
+        store(panel, (2 * k + 1) * L, load(b, k * b_stride + L))
+
+
+@kernel(inner=True)
+def panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room):
+    """C = S + A @ B for whole tiles: a panel of B is copied, and serves all rows of C from the fastest cache."""
+    L = lanes(c)
+    for k in range(0, K, DEPTH):
+        depth = min(DEPTH, K - k)
+        for j in range(0, N, 2 * L):
+            copy_panel(room, pointer(b, k * b_stride + j), b_stride, depth)
+            for i in range(0, M, 8):
+                ci, ai = pointer(c, i * c_stride + j), pointer(a, i * a_stride + k * a_step)
+                si, stride = (pointer(s, i * s_stride + j), s_stride) if k == 0 else (ci, c_stride)
+                tile_8x2(ci, c_stride, si, stride, ai, a_stride, a_step, room, 2 * L, depth)
+
+
+@kernel(inner=True)
+def row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, M, N, K, room):
+    """C = S + A @ B for whole tiles and a transposed A: eight rows of C after the other, each from left to right.
+
+    So the memory that C lies in is read ahead. Eight columns of A are copied for them, and all panels of B before.
+    """
+    L = lanes(c)
+    strip, panels = room, pointer(room, 8 * DEPTH)
+    for first in range(0, N, BREADTH):
+        breadth = min(BREADTH, N - first)
+        for k in range(0, K, DEPTH):
+            depth = min(DEPTH, K - k)
+            for j in range(0, breadth, 2 * L):
+                copy_panel(pointer(panels, j * depth), pointer(b, k * b_stride + first + j), b_stride, depth)
+            for i in range(0, M, 8):
+                for step in range(depth):
+                    store_part(strip, 8 * step, load_part(a, i + (k + step) * a_step, 8), 8)
+                for j in range(0, breadth, 2 * L):
+                    ci = pointer(c, i * c_stride + first + j)
+                    si, stride = (pointer(s, i * s_stride + first + j), s_stride) if k == 0 else (ci, c_stride)
+                    tile_8x2(
+                        ci, c_stride, si, stride, strip, NEXT, np.int64(8), pointer(panels, j * depth), 2 * L, depth
+                    )
+
+
+@kernel(inner=True)
+def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room):
+    """C = S + A @ B; room has room_for(N) entries, for copies of what would lie too far apart."""
+    L = lanes(c)
+    M8, N2 = M - M % 8, N - N % (2 * L)
+    if not MANY_REGISTERS or M8 == 0 or N2 == 0:
+        M8, N2 = 0, 0
+    elif a_stride == NEXT and M * N >= LARGE:
+        row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, M8, N2, K, room)
+    elif b_stride >= FAR_APART and M >= 16:
+        panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M8, N2, K, room)
+    else:
+        M8, N2 = 0, 0
+    # What is left: the last rows, and beside the others the last columns.
+    if M8 < M:
+        ci, si, ai = pointer(c, M8 * c_stride), pointer(s, M8 * s_stride), pointer(a, M8 * a_stride)
+        tiles(ci, c_stride, si, s_stride, ai, a_stride, a_step, b, b_stride, M - M8, N, K)
+    if N2 < N and M8 > 0:
+        cj, sj, bj = pointer(c, N2), pointer(s, N2), pointer(b, N2)
+        tiles(cj, c_stride, sj, s_stride, a, a_stride, a_step, bj, b_stride, M8, N - N2, K)
 
 
 @kernel(inner=True)
@@ -209,11 +292,11 @@ def transposed(t, t_stride, a, M, N):
 
 
 @kernel()
-def add_product(C, A, B):
+def add_product_with(C, A, B, room):
     """C += A @ B; A may be a transposed view."""
     c, stride, step = pointer(C, 0), A.strides[0] // A.itemsize, A.strides[1] // A.itemsize
     (M, K), N = A.shape, B.shape[1]
-    product(c, N, c, N, pointer(A, 0), stride, step, pointer(B, 0), N, M, N, K)
+    product(c, N, c, N, pointer(A, 0), stride, step, pointer(B, 0), N, M, N, K, pointer(room, 0))
 
 
 @kernel()
@@ -235,6 +318,4 @@ def dense(out, x, weights, biases):
     if O == 1:
         dots(pointer(out, 0), biases[0], pointer(x, 0), I, pointer(weights, 0), B, I)
     else:
-        product(
-            pointer(out, 0), O, pointer(biases, 0), SAME_ROW, pointer(x, 0), I, NEXT, pointer(weights, 0), O, B, O, I
-        )
+        tiles(pointer(out, 0), O, pointer(biases, 0), SAME_ROW, pointer(x, 0), I, NEXT, pointer(weights, 0), O, B, O, I)

@@ -23,7 +23,7 @@ def descend_row_by_row(net, state, workspace, sums, rows, place, learning_rates,
     """
     team = team_of_one(workspace)
     for step in range(learning_rates.shape[0]):
-        value = forward_and_loss(team, workspace, rows, place + step, np.int64(1), 1.0, net, loss)
+        value = forward_and_loss(team, workspace, rows, place + step, np.int64(1), 1.0, 0.0, net, loss)
         if not math.isfinite(value):
             return step
         descend_on_row(net, workspace, learning_rates[step])

@@ -70,7 +70,7 @@ def forward_backward(gradients, team, workspace, rows, start, n, net, loss):
 
     Returns the batch's loss; NaN if a team with shards was given up.
     """
-    transpose_weights_of_team(team, workspace, net)
+    transpose_weights_of_team(team, workspace, n, net)
     gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss)
     if not team.by_columns and not meet(team):  # until other threads have written the losses of their shards
         return math.nan
@@ -93,18 +93,18 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
         total = 0.0
         for place in range(begin, end, block):
             B = min(block, end - place)
-            total += forward_and_loss(team, workspace, rows, place, B, 1.0 / n, net, loss)
-            backward_of_team(gradients[shard], team, workspace, B, place == begin, net)
+            total += forward_and_loss(team, workspace, rows, place, B, 1.0 / n, total, net, loss)
+            backward_of_team(gradients[shard], team, workspace, B, n, place == begin, net)
         if not team.by_columns:
             team.losses[shard] = total
 
 
 @kernel(inline=True)
-def forward_and_loss(team, workspace, rows, place, B, scale, net, loss):
+def forward_and_loss(team, workspace, rows, place, B, scale, before, net, loss):
     """Returns scale · Σ w · loss of B rows from this place on; leaves x, activations and the last layer's delta behind.
 
-    Where threads divide the columns, the last of them, to which a narrow last layer belongs, computes the loss: the
-    others return 0 and read team.losses[0].
+    Where threads divide the columns, the last of them, to which a narrow last layer belongs, computes the loss and adds
+    it to what was `before`, in team.losses[0]: the others return 0 and read that.
     """
     order, x, y, w = workspace.order[:B], workspace.x[:B], workspace.y[:B], workspace.w[:B]
     row_order(order, place, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
@@ -116,7 +116,7 @@ def forward_and_loss(team, workspace, rows, place, B, scale, net, loss):
     else:
         if team.thread == team.n_threads - 1:
             value = loss_of_outputs(workspace, B, scale, net, loss)
-            team.losses[0] = value
+            team.losses[0] = before + value
         meet(team)
     return value
 
@@ -243,7 +243,7 @@ def mean_loss(workspace, rows, net, loss):
     total = 0.0
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
-        total += forward_and_loss(team, workspace, rows, start, B, 1.0, net, loss)
+        total += forward_and_loss(team, workspace, rows, start, B, 1.0, total, net, loss)
     return total / batch_weight(workspace, rows, 0, n)
 
 

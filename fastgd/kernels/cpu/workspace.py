@@ -11,14 +11,17 @@ from ..codes import N_OUT
 from ..machinery.compile import kernel
 from ..machinery.teams import FIRST_COUNTER, Team
 from ..records import Integers, Reals, aligned_zeros, new_workspace
+from .products import room_for
 
 # Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
 # longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
 BLOCK_ROWS = 128
-# A batch has at most SHARD_PARAMETERS / n_parameters shards, but this limit is never below 4 nor above 16.
-SHARD_PARAMETERS = 1 << 18
+# A batch of a wide network is one shard, whose columns threads divide: gradients of several shards, each as large as
+# the network, do not fit into the caches. A batch of others has at most SHARD_PARAMETERS / n_parameters shards, but this
+# limit is never below 4 nor above 16. With 136,000 parameters shards took 20 % less time than columns.
+WIDE = SHARD_PARAMETERS = 1 << 18
 LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16
-DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch of one shard
+DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch
 LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
 
 
@@ -34,6 +37,7 @@ class CpuWorkspace(NamedTuple):
     deltas: Reals
     transposed: Reals  # (n_parameters,) real: W of each layer but the first as (n_out, n_in), where its weights start
     zeros: Reals  # (widest layer or input,) real: where sums start
+    room: Reals  # (room_for(widest),) real: for copies that products make
     addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
     counters: Integers  # (any,): where a team of one would meet
     losses: NDArray[np.float64]  # (1,): a team must have such an array; a team of one writes nothing there
@@ -46,7 +50,8 @@ def new_scratch(net, addresses, block_rows):
     return CpuWorkspace(
         *shared,
         transposed=aligned_zeros(net.parameters.size, dtype),
-        zeros=aligned_zeros(widest, dtype),
+        zeros=aligned_zeros(max(widest, block_rows), dtype),
+        room=aligned_zeros(room_for(widest), dtype),
         addresses=addresses,
         counters=np.zeros(FIRST_COUNTER, np.int64),
         losses=np.zeros(1),
@@ -60,23 +65,22 @@ def team_of_one(workspace):
 
 
 def count_shards(net, batch_size):
-    """How many shards a batch is cut into: few for large networks, so that their gradients fit into the caches."""
+    """How many shards a batch is cut into."""
     most = min(max(SHARD_PARAMETERS // net.parameters.size, LOWEST_LIMIT), HIGHEST_LIMIT)
-    return min(-(-batch_size // BLOCK_ROWS), most)
+    return min(-(-batch_size // BLOCK_ROWS), most if net.parameters.size < WIDE else 1)
 
 
-def divides_columns(net, batch_size, block_rows):
+def divides_columns(net, batch_size):
     """Whether threads divide the columns of every block, because a batch is one shard that is much work."""
-    is_much = batch_size * net.parameters.size >= DIVIDED_WORK
-    return count_shards(net, batch_size) == 1 and is_much and batch_size <= block_rows
+    return count_shards(net, batch_size) == 1 and batch_size * net.parameters.size >= DIVIDED_WORK
 
 
-def worthwhile_threads(net, batch_size, block_rows, most):
+def worthwhile_threads(net, batch_size, most):
     """How many threads a batch of this size can use, `most` at most."""
     n_shards, widest = count_shards(net, batch_size), int(net.layers[:, N_OUT].max())
     if n_shards > 1:
         return max(min(most, n_shards), 1)
-    return max(min(most, widest // LEAST_COLUMNS if divides_columns(net, batch_size, block_rows) else 1), 1)
+    return max(min(most, widest // LEAST_COLUMNS if divides_columns(net, batch_size) else 1), 1)
 
 
 @kernel(merge=True)

@@ -48,9 +48,9 @@ def elementwise_pair(real: types.Type) -> Any:
 
 
 def product(real: types.Type) -> Any:
-    """f(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K)."""
+    """f(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room)."""
     p, n = types.CPointer(real), types.int64
-    return types.void(p, n, p, n, p, n, n, p, n, n, n, n)
+    return types.void(p, n, p, n, p, n, n, p, n, n, n, n, p)
 
 
 def loss(real: types.Type) -> Any:
@@ -159,9 +159,9 @@ else:
         return _elementwise_pair(function, (d, v, n), v.dtype)
 
     @intrinsic
-    def call_product(typing, function, c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
+    def call_product(typing, function, c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room):
         """Call the product."""
-        return _product(function, (c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K), c.dtype)
+        return _product(function, (c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room), c.dtype)
 
     @intrinsic
     def call_loss(typing, function, delta, predicted, y, w, B, O, T, scale, units, constants):
