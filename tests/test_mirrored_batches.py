@@ -21,6 +21,7 @@ RULES = {
     "adamw, clipped": AdamW(epsilon=1e-3, weight_decay=0.1, clip_norm=0.3, clip_value=0.1),
 }
 NARROW, LARGE, WIDE = [5, 17, 9, 3], [30, 290, 230, 2], [5, 130, 96, 3]
+BROAD = [40, 600, 450, 70]
 WIDE_TO_THE_END = [5, 130, 96, 70]  # threads share the outputs, too, and wait for the one that has the loss
 
 
@@ -127,6 +128,19 @@ def test_training_with_shared_columns(sizes, batch_size, rule, dtype):
             "threads divide columns"
         )
         assert_same_training(result, expected, dtype, factor=10)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("batch_size", [40, 300])
+def test_training_of_a_broad_network(batch_size, dtype):
+    """More than 2¹⁸ parameters: one shard however many blocks of rows, and products from copies."""
+    assert len(cpu.new_gradients(make_case(1, BROAD, dtype).net, 300)) == 1
+    _, expected = trained_case(plain, batch_size, BROAD, dtype, "momentum")
+    results = [trained_case(cpu, batch_size, BROAD, dtype, "momentum", n_threads) for n_threads in (1, 2, 3)]
+    for n_threads, (workspaces, result) in enumerate(results, start=1):
+        assert len(workspaces) == n_threads
+        assert_same_training(result, expected, dtype, factor=10)
+        np.testing.assert_array_equal(result["parameters"], results[0][1]["parameters"])
 
 
 @pytest.mark.parametrize("sizes", [NARROW, WIDE, WIDE_TO_THE_END], ids=["shards", "columns", "columns to the end"])

@@ -74,6 +74,21 @@ def test_products(M, K, N, dtype):
     assert_close(*results, dtype, factor=10)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(("M", "K", "N"), [(130, 300, 2100), (17, 140, 515), (300, 7, 600), (16, 129, 2049)])
+def test_products_from_copies_are_those_of_single_rows(M, K, N, dtype):
+    """Wide matrices are copied in panels; one row alone is not."""
+    A, B, start = random(M, K, dtype=dtype), random(K, N, dtype=dtype, seed=1), random(M, N, dtype=dtype, seed=2)
+    expected = start + A @ B
+    for left in (A, np.asfortranarray(A)):  # the weight gradient passes a transposed view
+        C, single = start.copy(), start.copy()
+        cpu.add_product(C, left, B)
+        for row in range(M):
+            cpu.add_product(single[row : row + 1], np.ascontiguousarray(A[row : row + 1]), B)
+        np.testing.assert_array_equal(C, single)
+        assert_close(C, expected, dtype, factor=10)
+
+
 @pytest.mark.tiny
 def test_a_wrong_product_is_noticed():
     A, B, C = (
