@@ -137,4 +137,6 @@ PEER_CASES = [
     *(Case("epoch", WIDE, batch, 20_000) for batch in (32, 256, 8192)),
     *(Case("epoch", DIGITS, batch, 10_000, loss="cross_entropy") for batch in (32, 256, 2048)),
     *(Case("epoch", (8, 128, 128, 1), batch, 50_000, activation="tanh") for batch in (32, 256, 8192)),
+    Case("epoch", TINY, 1000, 100_000),
+    Case("epoch", (100, 1024, 1024, 1), 1000, 10_000),
 ]

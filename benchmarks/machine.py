@@ -11,6 +11,7 @@ from typing import Any
 
 import numba
 import numpy as np
+from numba.core.registry import cpu_target
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fastgd
@@ -20,6 +21,7 @@ from .problems import lanes_of
 vectors = lanes_of(fastgd)
 pointer, lanes, load, store = vectors.pointer, vectors.lanes, vectors.load, vectors.store
 STEPS = 20_000
+VECTORS = {"AVX-512": "+avx512f", "AVX2": "+avx2", "NEON": "+neon"}
 
 
 @numba.njit(fastmath={"contract"})
@@ -59,6 +61,7 @@ def facts() -> dict[str, Any]:
     """Processor, cores and versions."""
     return {
         "processor": _processor(),
+        "vectors": _vectors(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
@@ -66,6 +69,11 @@ def facts() -> dict[str, Any]:
         "numba": numba.__version__,
         "blas": _blas(),
     }
+
+
+def facts_for_results() -> dict[str, Any]:
+    """What is kept beside measurements."""
+    return {**facts(), "fingerprint": fingerprint(), "peak_gflops": peak_gflops()}
 
 
 def fingerprint() -> str:
@@ -79,6 +87,12 @@ def _blas() -> str:
     found = [library for library in threadpool_info() if library["user_api"] == "blas"]
     found.sort(key=lambda library: "numpy" not in library["filepath"])
     return f"{found[0]['internal_api']} {found[0]['version']}" if found else "unknown"
+
+
+def _vectors() -> str:
+    """How long the vectors are that kernels are compiled for."""
+    features = cpu_target.target_context.codegen().magic_tuple()[2].split(",")
+    return next((name for name, feature in VECTORS.items() if feature in features), "short")
 
 
 def _processor() -> str:

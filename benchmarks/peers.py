@@ -1,13 +1,15 @@
-"""fastgd beside scikit-learn, PyTorch, JAX and NumPy: one epoch of plain SGD, the same for all.
+"""fastgd beside scikit-learn, PyTorch, JAX and NumPy: plain SGD through what their users call, the same for all.
 
     pip install -e '.[dev,peers]'
     python benchmarks/peers.py                 prints the table, losses included
     python benchmarks/peers.py --record        also keeps it in benchmarks/results/
-    python benchmarks/peers.py --cases 64 --peers fastgd_loops torch_eager
+    python benchmarks/peers.py --cases 64 --peers fastgd_fit torch_eager
+    python benchmarks/peers.py --vectors avx2  as on a processor without AVX-512
 
 Every peer starts from the same weights, sees the rows in the same order and does the same arithmetic; the parameters
 after a few steps are compared before the clock starts. A peer runs in processes of its own, with one, two, four and so
-on threads up to the number of cores, of which the best counts. The rounds of all peers are interleaved.
+on cores up to all, of which the best counts: fastgd's is `fit` with its defaults, which may use fewer. A round is as
+many epochs as take half a second, ten at most; the rounds of all peers are interleaved.
 
 Exit code: 0 every peer was measured, 1 one crashed or computed something else, 2 a mistake.
 """
@@ -42,14 +44,25 @@ import numpy as np
 from .cases import PEER_CASES, Case
 from .tool import Parser, ToolError, guarded
 
-PEERS = ["fastgd_loops", "numpy_tuned", "scikit_learn", "torch_eager", "jax_scan"]
+OURS = "fastgd_fit"
+PEERS = [OURS, "numpy_tuned", "scikit_learn", "torch_eager", "torch_compiled", "jax_tuned"]
 PACKAGES = {  # what is imported, and what is installed
     "scikit_learn": ("sklearn", "scikit-learn"),
     "torch_eager": ("torch", "torch"),
-    "jax_scan": ("jax", "jax"),
+    "torch_compiled": ("torch", "torch"),
+    "jax_tuned": ("jax", "jax"),
 }
 ROUNDS = 5
+ROUND_SECONDS, MOST_EPOCHS = 0.5, 10
 SECONDS = 60.0  # a peer that needs longer for its rounds gets fewer, but at least one
+AVX2 = {  # what keeps each library from longer vectors
+    "NUMBA_CPU_NAME": "haswell",
+    "NUMBA_CPU_FEATURES": "+avx2,+fma,+avx,+sse4.2,+bmi,+bmi2,+popcnt,+f16c,+lzcnt",
+    "OPENBLAS_CORETYPE": "Haswell",
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_ENABLE_INSTRUCTIONS": "AVX2",
+}
 FEW_STEPS = 20
 TOLERANCE = 0.02  # of the largest step, after a few
 
@@ -59,11 +72,14 @@ def thread_counts(cores: int) -> list[int]:
     return sorted({2**power for power in range(cores.bit_length())} | {cores})
 
 
-def pinned(threads: int) -> dict[str, str]:
-    """The environment of a process with so many threads."""
+def pinned(threads: int, vectors: str = "") -> dict[str, str]:
+    """The environment of a process with so many threads, and with short vectors where these are asked for."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
-    one = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
-    return {**{name: str(threads) for name in names}, "XLA_FLAGS": one if threads == 1 else ""}
+    flags = ["--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"] if threads == 1 else []
+    if vectors == "avx2":
+        flags.append("--xla_cpu_max_isa=AVX2")
+    limits = AVX2 if vectors == "avx2" else {}
+    return {**{name: str(threads) for name in names}, **limits, "XLA_FLAGS": " ".join(flags)}
 
 
 def serve(peer: str, case: Case, threads: int) -> None:
@@ -91,35 +107,42 @@ def serve(peer: str, case: Case, threads: int) -> None:
         p.net, p.state, p.gradients, p.workspaces, np.zeros(2), p.rows, 0, min(short.batch_size, short.rows),
         np.full(steps, case.learning_rate), p.loss, p.rule,
     )  # fmt: skip
-    rival.epoch(state, order)
+    rival.epochs(state, [order])
     moved = float(np.abs(p.net.parameters - start).max())
     worst = float(np.abs(rival.parameters(state) - p.net.parameters).max())
     state, order, _ = prepared(case)
-    rival.epoch(state, order)  # warm-up: compiles
-    print(json.dumps({"worst": worst / moved, "threads": state.get("threads", threads)}), flush=True)
+    rival.epochs(state, [order])  # warm-up: compiles
+    started = time.perf_counter()
+    rival.epochs(state, [order])
+    seconds = time.perf_counter() - started
+    orders = [order] * int(min(max(ROUND_SECONDS / seconds, 1), MOST_EPOCHS))
+    rival.epochs(state, orders)
+    answer = {"worst": worst / moved, "threads": state.get("threads", threads), "form": state.get("form", "")}
+    print(json.dumps(answer), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
-        rival.epoch(state, order)
-        print(json.dumps({"seconds": time.perf_counter() - started}), flush=True)
+        rival.epochs(state, orders)
+        print(json.dumps({"seconds": (time.perf_counter() - started) / len(orders)}), flush=True)
 
 
 class Server:
     """A peer's process. It sleeps while others run: some libraries' threads keep cores busy after their work."""
 
-    def __init__(self, peer: str, case: Case, threads: int) -> None:
+    def __init__(self, peer: str, case: Case, threads: int, vectors: str = "") -> None:
         self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  it lives as long as the process
         self.process = subprocess.Popen(
-            serving(peer, case, threads), env={**os.environ, **pinned(threads)}, stdin=subprocess.PIPE,
+            serving(peer, case, threads), env={**os.environ, **pinned(threads, vectors)}, stdin=subprocess.PIPE,
             stdout=subprocess.PIPE, stderr=self.errors, text=True,
         )  # fmt: skip
         self.times: list[float] = []
-        self.threads = threads
+        self.threads, self.form = threads, ""
         self.failure = ""
 
     def start(self) -> None:
         """Wait until it has computed the answer and is ready."""
         answer = self._answer()
         self.threads = int(answer.get("threads", self.threads))  # it may be worth fewer
+        self.form = answer.get("form", "")
         if not self.failure and not answer["worst"] < TOLERANCE:
             self.failure = f"it computes something else ({answer['worst']:.2g} of a step)"
         self._sleep(True)
@@ -147,11 +170,11 @@ class Server:
         if hasattr(signal, "SIGSTOP"):
             self.process.send_signal(signal.SIGSTOP if asleep else signal.SIGCONT)
 
-    def _answer(self) -> dict[str, float]:
+    def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if line:
-            answer: dict[str, float] = json.loads(line)
+            answer: dict[str, Any] = json.loads(line)
             return answer
         code = self.process.wait()
         self.errors.seek(0)
@@ -165,7 +188,7 @@ def serving(peer: str, case: Case, threads: int) -> list[str]:
     return [sys.executable, str(Path(__file__).resolve()), "--serve", peer, case.name, str(threads)]
 
 
-def measured(case: Case, peers: list[str], cores: int) -> tuple[dict[str, dict[str, Any]], bool]:
+def measured(case: Case, peers: list[str], cores: int, vectors: str = "") -> tuple[dict[str, dict[str, Any]], bool]:
     """For each peer its median epoch at its best number of threads; and whether all went well."""
     results: dict[str, dict[str, Any]] = {}
     tried: set[tuple[str, int]] = set()
@@ -174,7 +197,7 @@ def measured(case: Case, peers: list[str], cores: int) -> tuple[dict[str, dict[s
         servers: dict[str, Server] = {}
         try:
             for peer in peers:
-                servers[peer] = server = Server(peer, case, threads)
+                servers[peer] = server = Server(peer, case, threads, vectors)
                 server.start()
                 if not server.failure and (peer, server.threads) in tried:  # it would be the same again
                     servers.pop(peer).end()
@@ -193,6 +216,8 @@ def measured(case: Case, peers: list[str], cores: int) -> tuple[dict[str, dict[s
             seconds = statistics.median(server.times)
             if peer not in results or seconds < results[peer]["seconds"]:
                 results[peer] = {"seconds": seconds, "threads": server.threads, "times": server.times}
+                if server.form:
+                    results[peer]["form"] = server.form
     return results, well
 
 
@@ -203,14 +228,14 @@ def times_threads(result: dict[str, Any]) -> str:
 
 def table(records: list[dict[str, Any]], peers: list[str]) -> str:
     """Milliseconds of one epoch, and the best peer's time divided by ours."""
-    rivals = [peer for peer in peers if peer != "fastgd_loops"]
+    rivals = [peer for peer in peers if peer != OURS]
     lines = [f"{'one epoch, ms (×2: two threads)':34}" + "".join(f"{name:>15}" for name in [*peers, "best peer / us"])]
     for record in records:
         results = {peer: record["results"][peer] for peer in peers if peer in record["results"]}
         times = {peer: result["seconds"] * 1e3 for peer, result in results.items()}
         cells = [f"{times[peer]:.1f}{times_threads(results[peer])}" if peer in times else "" for peer in peers]
         others = [times[peer] for peer in rivals if peer in times]
-        ratio = f"{min(others) / times['fastgd_loops']:.2f}" if others and "fastgd_loops" in times else ""
+        ratio = f"{min(others) / times[OURS]:.2f}" if others and OURS in times else ""
         lines.append(f"{record['case']:34}" + "".join(f"{cell:>15}" for cell in [*cells, ratio]))
     return "\n".join(lines)
 
@@ -219,7 +244,7 @@ def run(options: argparse.Namespace) -> int:
     """Measure, and print the table."""
     missing = [p for p in options.peers if p in PACKAGES and importlib.util.find_spec(PACKAGES[p][0]) is None]
     if missing:
-        names = " ".join(PACKAGES[peer][1] for peer in missing)
+        names = " ".join(dict.fromkeys(PACKAGES[peer][1] for peer in missing))
         raise ToolError(f"not installed: {names}. Run pip install -e '.[dev,peers]', or name others with --peers.")
     chosen = [case for case in PEER_CASES if options.cases in case.name]
     if not chosen:
@@ -230,7 +255,7 @@ def run(options: argparse.Namespace) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     records, all_well = [], True
     for case in chosen:
-        found, well = measured(case, options.peers, cores)
+        found, well = measured(case, options.peers, cores, options.vectors)
         all_well = all_well and well
         records.append({"case": case.name, "rows": case.rows, "batch_size": case.batch_size, "results": found})
         print(f"{case.name}: done", file=sys.stderr)
@@ -238,16 +263,28 @@ def run(options: argparse.Namespace) -> int:
     if options.record and all_well:
         from . import results
 
-        print(f"kept in {results.keep('peers', records)}")
+        print(f"kept in {results.keep('peers', records, machine_facts(options.vectors))}")
     elif options.record:
         print("peers: not kept, because it is not whole.", file=sys.stderr)
     return 0 if all_well else 1
+
+
+def machine_facts(vectors: str) -> dict[str, Any]:
+    """The machine as the peers have seen it, asked for in a process like theirs."""
+    code = "import json; from benchmarks import machine; print(json.dumps(machine.facts_for_results()))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], cwd=Path(__file__).parents[1], env={**os.environ, **pinned(1, vectors)},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    facts: dict[str, Any] = json.loads(result.stdout)
+    return facts
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = Parser("peers", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--peers", nargs="+", default=PEERS, choices=PEERS)
     parser.add_argument("--cases", default="", help="only cases with this in their name")
+    parser.add_argument("--vectors", default="", choices=["", "avx2"], help="shorter vectors than the processor has")
     parser.add_argument("--record", action="store_true", help="keep the result in benchmarks/results/")
     parser.add_argument("--serve", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)

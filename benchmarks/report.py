@@ -28,18 +28,19 @@ from typing import Any
 
 from . import results
 from .cases import PEER_CASES
-from .peers import times_threads
+from .peers import OURS, times_threads
 from .tool import Parser, ToolError, guarded
 
 ROOT = Path(__file__).parents[1]
 README, CHART = ROOT / "README.md", ROOT / "docs" / "throughput.svg"
 BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
 NAMES = {
-    "fastgd_loops": "fastgd",
+    OURS: "fastgd",
     "numpy_tuned": "NumPy, tuned",
     "scikit_learn": "scikit-learn",
     "torch_eager": "PyTorch eager",
-    "jax_scan": "JAX scan",
+    "torch_compiled": "PyTorch compiled",
+    "jax_tuned": "JAX, tuned",
 }
 COLOURS = {  # light, dark
     "fastgd": ("#c2410c", "#fb923c"),
@@ -47,7 +48,8 @@ COLOURS = {  # light, dark
     "NumPy, textbook": ("#64748b", "#94a3b8"),
     "scikit-learn": ("#a16207", "#facc15"),
     "PyTorch eager": ("#7e22ce", "#c084fc"),
-    "JAX scan": ("#15803d", "#4ade80"),
+    "PyTorch compiled": ("#be185d", "#f472b6"),
+    "JAX, tuned": ("#15803d", "#4ade80"),
 }
 HOUSES = [4, 64, 64, 1]
 STEP_CLEARLY = 4.0  # a change point is a step of so many times the scatter around it …
@@ -65,8 +67,8 @@ def peers_table(run: dict[str, Any]) -> str:
     for record in run["records"]:
         found = {peer: record["results"][peer] for peer in present if peer in record["results"]}
         times = {peer: 1e3 * result["seconds"] for peer, result in found.items()}
-        others = [time for peer, time in times.items() if peer != "fastgd_loops"]
-        ratio = f"{min(others) / times['fastgd_loops']:.2f}" if others and "fastgd_loops" in times else ""
+        others = [time for peer, time in times.items() if peer != OURS]
+        ratio = f"{min(others) / times[OURS]:.2f}" if others and OURS in times else ""
         case = record["case"].removeprefix("epoch ").replace(" b", ", batch ")
         cells = [milliseconds(times[peer]) + times_threads(found[peer]) if peer in found else "" for peer in present]
         rows.append([case, *cells, ratio])
@@ -108,18 +110,33 @@ def duration(microseconds: float | None) -> str:
 def section() -> str:
     """What stands between the markers."""
     parts = []
-    for kind, table, words in (
-        ("peers", peers_table, "Median epoch of plain SGD, each at its best number of threads, ×2 for two"),
-        ("suite", suite_table, "Median time"),
-    ):
-        runs = results.kept(kind)
-        if runs:
-            run = runs[-1]
-            facts = run["machine"]
-            where = f"{facts['processor']}, {facts['cores']} cores, {facts['peak_gflops']:.0f} GFLOP/s a core"
-            parts.append(f"{words} ({where}; {run['time'][:10]}, `{run['commit']}`):\n\n{table(run)}")
+    compared = newest_by_machine(results.kept("peers"))
+    if compared:
+        kinds = "one kind of processor" if len(compared) == 1 else f"{len(compared)} kinds of processor"
+        parts.append(
+            "An epoch of plain SGD through what users call (fastgd: `fit` with its defaults), median, each peer in its "
+            f"best form and at its best number of threads, ×2 for two; recorded on {kinds}."
+        )
+    parts += [f"{place(run)}:\n\n{peers_table(run)}" for run in compared]
+    for run in results.kept("suite")[-1:]:
+        words = "The compiled loops and predictions without `fit` around them, median time"
+        parts.append(f"{words} ({place(run)}):\n\n{suite_table(run)}")
     chart = "![Rows per second against batch size](docs/throughput.svg)"
     return "\n\n".join([BEGIN, *parts, chart, END])
+
+
+def newest_by_machine(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The newest run on each kind of processor, and with each length of vectors; the newest of all first."""
+    newest = {(run["machine"]["processor"], run["machine"].get("vectors")): run for run in runs}
+    return sorted(newest.values(), key=lambda run: str(run["time"]), reverse=True)
+
+
+def place(run: dict[str, Any]) -> str:
+    """Where and when a run was recorded."""
+    facts = run["machine"]
+    vectors = f", {facts['vectors']}" if "vectors" in facts else ""
+    where = f"{facts['processor']}{vectors}, {facts['cores']} cores, {facts['peak_gflops']:.0f} GFLOP/s a core"
+    return f"{where}; {run['time'][:10]}, `{run['commit']}`"
 
 
 # The chart.

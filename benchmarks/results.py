@@ -33,7 +33,7 @@ def keep(kind: str, records: Any, machine_facts: dict[str, Any] | None = None) -
     if machine_facts is None:
         from . import machine
 
-        machine_facts = {**machine.facts(), "fingerprint": machine.fingerprint(), "peak_gflops": machine.peak_gflops()}
+        machine_facts = machine.facts_for_results()
     now = datetime.datetime.now(datetime.UTC)
     run = {
         "kind": kind,

@@ -406,9 +406,9 @@ for _ in sys.stdin: print(json.dumps({"seconds": 1 / THREADS}), flush=True)
 """
 DYING = STEADY.replace("for _ in sys.stdin:", "sys.stdin.readline(); sys.exit('no more')\nfor _ in sys.stdin:")
 CODES = {
-    "fastgd_loops": STEADY.replace("WORST", "0"),
+    "fastgd_fit": STEADY.replace("WORST", "0"),
     "numpy_tuned": DYING.replace("WORST", "0"),
-    "jax_scan": STEADY.replace("WORST", "0.5"),
+    "jax_tuned": STEADY.replace("WORST", "0.5"),
 }
 
 
@@ -433,20 +433,20 @@ def pretended(monkeypatch):
 def test_peers_that_die_or_compute_something_else_are_named(pretended, capsys):
     found, well = peers.measured(PEER_CASES[0], list(CODES), 1)
     assert not well
-    assert list(found) == ["fastgd_loops"]
+    assert list(found) == ["fastgd_fit"]
     assert capsys.readouterr().err.splitlines() == [
         "peers: numpy_tuned ×1 on epoch 4-64-64-1 b1: no more.",
-        "peers: jax_scan ×1 on epoch 4-64-64-1 b1: it computes something else (0.5 of a step).",
+        "peers: jax_tuned ×1 on epoch 4-64-64-1 b1: it computes something else (0.5 of a step).",
     ]
 
 
 def test_numbers_of_threads(pretended):
     assert [peers.thread_counts(cores) for cores in (1, 2, 6, 8)] == [[1], [1, 2], [1, 2, 4, 6], [1, 2, 4, 8]]
-    found, well = peers.measured(PEER_CASES[0], ["fastgd_loops"], 4)
+    found, well = peers.measured(PEER_CASES[0], ["fastgd_fit"], 4)
     assert well
-    assert (found["fastgd_loops"]["seconds"], found["fastgd_loops"]["threads"]) == (0.5, 2)  # with 4 it is the same
+    assert (found["fastgd_fit"]["seconds"], found["fastgd_fit"]["threads"]) == (0.5, 2)  # with 4 it is the same
     assert [len(server.times) for server in pretended] == [peers.ROUNDS, peers.ROUNDS, 0]
-    assert "500.0 ×2" in peers.table([{"case": "c", "results": found}], ["fastgd_loops"])
+    assert "500.0 ×2" in peers.table([{"case": "c", "results": found}], ["fastgd_fit"])
 
 
 def test_an_interrupted_comparison_of_peers_leaves_no_process(pretended, monkeypatch):
@@ -455,7 +455,7 @@ def test_an_interrupted_comparison_of_peers_leaves_no_process(pretended, monkeyp
 
     monkeypatch.setattr(peers.Server, "round", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        peers.measured(PEER_CASES[0], ["fastgd_loops", "jax_scan"], 1)
+        peers.measured(PEER_CASES[0], ["fastgd_fit", "jax_tuned"], 1)
     assert len(pretended) == 2
     assert all(server.process.poll() is not None for server in pretended)
 
@@ -513,10 +513,10 @@ def test_a_run_is_kept_and_reported(tmp_path, monkeypatch, capsys):
         {**record, "who": "NumPy, tuned", "microseconds": 4e4, "rows_per_second": 5e5},
     ]
     results.keep("suite", suite, facts)
-    times = {"fastgd_loops": {"seconds": 0.05, "threads": 1}, "jax_scan": {"seconds": 0.04, "threads": 2}}
+    times = {"fastgd_fit": {"seconds": 0.05, "threads": 1}, "jax_tuned": {"seconds": 0.04, "threads": 2}}
     assert report.throughput()[1]["fastgd"] == {32: 2e6}
     results.keep("peers", [{"case": "epoch 4-64-64-1 b256", "rows": 1000, "results": times}], facts)
-    assert report.throughput()[1] == {"fastgd": {256: 20_000.0}, "JAX scan": {256: 25_000.0}}
+    assert report.throughput()[1] == {"fastgd": {256: 20_000.0}, "JAX, tuned": {256: 25_000.0}}
     (tmp_path / "README.md").write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
     assert report.main(["--check"]) == 1, "stale"
     assert report.main([]) == 0

@@ -16,10 +16,11 @@ def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
     return {"tuned": Tuned(case, data, parameters), "threads": threads}
 
 
-def epoch(state: Any, order: Any) -> None:
+def epochs(state: Any, orders: Any) -> None:
     """All batches."""
     with threadpool_limits(state["threads"]):
-        state["tuned"].epoch(order)
+        for order in orders:
+            state["tuned"].epoch(order)
 
 
 def parameters(state: Any) -> Any:

@@ -35,10 +35,11 @@ def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
     return {"model": model, "X": data.X, "y": y, "threads": threads}
 
 
-def epoch(state: Any, order: Any) -> None:
+def epochs(state: Any, orders: Any) -> None:
     """One call of partial_fit is one pass in batches of the estimator's size."""
     with threadpool_limits(state["threads"]):
-        state["model"].partial_fit(state["X"][order], state["y"][order])
+        for order in orders:
+            state["model"].partial_fit(state["X"][order], state["y"][order])
 
 
 def parameters(state: Any) -> Any:

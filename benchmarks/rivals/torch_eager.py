@@ -38,14 +38,15 @@ def prepare(case: Any, data: Any, parameters: Any, threads: int) -> Any:
     }
 
 
-def epoch(state: Any, order: Any) -> None:
+def epochs(state: Any, orders: Any) -> None:
     """Batch by batch."""
     torch.set_num_threads(state["threads"])
     network, loss, optimizer, X, y = (state[name] for name in ("network", "loss", "optimizer", "X", "y"))
-    for batch in torch.from_numpy(order).split(state["batch_size"]):
-        optimizer.zero_grad()
-        loss(network(X[batch]), y[batch]).backward()
-        optimizer.step()
+    for order in orders:
+        for batch in torch.from_numpy(order).split(state["batch_size"]):
+            optimizer.zero_grad()
+            loss(network(X[batch]), y[batch]).backward()
+            optimizer.step()
 
 
 def parameters(state: Any) -> Any:

@@ -152,7 +152,7 @@ def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Real
     """
     blown_up = n_taken < len(rates) or not run.is_finite()
     layer = first_bad_layer(run, place + n_taken * run.batch_size) if blown_up else None
-    loss, weight = run.sums - before
+    loss, weight = (run.sums - before).tolist()
     run.note_steps()
     if blown_up or not math.isfinite(run.sums[0]):
         run.restore(run.last_good)

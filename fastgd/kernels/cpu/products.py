@@ -43,7 +43,7 @@ DEPTH, BREADTH = np.int64(128), np.int64(2048)  # rows of B in a panel: 16 KB; a
 
 def room_for(widest: int) -> int:
     """How many entries of room products with up to this many columns need."""
-    return int(8 * DEPTH + DEPTH * min(max(widest, 32), BREADTH))
+    return int(DEPTH) * (8 + min(max(widest, 32), int(BREADTH)))
 
 
 @kernel(inner=True)
