@@ -116,8 +116,22 @@ def tile_1x4(c, s, a, a_step, b, b_stride, K, n):
 
 
 @kernel(inner=True)
+def tile_6x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
+    """Six rows and one vector of C: of 16 registers of 32 bytes twelve hold sums."""
+    c0, c1, c2 = load(s, 0), load(s, s_stride), load(s, 2 * s_stride)
+    c3, c4, c5 = load(s, 3 * s_stride), load(s, 4 * s_stride), load(s, 5 * s_stride)
+    for k in range(K):
+        bk = load(b, k * b_stride)
+        ak = pointer(a, k * a_step)
+        c0, c1, c2 = c0 + ak[0] * bk, c1 + ak[a_stride] * bk, c2 + ak[2 * a_stride] * bk
+        c3, c4, c5 = c3 + ak[3 * a_stride] * bk, c4 + ak[4 * a_stride] * bk, c5 + ak[5 * a_stride] * bk
+    for row, v in ((0, c0), (1, c1), (2, c2), (3, c3), (4, c4), (5, c5)):
+        store(c, row * c_stride, v)
+
+
+@kernel(inner=True)
 def tile_4x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
-    """Four rows and one vector of C: for what eight rows leave, and for processors with few or short registers."""
+    """Four rows and one vector of C, for what larger tiles leave."""
     c0, c1, c2, c3 = load(s, 0), load(s, s_stride), load(s, 2 * s_stride), load(s, 3 * s_stride)
     for k in range(K):
         bk = load(b, k * b_stride)
@@ -128,109 +142,100 @@ def tile_4x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
         store(c, row * c_stride, v)
 
 
+# The large tile for this processor, its rows and its vectors.
+tile, ROWS, VECTORS = (tile_8x2, np.int64(8), np.int64(2)) if MANY_REGISTERS else (tile_6x1, np.int64(6), np.int64(1))
+
+
 @kernel(inner=True)
 def tiles(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
     """C = S + A @ B, from matrices as they lie there."""
     L = lanes(c)
-    M8, M4 = M - M % 8, M - M % 4
-    N2, N1 = N - N % (2 * L), N - N % L
-    large = M8  # rows in large tiles
-    if not MANY_REGISTERS:
-        large, N2 = 0, N1
-    for j in range(0, N2, 2 * L):  # the columns of B that a tile needs stay in the fastest cache for all rows of C
-        for i in range(0, large, 8):
+    N2, N1 = N - N % (VECTORS * L), N - N % L  # columns in large tiles, and in whole vectors
+    large = M - M % ROWS  # rows in large tiles
+    whole = large + (M - large) // 4 * 4  # and in tiles of four rows
+    M8 = whole - whole % 8
+    for j in range(
+        0, N2, VECTORS * L
+    ):  # the columns of B that a tile needs stay in the fastest cache for all rows of C
+        for i in range(0, large, ROWS):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
-            tile_8x2(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
+            tile(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
     for j in range(N2, N, L):
         for i in range(0, M8, 8):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
             tile_8x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K, N - j)
     for j in range(0, N1, L):
-        for i in range(large, M4, 4):
+        for i in range(large, whole, 4):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
             tile_4x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
     for i in range(M8, M):
-        for j in range(N1 if i < M4 else 0, N, 4 * L):
-            tile_1x4(
-                pointer(c, i * c_stride + j),
-                pointer(s, i * s_stride + j),
-                pointer(a, i * a_stride),
-                a_step,
-                pointer(b, j),
-                b_stride,
-                K,
-                N - j,
-            )
+        for j in range(N1 if i < whole else 0, N, 4 * L):
+            ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
+            tile_1x4(ci, si, ai, a_step, pointer(b, j), b_stride, K, N - j)
 
 
 @kernel(inner=True)
 def copy_panel(panel, b, b_stride, K):
-    """Copy two vectors of each of K rows of B, so that they lie side by side."""
+    """Copy the vectors of a tile from each of K rows of B, so that they lie side by side."""
     L = lanes(panel)
     for k in range(K):
-        store(panel, 2 * k * L, load(b, k * b_stride))
-        store(panel, (2 * k + 1) * L, load(b, k * b_stride + L))
+        for v in range(VECTORS):
+            store(panel, (VECTORS * k + v) * L, load(b, k * b_stride + v * L))
 
 
 @kernel(inner=True)
 def panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room):
     """C = S + A @ B for whole tiles: a panel of B is copied, and serves all rows of C from the fastest cache."""
-    L = lanes(c)
+    width = VECTORS * lanes(c)
     for k in range(0, K, DEPTH):
         depth = min(DEPTH, K - k)
-        for j in range(0, N, 2 * L):
+        for j in range(0, N, width):
             copy_panel(room, pointer(b, k * b_stride + j), b_stride, depth)
-            for i in range(0, M, 8):
+            for i in range(0, M, ROWS):
                 ci, ai = pointer(c, i * c_stride + j), pointer(a, i * a_stride + k * a_step)
                 si, stride = (pointer(s, i * s_stride + j), s_stride) if k == 0 else (ci, c_stride)
-                tile_8x2(ci, c_stride, si, stride, ai, a_stride, a_step, room, 2 * L, depth)
+                tile(ci, c_stride, si, stride, ai, a_stride, a_step, room, width, depth)
 
 
 @kernel(inner=True)
 def row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, M, N, K, room):
-    """C = S + A @ B for whole tiles and a transposed A: eight rows of C after the other, each from left to right.
+    """C = S + A @ B for whole tiles and a transposed A: a tile's rows of C after the other, each from left to right.
 
-    So the memory that C lies in is read ahead. Eight columns of A are copied for them, and all panels of B before.
+    So the memory that C lies in is read ahead. The columns of A for these rows are copied, and all panels of B before.
     """
-    L = lanes(c)
-    strip, panels = room, pointer(room, 8 * DEPTH)
+    width, strip, panels = VECTORS * lanes(c), room, pointer(room, ROWS * DEPTH)
     for first in range(0, N, BREADTH):
         breadth = min(BREADTH, N - first)
         for k in range(0, K, DEPTH):
             depth = min(DEPTH, K - k)
-            for j in range(0, breadth, 2 * L):
+            for j in range(0, breadth, width):
                 copy_panel(pointer(panels, j * depth), pointer(b, k * b_stride + first + j), b_stride, depth)
-            for i in range(0, M, 8):
+            for i in range(0, M, ROWS):
                 for step in range(depth):
-                    store_part(strip, 8 * step, load_part(a, i + (k + step) * a_step, 8), 8)
-                for j in range(0, breadth, 2 * L):
-                    ci = pointer(c, i * c_stride + first + j)
+                    store_part(strip, ROWS * step, load_part(a, i + (k + step) * a_step, ROWS), ROWS)
+                for j in range(0, breadth, width):
+                    ci, panel = pointer(c, i * c_stride + first + j), pointer(panels, j * depth)
                     si, stride = (pointer(s, i * s_stride + first + j), s_stride) if k == 0 else (ci, c_stride)
-                    tile_8x2(
-                        ci, c_stride, si, stride, strip, NEXT, np.int64(8), pointer(panels, j * depth), 2 * L, depth
-                    )
+                    tile(ci, c_stride, si, stride, strip, NEXT, ROWS, panel, width, depth)
 
 
 @kernel(inner=True)
 def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room):
     """C = S + A @ B; room has room_for(N) entries, for copies of what would lie too far apart."""
-    L = lanes(c)
-    M8, N2 = M - M % 8, N - N % (2 * L)
-    if not MANY_REGISTERS or M8 == 0 or N2 == 0:
-        M8, N2 = 0, 0
-    elif a_stride == NEXT and M * N >= LARGE:
-        row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, M8, N2, K, room)
-    elif b_stride >= FAR_APART and M >= 16:
-        panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M8, N2, K, room)
+    rows, columns = M - M % ROWS, N - N % (VECTORS * lanes(c))  # in large tiles
+    if a_stride == NEXT and M * N >= LARGE and rows > 0 and columns > 0:
+        row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, rows, columns, K, room)
+    elif b_stride >= FAR_APART and M >= 16 and columns > 0:
+        panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, rows, columns, K, room)
     else:
-        M8, N2 = 0, 0
+        rows, columns = np.int64(0), N
     # What is left: the last rows, and beside the others the last columns.
-    if M8 < M:
-        ci, si, ai = pointer(c, M8 * c_stride), pointer(s, M8 * s_stride), pointer(a, M8 * a_stride)
-        tiles(ci, c_stride, si, s_stride, ai, a_stride, a_step, b, b_stride, M - M8, N, K)
-    if N2 < N and M8 > 0:
-        cj, sj, bj = pointer(c, N2), pointer(s, N2), pointer(b, N2)
-        tiles(cj, c_stride, sj, s_stride, a, a_stride, a_step, bj, b_stride, M8, N - N2, K)
+    if rows < M:
+        ci, si, ai = pointer(c, rows * c_stride), pointer(s, rows * s_stride), pointer(a, rows * a_stride)
+        tiles(ci, c_stride, si, s_stride, ai, a_stride, a_step, b, b_stride, M - rows, N, K)
+    if columns < N and rows > 0:
+        cj, sj, bj = pointer(c, columns), pointer(s, columns), pointer(b, columns)
+        tiles(cj, c_stride, sj, s_stride, a, a_stride, a_step, bj, b_stride, rows, N - columns, K)
 
 
 @kernel(inner=True)

@@ -17,8 +17,8 @@ from .products import room_for
 # longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
 BLOCK_ROWS = 128
 # A batch of a wide network is one shard, whose columns threads divide: gradients of several shards, each as large as
-# the network, do not fit into the caches. A batch of others has at most SHARD_PARAMETERS / n_parameters shards, and this
-# limit is from 4 to 16. With 136,000 parameters shards took 20 % less time than columns.
+# the network, do not fit into the caches. A batch of others has at most SHARD_PARAMETERS / n_parameters shards, from
+# 4 to 16. With 136,000 parameters shards took 20 % less time than columns.
 WIDE = SHARD_PARAMETERS = 1 << 18
 LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16
 DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch
