@@ -88,8 +88,8 @@ def test_another_device_means_other_predictions_at_once(monkeypatch):
     model = fastgd.MLP([4, 5, 1])
     model.fit(X, y, epochs=1, verbose=0)
     before, asked = model.predict(X), []
-    right = plain.predict
-    monkeypatch.setattr(plain, "predict", lambda *arguments: asked.append(1) or right(*arguments))
+    right = plain.predicting
+    monkeypatch.setattr(plain, "predicting", lambda *arguments: asked.append(1) or right(*arguments))
     model.device = "plain"
     np.testing.assert_allclose(model.predict(X), before, rtol=1e-5)
     assert asked == [1]

