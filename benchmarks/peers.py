@@ -117,12 +117,12 @@ def serve(peer: str, case: Case, threads: int) -> None:
     seconds = time.perf_counter() - started
     orders = [order] * int(min(max(ROUND_SECONDS / seconds, 1), MOST_EPOCHS))
     rival.epochs(state, orders)
-    answer = {"worst": worst / moved, "threads": state.get("threads", threads), "form": state.get("form", "")}
-    print(json.dumps(answer), flush=True)
+    print(json.dumps({"worst": worst / moved, "form": state.get("form", "")}), flush=True)
     for _ in sys.stdin:
         started = time.perf_counter()
         rival.epochs(state, orders)
-        print(json.dumps({"seconds": (time.perf_counter() - started) / len(orders)}), flush=True)
+        seconds = (time.perf_counter() - started) / len(orders)
+        print(json.dumps({"seconds": seconds, "threads": state.get("threads", threads)}), flush=True)
 
 
 class Server:
@@ -141,7 +141,6 @@ class Server:
     def start(self) -> None:
         """Wait until it has computed the answer and is ready."""
         answer = self._answer()
-        self.threads = int(answer.get("threads", self.threads))  # it may be worth fewer
         self.form = answer.get("form", "")
         if not self.failure and not answer["worst"] < TOLERANCE:
             self.failure = f"it computes something else ({answer['worst']:.2g} of a step)"
@@ -156,7 +155,10 @@ class Server:
         with contextlib.suppress(BrokenPipeError):
             self.process.stdin.write("go\n")
             self.process.stdin.flush()
-        self.times += self._answer().values()
+        answer = self._answer()
+        if answer:
+            self.times.append(answer["seconds"])
+            self.threads = answer["threads"]  # it may have taken fewer
         self._sleep(True)
 
     def end(self) -> None:
@@ -191,7 +193,6 @@ def serving(peer: str, case: Case, threads: int) -> list[str]:
 def measured(case: Case, peers: list[str], cores: int, vectors: str = "") -> tuple[dict[str, dict[str, Any]], bool]:
     """For each peer its median epoch at its best number of threads; and whether all went well."""
     results: dict[str, dict[str, Any]] = {}
-    tried: set[tuple[str, int]] = set()
     well = True
     for threads in thread_counts(cores):
         servers: dict[str, Server] = {}
@@ -199,9 +200,6 @@ def measured(case: Case, peers: list[str], cores: int, vectors: str = "") -> tup
             for peer in peers:
                 servers[peer] = server = Server(peer, case, threads, vectors)
                 server.start()
-                if not server.failure and (peer, server.threads) in tried:  # it would be the same again
-                    servers.pop(peer).end()
-                tried.add((peer, server.threads))
             for _ in range(ROUNDS):
                 for server in servers.values():
                     server.round()

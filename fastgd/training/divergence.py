@@ -64,11 +64,11 @@ def look_at_the_end(run: Run) -> None:
     """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
     rows = _few(run.probe if run.rows.weights.size else run.rows)
     loss = run.loss_of(rows, resting(run.net))
-    (low, high), *_ = _ends(run, len(rows.X), run.net.layers[-1:])
+    ends = _ends(run, len(rows.X), run.net.layers[-1:]) if len(rows.X) > 1 else []
     with np.errstate(all="ignore"):
         if not (loss < math.inf and _is_harmless(run, loss)) and not run.is_warned:
             _tell_if_blown_up(run)
-        if len(rows.X) > 1 and _is_same(low, high, 1.0):
+        if any(_is_same(low, high, 1.0) for low, high in ends):
             _tell_if_dead(run)
 
 

@@ -122,6 +122,7 @@ def _train_chunk(run: Run, place: int, rates: Reals) -> None:
     started, worked = time.perf_counter(), time.process_time()
     n_taken = run.take_steps(place, rates, size)
     seconds = time.perf_counter() - started
-    run.equipment.team_size.took(size, seconds, len(rates), (time.process_time() - worked) / (size * seconds))
+    n_steps = min(len(rates), (run.n_rows - place) / run.batch_size)
+    run.equipment.team_size.took(size, seconds, n_steps, (time.process_time() - worked) / (size * seconds))
     run.steps_of_teams[size] += n_taken
     divergence.look_at_chunk(run, place, rates, n_taken, before)

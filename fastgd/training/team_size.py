@@ -12,7 +12,7 @@ MOST_SHORT = 2  # chunks in a row that are shorter than a try: then it is the wo
 LONG_STEP = 5e-3  # seconds: threads that divide such a step pay, and a try would take long
 SLOWER = 1.3  # times what a step took before: something else wants the cores
 BUSY = 0.85  # of a thread's time: with less, something else has its core
-PATIENCE, MOST_PATIENCE = 1.0, 16.0  # seconds after which more threads are given another chance; doubled in vain
+PATIENCE, MOST_PATIENCE = 0.25, 16.0  # seconds after which more threads are given another chance; doubled in vain
 
 
 class TeamSize:
@@ -59,8 +59,13 @@ class TeamSize:
             return _trial_seconds(self.next()) / self.step_seconds
         return (min(seconds, TEAM_SECONDS) if self.best > 1 else seconds) / self.step_seconds
 
-    def took(self, size: int, seconds: float, steps: int, busy: float = 1.0) -> None:
-        """Note how long a chunk of steps has taken, and for which part of the time its threads have had their cores."""
+    def took(self, size: int, seconds: float, steps: float, busy: float = 1.0) -> None:
+        """Note how long a chunk of steps has taken, and for which part of the time its threads have had their cores.
+
+        The last step of an epoch counts as the part of a batch that it has; alone it says nothing about a whole one.
+        """
+        if steps < 1:
+            return
         is_cold, each = not self.step_seconds, seconds / steps
         self.step_seconds = each
         if len(self.sizes) == 1:
@@ -91,8 +96,8 @@ class TeamSize:
         self.times[size] = each
         now = time.perf_counter()
         if size > 1 and slow:
-            for fewer in self.sizes[self.sizes.index(size) + 1 :]:
-                del self.times[fewer]
+            for tried in self.sizes[self.sizes.index(size) :]:  # itself, too: it may have been a moment only
+                del self.times[tried]
             self.patience = min(2 * self.patience, MOST_PATIENCE)
         elif size < self.sizes[0] and now - self.settled_at > self.patience:
             for more in self.sizes[: self.sizes.index(size)]:

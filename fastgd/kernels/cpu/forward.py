@@ -89,22 +89,8 @@ def weighted_sums(workspace, x, B, index, begin, end, net):
     if O == 1:
         dots(z, biases[0], x, I, weights, B, I)
     else:
-        call_product(
-            workspace.addresses[PRODUCT],
-            z,
-            O,
-            biases,
-            SAME_ROW,
-            x,
-            I,
-            NEXT,
-            weights,
-            O,
-            B,
-            n,
-            I,
-            pointer(workspace.room, 0),
-        )
+        product, room = workspace.addresses[PRODUCT], pointer(workspace.room, 0)
+        call_product(product, z, O, biases, SAME_ROW, x, I, NEXT, weights, O, B, n, I, room)
 
 
 @kernel(merge=True)

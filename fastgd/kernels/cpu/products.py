@@ -116,6 +116,15 @@ def tile_1x4(c, s, a, a_step, b, b_stride, K, n):
 
 
 @kernel(inner=True)
+def tile_1x1(c, s, a, a_step, b, b_stride, K, n):
+    """One row and one vector of C, n columns: loads of which nothing counts take as long as others."""
+    c0 = load_part(s, 0, n)
+    for k in range(K):
+        c0 = c0 + a[k * a_step] * load_part(b, k * b_stride, n)
+    store_part(c, 0, c0, n)
+
+
+@kernel(inner=True)
 def tile_6x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
     """Six rows and one vector of C: of 16 registers of 32 bytes twelve hold sums."""
     c0, c1, c2 = load(s, 0), load(s, s_stride), load(s, 2 * s_stride)
@@ -130,16 +139,17 @@ def tile_6x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
 
 
 @kernel(inner=True)
-def tile_4x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K):
-    """Four rows and one vector of C, for what larger tiles leave."""
-    c0, c1, c2, c3 = load(s, 0), load(s, s_stride), load(s, 2 * s_stride), load(s, 3 * s_stride)
+def tile_4x1(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, K, n):
+    """Four rows and one vector of C, of which the first n columns count, for what larger tiles leave."""
+    c0, c1 = load_part(s, 0, n), load_part(s, s_stride, n)
+    c2, c3 = load_part(s, 2 * s_stride, n), load_part(s, 3 * s_stride, n)
     for k in range(K):
-        bk = load(b, k * b_stride)
+        bk = load_part(b, k * b_stride, n)
         ak = pointer(a, k * a_step)
         c0, c1 = c0 + ak[0] * bk, c1 + ak[a_stride] * bk
         c2, c3 = c2 + ak[2 * a_stride] * bk, c3 + ak[3 * a_stride] * bk
     for row, v in ((0, c0), (1, c1), (2, c2), (3, c3)):
-        store(c, row * c_stride, v)
+        store_part(c, row * c_stride, v, n)
 
 
 # The large tile for this processor, its rows and its vectors.
@@ -154,9 +164,8 @@ def tiles(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
     large = M - M % ROWS  # rows in large tiles
     whole = large + (M - large) // 4 * 4  # and in tiles of four rows
     M8 = whole - whole % 8
-    for j in range(
-        0, N2, VECTORS * L
-    ):  # the columns of B that a tile needs stay in the fastest cache for all rows of C
+    # The columns of B that a tile needs stay in the fastest cache for all rows of C.
+    for j in range(0, N2, VECTORS * L):
         for i in range(0, large, ROWS):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
             tile(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
@@ -164,14 +173,17 @@ def tiles(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
         for i in range(0, M8, 8):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
             tile_8x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K, N - j)
-    for j in range(0, N1, L):
-        for i in range(large, whole, 4):
+    for j in range(0, N, L):
+        for i in range(large if j < N1 else M8, whole, 4):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
-            tile_4x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K)
-    for i in range(M8, M):
-        for j in range(N1 if i < whole else 0, N, 4 * L):
+            tile_4x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K, N - j)
+    for i in range(whole, M):
+        for j in range(0, N, 4 * L):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
-            tile_1x4(ci, si, ai, a_step, pointer(b, j), b_stride, K, N - j)
+            if N - j <= L:
+                tile_1x1(ci, si, ai, a_step, pointer(b, j), b_stride, K, N - j)
+            else:
+                tile_1x4(ci, si, ai, a_step, pointer(b, j), b_stride, K, N - j)
 
 
 @kernel(inner=True)
@@ -223,7 +235,7 @@ def row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, M, N, K, room):
 def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K, room):
     """C = S + A @ B; room has room_for(N) entries, for copies of what would lie too far apart."""
     rows, columns = M - M % ROWS, N - N % (VECTORS * lanes(c))  # in large tiles
-    if a_stride == NEXT and M * N >= LARGE and rows > 0 and columns > 0:
+    if a_stride == NEXT and M * c_stride >= LARGE and rows > 0 and columns > 0:
         row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, rows, columns, K, room)
     elif b_stride >= FAR_APART and M >= 16 and columns > 0:
         panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, rows, columns, K, room)
@@ -261,6 +273,12 @@ def column_sums(c, s, a, a_stride, M, N):
     L = lanes(c)
     for j in range(0, N, 4 * L):
         n, aj = N - j, pointer(a, j)
+        if n <= L:
+            c0 = load_part(pointer(s, j), 0, n)
+            for i in range(M):
+                c0 = c0 + load_part(aj, i * a_stride, n)
+            store_part(c, j, c0, n)
+            continue
         c0, c1 = load_part(pointer(s, j), 0, n), load_part(pointer(s, j), L, n - L)
         c2, c3 = load_part(pointer(s, j), 2 * L, n - 2 * L), load_part(pointer(s, j), 3 * L, n - 3 * L)
         for i in range(M):

@@ -11,7 +11,7 @@ from ..formulas import number
 from ..machinery.calls import ACTIVATE_BACKWARD, LAYERS, PER_LAYER, call_elementwise_pair
 from ..machinery.compile import kernel
 from ..machinery.lanes import lanes, load_part, pointer, store_part, sum_lanes
-from .training import forward_and_loss
+from .training import forget_order, forward_and_loss
 from .workspace import team_of_one
 
 
@@ -22,6 +22,7 @@ def descend_row_by_row(net, state, workspace, sums, rows, place, learning_rates,
     Threads gain nothing on one row, and two that step through the same weights would overwrite each other's steps.
     """
     team = team_of_one(workspace)
+    forget_order(workspace)
     for step in range(learning_rates.shape[0]):
         value = forward_and_loss(team, workspace, rows, place + step, np.int64(1), 1.0, 0.0, net, loss)
         if not math.isfinite(value):

@@ -40,6 +40,7 @@ def train(team, net, state, gradients, workspace, sums, rows, place, batch_size,
     weights. Stops before a step whose loss is not finite, and where the team is given up; returns the number of steps
     taken.
     """
+    forget_order(workspace)
     if not meet(team):  # whoever came here stays to the end, so that meetings inside a step need no look at the answer
         return 0
     for step in range(learning_rates.shape[0]):
@@ -107,7 +108,7 @@ def forward_and_loss(team, workspace, rows, place, B, scale, before, net, loss):
     it to what was `before`, in team.losses[0]: the others return 0 and read that.
     """
     order, x, y, w = workspace.order[:B], workspace.x[:B], workspace.y[:B], workspace.w[:B]
-    row_order(order, place, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
+    copy_order(order, workspace, rows, place)
     gather(x, y, w, rows, order, net)
     forward_of_team(team, workspace, B, rows.seed, rows.epoch, net)
     value = 0.0
@@ -119,6 +120,27 @@ def forward_and_loss(team, workspace, rows, place, B, scale, before, net, loss):
             team.losses[0] = before + value
         meet(team)
     return value
+
+
+@kernel(merge=True)
+def copy_order(order, workspace, rows, place):
+    """order (B,) = the rows from this place on.
+
+    For many steps of few rows it is found out at once, because sixteen rows take no longer than one.
+    """
+    upcoming, span, B = workspace.upcoming, workspace.span, order.shape[0]
+    if place < span[0] or place + B > span[1]:
+        whole = upcoming.size - upcoming.size % B  # for as many batches or blocks
+        span[0], span[1] = place, min(place + whole, rows.X.shape[0])
+        row_order(upcoming[: span[1] - place], place, rows.X.shape[0], rows.seed, rows.epoch, rows.shuffle)
+    for i in range(B):
+        order[i] = upcoming[place - span[0] + i]
+
+
+@kernel(merge=True)
+def forget_order(workspace):
+    """The rows that are still to come may be others than those that copy_order has left."""
+    workspace.span[1] = 0
 
 
 @kernel(merge=True)
@@ -217,6 +239,7 @@ def whole_gradient(gradients, workspace, losses, rows, start, n, net, loss):
     By one thread; losses (n_shards,) gets each shard's loss.
     """
     team = Team(0, 1, False, workspace.counters, losses, 0)
+    forget_order(workspace)
     value = forward_backward(gradients, team, workspace, rows, start, n, net, loss)
     add_shards(gradients, shards_in(n, gradients), np.int64(0), gradients.shape[1])
     return value
@@ -240,6 +263,7 @@ def batch_weight(workspace, rows, place, n):
 def mean_loss(workspace, rows, net, loss):
     """Σ weight · loss / Σ weight over all rows."""
     n, team = rows.X.shape[0], team_of_one(workspace)
+    forget_order(workspace)
     total = 0.0
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)

@@ -16,10 +16,12 @@ from .products import room_for
 # Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
 # longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
 BLOCK_ROWS = 128
-# A batch of a wide network is one shard, whose columns threads divide: gradients of several shards, each as large as
-# the network, do not fit into the caches. A batch of others has at most SHARD_PARAMETERS / n_parameters shards, from
-# 4 to 16. With 136,000 parameters shards took 20 % less time than columns.
+# A batch of others has at most SHARD_PARAMETERS / n_parameters shards, from 4 to 16. With 136,000 parameters shards
+# took 20 % less time than columns. Several gradients as large as a wide network do not fit into the caches: its batch
+# is one shard, whose columns threads divide, unless a shard has so many rows that this is little beside its work. Then
+# it is 1, 2 or 4 shards, which two threads can share: 784-512-256-10 in batches of 2,048 took 14 % less time.
 WIDE = SHARD_PARAMETERS = 1 << 18
+LEAST_WIDE_ROWS = 500
 LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16
 DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch
 LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
@@ -35,6 +37,8 @@ class CpuWorkspace(NamedTuple):
     activations: Reals
     slopes: Reals
     deltas: Reals
+    upcoming: Integers  # (≥ BLOCK_ROWS,) row numbers: for this block and those after it
+    span: Integers  # (2,) the places of the epoch at which these begin and end
     transposed: Reals  # (n_parameters,) real: W of each layer but the first as (n_out, n_in), where its weights start
     zeros: Reals  # (widest layer or input,) real: where sums start
     room: Reals  # (room_for(widest),) real: for copies that products make
@@ -49,6 +53,8 @@ def new_scratch(net, addresses, block_rows):
     widest = max(shared.x.shape[1], int(net.layers[:, N_OUT].max()))
     return CpuWorkspace(
         *shared,
+        upcoming=np.zeros(max(BLOCK_ROWS, block_rows), np.int64),
+        span=np.zeros(2, np.int64),
         transposed=aligned_zeros(net.parameters.size, dtype),
         zeros=aligned_zeros(max(widest, block_rows), dtype),
         room=aligned_zeros(room_for(widest), dtype),
@@ -66,8 +72,10 @@ def team_of_one(workspace):
 
 def count_shards(net, batch_size):
     """How many shards a batch is cut into."""
-    most = min(max(SHARD_PARAMETERS // net.parameters.size, LOWEST_LIMIT), HIGHEST_LIMIT)
-    return min(-(-batch_size // BLOCK_ROWS), most if net.parameters.size < WIDE else 1)
+    if net.parameters.size < WIDE:
+        most = min(max(SHARD_PARAMETERS // net.parameters.size, LOWEST_LIMIT), HIGHEST_LIMIT)
+        return min(-(-batch_size // BLOCK_ROWS), most)
+    return 4 if batch_size >= 4 * LEAST_WIDE_ROWS else 2 if batch_size >= 2 * LEAST_WIDE_ROWS else 1
 
 
 def divides_columns(net, batch_size):

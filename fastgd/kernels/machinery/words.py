@@ -17,7 +17,7 @@ from numba.extending import models, register_model
 
 from .lanes import _compiled, _spread, _whole
 
-COUNT = 16
+COUNT = 32
 HALF = np.uint64(32)
 LOWER = np.uint64(0xFFFFFFFF)
 
@@ -59,6 +59,7 @@ class Words(types.Type):  # type: ignore[misc]
 
 WORDS = Words()
 NARROW, WIDE = (ir.VectorType(ir.IntType(bits), COUNT) for bits in (32, 64))
+PAIRS = ir.VectorType(ir.IntType(64), COUNT // 2)
 
 
 @register_model(Words)
@@ -92,8 +93,12 @@ def _share(context, builder, signature, arguments):
     word, n = arguments
     if signature.args[0] != WORDS:
         return builder.lshr(builder.mul(word, n), n.type(32))
-    wide = builder.mul(builder.zext(word, WIDE), builder.zext(_word(builder, types.uint64, n), WIDE))
-    return builder.trunc(builder.lshr(wide, _spread(builder, n.type(32), COUNT)), NARROW)
+    # The numbers in even places and those in odd ones, each with 64 bits of room for its product.
+    pairs, n = builder.bitcast(word, PAIRS), _spread(builder, builder.and_(n, n.type(int(LOWER))), COUNT // 2)
+    half, lower = (_spread(builder, n.type.element(int(number)), COUNT // 2) for number in (HALF, LOWER))
+    even = builder.lshr(builder.mul(builder.and_(pairs, lower), n), half)
+    odd = builder.mul(builder.lshr(pairs, half), n)
+    return builder.bitcast(builder.or_(even, builder.and_(odd, builder.not_(lower))), NARROW)
 
 
 @_compiled(wrapped, lambda word, n: word(word, types.uint64))
