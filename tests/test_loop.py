@@ -9,6 +9,7 @@ from samples import fitted, houses, waves
 
 import fastgd
 from fastgd.training import loop as training
+from fastgd.training.team_size import TeamSize
 
 
 def test_calls_into_kernels_per_epoch(monkeypatch):
@@ -19,6 +20,20 @@ def test_calls_into_kernels_per_epoch(monkeypatch):
     fastgd.MLP([4, 4, 1]).fit(X, y, epochs=2, batch_size=2, verbose=0)
     # A call that only compiles, a step that says how long steps take, and then as many as fit into a chunk.
     assert calls == [0, 1, 9_999, 10_000]
+
+
+@pytest.mark.tiny
+def test_the_last_batch_of_an_epoch_counts_as_the_part_that_it_is(monkeypatch):
+    counted, took = [], TeamSize.took
+
+    def noted(team, size, seconds, steps, busy):
+        counted.append(steps)
+        took(team, size, seconds, steps, busy)
+
+    monkeypatch.setattr(TeamSize, "took", noted)
+    X, y = houses(50)
+    fastgd.MLP([4, 3, 1]).fit(X, y, epochs=3, batch_size=20, verbose=0)
+    assert sum(counted) == 3 * 50 / 20
 
 
 @pytest.mark.tiny

@@ -143,6 +143,36 @@ def test_training_of_a_broad_network(batch_size, dtype):
         np.testing.assert_array_equal(result["parameters"], results[0][1]["parameters"])
 
 
+@pytest.mark.parametrize(("batch_size", "n_shards"), [(999, 1), (1000, 2), (1999, 2), (2000, 4), (9000, 4)])
+def test_a_broad_network_has_as_many_shards_as_their_rows_pay_for(batch_size, n_shards):
+    net = make_case(1, BROAD, "float32").net
+    assert len(cpu.new_gradients(net, batch_size)) == n_shards
+
+
+def test_the_gradient_of_a_broad_network_of_shards():
+    n_shards, value, gradient = gradient_of_batch(cpu, 1000, BROAD, "float64", True)
+    assert n_shards == 2
+    _, expected_value, expected = gradient_of_batch(plain, 1000, BROAD, "float64", True)
+    assert value == pytest.approx(expected_value, rel=1e-12)
+    assert_close(gradient, expected, "float64", factor=10)
+
+
+@pytest.mark.parametrize("batch_size", [1, 3, 40, 64, 128, 200])
+def test_small_batches_have_the_order_of_the_epoch(batch_size):
+    """The order of several batches is found out at once: each must be where it belongs, also after another epoch."""
+    case, n_rows = make_case(250, [3, 4, 1], "float64"), 250
+    (workspace,) = cpu.new_workspaces(case.net, case.loss, batch_size=batch_size)
+    for seed, epoch in ((0, 0), (0, 1), (1, 1)):
+        rows = case.rows._replace(seed=np.uint64(seed), epoch=epoch, shuffle=True, weights=np.zeros(0))
+        for place in range(0, n_rows, batch_size):
+            n, gradients = min(batch_size, n_rows - place), cpu.new_gradients(case.net, batch_size)
+            cpu.batch_gradient(gradients, workspace, rows, place, n, case.net, case.loss)
+            expected = np.zeros(n, np.int64)
+            plain.row_order(expected, place, n_rows, np.uint64(seed), epoch, True)
+            last = (n - 1) // 128 * 128  # of several blocks the last one stays
+            np.testing.assert_array_equal(workspace.order[: n - last], expected[last:])
+
+
 @pytest.mark.parametrize("sizes", [NARROW, WIDE, WIDE_TO_THE_END], ids=["shards", "columns", "columns to the end"])
 def test_another_training_is_noticed(sizes):
     batch_size = 300 if sizes == NARROW else 128

@@ -29,6 +29,7 @@ class TeamSize:
             halves.append(halves[-1] // 2)
         self.sizes = halves  # from all threads down to one
         self.times: dict[int, float] = {}  # seconds that a step took lately, for those that have been tried
+        self.told: dict[int, float] = {}  # the same, also of those that are being tried anew
         self.tries: dict[int, list[float]] = {size: [] for size in halves}
         self.too_short = 0  # chunks in a row that were no try
         self.step_seconds = 0.0  # of the last chunk, however short
@@ -74,6 +75,7 @@ class TeamSize:
             self._note_try(size, seconds, each, busy)
         elif not self.is_trying:
             self._look_at(size, seconds, each, busy)
+        self.told |= {size: each for size, each in self.times.items() if each < float("inf")}
 
     def _note_try(self, size: int, seconds: float, each: float, busy: float) -> None:
         if seconds < _trial_seconds(size) / 2 and self.too_short < MOST_SHORT:
@@ -92,11 +94,12 @@ class TeamSize:
     def _look_at(self, size: int, seconds: float, each: float, busy: float) -> None:
         if seconds < _trial_seconds(size):  # the end of an epoch: to come together takes a part of it
             each, busy = self.times[size], 1.0
-        slow = each > SLOWER * self.times[size] or busy < BUSY
+        robbed = busy < BUSY
+        slow = each > SLOWER * self.times[size] or robbed
         self.times[size] = each
         now = time.perf_counter()
         if size > 1 and slow:
-            for tried in self.sizes[self.sizes.index(size) :]:  # itself, too: it may have been a moment only
+            for tried in self.sizes[self.sizes.index(size) + robbed :]:  # itself, too, if it may have been a moment
                 del self.times[tried]
             self.patience = min(2 * self.patience, MOST_PATIENCE)
         elif size < self.sizes[0] and now - self.settled_at > self.patience:
@@ -108,8 +111,7 @@ class TeamSize:
 
     def reason(self) -> str:
         """What the choice was made from."""
-        known = {size: seconds for size, seconds in self.times.items() if seconds < float("inf")}
-        told = [f"{_shown(known[size])} with {size}" for size in sorted(known)]
+        told = [f"{_shown(self.told[size])} with {size}" for size in sorted(self.told)]
         return f"a step took {', '.join(told)}" if told else "there was no time to try"
 
 

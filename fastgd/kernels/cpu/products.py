@@ -37,7 +37,7 @@ ONE = np.int64(1)  # a count
 # went from 72 to 99 % of the peak, 1,024 × 1,024 from 45 to 93 %, 4,096 × 4,096 from 25 to 77 %. A gradient of weights
 # as large is computed row by row: 1,024 × 1,024 from 61 to 98 %. With 256 columns nothing is gained.
 FAR_APART = np.int64(512)
-LARGE = np.int64(1 << 17)  # entries of a gradient
+LARGE = np.int64(1 << 17)  # entries of a gradient, with those beside the columns of this thread
 DEPTH, BREADTH = np.int64(128), np.int64(2048)  # rows of B in a panel: 16 KB; and columns of all panels: 1 MB
 
 

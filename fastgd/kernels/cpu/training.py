@@ -126,7 +126,7 @@ def forward_and_loss(team, workspace, rows, place, B, scale, before, net, loss):
 def copy_order(order, workspace, rows, place):
     """order (B,) = the rows from this place on.
 
-    For many steps of few rows it is found out at once, because sixteen rows take no longer than one.
+    For many steps of few rows it is found out at once, because 32 rows take no longer than one.
     """
     upcoming, span, B = workspace.upcoming, workspace.span, order.shape[0]
     if place < span[0] or place + B > span[1]:

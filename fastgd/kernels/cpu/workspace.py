@@ -16,12 +16,12 @@ from .products import room_for
 # Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
 # longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
 BLOCK_ROWS = 128
-# A batch of others has at most SHARD_PARAMETERS / n_parameters shards, from 4 to 16. With 136,000 parameters shards
-# took 20 % less time than columns. Several gradients as large as a wide network do not fit into the caches: its batch
-# is one shard, whose columns threads divide, unless a shard has so many rows that this is little beside its work. Then
-# it is 1, 2 or 4 shards, which two threads can share: 784-512-256-10 in batches of 2,048 took 14 % less time.
+# A batch has at most SHARD_PARAMETERS / n_parameters shards, from 4 to 16. With 136,000 parameters shards took 20 %
+# less time than columns. But several gradients as large as a wide network do not fit into the caches: its batch is one
+# shard, whose columns threads divide, until shards have so many rows that their work outweighs this. Then it is 2 or 4
+# shards: 784-512-256-10 in batches of 2,048 took 14 % less time with two threads, and 5 % more with one.
 WIDE = SHARD_PARAMETERS = 1 << 18
-LEAST_WIDE_ROWS = 500
+LEAST_WIDE_ROWS = 500  # of a shard
 LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16
 DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch
 LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
