@@ -90,6 +90,14 @@ def test_the_rest_of_an_epoch_is_no_whole_step(monkeypatch):
             assert size == 2
 
 
+def test_a_part_of_a_step_tells_nothing(monkeypatch):
+    machine, team = Machine(monkeypatch, {1: 1e-3, 2: 6e-4}), TeamSize(2)
+    machine.until(team, 0.1)
+    times, seconds = dict(team.times), team.step_seconds
+    team.took(2, 4e-3, 0.5)
+    assert (team.times, team.step_seconds) == (times, seconds)
+
+
 def test_a_slow_moment_is_no_reason_for_fewer_threads(monkeypatch):
     machine, team = Machine(monkeypatch, {1: 1e-3, 2: 6e-4}), TeamSize(2)
     machine.until(team, 1.0)
