@@ -241,6 +241,10 @@ def table(records: list[dict[str, Any]], peers: list[str]) -> str:
 
 def run(options: argparse.Namespace) -> int:
     """Measure, and print the table."""
+    measurable = [peer for peer in PEERS if not (options.vectors and peer in ALWAYS_LONG)]
+    options.peers = [peer for peer in options.peers if peer in measurable]
+    if not options.peers:
+        raise ToolError(f"{' '.join(ALWAYS_LONG)} takes long vectors all the same: name others with --peers.")
     missing = [p for p in options.peers if p in PACKAGES and importlib.util.find_spec(PACKAGES[p][0]) is None]
     if missing:
         names = " ".join(dict.fromkeys(PACKAGES[peer][1] for peer in missing))
@@ -249,10 +253,8 @@ def run(options: argparse.Namespace) -> int:
     if not chosen:
         names = ", ".join(case.name for case in PEER_CASES)
         raise ToolError(f"no case has {options.cases!r} in its name; there are: {names}.")
-    if options.record and (len(chosen) < len(PEER_CASES) or set(options.peers) < set(PEERS)):
+    if options.record and (len(chosen) < len(PEER_CASES) or set(options.peers) < set(measurable)):
         raise ToolError("--record keeps whole runs only: leave out --cases and --peers.")
-    if options.vectors:
-        options.peers = [peer for peer in options.peers if peer not in ALWAYS_LONG]
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     records, all_well = [], True
     for case in chosen:

@@ -394,6 +394,8 @@ def test_mistakes_with_peers(monkeypatch, capsys):
     assert capsys.readouterr().err.startswith("peers: no case has 'nothing' in its name; there are: epoch")
     assert peers.main(["--record", "--peers", "numpy_tuned"]) == 2
     assert capsys.readouterr().err == "peers: --record keeps whole runs only: leave out --cases and --peers.\n"
+    assert peers.main(["--vectors", "avx2", "--peers", "jax_tuned"]) == 2
+    assert capsys.readouterr().err.startswith("peers: jax_tuned takes long vectors all the same")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert peers.main([]) == 2
     assert capsys.readouterr().err.startswith("peers: not installed: scikit-learn torch jax. Run pip install")

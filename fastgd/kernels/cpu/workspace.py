@@ -14,7 +14,7 @@ from ..records import Integers, Reals, aligned_zeros, new_workspace
 from .products import room_for
 
 # Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
-# longer, 256 the same. Threads that divide columns write one loss for each block, so that their shard is one block.
+# longer, 256 the same.
 BLOCK_ROWS = 128
 # A batch has at most SHARD_PARAMETERS / n_parameters shards, from 4 to 16. With 136,000 parameters shards took 20 %
 # less time than columns. But several gradients as large as a wide network do not fit into the caches: its batch is one
