@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -17,30 +18,33 @@ def regression_metrics(predicted: NDArray[Any], actual: NDArray[Any], weights: N
     """
     truth = actual.astype(np.float64)
     error = predicted - truth
-    counts = weights > 0 if weights.size else np.ones(len(truth), bool)
-    squares = _mean(error**2, weights)
-    around = truth[int(np.argmax(counts))]  # from a value of their own, constants differ by exactly 0
+    squares = _mean(error * error, weights)
+    around = truth[int(np.argmax(weights > 0)) if weights.size else 0]  # from one of their own, constants differ by 0
     apart = truth - around
-    spread = _mean((apart - _mean(apart, weights)) ** 2, weights)
-    spread[spread <= (10 * np.finfo(np.float64).eps * around) ** 2] = 0
-    met = (predicted == truth.astype(predicted.dtype))[counts].all(axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r2 = np.where(spread > 0, 1 - squares / spread, met.astype(np.float64))
+    apart -= _mean(apart, weights)
+    spread = _mean(apart * apart, weights)
+    constant = spread <= (10 * np.finfo(np.float64).eps * around) ** 2
+    if constant.any():
+        counts = weights > 0 if weights.size else slice(None)
+        met = (predicted == truth.astype(predicted.dtype))[counts].all(axis=0)
+        r2 = np.where(constant, met, 1 - squares / np.where(constant, 1, spread))
+    else:
+        r2 = 1 - squares / spread
     return {
-        "rmse": float(np.sqrt(squares.mean())),
-        "mae": float(_mean(np.abs(error), weights).mean()),
-        "r2": float(np.mean(r2)),
+        "rmse": math.sqrt(_over_targets(squares)),
+        "mae": _over_targets(_mean(np.abs(error), weights)),
+        "r2": _over_targets(r2),
     }
 
 
 def accuracy(hits: NDArray[np.bool_], weights: NDArray[Any]) -> float:
     """The share of right answers; hits (n_rows,) or (n_rows, n_labels)."""
-    return float(_mean(hits.reshape(len(hits), -1), weights).mean())
+    return _over_targets(_mean(hits.reshape(len(hits), -1), weights))
 
 
 def below(predicted: NDArray[Any], actual: NDArray[Any], weights: NDArray[Any]) -> float:
     """The share of actual values that are not above the prediction."""
-    return float(_mean(actual <= predicted, weights).mean())
+    return _over_targets(_mean(actual <= predicted, weights))
 
 
 def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
@@ -49,3 +53,8 @@ def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
         return np.asarray(values.sum(axis=0, dtype=np.float64) / len(values))  # `mean` took twice as long
     wide = weights.astype(np.float64) / weights.max()  # only ratios count
     return np.asarray(wide @ values / wide.sum())
+
+
+def _over_targets(values: NDArray[Any]) -> float:
+    """The mean of (n_targets,) values; np.mean takes 7 µs for them."""
+    return float(values.sum()) / len(values)
