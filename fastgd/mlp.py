@@ -116,25 +116,34 @@ class MLP(Core):
         self,
         X: Any,
         y: Any,
-        layer: int = 0,
+        layer: int | str = 0,
         by: str = "weight",
         per_row: bool = False,
         sample_weight: Any = None,
+        biases: bool = False,
     ) -> Table:
         """Who is to blame for the error: a layer's weights, their gradients, and how far off each is.
 
-        The gradient is that of `gradient`, without biases; the severity is its share of the layer's largest: "way off"
-        from a half, "slightly off" from a fifth, else "close". Before the first `fit` it is that of raw inputs and
-        targets; `fit(X, y, epochs=0)` learns how they are scaled.
+        The gradient is that of `gradient`, by which `nudge` moves: of scaled inputs and targets, also before the first
+        `fit`, with the scaling that these rows would give. Two columns weigh it: "share", its size beside the layer's
+        largest; and "gain", about what part of the error this weight alone could still take away, from 0 to 1, where 1
+        is all that a network of zeros would get wrong. Gain is high where the rows agree on the direction, and 0 where
+        they pull in all of them, see fastgd.explain.gain. The severity has the word that both allow:
+
+        - "way off": a share of 0.5 and a gain of 0.05 at least,
+        - "slightly off": a share of 0.2 and a gain of 0.005,
+        - "close": a gain of 0.0005,
+        - "nothing left to blame": below it.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
-            layer: which layer, counted from 0; -1 is the last.
+            layer: which layer, counted from 0; -1 is the last, "all" are all of them, in their order.
             by: "weight", or "input" to gather each input's weights: the lengths of their rows.
             per_row: whether to add a column "per_row", (n_weights, n_rows), or (n_inputs, n_rows) of lengths: one
                 gradient for each row, of its own loss. The (weighted) mean over the rows is the gradient of a weight.
             sample_weight: how much each row counts, (n_rows,).
+            biases: whether to have lines for the biases, after the weights of their layer.
 
         Raises:
             InvalidInputError: a table or option that cannot be used, or more gradients than fit into memory.
@@ -143,12 +152,14 @@ class MLP(Core):
             >>> import fastgd
             >>> X, y = fastgd.datasets.houses(500, random_state=0)
             >>> model = fastgd.MLP([4, 1], feature_names=["size", "rooms", "distance", "age"], random_state=0)
-            >>> len(model.blame(X, y)["gradient"])
-            4
+            >>> model.blame(X, y)["severity"]
+            ['way off', 'way off', 'way off', 'way off']
         """
         from . import explain
 
-        return explain.blame(self, X, y, layer, by, yes_or_no(per_row, "per_row"), sample_weight)
+        return explain.blame(
+            self, X, y, layer, by, yes_or_no(per_row, "per_row"), sample_weight, yes_or_no(biases, "biases")
+        )
 
     @checked_names
     def nudge(
@@ -157,8 +168,9 @@ class MLP(Core):
         y: Any,
         learning_rate: float | None = None,
         optimizer: Optimizer | None = None,
-        layer: int = 0,
+        layer: int | str = 0,
         sample_weight: Any = None,
+        biases: bool = False,
     ) -> Table:
         """What one step on all these rows would do to a layer's weights. Changes nothing; `step` does it.
 
@@ -170,14 +182,18 @@ class MLP(Core):
             y: actual values, (n_rows,) or (n_rows, n_targets).
             learning_rate: the rate of this step alone; by default the rate that the schedule has come to.
             optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first SGD().
-            layer: which layer, counted from 0; -1 is the last.
+            layer: which layer, counted from 0; -1 is the last, "all" are all of them, in their order.
             sample_weight: how much each row counts, (n_rows,).
+            biases: whether to have lines for the biases, after the weights of their layer.
 
         Returns:
-            A table of old weight, nudge, new weight and effect, in the order of the weights. The effect goes by the
-            nudge's share of the layer's largest, from a half and from a fifth on, and by its sign: "larger
-            contribution", "slight increase", "barely touched", "slight decrease", "smaller contribution". Larger is
-            meant as in +2 > −3: the weight moves up.
+            A table of old weight, nudge, new weight and effect, in the order of the weights. The effect is a word for
+            the contribution, weight times input. Above zero, a weight that grows makes a "larger contribution" (or a
+            "slight increase"), one that shrinks a "smaller contribution" ("slight decrease"). Below zero, one that
+            comes nearer to zero gets "weaker" ("slightly weaker"), one that goes away from it "stronger" ("slightly
+            stronger"). Where two more such nudges would reach zero, the direction alone counts: up is larger, down is
+            smaller. One that crosses zero "changes sign". The first words are for half the layer's largest nudge on,
+            those in brackets for a fifth; less, or less than 0.01 % of a typical weight, is "barely touched".
 
         Raises:
             InvalidInputError: a table or option that cannot be used.
@@ -192,7 +208,7 @@ class MLP(Core):
         """
         from . import explain
 
-        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight)
+        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight, yes_or_no(biases, "biases"))
 
     @checked_names
     def step(
@@ -201,8 +217,9 @@ class MLP(Core):
         y: Any,
         learning_rate: float | None = None,
         optimizer: Optimizer | None = None,
-        layer: int = 0,
+        layer: int | str = 0,
         sample_weight: Any = None,
+        biases: bool = False,
     ) -> Table:
         """Take one step on all these rows, and say what it did to a layer's weights; see `nudge`.
 
@@ -214,7 +231,7 @@ class MLP(Core):
         """
         from . import explain
 
-        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight)
+        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight, yes_or_no(biases, "biases"))
 
     @checked_names
     def health(self, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:

@@ -122,6 +122,14 @@ def layer_number(layer: object, n_layers: int) -> int:
     return int(layer) % n_layers
 
 
+def layer_numbers(layer: object, n_layers: int) -> list[int]:
+    """The same, or every layer for "all"."""
+    if isinstance(layer, str):
+        look_up(layer, {"all": None}, "layer")
+        return list(range(n_layers))
+    return [layer_number(layer, n_layers)]
+
+
 def with_names(text: str | None, **tables: Mapping[str, Any]) -> str | None:
     """A docstring in which the names of tables stand where it says so, such as {losses}, on lines of their own."""
     for what, table in tables.items():

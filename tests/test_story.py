@@ -19,9 +19,10 @@ def test_demo():
     assert re.search(r"predicted -?[\d,]+ EUR   actual [\d,]+ EUR   error -?[\d,]+ EUR", out)
     for verdict in ("too high", "too low", "well chosen"):
         assert re.search(rf"Learning rate [\d.]+: {verdict}  ", out)
-    blamed = re.findall(r"^ (?:size|bedrooms|distance|age) +[+-][\d.]+ +[+-][\d.]+ +(\w+ ?\w+)", out, re.MULTILINE)
+    columns = r"^ (?:size|bedrooms|distance|age) +[+-][\d.]+ +[+-][\d.]+ +\d+% +\d+% +(\w+ ?\w+)"
+    blamed = re.findall(columns, out, re.MULTILINE)
     assert sorted(set(blamed)) == ["close", "slightly off", "way off"]
-    effects = ("larger contribution", "slight increase", "barely touched", "smaller contribution")
+    effects = ("larger contribution", "slight increase", "barely touched", "smaller contribution", "weaker")
     assert all(effect in out for effect in effects)
     assert re.search(r"epoch 2/2  loss ", out)
     before, after = (float(re.search(rf"{when} .*? (-?\d\.\d+) *\n", out)[1]) for when in ("before", "after"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from samples import FEATURES, houses
@@ -23,12 +25,12 @@ def known():
 def test_tables_are_read_like_data_frames():
     model, X, y = known()
     table = model.blame(X, y)
-    assert list(table) == list(table.keys()) == ["weight", "value", "gradient", "severity"]
+    assert list(table) == list(table.keys()) == ["weight", "value", "gradient", "share", "gain", "severity"]
     assert "gradient" in table
     assert "nudge" not in table
     assert dict(table)["weight"] == FEATURES
     assert [name for name, _ in table.items()] == list(table)
-    assert len(list(table.values())) == 4
+    assert len(list(table.values())) == 6
     assert len(table) == 4
 
 
@@ -53,8 +55,26 @@ def test_tables_print_within_80_columns_and_say_what_they_leave_out():
     for table in (long.blame(X, y), long.nudge(X, y), long.blame(X, y, by="input")):
         assert max(map(len, repr(table).splitlines())) <= 80
         assert table[next(iter(table))][0].startswith("long " * 30), "only what is printed is shortened"
-    largest = np.abs(model.blame(X, y)["gradient"]).argmax()
-    assert model.blame(X, y)["weight"][largest] in repr(model.blame(X, y)).splitlines()[2]
+
+
+def test_long_tables_print_the_largest_in_their_order_unless_they_are_sorted():
+    X, y = houses(300)
+    table = fastgd.MLP([4, 64, 1], feature_names=FEATURES).nudge(X, y)
+    sizes = np.abs(table["nudge"])
+    largest = np.argsort(-sizes, kind="stable")[:20]
+
+    def printed(table):
+        return [re.split("  +", line)[0] for line in repr(table).splitlines()[2:22]]
+
+    assert printed(table) == [table["weight"][i] for i in np.sort(largest)]
+    ordered = table.sorted_by("nudge")
+    assert printed(ordered) == [table["weight"][i] for i in largest]
+    assert printed(table) != printed(ordered)
+    assert (np.abs(ordered["nudge"]) == np.sort(sizes)[::-1]).all()
+    assert ordered["effect"][0] == table["effect"][largest[0]]
+    assert table.sorted_by("weight")["weight"] == sorted(table["weight"])
+    with pytest.raises(InvalidInputError, match="There is no column 'nudges'"):
+        table.sorted_by("nudges")
 
 
 @pytest.mark.parametrize(

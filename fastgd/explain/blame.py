@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,40 +14,49 @@ from numpy.typing import NDArray
 
 from ..data.rows import labelled, measured
 from ..errors import DivergenceError, InvalidInputError, TrainingWarning
-from ..kernels.records import Reals, resting
+from ..kernels.records import Reals, Rows
 from ..model.core import Core
-from ..options import is_number, layer_number, look_up
+from ..options import is_number, layer_numbers, look_up
 from ..training.optimizers import Optimizer, at_rate
+from ..training.state import checked_optimizer
 from . import memory
-from .table import Table, input_names, weight_names
+from .effects import LARGE, NOTABLE, effects
+from .gain import Scatter, gradients_of_rows
+from .parts import Part
+from .table import Table
 
-LARGE = 0.5  # part of the largest gradient or nudge of a layer: from here on the word for the largest holds
-NOTABLE = 0.2  # likewise for the word in the middle
+GAINS = 0.05, 0.005, 0.0005  # part of the error that a weight could take away, at least, for each word of blame
+BLAMED = "way off", "slightly off", "close", "nothing left to blame"
 
 
 def blame(
     model: Core,
     X: Any,
     y: Any,
-    layer: int = 0,
+    layer: int | str = 0,
     by: str = "weight",
     per_row: bool = False,
     sample_weight: Any = None,
+    biases: bool = False,
 ) -> Table:
     """See MLP.blame."""
-    look_up(by, {"weight": 0, "input": 0}, "grouping")
-    index = layer_number(layer, len(model.network.activations))
-    gathered: Callable[[Reals], Reals] = np.ravel if by == "weight" else _lengths
-    gradient = gathered(_of_layer(model, model.gradient(X, y, sample_weight), index))
+    by_input = look_up(by, {"weight": False, "input": True}, "grouping")
+    part = Part(model, layer_numbers(layer, len(model.network.activations)), by_input, biases)
+    model = as_it_learns(model, X, y, sample_weight)
+    gradient = part.of(model.gradient(X, y, sample_weight))
+    rows = labelled(model.schema, X, y, sample_weight)
+    shares, gains = part.shares(gradient), Scatter(model, rows).gain(part.sums)
     columns: dict[str, Any] = {
-        by: weight_names(model, index) if by == "weight" else input_names(model, index),
-        "value": gathered(_of_layer(model, model.parameters, index)),
+        **part.names(by),
+        "value": part.of(model.parameters),
         "gradient": gradient,
-        "severity": _graded(gradient, "way off", "slightly off", "close"),
+        "share": shares,
+        "gain": gains,
+        "severity": np.array(BLAMED, object)[_degrees(shares, gains)].tolist(),
     }
     if per_row:
-        columns["per_row"] = _gradients_of_rows(model, X, y, index, gathered, gradient.size)
-    return Table(columns, "gradient", unprinted=("per_row",))
+        columns["per_row"] = _gradients_of_rows(model, rows, part)
+    return Table(columns, "gradient", unprinted=("per_row",), unsigned=("share", "gain"))
 
 
 def nudge(
@@ -57,12 +65,14 @@ def nudge(
     y: Any,
     learning_rate: float | None = None,
     optimizer: Optimizer | None = None,
-    layer: int = 0,
+    layer: int | str = 0,
     sample_weight: Any = None,
+    biases: bool = False,
 ) -> Table:
     """See MLP.nudge."""
-    index = layer_number(layer, len(model.network.activations))
-    return _nudges(model, after_step(model, X, y, learning_rate, optimizer, sample_weight), index)
+    part = Part(model, layer_numbers(layer, len(model.network.activations)), False, biases)
+    after = after_step(model, X, y, learning_rate, optimizer, sample_weight)
+    return _nudges(part, model.parameters, after.parameters)
 
 
 def step(
@@ -71,11 +81,12 @@ def step(
     y: Any,
     learning_rate: float | None = None,
     optimizer: Optimizer | None = None,
-    layer: int = 0,
+    layer: int | str = 0,
     sample_weight: Any = None,
+    biases: bool = False,
 ) -> Table:
     """See MLP.step."""
-    index = layer_number(layer, len(model.network.activations))
+    part = Part(model, layer_numbers(layer, len(model.network.activations)), False, biases)
     before = model.twin()
     try:
         _take_step(model, X, y, learning_rate, optimizer, sample_weight)
@@ -83,7 +94,18 @@ def step(
     except BaseException:
         model.become(before)
         raise
-    return _nudges(before, model, index)
+    return _nudges(part, before.parameters, model.parameters)
+
+
+def as_it_learns(model: Core, X: Any, y: Any, sample_weight: Any = None) -> Core:
+    """The model; before its first `fit` a copy that has the scaling which these rows would give it."""
+    if model.schema.scaled:
+        return model
+    scaled = model.twin()
+    # At a rate of its own: there is nothing that a plateau could monitor.
+    rule = at_rate(checked_optimizer(model.fit_state, None), 1.0)
+    scaled.fit(X, y, epochs=0, optimizer=rule, sample_weight=sample_weight, verbose=0)
+    return scaled
 
 
 def after_step(
@@ -141,49 +163,27 @@ def _check_still_finite(model: Core, X: Any, y: Any, learning_rate: float | None
     raise error
 
 
-def _nudges(before: Core, after: Core, index: int) -> Table:
-    """What happened to the weights of a layer."""
-    old, new = (_of_layer(m, m.parameters, index).copy().reshape(-1) for m in (before, after))
+def _nudges(part: Part, before: Reals, after: Reals) -> Table:
+    """What happened to the weights of a part."""
+    old, new = part.of(before).copy(), part.of(after).copy()
     nudges = new - old
-    words = (
-        ("larger contribution", "slight increase", "barely touched"),
-        ("smaller contribution", "slight decrease", "barely touched"),
-    )
-    effect = np.array(words, object)[(~(nudges > 0)).astype(int), _grades(nudges)].tolist()
-    columns = {"weight": weight_names(before, index), "old": old, "nudge": nudges, "new": new, "effect": effect}
+    shares, effect = part.shares(nudges), []
+    for lines in part.slices:
+        effect += effects(old[lines], new[lines], shares[lines])
+    columns = {**part.names("weight"), "old": old, "nudge": nudges, "new": new, "effect": effect}
     return Table(columns, "nudge")
 
 
-def _of_layer(model: Core, parameters: Reals, index: int) -> Reals:
-    """The weights (n_in, n_out) of a layer in a flat vector, without its biases."""
-    return model.network.split(parameters)[index][0]
+def _degrees(shares: Reals, gains: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Which word of blame each weight gets: the mildest of those that its share and its gain would give."""
+    by_share = np.where(shares >= LARGE, 0, np.where(shares >= NOTABLE, 1, 2))
+    by_gain = sum((gains < least).astype(np.int64) for least in GAINS)
+    return np.maximum(by_share, by_gain)
 
 
-def _lengths(weights: Reals) -> Reals:
-    """The length of each input's row of weights."""
-    lengths: Reals = np.sqrt(np.square(weights, dtype=np.float64).sum(axis=1)).astype(weights.dtype)
-    return lengths
-
-
-def _graded(values: Reals, large: str, notable: str, small: str) -> list[str]:
-    """A word for each value, by its size beside the largest."""
-    words: list[str] = np.array([large, notable, small], object)[_grades(values)].tolist()
-    return words
-
-
-def _grades(values: Reals) -> NDArray[np.int64]:
-    """0 for values that are large beside the largest, 1 for notable and 2 for small ones; NaN counts as large."""
-    sizes = np.where(np.isnan(values), np.inf, np.abs(values))
-    top = sizes.max(initial=0.0)
-    return np.where(sizes >= LARGE * top, 0, np.where(sizes >= NOTABLE * top, 1, 2)) if top else np.full(sizes.size, 2)
-
-
-def _gradients_of_rows(
-    model: Core, X: Any, y: Any, index: int, gathered: Callable[[Reals], Reals], n_weights: int
-) -> Reals:
-    """One gradient of a layer for each row, each of that row's own loss, (n_weights, n_rows)."""
-    rows = labelled(model.schema, X, y, None)
-    n_rows = len(rows.X)
+def _gradients_of_rows(model: Core, rows: Rows, part: Part) -> Reals:
+    """One gradient of a part for each row, each of that row's own loss, (n_weights, n_rows)."""
+    n_rows, n_weights = len(rows.X), part.size
     needed, free = n_weights * n_rows * model.dtype.itemsize, memory.free_memory()
     if needed > free:
         most = int(free // (needed // n_rows))
@@ -191,10 +191,7 @@ def _gradients_of_rows(
             f"per_row=True needs {needed / 1e9:,.1f} GB for {n_rows:,} rows, but {free / 1e9:,.1f} GB are free: "
             f"pass at most {most:,} rows, or choose a layer with fewer weights."
         )
-    engine, net, loss = model.engine, resting(model.net), model.objective
-    (workspace,), gradients = engine.new_workspaces(net, loss), engine.new_gradients(net, 1)
     each = np.empty((n_rows, n_weights), model.dtype)
-    for row in range(n_rows):
-        engine.batch_gradient(gradients, workspace, rows, row, 1, net, loss)
-        each[row] = gathered(_of_layer(model, gradients[0], index))
+    for row, (_, gradient) in enumerate(gradients_of_rows(model, model.net, rows)):
+        each[row] = part.of(gradient)
     return each.T

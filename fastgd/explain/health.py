@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,9 +17,9 @@ from ..kernels import codes
 from ..kernels.plain import activate_backward
 from ..kernels.records import Reals, resting
 from ..model.core import Core
-from ..training.optimizers import Optimizer, at_rate
+from ..training.optimizers import Optimizer
 from ..training.state import checked_optimizer
-from .blame import after_step
+from .blame import after_step, as_it_learns
 from .table import Table, input_names
 
 ONE_SIDED = ("relu", "elu", "gelu", "silu", "softplus")  # activations that are flat on the left
@@ -90,9 +89,8 @@ class Health:
 def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
     """See MLP.health."""
     rule = checked_optimizer(model.fit_state, optimizer)
-    if y is not None and not model.schema.scaled:  # as it will be when it learns
-        model = copy.deepcopy(model)
-        model.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)
+    if y is not None:
+        model = as_it_learns(model, X, y)
     values = model.schema.inputs(X).values
     with np.errstate(all="ignore"):  # numbers out of range are findings
         findings = list(_unscaled(model, values))
@@ -114,7 +112,7 @@ def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = Non
             findings += _bold(ratios, LIMITS.bold_at_first if steps < LIMITS.first_steps else LIMITS.bold)
             if model.training_state(rule).next_rate() > 0:  # a schedule may be at its end
                 findings += _timid(ratios, np.divide(gradients, lengths, out=np.zeros_like(ratios), where=lengths > 0))
-    return Health(Table(columns, unsigned=True, most=len(units)), findings)
+    return Health(Table(columns, unsigned=tuple(columns), most=len(units)), findings)
 
 
 # Units.

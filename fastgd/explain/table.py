@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -27,9 +27,9 @@ class Table:
     """
 
     columns: Mapping[str, Any]
-    largest_by: str | None = None  # a long table prints the rows where this column is largest
+    largest_by: str | None = None  # a long table prints the rows where this column is largest, in their order
     unprinted: tuple[str, ...] = ()  # columns that are too much to print
-    unsigned: bool = False  # nothing in it can be below 0
+    unsigned: tuple[str, ...] = ()  # columns that cannot be below 0
     most: int = SHOWN  # rows that are printed
 
     def __getitem__(self, name: str) -> Any:
@@ -60,14 +60,28 @@ class Table:
         """The columns as lists of plain numbers and text, ready for JSON or a data frame."""
         return {name: np.asarray(column).tolist() for name, column in self.columns.items()}
 
+    def sorted_by(self, name: str) -> Table:
+        """The same table with its rows by the size of a column, largest first (text by the alphabet).
+
+        Raises:
+            InvalidInputError: there is no such column.
+        """
+        column = np.asarray(self[name])
+        order = np.argsort(column if column.dtype.kind == "U" else -np.abs(column), kind="stable")
+        moved = {
+            key: [values[i] for i in order] if isinstance(values, list) else values[order]
+            for key, values in self.columns.items()
+        }
+        return replace(self, columns=moved)
+
     def printed(self) -> tuple[list[list[str]], int]:
         """The header and the rows that are printed, as text, and how many rows are left out."""
         order = np.arange(len(self))
         if len(self) > self.most and self.largest_by:
-            order = np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")
+            order = np.sort(np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")[: self.most])
         printed = ((name, column) for name, column in self.columns.items() if name not in self.unprinted)
         cells = [
-            [printable(name), *(_cell(column[i], self.unsigned) for i in order[: self.most])]
+            [printable(name), *(_cell(column[i], name in self.unsigned) for i in order[: self.most])]
             for name, column in printed
         ]
         return [list(row) for row in zip(*cells, strict=True)], max(len(self) - self.most, 0)
@@ -96,7 +110,7 @@ class Table:
 
 def _cell(value: Any, unsigned: bool) -> str:
     if isinstance(value, float | np.floating):
-        return f"{value:.4g}" if unsigned else f"{value:+.4g}"
+        return f"{value:.3g}" if unsigned else f"{value:+.4g}"
     return printable(str(value))
 
 

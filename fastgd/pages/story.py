@@ -15,6 +15,7 @@ import numpy as np
 from ..data.houses import HOUSE_FEATURES, houses, irreducible_error
 from ..errors import TrainingWarning
 from ..explain import learning_rates
+from ..explain.effects import RULE
 from ..mlp import MLP
 from ..training.history import COMPLETED, History
 from ..training.optimizers import SGD, Adam, AdamW, Optimizer
@@ -82,15 +83,20 @@ def _loss(model: MLP, X: Any, y: Any) -> Scene:
 
 def _blame(model: MLP, X: Any, y: Any) -> Scene:
     table = model.blame(X, y)
+    shown = ("weight", "value", "gradient", "share", "gain", "severity")
     rows = [
-        [name, f"{value:+.2f}", f"{gradient:+.2f}", severity]
-        for name, value, gradient, severity in zip(*(table[c] for c in table.columns), strict=True)
+        [name, f"{value:+.2f}", f"{gradient:+.2f}", f"{share:.0%}", f"{gain:.0%}", severity]
+        for name, value, gradient, share, gain, severity in zip(*(table[column] for column in shown), strict=True)
     ]
     return Scene(
         "Who is to blame",
         [
             Text("The gradient of a weight says how the loss grows with it: its share of the blame."),
-            Listing(["weight of", "value", "gradient", ""], rows),
+            Listing(["weight of", "value", "gradient", "of largest", "gain", ""], rows),
+            Text(
+                "Gain is about what part of the error this weight alone could take away. It is high where the houses "
+                "agree on the direction; once nearly nothing can be gained, nothing is left to blame."
+            ),
         ],
     )
 
@@ -106,6 +112,7 @@ def _nudge(model: MLP, X: Any, y: Any) -> Scene:
         [
             Text(f"Each weight moves against its gradient: by −learning rate × gradient, with a rate of {RATE}."),
             Listing(["weight of", "old", "nudge", "new", "effect"], rows),
+            Text(f"The effect is on the contribution, weight × input. {RULE}"),
         ],
     )
 
