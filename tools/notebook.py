@@ -1,7 +1,7 @@
 """Write the outputs that docs/learning.ipynb shows, by running its cells one after the other; or check them.
 
 A cell's output is what it prints, and the figures that it draws, as Jupyter shows them. The pixels of figures are not
-compared: they depend on the version of matplotlib.
+compared, because they depend on the version of matplotlib; their sizes and axes are.
 
     python tools/notebook.py            runs the cells and writes their outputs
     python tools/notebook.py --check    exits with 1 where a cell prints or draws something else
@@ -41,20 +41,20 @@ def _of_cell(source: str, space: dict[str, Any]) -> list[dict[str, Any]]:
     if printed.getvalue():
         found.append({"name": "stdout", "output_type": "stream", "text": _lines(printed.getvalue())})
     return found + [
-        {"data": {"image/png": image, "text/plain": ["<Figure>"]}, "metadata": {}, "output_type": "display_data"}
-        for image in _figures()
+        {"data": {"image/png": image, "text/plain": [words]}, "metadata": {}, "output_type": "display_data"}
+        for image, words in _figures()
     ]
 
 
-def _figures() -> list[str]:
-    """The figures that are open, as PNG in base64; they are closed."""
+def _figures() -> list[tuple[str, str]]:
+    """The figures that are open, as PNG in base64, and what stands for them in a text; they are closed."""
     from matplotlib import pyplot
 
     images = []
-    for number in pyplot.get_fignums():
-        content = io.BytesIO()
-        pyplot.figure(number).savefig(content, dpi=DOTS_PER_INCH, metadata={"Software": None})
-        images.append(base64.b64encode(content.getvalue()).decode() + "\n")
+    for figure in map(pyplot.figure, pyplot.get_fignums()):
+        content, words = io.BytesIO(), repr(figure)
+        figure.savefig(content, dpi=DOTS_PER_INCH, metadata={"Software": None})
+        images.append((base64.b64encode(content.getvalue()).decode() + "\n", words))
     pyplot.close("all")
     return images
 
@@ -64,8 +64,8 @@ def _lines(text: str) -> list[str]:
 
 
 def seen(found: list[dict[str, Any]]) -> list[Any]:
-    """What is compared of outputs: texts, and where there are figures."""
-    return [entry.get("text", "a figure") for entry in found]
+    """What is compared of outputs: texts, and of figures their sizes and axes."""
+    return [entry.get("text") or entry["data"]["text/plain"] for entry in found]
 
 
 def renewed(text: str) -> tuple[str, list[str]]:
