@@ -9,6 +9,27 @@ import sys
 import warnings
 from pathlib import Path
 
+__all__ = [
+    "BlowUpWarning",
+    "CacheWarning",
+    "DeadNetworkWarning",
+    "DivergenceError",
+    "DivergenceWarning",
+    "FastgdError",
+    "FastgdWarning",
+    "InputWarning",
+    "InvalidInputError",
+    "ModelFileError",
+    "NonFiniteWarning",
+    "PrecisionWarning",
+    "ThreadsWarning",
+    "TrainingWarning",
+]
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 class FastgdError(Exception):
     """The base of all errors of this package."""
@@ -76,6 +97,14 @@ class DeadNetworkWarning(TrainingWarning):
 
 class ThreadsWarning(FastgdWarning):
     """Threads could not be started; one thread does the work, with the same result."""
+
+
+def not_installed(what: str, library: str) -> InvalidInputError:
+    """The error where an optional library is missing.
+
+    Its command names that library itself, which works in a clone and everywhere else; an extra of fastgd would not.
+    """
+    return InvalidInputError(f"{what} need {library}: run `pip install {library}`.")
 
 
 def warn(message: str, category: type[FastgdWarning]) -> None:

@@ -20,6 +20,12 @@ if TYPE_CHECKING:
     from .training.learning_rate import LearningRateSearch
     from .training.optimizers import Optimizer
 
+# What the rooms around ask of a model. These names work as all others, but tab completion is for users.
+INNER = {
+    "become", "engine", "fit_state", "loss_of", "loss_unit", "net", "objective", "outputs_for", "outputs_of",
+    "predictor", "schema", "store", "take_over", "training_state", "twin",
+}  # fmt: skip
+
 
 class MLP(Core):
     """A dense neural network (multilayer perceptron) that learns by backpropagation and gradient descent.
@@ -259,6 +265,10 @@ class MLP(Core):
         from .explain.health import health
 
         return health(self, X, y, optimizer)
+
+    def __dir__(self) -> list[str]:
+        """What tab completion shows."""
+        return [name for name in super().__dir__() if name not in INNER]
 
     def __repr__(self) -> str:
         return f"<MLP {self.network}, {self.dtype}>"

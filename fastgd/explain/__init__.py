@@ -7,3 +7,7 @@ from .rates import Regime, learning_rates
 from .table import Table
 
 __all__ = ["Regime", "Table", "blame", "learning_rates", "nudge", "step"]
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -19,6 +19,7 @@ from ..options import checked_names, look_up, real_dtype, seed, yes_or_no
 from ..training.equipment import Store
 from ..training.state import TrainingState
 from .predictor import Predictor
+from .scaling import Scaling, scaling_of
 
 
 class Model:
@@ -66,7 +67,10 @@ class Model:
 
     @property
     def parameters(self) -> Reals:
-        """All weights and biases as the one flat vector that the kernels use, (n_parameters,); writing changes them."""
+        """All weights and biases as the one flat vector that the kernels use, (n_parameters,); writing changes them.
+
+        They are in the units of `get_parameters`.
+        """
         return self.net.parameters
 
     @parameters.setter
@@ -74,16 +78,30 @@ class Model:
         self.net.parameters[:] = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
 
     def get_parameters(self) -> list[tuple[Reals, Reals]]:
-        """Copies of each layer's (weights (n_in, n_out), biases (n_out,))."""
+        """Copies of each layer's (weights (n_in, n_out), biases (n_out,)).
+
+        They are in the units of the network. Once fitted that is, unless standardize=False, standard deviations: the
+        first layer's weights belong to inputs of mean 0 and standard deviation 1, and the last layer's lead to outputs
+        in standard deviations of the target. `scaling` has the numbers, and shows how to predict by hand.
+        """
         return [(weights.copy(), biases.copy()) for weights, biases in self.network.split(self.net.parameters)]
 
     def set_parameters(self, pairs: Sequence[tuple[Any, Any]]) -> None:
-        """Set all weights and biases from a list as `get_parameters` returns it.
+        """Set all weights and biases from a list as `get_parameters` returns it, in the same units.
 
         Raises:
             InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
         """
         self.network.join(pairs, self.net.parameters)
+
+    @property
+    def scaling(self) -> Scaling:
+        """What stands between the user's units and the network's: means and standard deviations, printed as a table.
+
+        Copies of what the model has now, read-only and in its dtype: input_mean, input_std, target_mean, target_std.
+        help(type(model.scaling)) says how outputs become predictions for each loss, with an example.
+        """
+        return scaling_of(self.net, self.schema)
 
     @property
     def standardize(self) -> bool:

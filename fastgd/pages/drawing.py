@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.rows import labelled, sample
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, not_installed
 from ..kernels.records import Reals
 from ..network.losses import Quantile
 from ..options import layer_number, printable, shortened
@@ -69,7 +69,7 @@ def check_matplotlib() -> None:
     try:
         import matplotlib.pyplot  # noqa: F401
     except ImportError:
-        raise InvalidInputError("Plots need matplotlib: pip install 'fastgd[plot]'.") from None
+        raise not_installed("Plots", "matplotlib") from None
 
 
 def axes(ax: Any) -> Axes:
