@@ -89,6 +89,9 @@ def test_products_from_copies_are_those_of_single_rows(M, K, N, dtype):
             cpu.add_product(single[row : row + 1], np.ascontiguousarray(A[row : row + 1]), B)
         np.testing.assert_array_equal(C, single)
         assert_close(C, expected, dtype, factor=10)
+    biases = random(N, dtype=dtype, seed=3)  # a start that is not C itself
+    cpu.dense(C, A, B, biases)
+    assert_close(C, A @ B + biases, dtype, factor=10)
 
 
 @pytest.mark.tiny

@@ -129,3 +129,21 @@ def test_what_the_cast_makes_constant_is_told_where_it_is_not_scaled(options):
     X = np.random.default_rng(0).uniform(size=(60, 1))
     with pytest.warns(PrecisionWarning, match="y varies by"):
         fastgd.MLP([1, 4, 1], **options).fit(X, 1e-46 * (1 + X[:, 0]), epochs=1, verbose=0)
+
+
+@pytest.mark.parametrize("constant", [False, True])
+def test_what_has_been_learned_of_a_column_stays(constant):
+    generator = np.random.default_rng(0)
+    X = generator.normal(size=(60, 3))
+    X[:, 2] *= not constant
+    model = fastgd.MLP([3, 1])
+    model.fit(X, X[:, 0], epochs=0, verbose=0)
+    before = model.scaling
+    model.fit(5 * X + 3, 2 * X[:, 0] + 1, epochs=0, verbose=0)
+    after = model.scaling
+    assert (after.input_std[:2] == before.input_std[:2]).all()
+    assert (after.input_mean[:2] == before.input_mean[:2]).all()
+    assert (after.target_mean, after.target_std) == (before.target_mean, before.target_std)
+    other = fastgd.MLP([3, 1])
+    other.fit(5 * X + 3, 2 * X[:, 0] + 1, epochs=0, verbose=0)
+    assert (other.scaling.input_std[:2] != before.input_std[:2]).all()

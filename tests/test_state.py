@@ -26,6 +26,25 @@ def test_the_moving_average_is_what_the_model_has():
     np.testing.assert_array_equal(averaged.parameters, longer.parameters)
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "goes_on"),
+    [
+        (lambda: fastgd.Adam(0.01), lambda: fastgd.Adam(0.02), True),  # another object
+        (lambda: fastgd.Adam(0.01), lambda: fastgd.AdamW(0.01, weight_decay=0.0), False),
+        (lambda: fastgd.RMSprop(0.01), lambda: fastgd.RMSprop(0.01), True),
+        (lambda: fastgd.RMSprop(0.01), lambda: fastgd.RMSprop(0.01, momentum=0.9), False),
+    ],
+    ids=["the same", "another kind", "the same without velocity", "a new velocity"],
+)
+def test_moments_go_on_with_an_optimizer_of_the_same_kind(first, then, goes_on):
+    X, y = waves()
+    model, _ = fitted(X, y, optimizer=first(), epochs=3)
+    moments = memory_of(model).state.squares.copy()
+    assert moments.any()
+    model.fit(X, y, epochs=0, optimizer=then(), verbose=0)
+    assert (memory_of(model).state.squares == moments).all() == goes_on
+
+
 RESUME = """
 import sys
 import numpy as np
