@@ -190,3 +190,22 @@ def test_validation_is_on_the_definition_of_the_training_loss():
     )  # fmt: skip
     assert history.history["val_loss"][0] == pytest.approx(history.history["loss"][0])
     assert len(history.history["val_accuracy"]) == 5
+
+
+@pytest.mark.parametrize("loss", ["mse", "huber", "poisson", "gaussian_nll"])
+def test_predictions_follow_what_a_fit_learns_of_tables(loss):
+    X, y = houses(200)
+    X[:, 3] = 7  # never varies
+    y = np.rint(y / 1e4)
+    asked, new = (fastgd.MLP([4, 6, 2 if loss == "gaussian_nll" else 1], loss=loss) for _ in range(2))
+    X[:, :3] /= X[:, :3].max(axis=0)  # a count is the exponential of the output
+    before = asked.predict(X), asked.evaluate(X, y)
+    for model in (asked, new):
+        model.fit(X, y, epochs=2, verbose=0)
+    assert (asked.predict(X) == new.predict(X)).all()
+    assert asked.evaluate(X, y) == new.evaluate(X, y)
+    assert not np.array_equal(before[0], asked.predict(X))
+    X[:, 3] = 1e9
+    for model in (asked, new):
+        with pytest.warns(fastgd.errors.FastgdWarning, match="column 3"):
+            model.predict(X)

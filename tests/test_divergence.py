@@ -313,3 +313,18 @@ def test_the_last_good_weights_are_from_before_a_slow_blow_up(losses, last_good)
         run.chunk_start = chunk
         judge(run, loss, 1.0, 0.1)
     assert run.last_good == last_good
+
+
+@pytest.mark.parametrize("n_good", [1, 2, 3, 4])
+def test_the_model_goes_back_to_where_the_last_good_chunk_began(n_good, monkeypatch):
+    monkeypatch.setattr("fastgd.training.loop.MOST_CHUNK_STEPS", 1)
+    X, y = waves()
+    options = {"epochs": 1, "batch_size": 8, "shuffle": False, "verbose": 0}
+    model, steps = (fastgd.MLP([3, 8, 1], standardize=False) for _ in range(2))
+    rates = fastgd.SGD(lambda step: 0.01 if step < n_good else 1e39)
+    with pytest.raises(DivergenceError):
+        model.fit(X, y, optimizer=rates, **options)
+    n_rows = 8 * (n_good - 1)  # of the steps before the last good one
+    if n_rows:
+        steps.fit(X[:n_rows], y[:n_rows], optimizer=fastgd.SGD(0.01), **options)
+    np.testing.assert_array_equal(model.parameters, steps.parameters)

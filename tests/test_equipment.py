@@ -52,6 +52,15 @@ def test_each_shape_of_work_has_its_own_and_the_oldest_goes():
     assert first not in model.store.kept.values()
 
 
+def test_batches_of_another_size_have_scratch_of_their_own():
+    kept, new = (fitted(1, True, batch_size=100) for _ in range(2))  # as many steps as twos, but of fewer shards
+    new.store.kept.clear()
+    for model in (kept, new):
+        model.fit(X, Y, epochs=2, batch_size=150, verbose=0)
+    np.testing.assert_array_equal(kept.parameters, new.parameters)
+    assert [len(equipment.gradients) for equipment in kept.store.kept.values()] == [1, 2]
+
+
 def test_what_is_large_is_not_kept(monkeypatch):
     monkeypatch.setattr(equipment, "MOST_BYTES", 100)
     assert not fitted(1, False).store.kept
