@@ -80,7 +80,9 @@ class MLP(Core):
         """Find the constant learning rate with which `fit` would come to the lowest loss. Changes nothing here.
 
         Copies of the model are trained as `fit` would, each with a rate of its own, twice the one before. Rates far
-        from the best are given up after 1/16 and 1/4 of the training, so that the search costs 5 to 8 trainings.
+        from the best are given up on the way, and at last some near the best are tried. This takes as long as about ten
+        trainings, more where one has few steps (100 are tried with every rate), and up to 25 copies of the parameters
+        and of what the optimizer remembers.
 
         What counts is the loss at the end: of the validation rows if there are any, else of the rows to learn from (of
         16,384 of them, where there are more). A small table may be learned by heart: then ask with validation rows.

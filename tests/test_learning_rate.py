@@ -127,6 +127,17 @@ def test_bits_depend_on_the_seed_alone():
     assert len(other.losses) != len(one.losses) or (other.losses != one.losses).any(), "the control"
 
 
+def test_both_engines_find_the_same_rate():
+    X, y = houses(200)
+    model = fastgd.MLP([4, 6, 1], random_state=0)
+    compiled = model.find_learning_rate(X, y, epochs=2, lowest=1e-3)
+    model.fit(X, y, epochs=0, device="plain", verbose=0)
+    plain = model.find_learning_rate(X, y, epochs=2, lowest=1e-3)
+    assert plain.learning_rate == compiled.learning_rate
+    calm = plain.rates < 0.1
+    np.testing.assert_allclose(plain.losses[calm], compiled.losses[compiled.rates < 0.1], rtol=1e-3)
+
+
 def test_rates_far_from_the_best_are_given_up_early():
     X, y = houses(3200)
     search = fastgd.MLP([4, 8, 1], random_state=0).find_learning_rate(X, y, epochs=16)
