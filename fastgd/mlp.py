@@ -128,7 +128,8 @@ class MLP(Core):
         job = Job(
             net, lesson.rows, loss, state, self.engine, self.device, unit, epochs, batch_size, threads, self.store
         )
-        return find_learning_rate(job, lesson.held_out_rows(), lowest, highest, most_steps)
+        is_trained = state.epoch > 0 or (self.fit_state is None and self.schema.scaled)  # the latter comes from a file
+        return find_learning_rate(job, lesson.held_out_rows(), lowest, highest, most_steps, is_trained)
 
     @checked_names
     def blame(

@@ -103,7 +103,7 @@ def test_a_bad_batch_does_not_lower_the_advice(n_bad):
     assert advised < loss_with(ramp(fresh, X, y, np.geomspace(1e-6, 10, 200))) / 1.1
 
 
-def test_what_begins_with_trained_weights_says_so():
+def test_what_begins_with_trained_weights_says_so(tmp_path):
     X, y = houses(300)
     model = fastgd.MLP([4, 8, 1], random_state=0)
     assert "trained weights" not in model.find_learning_rate(X, y, epochs=2).reason
@@ -112,6 +112,8 @@ def test_what_begins_with_trained_weights_says_so():
     model.fit(X, y, epochs=1, verbose=0)
     assert "began with trained weights" in model.find_learning_rate(X, y, epochs=2).reason
     assert "trained weights" in model.find_learning_rate(X, y, epochs=2, optimizer=fastgd.Adam()).reason
+    model.save(tmp_path / "model.safetensors")
+    assert "trained weights" in fastgd.load(tmp_path / "model.safetensors").find_learning_rate(X, y, epochs=2).reason
     model.fit(X, y, epochs=300, optimizer=fastgd.Adam(0.003), verbose=0)
     model.fit(X, y, epochs=300, optimizer=fastgd.Adam(0.0001), verbose=0)
     assert "none made it 1 % smaller" in model.find_learning_rate(X, y, epochs=1, highest=1e-5).reason

@@ -169,7 +169,8 @@ def _surface(training: Training) -> Scene:
 def _learning_rate(training: Training) -> Scene:
     fresh = copy.deepcopy(training.model)
     fresh.parameters = training.recorder.recorded[0].parameters
-    fresh.fit_state = None  # nor does it remember anything
+    fresh.fit_state = None
+    fresh.fit(*training.seen, epochs=0, verbose=0)  # nothing is left of the training
     search = fresh.find_learning_rate(
         *training.seen, training.history.epochs, training.batch_size, training.optimizer, most_steps=STEPS_SEARCHED
     )

@@ -67,9 +67,12 @@ class _Trial:
 
 
 def find_learning_rate(
-    job: Job, held_out: Rows | None, lowest: float, highest: float, most_steps: int
+    job: Job, held_out: Rows | None, lowest: float, highest: float, most_steps: int, is_trained: bool
 ) -> LearningRateSearch:
-    """Try the range on the job's network, which is changed, and choose by the loss of rows held out, if there are."""
+    """Try the range on the job's network, which is changed, and choose by the loss of rows held out, if there are.
+
+    A network that is trained already is told of.
+    """
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
         raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {lowest}, {highest}.")
     run = Run(job, History())
@@ -88,6 +91,8 @@ def find_learning_rate(
     best = race.best
     rates, losses, steps = (np.array(part) for part in zip(*((t.rate, t.loss, t.steps) for t in sound), strict=True))
     reason = " ".join(_reasons(run, best, trials, start, held_out is not None))
+    if is_trained:
+        reason += " The search began with trained weights: it is a rate to go on with, not one for a new model."
     return LearningRateSearch(best.rate, rates, losses, steps / run.steps_per_epoch, reason)
 
 
@@ -160,7 +165,7 @@ def _reasons(run: Run, best: _Trial, trials: list[_Trial], start: float, is_held
     of, epochs = " of the held-out rows" if is_held_out else "", run.job.epochs
     after = f"{epochs} epoch{'s' if epochs > 1 else ''}"
     if best.steps < run.total_steps:
-        after = f"{best.steps:,} steps, the first of the {run.total_steps:,} of {after},"
+        after = f"{best.steps:,} steps, the first of the {run.total_steps:,} of {after}"
     yield (
         f"Of {len(trials)} rates from {lowest:.3g} to {highest:.3g} it has the lowest loss{of} after {after}: "
         f"{best.loss:.4g}, from {start:.4g} at the start."
@@ -171,5 +176,3 @@ def _reasons(run: Run, best: _Trial, trials: list[_Trial], start: float, is_held
         yield "But none made it 1 % smaller: the network has learned what it can, or the range is wrong."
     elif best in (trials[0], trials[-1]):
         yield f"It is the {'lowest' if best is trials[0] else 'highest'} of them: try a wider range."
-    if run.training.epoch:
-        yield "The search began with trained weights: it is a rate to go on with, not one for a new model."
