@@ -38,7 +38,7 @@ def everything(model, X, y):
     yield "nudge", lambda: model.nudge(X, y)
     yield "step", lambda: model.step(X, y)
     yield "health", lambda: model.health(X, y)
-    yield "find_learning_rate", lambda: model.find_learning_rate(X, y, steps=10)
+    yield "find_learning_rate", lambda: model.find_learning_rate(X, y, epochs=1)
     yield "learning_rates", lambda: fastgd.explain.learning_rates(model, X, y, [0.01], steps=4)
     yield "permutation_importance", lambda: fastgd.features.permutation_importance(model, X, y, repeats=1)
     yield "partial_dependence", lambda: fastgd.features.partial_dependence(model, X, 0, grid=3)

@@ -38,7 +38,7 @@ def test_loss_of_every_epoch(training):
 def test_a_logarithmic_scale_where_it_helps(losses, scale):
     assert plots.loss(History({"loss": losses})).get_yscale() == scale
     rates = np.geomspace(1e-3, 1, len(losses))
-    ax = plots.learning_rate_search(LearningRateSearch(0.1, rates, np.array(losses), ""))
+    ax = plots.learning_rate_search(LearningRateSearch(0.1, rates, np.array(losses), np.array([1, 2]), ""))
     assert ax.get_yscale() == scale
 
 
@@ -88,7 +88,7 @@ def test_several_targets_quantiles_and_variances(houses):
 
 
 def test_a_search_shows_its_curve_and_its_choice(houses):
-    search = fastgd.MLP([4, 1]).find_learning_rate(*houses, steps=40)
+    search = fastgd.MLP([4, 1]).find_learning_rate(*houses, epochs=2)
     ax = plots.learning_rate_search(search)
     np.testing.assert_array_equal(ax.lines[0].get_xydata(), np.column_stack([search.rates, search.losses]))
     assert set(ax.lines[1].get_xdata()) == {search.learning_rate}
@@ -157,7 +157,7 @@ def test_all_draw_into_given_axes(training, houses):
         "weights": lambda ax: plots.weights(recorder, 0, ax),
         "nudges": lambda ax: plots.nudges(recorder, 0, ax),
         "loss_surface": lambda ax: plots.loss_surface(model, X, y, recorder, ax, points=3),
-        "learning_rate_search": lambda ax: plots.learning_rate_search(model.find_learning_rate(X, y, steps=10), ax),
+        "learning_rate_search": lambda ax: plots.learning_rate_search(model.find_learning_rate(X, y, epochs=1), ax),
         "importance": lambda ax: plots.importance(table, ax),
         "partial_dependence": lambda ax: plots.partial_dependence(curve, ax),
     }
@@ -199,10 +199,6 @@ def test_all_draw_into_given_axes(training, houses):
         (
             lambda t, X, y: plots.loss_surface(fastgd.MLP([2, 1], initializer="zeros"), X, y, spreads([0, 0], [0, 0])),
             "The parameters never moved in this training",
-        ),
-        (
-            lambda t, X, y: plots.learning_rate_search(LearningRateSearch(0.1, np.zeros(0), np.zeros(0), "")),
-            "The search has no step to draw",
         ),
         (lambda t, X, y: plots.learning_rate_search(0.1), "search must be what model.find_learning_rate returned"),
         (lambda t, X, y: plots.importance({}), "table must be a record of importance, not dict"),

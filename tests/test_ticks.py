@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("no_figure_is_left")
 
 
 def search_over(rates):
-    return LearningRateSearch(rates[3], rates, 1 / rates, "")
+    return LearningRateSearch(rates[3], rates, 1 / rates, np.arange(len(rates)), "")
 
 
 CHARTS = {

@@ -22,6 +22,8 @@ def test_train_writes_a_page(tmp_path):
     text = report.read_text()
     assert text.count("<figure>") == 12
     assert not re.search(r"(?:src|href)=\"(?!data:|#)", text), "it needs nothing else"
+    assert "rates from 1e-06 to 10 it has the lowest loss after 20 epochs" in text
+    assert "trained weights" not in text, "the rate is one for the training that is over"
     held_out = re.search(r"held out +40 +(\S+) +(\S+)", result.output)
     assert f"<td>{held_out[1]}</td><td>{held_out[2]}</td>" in text, "page and terminal say the same"
     plain = run(*arguments[:-2], "--epochs", 20)

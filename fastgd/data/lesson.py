@@ -10,7 +10,7 @@ import numpy as np
 from ..kernels.records import Net, Rows
 from . import scaling
 from .arrays import CheckedTable
-from .rows import Measured, mean_one, row_weights
+from .rows import Measured, in_order, mean_one, row_weights
 from .scaling import Source
 from .schema import Schema
 from .splits import Parts, parted
@@ -29,6 +29,11 @@ class Lesson(NamedTuple):
     def held_out(self) -> Measured | None:
         """The rows to validate with."""
         return self.parts.held_out
+
+    def held_out_rows(self) -> Rows | None:
+        """The same as rows for kernels, with the weights that they have in the loss."""
+        rows = self.held_out
+        return rows and in_order(rows.X, rows.Y, mean_one(rows.in_loss, self.schema.dtype))
 
     def measured(self) -> Measured:
         """The rows to learn from as rows to measure with."""

@@ -161,12 +161,15 @@ def guide(ax: Axes, through: tuple[float, float], slope: float) -> Axes:
     return ax
 
 
-def range_test(ax: Axes, search: LearningRateSearch) -> Axes:
-    """The losses of a learning-rate range test and the rate that was chosen."""
-    ax.plot(search.rates, search.losses, color=BLUE, marker=_dot(search.losses), label="loss after each step")
+def rates_tried(ax: Axes, search: LearningRateSearch) -> Axes:
+    """The losses that learning rates came to, and the rate that was chosen."""
+    rates, losses, given_up = search.rates, search.losses, search.epochs < search.epochs.max()
+    ax.plot(rates, losses, color=BLUE, marker=".", label="loss that a rate came to")
     ax.axvline(search.learning_rate, color=RED, linestyle="--", label=f"chosen: {search.learning_rate:.3g}")
+    if given_up.any():
+        ax.plot(rates[given_up], losses[given_up], "o", color=GREY, fillstyle="none", label="given up before the end")
     ax.set_xscale("log")
-    if _is_wide(search.losses):
+    if _is_wide(losses):
         ax.set_yscale("log")
     ax.set(xlabel="learning rate", ylabel="mean loss")
     ax.legend()

@@ -208,27 +208,27 @@ def loss_surface(model: MLP, X: Any, y: Any, recorder: Recorder, ax: Axes | None
 
 @checked_names
 def learning_rate_search(search: LearningRateSearch, ax: Axes | None = None) -> Axes:
-    """Draw the loss after each step of a learning-rate range test, and the rate that was chosen.
+    """Draw the loss that each learning rate of a search came to, and the rate that was chosen.
+
+    Rates that were left behind were given up early, and have had fewer epochs.
 
     Args:
         search: what `model.find_learning_rate` returned.
         ax: matplotlib axes to draw into; a new figure if None.
 
     Raises:
-        InvalidInputError: a search whose loss blew up in its first step, or there is no matplotlib.
+        InvalidInputError: no such search, or there is no matplotlib.
 
     Example:
         >>> import fastgd
         >>> X, y = fastgd.datasets.houses(200)
-        >>> search = fastgd.MLP([4, 8, 1]).find_learning_rate(X, y, steps=50)
+        >>> search = fastgd.MLP([4, 8, 1]).find_learning_rate(X, y, epochs=5)
         >>> fastgd.plots.learning_rate_search(search).get_xscale()
         'log'
     """
-    needed = ("rates", "losses", "learning_rate")
+    needed = ("rates", "losses", "epochs", "learning_rate")
     drawing.check_has(search, needed, "search must be what model.find_learning_rate returned")
-    if not len(search.losses):
-        raise InvalidInputError("The search has no step to draw: its loss blew up in the first; choose a lower lowest.")
-    return drawing.range_test(drawing.axes(ax), search)
+    return drawing.rates_tried(drawing.axes(ax), search)
 
 
 @checked_names

@@ -31,6 +31,7 @@ SIZE = (5.2, 3.3)  # inches; with text of 10 points this is read on a phone, too
 MOST_CURVES = 6  # the most important columns have a curve of partial dependence
 TITLE = 40  # characters of a name in a title
 ROWS_MEASURED = 10_000  # that importance is measured on, and health
+STEPS_SEARCHED = 5_000  # with each rate, when a better one is looked for
 INK, SOFT = "#1e293b", drawing.GREY  # become the page's own colours, see page.STYLE
 STYLE = {
     "svg.fonttype": "none",  # text stays text
@@ -168,16 +169,19 @@ def _surface(training: Training) -> Scene:
 def _learning_rate(training: Training) -> Scene:
     fresh = copy.deepcopy(training.model)
     fresh.parameters = training.recorder.recorded[0].parameters
-    search = fresh.find_learning_rate(*training.seen, batch_size=training.batch_size, optimizer=training.optimizer)
+    fresh.fit_state = None
+    fresh.fit(*training.seen, epochs=0, verbose=0)  # nothing is left of the training
+    search = fresh.find_learning_rate(
+        *training.seen, training.history.epochs, training.batch_size, training.optimizer, most_steps=STEPS_SEARCHED
+    )
     used = training.history.history["learning_rate"][-1]
     parts: list[Part] = [
         Text(
-            f"This training ended with a rate of {used:g}. A range test, which raises the rate from step to step, "
-            f"chose {search.learning_rate:.3g} from the same start. {search.reason}"
-        )
+            f"This training ended with a rate of {used:g}. A search among rates, each tried from the same start, "
+            f"chose {search.learning_rate:.3g}. {search.reason}"
+        ),
+        _picture("Learning-rate finder", lambda ax: plots.learning_rate_search(search, ax)),
     ]
-    if len(search.losses):
-        parts.append(_picture("Learning-rate finder", lambda ax: plots.learning_rate_search(search, ax)))
     return Scene("The learning rate", parts)
 
 

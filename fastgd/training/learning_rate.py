@@ -1,110 +1,178 @@
-"""A learning-rate range test: raise the rate from step to step, watch the loss, choose before it turns.
+"""Which learning rate? Train with several from the same start, give up those that are left behind, compare the ends.
 
-Source: Smith 2015, arXiv 1506.01186.
+What counts is the loss at the end of the training that the user has in mind. The loss after some steps in which the
+rate rises (Smith 2015, arXiv 1506.01186) says little about it. Like successive halving (Jamieson and Talwalkar 2015,
+arXiv 1502.07943), but who stays is told by the distance to the best rate, not by rank: the best one moves while a
+training goes on, mostly down.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from types import ModuleType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidInputError
-from ..kernels.records import Rows, resting, taken
+from ..errors import DivergenceError, InvalidInputError
+from ..kernels.records import Rows, resting
 from ..options import is_number
-from .run import PROBE_ROWS, Job
+from .equipment import Snapshot
+from .history import History
+from .interrupts import Interrupts
+from .loop import steps_at_once, take_steps
+from .run import Job, Run, probe
 
-PROBE_EPOCH = 0x7FFFFFFF  # drawn by an order that no training reaches
-BLOWN_UP = 4.0  # times its smallest value: a loss this large ends the walk
-MARGIN = 10.0  # times: the choice is this much below the rate with the smallest loss, where training is about to turn
+FACTOR = 2.0  # times: from a rate to the next
+# Rates are compared after these parts of the training, and those within so many times below and above the best go on.
+ROUNDS = ((1 / 16, 16.0, 4.0), (1 / 4, 16.0, 4.0), (1 / 2, 4.0, 2.0))
+LEAST_STEPS = 100  # before the first comparison: while momentum gathers speed, the loss swings
+CLOSER = (2**0.5, 2**0.25)  # times the best, and below it: what is tried at last
+NEARLY = 1 - 1e-9  # times: what lies at the end of a range is in it, however it is rounded
+LEAST_GAIN = 0.01  # part of the loss at the start
+ROWS_MEASURED = 1 << 14  # of the table, where it has more
 
 
 @dataclass(frozen=True)
 class LearningRateSearch:
-    """What a range test found.
+    """What a search for a learning rate found.
 
     Attributes:
         learning_rate: the rate to use.
-        rates: the rates that were tried, one a step.
-        losses: the loss after each of these steps, always on the same rows, in the units of y.
+        rates: the rates that were tried, without those at which the loss blew up.
+        losses: the loss that each came to, in the units of y.
+        epochs: how many epochs each was trained for; those that were left behind have fewer.
         reason: why this rate.
     """
 
     learning_rate: float
     rates: NDArray[np.float64]
     losses: NDArray[np.float64]
+    epochs: NDArray[np.float64]
     reason: str
 
     def __repr__(self) -> str:
-        return f"<LearningRateSearch: {self.learning_rate:.3g}, {len(self.rates)} steps. {self.reason}>"
+        return f"<LearningRateSearch: {self.learning_rate:.3g} of {len(self.rates)} rates. {self.reason}>"
 
 
-def find_learning_rate(job: Job, lowest: float, highest: float, steps: int) -> LearningRateSearch:
-    """Walk the range on the job's network, which is changed, and choose."""
+@dataclass
+class _Trial:
+    """A training with one rate, as far as it has come."""
+
+    rate: float
+    arrays: Snapshot  # where it stands; empty once it has been given up
+    steps: int = 0
+    loss: float = math.nan  # infinite if it has blown up
+
+
+def find_learning_rate(
+    job: Job, held_out: Rows | None, lowest: float, highest: float, most_steps: int, is_trained: bool
+) -> LearningRateSearch:
+    """Try the range on the job's network, which is changed, and choose by the loss of rows held out, if there are.
+
+    A network that is trained already is told of.
+    """
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
         raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {lowest}, {highest}.")
-    if steps < 10:
-        raise InvalidInputError(f"steps must be at least 10 to make a curve, not {steps}.")
-    rates = np.geomspace(lowest, highest, steps)
-    start, losses = _walk(job, rates)
-    start, losses = start * job.loss_unit, losses * job.loss_unit
-    if not math.isfinite(start):
-        raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
-    rates = rates[: len(losses)]
-    bottom = int(np.argmin(losses)) if len(losses) else 0
-    if not len(losses):
-        reason = "The loss blew up in the first step already: choose a smaller lowest."
-        return LearningRateSearch(lowest / MARGIN, rates, losses, reason)
-    if not losses[bottom] < start - 0.01 * abs(start):
-        reason = "The loss never fell by 1 %: the lowest rate is kept; try a wider range."
-        return LearningRateSearch(lowest, rates, losses, reason)
-    how = "blew up soon after" if len(losses) < steps else "did not blow up in this range"
-    return LearningRateSearch(
-        float(rates[bottom] / MARGIN),
-        rates,
-        losses,
-        f"The loss fell from {start:.4g} to {losses[bottom]:.4g} at a rate of {rates[bottom]:.3g} and {how}; "
-        "a tenth of that rate is safe.",
+    run = Run(job, History())
+    rows = probe(job.rows, ROWS_MEASURED) if held_out is None else held_out
+    with Interrupts() as interrupts:
+        interrupts.listen()
+        run.compile()
+        run.resume_average()
+        race = _Race(run, rows, interrupts)
+        start, n_rates = race.loss(), math.ceil(math.log(highest / lowest, FACTOR)) + 1
+        if start == math.inf:
+            raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
+        trials = race.of(np.geomspace(lowest, highest, n_rates).tolist(), min(run.total_steps, most_steps))
+    run.put_back()
+    sound = [trial for trial in trials if trial.loss < math.inf]
+    best = race.best
+    rates, losses, steps = (np.array(part) for part in zip(*((t.rate, t.loss, t.steps) for t in sound), strict=True))
+    reason = " ".join(_reasons(run, best, trials, start, held_out is not None))
+    if is_trained:
+        reason += " The search began with trained weights: it is a rate to go on with, not one for a new model."
+    return LearningRateSearch(best.rate, rates, losses, steps / run.steps_per_epoch, reason)
+
+
+class _Race:
+    """Trainings that start from where a run stands, measured on the same rows."""
+
+    best: _Trial
+
+    def __init__(self, run: Run, rows: Rows, interrupts: Interrupts) -> None:
+        self.run, self.rows, self.interrupts = run, rows, interrupts
+        self.start = run.snapshot()
+
+    def of(self, rates: list[float], total: int) -> list[_Trial]:
+        """Trials of these rates, and of some close to the best, in order; those that are left behind end early."""
+        trials = going = [_Trial(rate, self.start) for rate in rates]
+        for share, below, above in ROUNDS:
+            self.go_on(going, min(max(math.ceil(share * total), LEAST_STEPS), total))
+            low, high = self.best.rate / below, self.best.rate * above
+            for trial in going:
+                if not low * NEARLY <= trial.rate <= high / NEARLY:
+                    trial.arrays = ()
+            going = [trial for trial in going if trial.arrays]
+        self.go_on(going, total)
+        for factor in CLOSER:
+            near = [self.best.rate / factor, self.best.rate * factor]
+            closer = [_Trial(rate, self.start) for rate in near if rates[0] <= rate <= rates[-1]]
+            self.go_on([self.best, *closer], total)
+            trials = trials + closer
+        return sorted(trials, key=lambda trial: trial.rate)
+
+    def go_on(self, going: list[_Trial], steps: int) -> None:
+        """Bring each up to this many steps, and find the best."""
+        for trial in going:
+            if trial.steps < steps:
+                self.run.restore(trial.arrays)
+                trial.loss = self.loss() if self._takes(trial, steps) else math.inf
+                trial.arrays = self.run.snapshot() if trial.loss < math.inf else ()
+        self.best = min(going, key=lambda trial: trial.loss)
+        if self.best.loss == math.inf:
+            low, high = going[0].rate, going[-1].rate
+            raise DivergenceError(
+                f"The loss blew up at every rate from {low:.3g} to {high:.3g}: choose a smaller lowest and highest."
+            )
+
+    def _takes(self, trial: _Trial, steps: int) -> bool:
+        """Train up to this many steps, as `fit` would with this rate. Returns whether all numbers stayed finite."""
+        run = self.run
+        while trial.steps < steps:
+            epoch, step = divmod(trial.steps, run.steps_per_epoch)
+            run.rows = run.job.rows._replace(epoch=run.training.epoch + epoch)
+            count = steps_at_once(run, min(run.steps_per_epoch - step, steps - trial.steps))
+            n_taken = take_steps(run, step * run.batch_size, np.full(count, trial.rate))
+            self.interrupts.check()
+            trial.steps += n_taken
+            if n_taken < count:
+                return False
+        return run.is_finite()
+
+    def loss(self) -> float:
+        """The mean loss in the user's units, by the moving average of the parameters where there is one."""
+        run, average = self.run, self.run.training.state.average
+        net = run.net._replace(parameters=average) if average.size else run.net
+        loss = run.loss_of(self.rows, resting(net)) * run.job.loss_unit
+        return loss if math.isfinite(loss) else math.inf
+
+
+def _reasons(run: Run, best: _Trial, trials: list[_Trial], start: float, is_held_out: bool) -> Iterator[str]:
+    """Why this rate, and what a user should know of the search, sentence by sentence."""
+    lowest, highest = trials[0].rate, trials[-1].rate
+    of, epochs = " of the held-out rows" if is_held_out else "", run.job.epochs
+    after = f"{epochs} epoch{'s' if epochs > 1 else ''}"
+    if best.steps < run.total_steps:
+        after = f"{best.steps:,} steps, the first of the {run.total_steps:,} of {after}"
+    yield (
+        f"Of {len(trials)} rates from {lowest:.3g} to {highest:.3g} it has the lowest loss{of} after {after}: "
+        f"{best.loss:.4g}, from {start:.4g} at the start."
     )
-
-
-def _walk(job: Job, rates: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """The loss at the start, and after each step up to where it blows up, always on the same rows.
-
-    The losses of single batches differ too much to be compared.
-    """
-    net, rows, loss, engine = job.net, job.rows, job.loss, job.engine
-    n_rows = len(rows.X)
-    batch_size = min(job.batch_size, n_rows)
-    probe, at_rest = _probe(rows, engine), resting(net)
-    gradients = engine.new_gradients(net, batch_size)
-    state, rule = job.training.optimizer.new_state(net.parameters), job.training.optimizer.rule()
-    workspaces = engine.new_workspaces(net, loss, rule)
-    per_epoch = math.ceil(n_rows / batch_size)
-    start = best = float(engine.mean_loss(workspaces[0], probe, at_rest, loss))
-    losses: list[float] = []
-    for step, rate in enumerate(rates):
-        epoch, place = divmod(step, per_epoch)
-        n_taken = engine.train(
-            net, state, gradients, workspaces, np.zeros(2), rows._replace(epoch=epoch), place * batch_size, batch_size,
-            np.array([rate]), loss, rule,
-        )  # fmt: skip
-        value = float(engine.mean_loss(workspaces[0], probe, at_rest, loss))
-        # A loss may be negative (gaussian_nll), so that "four times the smallest" is counted from there to the start.
-        if not n_taken or not math.isfinite(value) or value - best > (BLOWN_UP - 1) * max(abs(best), 0.1 * abs(start)):
-            break
-        best = min(best, value)
-        losses.append(value)
-    return start, np.array(losses)
-
-
-def _probe(rows: Rows, engine: ModuleType) -> Rows:
-    """Some rows at random, to measure with."""
-    order = np.zeros(min(PROBE_ROWS, len(rows.X)), np.int64)
-    engine.row_order(order, 0, len(rows.X), rows.seed, PROBE_EPOCH, True)
-    if rows.weights.size and not rows.weights[order].any():
-        return rows._replace(shuffle=False)
-    return taken(rows._replace(epoch=0), order)
+    if n_blown_up := sum(trial.loss == math.inf for trial in trials):
+        yield f"At {n_blown_up} of them the loss blew up."
+    if not best.loss < start - LEAST_GAIN * abs(start):
+        yield "But none made it 1 % smaller: the network has learned what it can, or the range is wrong."
+    elif best in (trials[0], trials[-1]):
+        yield f"It is the {'lowest' if best is trials[0] else 'highest'} of them: try a wider range."

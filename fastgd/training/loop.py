@@ -102,9 +102,7 @@ def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, sta
     run.sums[:] = 0
     done = 0
     while done < run.steps_per_epoch:
-        n_steps = (
-            int(min(run.equipment.team_size.steps_in(CHUNK_SECONDS), MOST_CHUNK_STEPS, run.steps_per_epoch - done)) or 1
-        )
+        n_steps = steps_at_once(run, run.steps_per_epoch - done)
         rates = checked_rates(run.schedule, training.steps - training.origin, n_steps, run.total_steps)
         rates *= training.plateau.factor_left
         _train_chunk(run, done * run.batch_size, rates)
@@ -115,14 +113,26 @@ def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, sta
         watch.display.advance(epoch, min(done * run.batch_size, run.n_rows), run.mean_loss())
 
 
+def steps_at_once(run: Run, left: int) -> int:
+    """How many of the steps that are left make a chunk."""
+    return int(min(run.equipment.team_size.steps_in(CHUNK_SECONDS), MOST_CHUNK_STEPS, left)) or 1
+
+
 def _train_chunk(run: Run, place: int, rates: Reals) -> None:
     """A step for each rate, the first at this place of the epoch, and a look at what they did."""
     run.next_chunk()
-    before, size = run.sums.copy(), run.equipment.team_size.next()
+    before = run.sums.copy()
+    n_taken = take_steps(run, place, rates)
+    divergence.look_at_chunk(run, place, rates, n_taken, before)
+
+
+def take_steps(run: Run, place: int, rates: Reals) -> int:
+    """Take them with as many threads as are fastest; returns how many were taken."""
+    size = run.equipment.team_size.next()
     started, worked = time.perf_counter(), time.process_time()
     n_taken = run.take_steps(place, rates, size)
     seconds = time.perf_counter() - started
     n_steps = min(len(rates), (run.n_rows - place) / run.batch_size)
     run.equipment.team_size.took(size, seconds, n_steps, (time.process_time() - worked) / (size * seconds))
     run.steps_of_teams[size] += n_taken
-    divergence.look_at_chunk(run, place, rates, n_taken, before)
+    return n_taken
