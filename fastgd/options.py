@@ -11,7 +11,7 @@ import numbers
 import operator
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from difflib import get_close_matches
 from textwrap import fill
 from typing import Any, TypeVar
@@ -149,6 +149,16 @@ def shortened(name: str, most: int) -> str:
 def printable(text: str) -> str:
     """Text from a file as one harmless line: what would break it, turn it round or steer a terminal is escaped."""
     return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
+def side_by_side(widths: Sequence[int], gap: int, room: int) -> list[list[int]]:
+    """Which columns of a table stand side by side in so much room: all, or groups of which each has the first one."""
+    groups = [[0]]
+    for place in range(1, len(widths)):
+        if len(groups[-1]) > 1 and sum(widths[k] + gap for k in groups[-1]) + widths[place] > room:
+            groups.append([0])
+        groups[-1].append(place)
+    return groups
 
 
 def yes_or_no(value: object, what: str) -> bool:

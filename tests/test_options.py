@@ -16,6 +16,7 @@ from fastgd.options import (
     positive_integer,
     printable,
     shortened,
+    side_by_side,
     yes_or_no,
 )
 
@@ -108,3 +109,15 @@ def test_a_long_name_keeps_both_ends():
 def test_text_from_files_is_one_harmless_line():
     assert printable("price, €\n\x1b[2J\u202e") == r"price, €\n\x1b[2J\u202e"
     assert printable("a\udcffb") == r"a\udcffb"
+
+
+@pytest.mark.parametrize(
+    ("room", "groups"),
+    [(16, [[0, 1, 2, 3]]), (15, [[0, 1, 2], [0, 3]]), (8, [[0, 1], [0, 2], [0, 3]]), (1, [[0, 1], [0, 2], [0, 3]])],
+)
+def test_columns_that_do_not_fit_follow_below_with_the_first_one(room, groups):
+    assert side_by_side([4, 2, 2, 2], 2, room) == groups
+
+
+def test_a_single_column_is_a_table():
+    assert side_by_side([9], 2, 1) == [[0]]

@@ -57,6 +57,24 @@ def test_tables_print_within_80_columns_and_say_what_they_leave_out():
         assert table[next(iter(table))][0].startswith("long " * 30), "only what is printed is shortened"
 
 
+@pytest.mark.parametrize("columns", [40, 60])
+def test_tables_print_within_a_narrower_terminal(monkeypatch, columns):
+    X, y = houses(300)
+    names = ["size", "bedrooms", "distance", "age"]
+    table = fastgd.MLP([4, 1], feature_names=names).blame(X, y)
+    monkeypatch.delenv("COLUMNS", raising=False)
+    whole = repr(table)
+    assert max(map(len, whole.splitlines())) > 40, "else nothing would have to be narrower"
+    monkeypatch.setenv("COLUMNS", "200")
+    assert repr(table) == whole
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = repr(table)
+    assert max(map(len, narrow.splitlines())) <= columns
+    assert sorted(set(narrow.split())) == sorted(set(whole.split())), "everything is shown"
+    for part in narrow.split("\n\n"):
+        assert [line.split()[0] for line in part.splitlines()[2:]] == names
+
+
 def test_long_tables_print_the_largest_in_their_order_unless_they_are_sorted():
     X, y = houses(300)
     table = fastgd.MLP([4, 64, 1], feature_names=FEATURES).nudge(X, y)

@@ -18,7 +18,7 @@ from .train import train
 @click.group(
     cls=OneLineUsage,
     invoke_without_command=True,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.pass_context
 @click.version_option(__version__, prog_name="fastgd", message="%(prog)s %(version)s")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import io
+import shutil
 import sys
 import warnings
 from collections.abc import Callable
@@ -58,6 +59,7 @@ class OneLineUsage(click.Group):
     def main(self, args: Any = None, prog_name: Any = None, *others: Any, **options: Any) -> Any:
         standalone = options.pop("standalone_mode", True)
         options["standalone_mode"] = False
+        options.setdefault("terminal_width", min(shutil.get_terminal_size().columns, 80) - 2)
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal without m² and R² shows a question mark

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
+WIDTH = 79  # of texts: columns, where there are as many
 LONGEST = 2000  # characters of a message: what it quotes may be as long as a file
 
 
@@ -44,37 +45,65 @@ def mute(stream: Any) -> None:
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Aligned columns, the first to the left, the others to the right."""
+    """Aligned columns, the first to the left, the others to the right.
+
+    Where they are too many to stand side by side, the others follow in further tables, each with the first column.
+    """
+    from textwrap import fill
+
+    from rich.cells import cell_len
+
+    from ..options import printable, side_by_side
+
+    console = _console()
+    names, *cells = [list(map(printable, row)) for row in (header, *rows)]
+    columns = [list(column) for column in zip(*cells, strict=True)]
+    room = console.width - 2  # beside the blank at each side
+    widths = [max(map(cell_len, column)) for column in zip(names, *cells, strict=True)]
+    if len(side_by_side(widths, 3, room)) > 1:
+        widths = [max(map(cell_len, (*name.split(), *column))) for name, column in zip(names, columns, strict=True)]
+        names = [fill(name, width) if name else "" for name, width in zip(names, widths, strict=True)]
+    for places in side_by_side(widths, 3, room):
+        _print_table([names[k] for k in places], [[row[k] for k in places] for row in cells], console)
+
+
+def _print_table(names: list[str], rows: list[list[str]], console: Console) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
 
-    from ..options import printable
-
     columns = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for place, name in enumerate(header):
-        columns.add_column(printable(name), justify="left" if place == 0 else "right")
+    for place, name in enumerate(names):
+        columns.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
     for row in rows:
-        columns.add_row(*map(printable, row))
-    _console().print(columns)
+        columns.add_row(*row)
+    if console.is_terminal:
+        console.print(columns)
+        return
+    with console.capture() as drawn:
+        console.print(columns)
+    for line in drawn.get().splitlines():
+        console.out(line.rstrip(), highlight=False)  # lines are filled with blanks
 
 
 def tell(scene: Any) -> None:
-    """A scene of a report as text: no colour, 80 columns."""
+    """A scene of a report as text: no colour, 80 columns or as many as there are."""
     from textwrap import fill
 
     from ..pages.page import Chart, Listing, text_chart
 
     console = _console()
-    console.print(f"\n{scene.title}\n{'─' * len(scene.title)}")
+    width = min(console.width, WIDTH)
+    console.print(f"\n{fill(scene.title, width)}\n{'─' * min(len(scene.title), width)}")
     for part in scene.parts:
         if isinstance(part, Listing):
             table(part.header, part.rows)
         elif not isinstance(part, Chart):
-            console.print(fill(part.text, 79))
+            console.print(fill(part.text, width))
         elif len(part.lines) == 1:
             first, last = part.lines[0].x[0], part.lines[0].x[-1]
-            console.print(f"\n{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})")
-            console.print("\n".join(text_chart(part)))
+            heading = f"{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})"
+            console.print(f"\n{fill(heading, width)}")
+            console.print("\n".join(text_chart(part, width)))
 
 
 def busy(doing: str) -> Status:
@@ -89,7 +118,6 @@ def busy(doing: str) -> Status:
 def _console() -> Console:
     from rich.console import Console
 
-    from ..training.progress import Output
+    from ..training.progress import columns_seen
 
-    watched = Output(sys.stdout).isatty()
-    return Console(highlight=False, markup=False, emoji=False, soft_wrap=not watched)
+    return Console(width=columns_seen(), highlight=False, markup=False, emoji=False, soft_wrap=columns_seen() is None)

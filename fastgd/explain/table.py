@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ..model.core import Core
-from ..options import look_up, printable, shortened
+from ..options import look_up, printable, shortened, side_by_side
+from ..training.progress import columns_seen
 
 SHOWN = 20  # rows that a table prints
-WIDTH = 80  # columns of a terminal
+WIDTH = 80  # columns, where the terminal is not narrower
 LEAST_NAME = 12  # characters: names give way to numbers, down to this length
 
 
@@ -88,18 +89,21 @@ class Table:
 
     def __repr__(self) -> str:
         rows, left_out = self.printed()
+        width = min(columns_seen() or WIDTH, WIDTH)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        beyond = sum(widths) + 2 * (len(widths) - 1) - WIDTH
+        beyond = sum(widths) + 2 * (len(widths) - 1) - width
         if beyond > 0 and widths[0] > LEAST_NAME:
             widths[0] = max(widths[0] - beyond, LEAST_NAME)
             rows = [[shortened(row[0], widths[0]), *row[1:]] for row in rows]
         right = [not isinstance(self.columns[name][0], str) for name in self.columns if name not in self.unprinted]
-        lines = [
-            "  ".join(cell.rjust(w) if r else cell.ljust(w) for cell, w, r in zip(row, widths, right, strict=True))
-            for row in rows
-        ]
-        lines.insert(1, "  ".join("─" * w for w in widths))
-        return "\n".join([*(line.rstrip() for line in lines), *([f"… and {left_out:,} more"] if left_out else [])])
+        rows.insert(1, ["─" * w for w in widths])
+        parts = []
+        for places in side_by_side(widths, 2, width):
+            aligned = [
+                [row[k].rjust(widths[k]) if right[k] else row[k].ljust(widths[k]) for k in places] for row in rows
+            ]
+            parts.append("\n".join("  ".join(cells).rstrip() for cells in aligned))
+        return "\n\n".join(parts) + (f"\n… and {left_out:,} more" if left_out else "")
 
     def _repr_html_(self) -> str:
         (header, *rows), left_out = self.printed()

@@ -18,6 +18,7 @@ WIDTH, HEIGHT = 460.0, 250.0  # of a chart in its own units; on a phone they are
 LEFT, RIGHT, TOP, BOTTOM = 64.0, 14.0, 14.0, 44.0
 TICKS = 5
 FEW = 12  # points: a line of no more has each of them marked
+LABELS, WIDEST = 10, 64  # columns of a chart in plain characters: for the numbers beside it, and for its frame
 COLOURS = 4  # lines that can be told apart, also by the colour-blind
 
 
@@ -229,8 +230,9 @@ def short(value: float) -> str:
 # The same as text.
 
 
-def text_chart(chart: Chart, width: int = 64, height: int = 8) -> list[str]:
-    """The first line of a chart in plain characters, with its level as a dotted line."""
+def text_chart(chart: Chart, columns: int = 79, height: int = 8) -> list[str]:
+    """The first line of a chart in plain characters, so many columns wide, with its level as a dotted line."""
+    width = min(max(columns - LABELS, 1), WIDEST)
     (x_low, x_high), (y_low, y_high) = _ranges(chart)
     grid = [[" "] * width for _ in range(height)]
     beyond = False
@@ -249,5 +251,5 @@ def text_chart(chart: Chart, width: int = 64, height: int = 8) -> list[str]:
     labels = {0: short(y_high), height - 1: short(y_low)}
     if chart.level:
         labels[row_of(chart.level[1])] = short(chart.level[1])
-    drawn = [f"{labels.get(i, ''):>8} │{''.join(line).rstrip()}" for i, line in enumerate(grid)]
-    return [*drawn, "          (^ and v: beyond the edge)"] if beyond else drawn
+    drawn = [f"{labels.get(i, ''):>{LABELS - 2}} │{''.join(line).rstrip()}" for i, line in enumerate(grid)]
+    return [*drawn, f"{'':{LABELS}}(^ and v: beyond the edge)"] if beyond else drawn

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import re
+import shutil
 import sys
+import textwrap
 import time
 from typing import IO, Any, Protocol, cast
 
@@ -13,6 +17,8 @@ from ..errors import InvalidInputError
 from .history import COMPLETED, History
 
 PLAIN_LINES = 10  # the most lines for a training without a terminal
+BESIDE = 14  # columns of a live line's other parts: some of the bar, the time left, blanks between
+LEAST_COLUMNS = 20  # in fewer nothing can be read
 SHOWN = ("loss", "val_loss", "val_accuracy")
 
 
@@ -80,6 +86,13 @@ class Output:
         return False
 
 
+def columns_seen() -> int | None:
+    """How many columns whoever reads has: those of a terminal, or COLUMNS; None where a pipe or a file takes all."""
+    if Output(sys.stdout).isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return max(shutil.get_terminal_size().columns, LEAST_COLUMNS)
+    return None
+
+
 class Lines(Silent):
     """Writes a plain line for some of the epochs, or for each."""
 
@@ -131,12 +144,12 @@ class Bar:
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
         done = epoch * self.n_rows + rows_done
         speed = done / max(time.perf_counter() - self.started, 1e-9)
-        self.progress.update(
-            self.task,
-            completed=done,
-            description=f"epoch {epoch + 1}/{self.epochs}  loss {loss:#.4g}{self.loss}",
-            speed=f"{speed:,.0f} rows/s",
-        )
+        room = (columns_seen() or 80) - BESIDE
+        values = f"epoch {epoch + 1}/{self.epochs}  loss {loss:#.4g}{self.loss}"
+        said = re.sub("  +", "\n", values) if len(values) > room else values
+        rows = f"{speed:,.0f} rows/s"
+        fits = max(map(len, said.splitlines())) + len(rows) < room  # where it is narrow, this is missed least
+        self.progress.update(self.task, completed=done, description=said, speed=rows if fits else "")
 
     def epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         self.loss = "".join(f"  {name} {value:#.4g}" for name, value in logs.items() if name in SHOWN[1:])
@@ -168,6 +181,8 @@ def _say_why(history: History | None) -> None:
 
 
 def _write(line: str) -> None:
-    output = Output(sys.stdout)
+    output, columns = Output(sys.stdout), columns_seen()
+    if columns and len(line) > columns:
+        line = textwrap.fill(line, columns)
     output.write(line + "\n")
     output.flush()
