@@ -106,8 +106,8 @@ def test_bars_of_importance():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a", "c"]
     np.testing.assert_allclose([np.ptp(line[:, 0]) / 2 for line in lines], [0.2, 0.1, 0.3])
     assert ax.get_xlabel() == "growth of the rmse with the column shuffled (units of y)"
-    table.unit_of = "log_loss"
-    assert plots.importance(table).get_xlabel() == "growth of the log_loss with the column shuffled"
+    table.unit_of = "loss"
+    assert plots.importance(table).get_xlabel() == "growth of the loss with the column shuffled"
 
 
 def test_only_the_most_important_of_many():

@@ -169,7 +169,11 @@ class Core(Model):
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the predictions are: "loss", and what people compare, in the units of y.
 
-        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "log_loss". Quantiles: for each level
+        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "balanced_accuracy", "roc_auc",
+        "average_precision" (of several classes the mean of each against the others), and for each class such as
+        "recall_yes" and "precision_yes" (their means "recall" and "precision" where there are more than ten); the loss
+        is the log loss. All are scikit-learn's, but what no row says anything of is left out, such as the recall of a
+        class that does not occur. Several labels: "accuracy", and means over the labels. Quantiles: for each level
         the share of actual values below it, such as "below_0.9". All are measured in float64 against y as it is given.
         With several targets "rmse" is the root of the mean over rows and targets (scikit-learn's is the mean of each
         target's root), "mae" and "r2" are means over the targets.
