@@ -105,8 +105,8 @@ def permutation_importance(
 ) -> Importance:
     """How much the error grows when the values of one column are shuffled among the rows.
 
-    The error is the "rmse" of `MLP.evaluate`, in the units of y; for classes, labels and quantiles the "loss". Rows that
-    the model has not seen tell what it really needs. Of columns that say the same, each alone looks less important
+    The error is the "rmse" of `MLP.evaluate`, in the units of y; for classes, labels and quantiles the "loss". Rows
+    that the model has not seen tell what it really needs. Of columns that say the same, each alone looks less important
     than it is. All columns are shuffled in the same orders; the same random_state gives the same numbers, and more
     repeats begin with the same orders. X is not changed, and only a block of its rows is copied at a
     time. For a sum of independent columns the mean squared error grows by 2 w² var(x).

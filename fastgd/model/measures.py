@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.rows import Measured
 from ..data.schema import Schema
@@ -51,11 +52,16 @@ def _of_classes(schema: Schema, rows: Measured, out: Reals) -> dict[str, float]:
     if schema.classes is None:  # several yes/no labels
         return ranking_metrics(scores, Y >= 0.5, weights)
     n = schema.classes.size
-    truth = (Y[:, 0] >= 0.5 if schema.network.loss.task == "labels" else Y[:, 0]).astype(np.int64)
+    truth = class_numbers(schema, Y)
     named = class_metrics(truth, chosen_classes(schema, out)[counting], [str(name) for name in schema.classes], weights)
     if n == 2:
         return named | ranking_metrics(scores[:, -1:], truth[:, None] == 1, weights)
     return named | ranking_metrics(scores[:, :n], truth[:, None] == np.arange(n), weights)
+
+
+def class_numbers(schema: Schema, Y: Reals) -> NDArray[np.int64]:
+    """The numbers of the classes of targets (n_rows, 1) as kernels take them, (n_rows,)."""
+    return (Y[:, 0] >= 0.5 if schema.network.loss.task == "labels" else Y[:, 0]).astype(np.int64)
 
 
 def accuracy_of(schema: Schema, rows: Measured, out: Reals) -> float:
