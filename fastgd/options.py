@@ -48,14 +48,61 @@ ALIASES = {
     "standardise": "standardize",
 }
 
+# What other libraries call our activations, losses, starting weights and dtypes.
+SYNONYMS = {
+    "linear": "identity",
+    "none": "identity",
+    "logistic": "sigmoid",
+    "swish": "silu",
+    "leakyrelu": "leaky_relu",
+    "mean_squared_error": "mse",
+    "squared_error": "mse",
+    "l2": "mse",
+    "mean_absolute_error": "mae",
+    "absolute_error": "mae",
+    "l1": "mae",
+    "smooth_l1": "huber",
+    "logcosh": "log_cosh",
+    "pinball": "quantile",
+    "bce": "binary_cross_entropy",
+    "binary_crossentropy": "binary_cross_entropy",
+    "categorical_crossentropy": "cross_entropy",
+    "sparse_categorical_crossentropy": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "log_loss": "cross_entropy",
+    "nll": "gaussian_nll",
+    "kaiming_normal": "he_normal",
+    "kaiming_uniform": "he_uniform",
+    "xavier_normal": "glorot_normal",
+    "xavier_uniform": "glorot_uniform",
+    "single": "float32",
+    "double": "float64",
+}
+# What is done in another way here.
+ELSEWHERE = {
+    ("activation", "softmax"): "With loss='cross_entropy' it is built in: give the last layer no activation, and ask "
+    "predict_proba for the probabilities.",
+    ("loss", "softmax"): "'cross_entropy' has it built in.",
+}
+
 
 def look_up(name: object, table: Mapping[str, Value], what: str) -> Value:
     """The entry of `table` called `name`; an unknown name lists the right ones."""
     if isinstance(name, str) and name in table:
         return table[name]
-    near = get_close_matches(str(name), table, n=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
-    raise InvalidInputError(f"There is no {what} {name!r}; there are: {', '.join(table)}.{hint}")
+    raise InvalidInputError(
+        f"There is no {what} {name!r}; there are: {', '.join(table)}.{_hint(str(name), table, what)}"
+    )
+
+
+def _hint(name: str, table: Mapping[str, Any], what: str) -> str:
+    """The name that is meant, or where to find the thing."""
+    plain = name.lower().replace(" ", "_").replace("-", "_")
+    if (what, plain) in ELSEWHERE:
+        return f" {ELSEWHERE[what, plain]}"
+    synonym = SYNONYMS.get(plain, plain)
+    near = [synonym] if synonym in table else get_close_matches(name, table, n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""
 
 
 def checked_names(function: Function) -> Function:

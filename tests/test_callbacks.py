@@ -167,7 +167,10 @@ class PerBatch(Callback):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"callbacks": EarlyStopping()}, r"callbacks must be a list"),
+        ({"callbacks": "early"}, r"callbacks must be one, or a list, such as .*, not 'early'"),
+        ({"callbacks": EarlyStopping}, r"EarlyStopping is a class of callbacks: make one, EarlyStopping\(\)"),
+        ({"callbacks": [EarlyStopping]}, r"EarlyStopping is a class of callbacks: make one, EarlyStopping\(\)"),
+        ({"callbacks": int}, r"<class 'int'> is not a callback"),
         ({"callbacks": [print]}, r"is not a callback: make it a subclass"),
         ({"callbacks": [PerBatch()]}, r"PerBatch.on_train_batch_end would never be heard"),
         (
@@ -191,3 +194,32 @@ def test_an_improvement_is_larger_than_min_delta(min_delta, best_epoch):
     for epoch, loss in enumerate((1.0, 0.8, 0.75, 0.78)):
         stop.on_epoch_end(epoch, {"val_loss": loss})
     assert stop.best_epoch == best_epoch
+
+
+def test_one_callback_need_not_be_a_list():
+    X, y = waves()
+    recorder = fastgd.callbacks.Recorder()
+    _, history = fitted(X, y, callbacks=recorder)
+    assert [entry.epoch for entry in recorder.recorded] == list(range(history.epochs + 1))
+
+
+class Own(Callback):
+    def __init__(self, size, name="x"):
+        self.size = size
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("callback", "told"),
+    [
+        (
+            EarlyStopping(patience=3),
+            "EarlyStopping(monitor='val_loss', patience=3, min_delta=0.0, restore_best_weights=True)",
+        ),
+        (fastgd.callbacks.Recorder(most=5), "Recorder(most=5, bins=40)"),
+        (Own(3), "Own(size=3)"),  # name is kept nowhere
+        (Callback(), "Callback()"),
+    ],
+)
+def test_callbacks_print_themselves(callback, told):
+    assert repr(callback) == told

@@ -133,11 +133,11 @@ def test_blocks_do_not_matter(monkeypatch):
 
 
 @pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_classes_are_measured_by_log_loss(loss):
+def test_classes_are_measured_by_their_loss(loss):
     model, X, kinds = classes(loss)
     found = permutation_importance(model, X, kinds)
-    assert found.unit_of == "log_loss"
-    assert found.baseline == pytest.approx(model.evaluate(X, kinds)["log_loss"], rel=1e-6)
+    assert found.unit_of == "loss"
+    assert found.baseline == pytest.approx(model.evaluate(X, kinds)["loss"], rel=1e-6)
     assert found.increase.argmax() == 0
     assert abs(found.increase[2]) < 0.1 * found.increase[0]
 
@@ -365,3 +365,15 @@ def test_a_model_that_was_never_fitted():
     for call in (lambda model: permutation_importance(model, X, y), lambda model: partial_dependence(model, X, 0)):
         with pytest.raises(InvalidInputError, match="never been fitted, so that no column means anything to it"):
             call(fastgd.MLP([4, 3, 1]))
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
+def test_of_two_classes_the_positive_one_is_shown(loss):
+    model, X, _ = classes(loss)
+    shown, first, second = (partial_dependence(model, X, 0, output=output) for output in (None, 0, 1))
+    if len(model.classes) == 2:
+        assert shown.output == second.output != first.output
+        assert (shown.predictions == second.predictions).all()
+        np.testing.assert_allclose(shown.predictions, 1 - first.predictions, atol=1e-6)
+    else:
+        assert shown.output == first.output

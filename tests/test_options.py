@@ -7,6 +7,7 @@ import fractions
 import numpy as np
 import pytest
 
+import fastgd
 from fastgd.errors import InvalidInputError
 from fastgd.options import (
     checked_names,
@@ -121,3 +122,39 @@ def test_columns_that_do_not_fit_follow_below_with_the_first_one(room, groups):
 
 def test_a_single_column_is_a_table():
     assert side_by_side([9], 2, 1) == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("make", "hint"),
+    [
+        (lambda: fastgd.MLP([2, 2, 1], activation="softmax"), "With loss='cross_entropy' it is built in"),
+        (lambda: fastgd.MLP([2, 3], output_activation="Softmax"), "ask predict_proba for the probabilities"),
+        (lambda: fastgd.MLP([2, 3], loss="softmax"), "'cross_entropy' has it built in"),
+        (lambda: fastgd.MLP([2, 1], loss="mean_squared_error"), "Did you mean 'mse'"),
+        (lambda: fastgd.MLP([2, 1], loss="Binary Crossentropy"), "Did you mean 'binary_cross_entropy'"),
+        (lambda: fastgd.MLP([2, 3], loss="sparse_categorical_crossentropy"), "Did you mean 'cross_entropy'"),
+        (lambda: fastgd.MLP([2, 2, 1], activation="ReLU"), "Did you mean 'relu'"),
+        (lambda: fastgd.MLP([2, 2, 1], activation="swish"), "Did you mean 'silu'"),
+        (lambda: fastgd.MLP([2, 2, 1], activation="linear"), "Did you mean 'identity'"),
+        (lambda: fastgd.MLP([2, 2, 1], initializer="xavier_uniform"), "Did you mean 'glorot_uniform'"),
+        (lambda: fastgd.MLP([2, 1], dtype="double"), "Did you mean 'float64'"),
+        (lambda: fastgd.MLP([2, 1]).fit([[1, 2]], [1], optimizer="adam"), r"such as fastgd.Adam\(\), not 'adam'"),
+        (lambda: fastgd.MLP([2, 1]).fit([[1, 2]], [1], optimizer="RMSProp"), r"such as fastgd.RMSprop\(\)"),
+        (lambda: fastgd.MLP([2, 1]).fit([[1, 2]], [1], optimizer=fastgd.AdamW), r"fastgd.AdamW\(\), not AdamW"),
+        (lambda: fastgd.MLP([2, 1]).fit([[1, 2]], [1], optimizer="lbfgs"), r"such as fastgd.SGD\(learning_rate=0.05\)"),
+    ],
+)
+def test_names_of_other_libraries_lead_to_ours(make, hint):
+    with pytest.raises(InvalidInputError, match=hint):
+        make()
+
+
+def test_every_synonym_leads_somewhere():
+    from fastgd.network.activations import ACTIVATIONS
+    from fastgd.network.initializers import INITIALIZERS
+    from fastgd.network.losses import LOSSES
+    from fastgd.options import SYNONYMS
+
+    names = {*ACTIVATIONS, *INITIALIZERS, *LOSSES, "float32", "float64"}
+    assert set(SYNONYMS.values()) <= names
+    assert not set(SYNONYMS) & names

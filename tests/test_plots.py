@@ -57,6 +57,82 @@ def test_dots_of_predictions_and_residuals(training, houses):
     assert labels(ax) == ("predicted value (units of y)", "actual − predicted value (units of y)")
 
 
+def test_learning_rates_side_by_side(houses):
+    X, y = houses
+    regimes = fastgd.explain.learning_rates(fastgd.MLP([4, 1], random_state=1), X, y, [0.002, 0.15, 3.0])
+    ax = plots.learning_rates(regimes)
+    for line, regime in zip(ax.lines, regimes, strict=True):
+        assert line.get_ydata().tolist() == regime.losses.tolist()
+        assert line.get_xdata().tolist() == list(range(len(regime.losses)))
+    told = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert told == ["0.002: too low", "0.15: well chosen", "3: too high"]
+    assert len({line.get_marker() for line in ax.lines}) == 3, "they differ in print, too"
+    assert (ax.get_yscale(), *labels(ax)) == ("log", "step", "mean loss")
+    assert (
+        plots.learning_rates(regimes[1:2]).get_yscale() == "linear"
+        or regimes[1].losses.min() < regimes[1].losses[0] / 5
+    )
+    with pytest.raises(InvalidInputError, match="the list is empty"):
+        plots.learning_rates([])
+    with pytest.raises(
+        InvalidInputError, match=r"regimes must be what fastgd.explain.learning_rates returned, not float"
+    ):
+        plots.learning_rates([0.1])
+
+
+KINDS = {
+    "two": (["no", "yes"], {"layer_sizes": [4, 8, 1], "loss": "binary_cross_entropy"}, [4e5]),
+    "three": (["low", "mid", "top"], {"layer_sizes": [4, 8, 3], "loss": "cross_entropy"}, [3e5, 6e5]),
+}
+
+
+@pytest.fixture(params=KINDS)
+def classifier(request, houses):
+    X, y = houses
+    names, options, bounds = KINDS[request.param]
+    kinds = np.array(names)[np.digitize(y, bounds)]
+    model = fastgd.MLP(**options)
+    model.fit(X, kinds, epochs=3, verbose=0)
+    return model, X, kinds
+
+
+def test_a_confusion_matrix_is_that_of_scikit_learn(classifier):
+    from sklearn.metrics import confusion_matrix
+
+    model, X, kinds = classifier
+    ax = plots.confusion_matrix(model, X, kinds)
+    expected = confusion_matrix(kinds, model.predict(X))
+    n = len(model.classes)
+    written = np.array([int(text.get_text().replace(",", "")) for text in ax.texts]).reshape(n, n)
+    np.testing.assert_array_equal(written, expected)
+    np.testing.assert_allclose(ax.images[0].get_array(), expected / expected.sum(axis=1, keepdims=True))
+    assert (expected != expected.T).any(), "rows and columns are told apart"
+    assert [tick.get_text() for tick in ax.get_yticklabels()] == list(model.classes)
+    assert labels(ax) == ("predicted", "actual")
+
+
+def test_a_reliability_curve_is_that_of_scikit_learn(classifier):
+    from sklearn.calibration import calibration_curve
+
+    model, X, kinds = classifier
+    ax = plots.reliability(model, X, kinds)
+    probabilities = model.predict_proba(X)
+    two = len(model.classes) == 2
+    score = probabilities[:, 1] if two else probabilities.max(axis=1)
+    truth = kinds == "yes" if two else kinds == model.predict(X)
+    shares, means = calibration_curve(truth, score, n_bins=10)
+    (curve,) = [line for line in ax.lines if len(line.get_xdata()) == len(means) and line.get_marker() == "o"]
+    np.testing.assert_allclose(curve.get_xdata(), means, rtol=1e-6)
+    np.testing.assert_allclose(curve.get_ydata(), shares, rtol=1e-6)
+    assert labels(ax) == (f"predicted probability of {'yes' if two else 'the predicted class'}", "share that came true")
+
+
+@pytest.mark.parametrize("draw", [plots.confusion_matrix, plots.reliability])
+def test_what_is_no_classifier_has_no_classes_to_draw(draw, training, houses):
+    with pytest.raises(InvalidInputError, match="This plot is of classes, but a model with loss='mse' has none"):
+        draw(training.model, *houses)
+
+
 def test_a_named_target_keeps_its_name(training, houses):
     import pandas as pd
 
@@ -106,8 +182,8 @@ def test_bars_of_importance():
     assert [label.get_text() for label in ax.get_yticklabels()] == ["b", "a", "c"]
     np.testing.assert_allclose([np.ptp(line[:, 0]) / 2 for line in lines], [0.2, 0.1, 0.3])
     assert ax.get_xlabel() == "growth of the rmse with the column shuffled (units of y)"
-    table.unit_of = "log_loss"
-    assert plots.importance(table).get_xlabel() == "growth of the log_loss with the column shuffled"
+    table.unit_of = "loss"
+    assert plots.importance(table).get_xlabel() == "growth of the loss with the column shuffled"
 
 
 def test_only_the_most_important_of_many():
@@ -161,8 +237,17 @@ def test_all_draw_into_given_axes(training, houses):
         "importance": lambda ax: plots.importance(table, ax),
         "partial_dependence": lambda ax: plots.partial_dependence(curve, ax),
     }
+    kinds = y > np.median(y)
+    classifier = fastgd.MLP([4, 1], loss="binary_cross_entropy")
+    classifier.fit(X, kinds, epochs=1, verbose=0)
+    regimes = fastgd.explain.learning_rates(fastgd.MLP([4, 1]), X, y, [0.1], steps=4)
+    draw |= {
+        "confusion_matrix": lambda ax: plots.confusion_matrix(classifier, X, kinds, ax),
+        "reliability": lambda ax: plots.reliability(classifier, X, kinds, ax),
+        "learning_rates": lambda ax: plots.learning_rates(regimes, ax),
+    }
     assert sorted(draw) == sorted(plots.__all__)
-    figure, places = plt.subplots(3, 3)
+    figure, places = plt.subplots(3, 4)
     for name, place in zip(draw, places.flat, strict=True):
         assert draw[name](place) is place
         assert place.has_data()

@@ -57,7 +57,7 @@ def test_a_key_ends_the_demo(key, tmp_path):
     assert "Traceback" not in seen
     if key == b"\x03":
         assert code == 130
-        assert "\nfastgd: interrupted" in seen
+        assert "\rfastgd: interrupted" in seen
         assert not page.exists()
     else:
         assert code == 0
@@ -115,5 +115,86 @@ def test_ctrl_c_on_a_terminal_shows_what_was_learned():
     out, code = in_a_terminal(["demo", "--epochs", "5000"], interrupt_when=b"epoch 2")
     assert code == 130, out
     assert re.search(r"stopped after \d+ complete epochs: interrupted in epoch \d+", out)
-    assert "Ten of them" in out
+    assert "Ten of the houses" in out
     assert "Traceback" not in out
+
+
+DIVERGES = [*SCENES[:9], "It diverges", "The whole training, again", SCENES[9]]
+
+
+@pytest.mark.parametrize(
+    ("options", "scenes"),
+    [
+        (["--learning-rate", 0.6], DIVERGES),
+        (["--learning-rate", 1e6], DIVERGES),
+        (["--learning-rate", 3, "--batch-size", 1], DIVERGES),
+        (["--learning-rate", 1e5, "--batch-size", 100_000, "--seed", 3], DIVERGES),
+        (["--learning-rate", 0.05], SCENES),
+    ],
+    ids=str,
+)
+def test_a_divergence_is_a_scene(options, scenes, tmp_path):
+    page = tmp_path / "page.html"
+    result = run("demo", "--fast", *options, "--report", page)
+    assert result.exit_code == 0, result.output
+    assert result.stderr == ""
+    out = result.output
+    assert [line for line in out.splitlines() if line in {*SCENES, *DIVERGES}] == scenes
+    assert page.read_text().count("<h2>") == len(scenes)
+    diverged = scenes is DIVERGES
+    assert bool(re.search(r"^ 32 .* diverged *$", out, re.MULTILINE)) == diverged
+    assert bool(re.search(r"^ plain descent +diverged at step \d+ *$", out, re.MULTILINE)) == diverged
+    assert bool(re.search(r"In step [\d,]+ the loss is no longer a number", " ".join(out.split()))) == diverged
+    errors = dict(re.findall(r"^ (before|after) .*? ([\d,]+) EUR", out, re.MULTILINE))
+    before, after = (float(errors[when].replace(",", "")) for when in ("before", "after"))
+    if "--batch-size" not in options:
+        assert after < 0.2 * before, "with the smaller rate it learns"
+
+
+@pytest.mark.parametrize(("rate", "worse"), [(3, True), (0.05, False)])
+def test_a_training_that_overshot_without_an_end_is_called_worse(rate, worse):
+    result = run("demo", "--fast", "--learning-rate", rate, "--batch-size", 100_000, "--epochs", 1)
+    assert result.exit_code == 0
+    assert result.stderr == ""
+    assert ("It is worse than before" in result.output) == worse
+
+
+def test_what_is_to_blame_becomes_less():
+    out = run("demo", "--fast").output
+    told = dict(re.findall(r"^ (way off|slightly off|nothing left to blame) +([\d,]+ +[\d,]+) *$", out, re.MULTILINE))
+    counts = {word: [int(n.replace(",", "")) for n in numbers.split()] for word, numbers in told.items()}
+    assert counts["way off"][0] > 0 == counts["way off"][1]
+    assert counts["nothing left to blame"][0] < 1000 < 4000 < counts["nothing left to blame"][1]
+
+
+def test_the_prompt_leaves_nothing_between_the_scenes():
+    seen, _ = in_a_terminal(["demo", "--fast", "--step"], answer=b" ")
+    prompts = re.findall(r"… press a key \(q ends\)(.{24})", seen, re.DOTALL)
+    assert len(prompts) == len(SCENES)
+    assert all(re.fullmatch(r"\r {22,}\r?", after) for after in prompts)
+
+
+def test_the_help_says_which_scenes_a_flag_touches():
+    told = " ".join(run("demo", "--help").output.split())
+    for words in ("in the whole training", "from the small batches on", "in all scenes", "which are others"):
+        assert words in told
+    first = {}
+    for options in ([], ["--learning-rate", 0.01, "--epochs", 2, "--batch-size", 64], ["--seed", 1]):
+        scenes = run("demo", "--fast", *options).output.split("Small batches")[0]
+        first[str(options)] = scenes
+    plain, others, another_seed = first.values()
+    assert plain == others, "the scenes of the four weights"
+    assert plain != another_seed
+
+
+def test_where_fancier_rules_lose_it_says_what_that_may_mean():
+    from fastgd.pages import story
+
+    def told(seed):
+        options = story.StoryOptions(10_000, 1, 32, 0.05, seed, lambda *args: None)
+        scene = next(s for s in story.scenes(options) if s.title == "Past cliffs and plateaus")
+        text = " ".join(part.text for part in scene.parts if hasattr(part, "text"))
+        return "plain descent that came furthest" in text, story.OTHERS_LOSE in text
+
+    seen = {told(seed) for seed in range(6)}
+    assert seen <= {(True, True), (False, False)}

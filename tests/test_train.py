@@ -235,3 +235,53 @@ def test_the_errors_are_those_on_the_two_sides_of_a_split_by_groups(tmp_path):
     assert told == errors(texts["id"])
     assert told != errors(None), "without the groups other rows are held out"
     assert told[0] != told[1]
+
+
+def kinds(path, n=300, **columns):
+    """A table with a rare class."""
+    size = np.random.default_rng(0).integers(30, 200, n)
+    return write(path, n, kind=np.where(size > 180, "palace", np.where(size > 90, "house", "flat")), **columns)
+
+
+CLASSES = ["--target", "kind", "--features", "size,rooms", "--classes"]
+
+
+def test_train_tells_classes_apart(tmp_path):
+    path, saved = kinds(tmp_path / "houses.csv"), tmp_path / "kinds.safetensors"
+    result = run("train", path, *CLASSES, "--epochs", 20, "--save", saved)
+    assert result.exit_code == 0, result.output
+    assert max(len(line) for line in result.output.splitlines() if not line.startswith("Saved to")) <= 80
+    model = fastgd.load(saved)
+    assert model.classes.tolist() == ["flat", "house", "palace"]
+    assert model.predict([[50, 1], [120, 4]]).tolist() == ["flat", "house"]
+    assert re.search(
+        r"^ held out +60 +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} *$", result.output, re.MULTILINE
+    )
+    told = re.findall(r"^ (flat|house|palace) +(\d+) +[01–]\.?\d* +[01–]\.?\d* *$", result.output, re.MULTILINE)
+    assert sum(int(rows) for _, rows in told) == 60
+    assert "R²" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("columns", "arguments", "message"),
+    [
+        (
+            {},
+            ["--target", "kind", "--features", "size"],
+            r"column 'kind' holds '\w+', which is not a number.*say --classes",
+        ),
+        ({"kind": ["a"] * 299 + [" "]}, CLASSES, r"row 300 has no kind: fill it, or drop the row"),
+        ({"kind": ["a"] * 300}, CLASSES, r"kind is 'a' in every row: there is nothing to tell apart"),
+        (
+            {"size": ["x"] * 300},
+            ["--target", "price", "--features", "size"],
+            r"which is not a number: correct it, or drop the",
+        ),
+    ],
+)
+def test_mistakes_about_classes(columns, arguments, message, tmp_path):
+    table = {"kind": np.array(["a", "b"])[np.arange(300) % 2]} | columns
+    result = run("train", write(tmp_path / "houses.csv", 300, **table), *arguments)
+    assert result.exit_code == 2
+    assert re.search(message, result.stderr)
+    assert ("--classes" in result.stderr) == ("--classes" in message)

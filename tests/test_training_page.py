@@ -34,6 +34,22 @@ def test_train_writes_a_page(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_of_a_classifier(tmp_path):
+    kind = ["flat" if i % 3 else "house" for i in range(200)]
+    path, report = write(tmp_path / "houses.csv", kind=kind), tmp_path / "report.html"
+    arguments = ["--target", "kind", "--features", "size,rooms", "--classes", "--hidden", "8", "--epochs", 5]
+    result = run("train", path, *arguments, "--report", report)
+    assert result.exit_code == 0, result.output
+    text = report.read_text()
+    figures = re.findall(r"<figcaption>(.*?)</figcaption>", text)
+    assert {"Confusion matrix", "Reliability"} <= set(figures)
+    assert "Predicted against actual" not in figures
+    assert "growth of the loss" in text
+    assert "probability of house" in text, "of two classes the second is the positive one"
+    assert "<td>balanced" in text or "<th>balanced" in text
+
+
+@pytest.mark.slow
 def test_a_page_after_ctrl_c(tmp_path):
     path, report = write(tmp_path / "houses.csv"), tmp_path / "report.html"
     arguments = ["train", path, *ARGUMENTS, "--epochs", 9999999, "--report", report]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,40 @@ from .guard import EXIT_INTERRUPTED, one_line_errors
 from .paths import check_can_write
 from .terminal import say, tell
 
+PROMPT = "… press a key (q ends)"
+
 
 @click.command()
-@click.option("--epochs", default=10, show_default=True, type=click.IntRange(min=1), help="Passes over all houses.")
-@click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Houses per step.")
-@click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
-@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Another market and network.")
+@click.option(
+    "--epochs",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Passes over all houses in the whole training.",
+)
+@click.option(
+    "--batch-size",
+    default=32,
+    show_default=True,
+    type=click.IntRange(min=1),
+    help="Houses per step in the whole training.",
+)
+@click.option(
+    "--learning-rate",
+    default=0.05,
+    show_default=True,
+    type=float,
+    help="Size of a step, from the small batches on: the scenes with the four weights have rates of their own.",
+)
+@click.option(
+    "--seed",
+    default=0,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="Another market and network, in all scenes.",
+)
 @click.option("--step", is_flag=True, help="Wait for a key after each scene.")
-@click.option("--fast", is_flag=True, help="A tenth of the houses, at most 3 epochs.")
+@click.option("--fast", is_flag=True, help="A tenth of the houses, which are others, and at most 3 epochs.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write it with its charts to this HTML file, too.")
 @one_line_errors
 def demo(
@@ -28,6 +55,7 @@ def demo(
 ) -> None:
     """Tell how a network learns the price of a house, from meaningless predictions to good ones."""
     started = time.perf_counter()
+    from ..errors import TrainingWarning
     from ..kernels import DEFAULT_DEVICE, engine
     from ..pages.page import Scene, write_page
     from ..pages.story import StoryOptions, scenes
@@ -39,7 +67,9 @@ def demo(
     scenes_so_far, histories = [], []
 
     def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:
-        histories.append(model.fit(X, y, epochs=options.epochs, batch_size=batch_size, optimizer=optimizer))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TrainingWarning)  # what came of it is told
+            histories.append(model.fit(X, y, epochs=options.epochs, batch_size=batch_size, optimizer=optimizer))
         return histories[-1]
 
     options = StoryOptions(
@@ -66,10 +96,10 @@ def _goes_on() -> bool:
     """Wait for a key, where there is someone to press it; q, Escape and Ctrl-D end the story."""
     if not all(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stdout)):
         return True
-    click.echo("… press a key (q ends)", nl=False)
+    click.echo(PROMPT, nl=False)
     try:
         return click.getchar() not in ("q", "Q", "\x1b", "\x04")
     except EOFError:
         return False
     finally:
-        click.echo()
+        click.echo(f"\r{' ' * len(PROMPT)}\r", nl=False)  # nothing of it stays between the scenes

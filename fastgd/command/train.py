@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .guard import EXIT_INTERRUPTED, one_line_errors
 from .paths import check_can_write
 from .terminal import busy, say, table
+
+if TYPE_CHECKING:
+    from ..pages.page import Listing
+
+
+PARTS = ("training", "held out")
 
 
 class _Names(click.ParamType):  # type: ignore[type-arg]  # generic only in later releases of click
@@ -52,10 +58,11 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option("--target", required=True, help="The column of numbers to predict.")
+@click.option("--target", required=True, help="The column to predict: of numbers, or see --classes.")
 @click.option(
     "--features", required=True, type=_Names(), help="The columns of numbers to predict it from, with commas."
 )
+@click.option("--classes", is_flag=True, help="The target is a class, such as yes or no: text, or whole numbers.")
 @click.option("--hidden", default="64,64", show_default=True, type=_Widths(), help="Widths of the hidden layers.")
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(min=1), help="Passes over all rows.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per step.")
@@ -76,6 +83,7 @@ def train(
     file: Path,
     target: str,
     features: list[str],
+    classes: bool,
     hidden: list[int],
     epochs: int,
     batch_size: int,
@@ -87,11 +95,13 @@ def train(
     report: Path | None,
 ) -> None:
     """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out."""
+    import numpy as np
+
     from ..data.files import read_columns
     from ..data.splits import split_rows
     from ..errors import InvalidInputError
     from ..mlp import MLP
-    from ..pages.page import Listing, Part, Text, number, write_page
+    from ..pages.page import Part, Text, write_page
     from ..training.callbacks import Recorder
     from ..training.history import INTERRUPTED
     from ..training.optimizers import SGD
@@ -107,12 +117,22 @@ def train(
         from ..pages import drawing
 
         drawing.check_matplotlib()
-    values, texts = read_columns(file, [*features, target], groups)
-    X, y = values[:, :-1], values[:, -1]
+    if classes:
+        X, texts = read_columns(file, features, [*groups, target])
+        y = _labels(file, target, texts[target])
+    else:
+        try:
+            values, texts = read_columns(file, [*features, target], groups)
+        except InvalidInputError as error:
+            is_text = f"column {target!r} holds" in str(error)
+            raise InvalidInputError(f"{error} For classes, say --classes." if is_text else str(error)) from None
+        X, y = values[:, :-1], values[:, -1]
     train_rows, held_out = split_rows(len(X), validation, texts[groups[0]] if groups else None, seed)
     grouped = f", no {groups[0]} on both sides" if groups else ""
     say(opening := f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
-    model = MLP([len(features), *hidden, 1], feature_names=features, random_state=seed)
+    of_classes: dict[str, Any] = {"loss": "cross_entropy", "classes": np.unique(y)} if classes else {}
+    n_out = len(of_classes.get("classes", [0]))
+    model = MLP([len(features), *hidden, n_out], feature_names=features, random_state=seed, **of_classes)
     say(f"Network {model.network}")
     seen, unseen = (X[train_rows], y[train_rows]), (X[held_out], y[held_out])
     history = model.fit(
@@ -125,15 +145,12 @@ def train(
     )
     if save is not None:  # before anything that can go wrong with telling about it
         model.save(save)
-    header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
     measured = [model.evaluate(*part) for part in (seen, unseen)]
-    errors = [
-        [name, f"{len(part[0]):,}", _r2(m["r2"], part[1]), number(m["rmse"]), number(m["mae"])]
-        for name, part, m in zip(("training", "held out"), (seen, unseen), measured, strict=True)
-    ]
-    table(header, errors)
+    listings = (_of_classes if classes else _of_numbers)(measured, seen[1], unseen[1])
+    for listing in listings:
+        table(listing.header, listing.rows)
     say(f"{history.seconds:.2f} s of training, {history.rows_per_second:,.0f} rows/s.")
-    if history.epochs and measured[1]["r2"] < 0 and unseen[1].min() < unseen[1].max():
+    if history.epochs and not classes and measured[1]["r2"] < 0 and unseen[1].min() < unseen[1].max():
         say("On the rows held out the mean would do better: try another --learning-rate, or more --epochs.")
     if save is not None:
         say(f"Saved to {save}.")
@@ -146,13 +163,69 @@ def train(
         training = Training(model, history, recorder, optimizer, batch_size, seen, unseen, target)
         first: list[Part] = [
             Text(f"{opening} Network {model.network}, {optimizer}, batches of {batch_size}."),
-            Listing(header, errors),
+            *listings,
         ]
         with busy(f"drawing {report}"):
             write_page(report, f"{shortened(target, TITLE)} from {file.name}", list(scenes(training, first)))
         say(f"Report: {report}")
     if history.ended == INTERRUPTED:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _labels(file: Path, target: str, cells: list[str]) -> Any:
+    """Classes as an array of text."""
+    import numpy as np
+
+    from ..errors import InvalidInputError
+
+    labels = np.array([cell.strip() for cell in cells])
+    empty = np.flatnonzero(labels == "")
+    if empty.size:
+        raise InvalidInputError(f"{file}, row {empty[0] + 1} has no {target}: fill it, or drop the row.")
+    if len(np.unique(labels)) < 2:
+        raise InvalidInputError(f"{file}: {target} is {str(labels[0])!r} in every row: there is nothing to tell apart.")
+    return labels
+
+
+def _of_numbers(measured: list[dict[str, float]], *targets: Any) -> list[Listing]:
+    """How good a regression is on the rows that it has seen, and on the others."""
+    from ..pages.page import Listing, number
+
+    header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
+    rows = [
+        [name, f"{len(y):,}", _r2(m["r2"], y), number(m["rmse"]), number(m["mae"])]
+        for name, m, y in zip(PARTS, measured, targets, strict=True)
+    ]
+    return [Listing(header, rows)]
+
+
+def _of_classes(measured: list[dict[str, float]], *targets: Any) -> list[Listing]:
+    """How good a classifier is, and at which classes; of what no row says anything there is a dash."""
+    import numpy as np
+
+    from ..pages.page import Listing
+
+    def share(m: dict[str, float], name: str) -> str:
+        return f"{m[name]:.3f}" if name in m else "–"
+
+    header = ["", "rows", "accuracy", "balanced", "AUC", "average precision"]
+    names = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
+    rows = [
+        [part, f"{len(y):,}", *(share(m, name) for name in names)]
+        for part, m, y in zip(PARTS, measured, targets, strict=True)
+    ]
+    held_out = measured[-1]
+    each = [
+        [
+            label,
+            f"{np.sum(targets[-1] == label):,}",
+            share(held_out, f"recall_{label}"),
+            share(held_out, f"precision_{label}"),
+        ]
+        for label in np.unique(np.concatenate(targets))
+        if f"recall_{label}" in held_out or f"precision_{label}" in held_out
+    ]
+    return [Listing(header, rows)] + ([Listing(["held out", "rows", "recall", "precision"], each)] if each else [])
 
 
 def _r2(value: float, y: Any) -> str:

@@ -37,7 +37,7 @@ class Importance:
         increase: how much larger the error is, the mean over the repeats, (n_features,); about 0 or below: not needed.
         spread: the standard deviation over the repeats, (n_features,).
         baseline: the error with nothing shuffled.
-        unit_of: which error: "rmse", "log_loss" or "loss", as `MLP.evaluate` names it.
+        unit_of: which error: "rmse" or "loss", as `MLP.evaluate` names it.
     """
 
     features: list[str]
@@ -105,10 +105,10 @@ def permutation_importance(
 ) -> Importance:
     """How much the error grows when the values of one column are shuffled among the rows.
 
-    The error is the "rmse" of `MLP.evaluate`, in the units of y; "log_loss" for classes and labels; for quantiles the
-    "loss". Rows that the model has not seen tell what it really needs. Of columns that say the same, each alone looks
-    less important than it is. All columns are shuffled in the same orders; the same random_state gives the same
-    numbers, and more repeats begin with the same orders. X is not changed, and only a block of its rows is copied at a
+    The error is the "rmse" of `MLP.evaluate`, in the units of y; for classes, labels and quantiles the "loss". Rows
+    that the model has not seen tell what it really needs. Of columns that say the same, each alone looks less important
+    than it is. All columns are shuffled in the same orders; the same random_state gives the same numbers, and more
+    repeats begin with the same orders. X is not changed, and only a block of its rows is copied at a
     time. For a sum of independent columns the mean squared error grows by 2 w² var(x).
     Sources: Breiman 2001; Fisher, Rudin and Dominici 2019.
 
@@ -154,7 +154,7 @@ def permutation_importance(
 
 @checked_names
 def partial_dependence(
-    model: Core, X: Any, feature: str | int, grid: int = 40, output: int | str = 0
+    model: Core, X: Any, feature: str | int, grid: int = 40, output: int | str | None = None
 ) -> PartialDependence:
     """What the model predicts, on average over the rows, as one column runs over its observed values.
 
@@ -170,7 +170,7 @@ def partial_dependence(
         feature: a name, or the number of a column, counted from 0.
         grid: the most values to try, at least 2.
         output: which output, counted from 0; for classes and labels the column of `MLP.predict_proba`, or a class that
-            is text.
+            is text. By default the first, but of two classes the second, which is the positive one.
 
     Returns:
         Values in the units of X, and predictions in the units of y; for classes and labels probabilities.
@@ -194,7 +194,8 @@ def partial_dependence(
     places = np.linspace(0, len(table) - 1, min(len(table), ROWS_OF_A_CURVE)).round().astype(np.int64)
     changed = table[places]  # a copy
     n_outputs = _predicted(model, changed[:1]).shape[1]
-    place_of = _output(model, output, n_outputs)
+    two_classes = model.classes is not None and n_outputs == 2
+    place_of = int(two_classes) if output is None else _output(model, output, n_outputs)
     means, tenths = np.empty(len(values)), np.empty((2, len(values)))
     for place, value in enumerate(values):
         changed[:, column] = value
@@ -207,9 +208,7 @@ def partial_dependence(
 def _error_name(model: Core) -> str:
     """Which number of `MLP.evaluate` is looked at."""
     loss = model.network.loss
-    if loss.task in ("classes", "labels"):
-        return "log_loss"
-    return "loss" if isinstance(loss, Quantile) else "rmse"
+    return "loss" if loss.task in ("classes", "labels") or isinstance(loss, Quantile) else "rmse"
 
 
 def _error(model: Core, name: str, rows: Measured, column: int = 0, order: NDArray[np.int64] | None = None) -> float:

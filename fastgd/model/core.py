@@ -5,7 +5,6 @@ A model owns its engine: the device that was asked for in the last fit also pred
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ class Core(Model):
         sample_weight: Any = None,
         class_weight: dict[Any, float] | str | None = None,
         shuffle: bool = True,
-        callbacks: Sequence[Any] = (),
+        callbacks: Any = (),
         n_threads: int | str = "auto",
         device: str | None = None,
         verbose: str | int = "auto",
@@ -74,7 +73,7 @@ class Core(Model):
                 all classes of the rows to train on count the same. "val_loss" counts classes likewise, "val_accuracy"
                 does not.
             shuffle: whether each epoch has its own random order of rows.
-            callbacks: a list of fastgd.callbacks.Callback, such as EarlyStopping.
+            callbacks: one fastgd.callbacks.Callback, such as EarlyStopping(), or a list of them.
             n_threads: how many threads may share the work of a batch; "auto": all cores that the process may use, but
                 one inside of workers (joblib, Dask) and as NUMBA_NUM_THREADS or OMP_NUM_THREADS say. As many do as are
                 fastest, which is found out in some milliseconds and kept for the next fit; the history says it. The
@@ -170,7 +169,11 @@ class Core(Model):
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the predictions are: "loss", and what people compare, in the units of y.
 
-        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "log_loss". Quantiles: for each level
+        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "balanced_accuracy", "roc_auc",
+        "average_precision" (of several classes the mean of each against the others), and for each class such as
+        "recall_yes" and "precision_yes" (their means "recall" and "precision" where there are more than ten); the loss
+        is the log loss. All are scikit-learn's, but what no row says anything of is left out, such as the recall of a
+        class that does not occur. Several labels: "accuracy", and means over the labels. Quantiles: for each level
         the share of actual values below it, such as "below_0.9". All are measured in float64 against y as it is given.
         With several targets "rmse" is the root of the mean over rows and targets (scikit-learn's is the mean of each
         target's root), "mae" and "r2" are means over the targets.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import ModuleType
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..data.rows import Measured
 from ..data.schema import Schema
@@ -13,6 +14,7 @@ from ..kernels.plain import loss_and_delta
 from ..kernels.records import LossRecord, Net, Reals, Rows, resting
 from ..network.losses import Quantile
 from .answers import chosen_classes
+from .class_metrics import class_metrics, ranking_metrics
 from .metrics import accuracy, below, regression_metrics
 
 ROWS = 1 << 14  # that are measured together: what float64 takes beside the table stays small
@@ -25,7 +27,7 @@ def metrics(loss_value: float, schema: Schema, rows: Measured, out: Reals) -> di
     measured = {"loss": loss_value}
     with np.errstate(over="ignore", invalid="ignore"):
         if loss.task in ("classes", "labels"):
-            measured |= {"accuracy": accuracy_of(schema, rows, out), "log_loss": measured["loss"]}
+            measured |= {"accuracy": accuracy_of(schema, rows, out)} | _of_classes(schema, rows, out)
         elif isinstance(loss, Quantile):
             for place, level in enumerate(loss.levels):
                 measured[f"below_{level:g}"] = below(out[:, place :: len(loss.levels)], actual, weights)
@@ -40,6 +42,26 @@ def metrics(loss_value: float, schema: Schema, rows: Measured, out: Reals) -> di
             NonFiniteWarning,
         )
     return measured
+
+
+def _of_classes(schema: Schema, rows: Measured, out: Reals) -> dict[str, float]:
+    """What a classifier is compared by, beside its accuracy; rows that do not count are left out."""
+    counting = rows.weights > 0 if rows.weights.size else np.full(len(out), True)
+    weights = (rows.weights / rows.weights.max())[counting] if rows.weights.size else np.ones(len(out))
+    Y, scores = rows.Y[counting], out[counting].astype(np.float64)
+    if schema.classes is None:  # several yes/no labels
+        return ranking_metrics(scores, Y >= 0.5, weights)
+    n = schema.classes.size
+    truth = class_numbers(schema, Y)
+    named = class_metrics(truth, chosen_classes(schema, out)[counting], [str(name) for name in schema.classes], weights)
+    if n == 2:
+        return named | ranking_metrics(scores[:, -1:], truth[:, None] == 1, weights)
+    return named | ranking_metrics(scores[:, :n], truth[:, None] == np.arange(n), weights)
+
+
+def class_numbers(schema: Schema, Y: Reals) -> NDArray[np.int64]:
+    """The numbers of the classes of targets (n_rows, 1) as kernels take them, (n_rows,)."""
+    return (Y[:, 0] >= 0.5 if schema.network.loss.task == "labels" else Y[:, 0]).astype(np.int64)
 
 
 def accuracy_of(schema: Schema, rows: Measured, out: Reals) -> float:

@@ -17,9 +17,12 @@ from ..network.losses import Quantile
 from ..options import layer_number, printable, shortened
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from ..explain.features import Importance, PartialDependence
+    from ..explain.rates import Regime
     from ..mlp import MLP
     from ..training.callbacks import Recorded, Spread
     from ..training.learning_rate import LearningRateSearch
@@ -174,6 +177,21 @@ def rates_tried(ax: Axes, search: LearningRateSearch) -> Axes:
     ax.set(xlabel="learning rate", ylabel="mean loss")
     ax.legend()
     return _write_apart(ax)
+
+
+def rates_side_by_side(ax: Axes, regimes: Sequence[Regime]) -> Axes:
+    """The losses after each step with several learning rates."""
+    for place, regime in enumerate(regimes):
+        colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
+        label = f"{regime.learning_rate:.3g}: {regime.verdict}"
+        losses = regime.losses
+        ax.plot(losses, color=colour, marker=marker, markersize=3, markevery=max(len(losses) // FEW, 1), label=label)
+    losses = np.concatenate([regime.losses for regime in regimes])
+    if _is_wide(losses):
+        ax.set_yscale("log")
+    ax.set(xlabel="step", ylabel="mean loss")
+    ax.legend()
+    return _write_apart(ax, whole=True)
 
 
 def bars(ax: Axes, table: Importance) -> Axes:

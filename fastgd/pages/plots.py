@@ -12,19 +12,23 @@ from ..errors import InvalidInputError
 from ..explain import surface
 from ..options import checked_names, positive_integer
 from . import drawing
+from .class_plots import confusion_matrix, reliability
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
 
     from ..explain.features import Importance, PartialDependence
+    from ..explain.rates import Regime
     from ..mlp import MLP
     from ..training.callbacks import Recorder
     from ..training.history import History
     from ..training.learning_rate import LearningRateSearch
 
 __all__ = [
-    "importance", "learning_rate_search", "loss", "loss_surface", "nudges", "partial_dependence",
-    "predicted_against_actual", "residuals", "weights",
+    "confusion_matrix", "importance", "learning_rate_search", "learning_rates", "loss", "loss_surface", "nudges",
+    "partial_dependence", "predicted_against_actual", "reliability", "residuals", "weights",
 ]  # fmt: skip
 
 
@@ -229,6 +233,35 @@ def learning_rate_search(search: LearningRateSearch, ax: Axes | None = None) -> 
     needed = ("rates", "losses", "epochs", "learning_rate")
     drawing.check_has(search, needed, "search must be what model.find_learning_rate returned")
     return drawing.rates_tried(drawing.axes(ax), search)
+
+
+@checked_names
+def learning_rates(regimes: Sequence[Regime] | Regime, ax: Axes | None = None) -> Axes:
+    """Draw the loss after each step of copies with different learning rates, each with its verdict.
+
+    The scale is logarithmic where the losses are positive and span more than a factor of 5.
+
+    Args:
+        regimes: what `fastgd.explain.learning_rates` returned.
+        ax: matplotlib axes to draw into; a new figure if None.
+
+    Raises:
+        InvalidInputError: another record or an empty list, or there is no matplotlib.
+
+    Example:
+        >>> import fastgd
+        >>> X, y = fastgd.datasets.houses(200)
+        >>> regimes = fastgd.explain.learning_rates(fastgd.MLP([4, 1], random_state=1), X, y, [0.002, 0.15])
+        >>> [text.get_text() for text in fastgd.plots.learning_rates(regimes).get_legend().get_texts()]
+        ['0.002: too low', '0.15: well chosen']
+    """
+    several: list[Any] = list(regimes) if isinstance(regimes, list | tuple) else [regimes]
+    if not several:
+        raise InvalidInputError("There is no learning rate to draw: the list is empty.")
+    for regime in several:
+        needed = ("learning_rate", "verdict", "losses")
+        drawing.check_has(regime, needed, "regimes must be what fastgd.explain.learning_rates returned")
+    return drawing.rates_side_by_side(drawing.axes(ax), several)
 
 
 @checked_names

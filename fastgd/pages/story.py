@@ -6,6 +6,7 @@ Each scene computes what it shows: the numbers are those of the kernels that tra
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -13,8 +14,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.houses import HOUSE_FEATURES, houses, irreducible_error
-from ..errors import TrainingWarning
+from ..errors import DivergenceError, TrainingWarning
 from ..explain import learning_rates
+from ..explain.blame import BLAMED
 from ..explain.effects import RULE
 from ..mlp import MLP
 from ..training.history import COMPLETED, History
@@ -25,6 +27,19 @@ FEATURES = ["size", "bedrooms", "distance", "age"]
 FEW = 32  # houses of the first scenes: one small batch
 RATE = 0.15  # well chosen for the network of four weights
 RATES = (0.6, 0.002, RATE)  # too high, too low, well chosen
+GOOD_RATE = 0.05  # for the network of two layers of 64
+MOST_TRIES = 5  # trainings, each after one that has diverged
+ASKED = 1000  # houses by which weights are blamed
+PLAIN = "plain descent"
+DIVERGED = (
+    "What diverged overshot: each step was longer than the one before, until the numbers ended. A smaller learning "
+    "rate would have kept it in the valley."
+)
+WORSE = "It is worse than before: its steps overshot. Try a smaller learning rate."
+OTHERS_LOSE = (
+    "A rule that does worse here need not be a worse rule: each wants a learning rate of its own, and five epochs are "
+    "a short budget."
+)
 
 
 class StoryOptions(NamedTuple):
@@ -156,14 +171,18 @@ def _three_rates(model: MLP, X: Any, y: Any, house: int) -> Scene:
 
 def _batches(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
     rows: list[list[str]] = []
-    errors: list[float] = []
+    errors = {0: _network(options).evaluate(unseen[0], unseen[1])["rmse"]}  # without a step
     sizes = (FEW, 256, len(seen[0]))
     for size in sizes:
-        model = MLP([4, 64, 64, 1], random_state=options.seed)
-        optimizer = SGD(options.learning_rate)
-        history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=optimizer)
-        errors.append(model.evaluate(unseen[0], unseen[1])["rmse"])
-        rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", euros(errors[-1])])
+        model = _network(options)
+        try:
+            history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=SGD(options.learning_rate))
+        except DivergenceError as error:
+            rows.append([f"{size:,}", f"{error.step:,}", "", "diverged"])
+            continue
+        errors[size] = model.evaluate(unseen[0], unseen[1])["rmse"]
+        rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", euros(errors[size])])
+    best = min(errors, key=errors.__getitem__)
     return Scene(
         "Small batches",
         [
@@ -172,7 +191,8 @@ def _batches(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
                 "houses; a step after each batch of this size:"
             ),
             Listing(["houses a step", "steps", "time", "typical error on unseen ones"], rows),
-            Text(f"Here steps after every {sizes[int(np.argmin(errors))]:,} houses came furthest."),
+            *([Text(DIVERGED)] if len(errors) <= len(sizes) else []),
+            *([Text(f"Here steps after every {best:,} houses came furthest.")] if best else []),
         ],
     )
 
@@ -180,54 +200,101 @@ def _batches(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
 def _optimizers(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
     few = slice(0, min(10_000, options.houses))
     optimizers: dict[str, Optimizer] = {
-        "plain descent": SGD(options.learning_rate),
+        PLAIN: SGD(options.learning_rate),
         "momentum 0.9": SGD(options.learning_rate, momentum=0.9),
         "adaptive rates (Adam)": Adam(0.003),
         "Adam with weight decay": AdamW(learning_rate=0.003, weight_decay=0.1),
     }
     rows, lines = [], []
     for name, optimizer in optimizers.items():
-        model = MLP([4, 64, 64, 1], random_state=options.seed)
-        history = _fit(
-            model, seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen
-        )
+        model = _network(options)
+        try:
+            history = _fit(
+                model, seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen
+            )
+        except DivergenceError as error:
+            rows.append([name, f"diverged at step {error.step:,}", ""])
+            continue
         length = float(np.linalg.norm(model.parameters))
         rows.append([name, euros(model.evaluate(unseen[0], unseen[1])["rmse"]), f"{length:.1f}"])
         lines.append(Line(name, [1, 2, 3, 4, 5], np.sqrt(history.history["val_loss"]).tolist()))
+    best = min(lines, key=lambda line: line.y[-1]).name
     return Scene(
         "Past cliffs and plateaus",
         [
             Text("Losses have cliffs and plateaus. The same budget, 5 epochs in batches of 256; four ways to step:"),
             Listing(["", "typical error", "length of the weights"], rows),
             Chart("Typical error on unseen houses", "epoch", "EUR", lines, low=0.0),
-            Text(f"Here it was {min(lines, key=lambda line: line.y[-1]).name} that came furthest."),
+            Text(f"Here it was {best} that came furthest."),
+            *([Text(DIVERGED)] if len(lines) < len(optimizers) else []),
+            *([Text(OTHERS_LOSE)] if best == PLAIN else []),
         ],
     )
 
 
 def _trained(options: StoryOptions, seen: Any, unseen: Any) -> Iterator[Scene]:
-    model = MLP([4, 64, 64, 1], feature_names=HOUSE_FEATURES, random_state=options.seed)
-    before = model.evaluate(unseen[0], unseen[1])
-    opening = f"Training on {options.houses:,} houses, {options.batch_size} at a time, {options.epochs} times over:"
-    yield Scene("The whole training", [Text(opening)])
-    history = options.train(model, seen[0], seen[1], SGD(learning_rate=options.learning_rate))
-    after = model.evaluate(unseen[0], unseen[1])
+    rate, with_rate = options.learning_rate, ""
+    for tries_left in reversed(range(MOST_TRIES)):
+        model = _network(options)
+        untrained = model.evaluate(unseen[0], unseen[1]), _blamed(model, *seen)
+        times = f"{options.epochs} time{'s' if options.epochs > 1 else ''} over"
+        opening = f"Training on {options.houses:,} houses, {options.batch_size:,} at a time, {times}{with_rate}:"
+        yield Scene("The whole training" + (", again" if with_rate else ""), [Text(opening)])
+        try:
+            history = options.train(model, seen[0], seen[1], SGD(learning_rate=rate))
+        except DivergenceError as error:
+            smaller = error.learning_rate if error.learning_rate > 0 else GOOD_RATE
+            yield _divergence(
+                error, rate, model.evaluate(unseen[0], unseen[1])["rmse"], smaller if tries_left else None
+            )
+            rate, with_rate = smaller, f", with a learning rate of {smaller:.3g}"
+        else:
+            yield _what_it_has_learned(model, history, untrained, seen, unseen)
+            return
+
+
+def _divergence(error: DivergenceError, rate: float, typical_error: float, smaller: float | None) -> Scene:
+    """A training that has blown up, in plain words; `smaller` is the rate that is tried next."""
+    before = f" Shortly before it was {error.loss_before:.4g}." if math.isfinite(error.loss_before) else ""
+    kept = f"The network has gone back to its last good weights, with a typical error of {euros(typical_error)}."
+    if smaller is not None:
+        kept += f" Now from the start again, with a rate of {smaller:.3g}."
+    return Scene(
+        "It diverges",
+        [
+            Text(
+                f"In step {error.step:,} the loss is no longer a number.{before} With a learning rate of {rate:.3g} a "
+                "step jumps over the valley to where it is steeper still, so that the next one is even longer, until "
+                "the numbers end. That is what a rate that is too high does."
+            ),
+            Text(kept),
+        ],
+    )
+
+
+def _what_it_has_learned(model: MLP, history: History, untrained: Any, seen: Any, unseen: Any) -> Scene:
+    (before, blamed_before), after = untrained, model.evaluate(unseen[0], unseen[1])
     floor = irreducible_error(unseen[0])
     table = [
         [when, f"{m['loss']:.4g}", euros(m["rmse"]), f"{m['r2']:.3f}"]
         for when, m in (("before", before), ("after", after))
     ]
     table.append(["best possible", f"{floor**2:.4g}", euros(floor), f"{1 - floor**2 / unseen[1].var():.3f}"])
-    losses = history.history["loss"]
-    yield Scene(
+    losses, blamed = history.history["loss"], _blamed(model, *seen)
+    return Scene(
         f"On {len(unseen[0]):,} houses that it has never seen",
         [
             Listing(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
+            *([Text(WORSE)] if after["loss"] > before["loss"] else []),
             Chart(
                 "Loss after each epoch", "epoch", "mean squared error",
                 [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
             ),
-            Text("Ten of them, with prices in EUR:"),
+            Text(f"Of its {model.parameters.size:,} weights and biases, so many are to blame for what is wrong:"),
+            Listing(
+                ["", "before", "after"], [[word, f"{blamed_before[word]:,}", f"{blamed[word]:,}"] for word in BLAMED]
+            ),
+            Text("Ten of the houses, with prices in EUR:"),
             _houses(model, unseen[0][:10], unseen[1][:10]),
             Text(
                 f"{history.rows_seen:,} rows in {history.seconds:.3f} s of training: "
@@ -235,6 +302,16 @@ def _trained(options: StoryOptions, seen: Any, unseen: Any) -> Iterator[Scene]:
             ),
         ],
     )  # fmt: skip
+
+
+def _network(options: StoryOptions) -> MLP:
+    return MLP([4, 64, 64, 1], feature_names=HOUSE_FEATURES, random_state=options.seed)
+
+
+def _blamed(model: MLP, X: Any, y: Any) -> dict[str, int]:
+    """How many weights and biases each word of blame is for, by some of the houses."""
+    words = model.blame(X[:ASKED], y[:ASKED], layer="all", biases=True)["severity"]
+    return {word: words.count(word) for word in BLAMED}
 
 
 def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
@@ -263,4 +340,4 @@ def _described(house: Any) -> str:
 
 def euros(value: float) -> str:
     """A price."""
-    return f"{value:,.0f} EUR"
+    return f"{value:,.0f} EUR" if abs(value) < 1e10 else f"{value:.3g} EUR"

@@ -62,7 +62,7 @@ def scenes(training: Training, opening: list[Part]) -> Iterator[Scene]:
     """The scenes of the page; at least one epoch is over. `opening` is what stands first."""
     yield Scene("What came of it", opening)
     yield _losses(training)
-    yield _predictions(training)
+    yield _predictions(training) if training.model.classes is None else _classes(training)
     yield _columns(training)
     yield _weights(training)
     yield _surface(training)
@@ -109,24 +109,38 @@ def _predictions(training: Training) -> Scene:
     )
 
 
+def _classes(training: Training) -> Scene:
+    model, (X, y) = training.model, training.unseen
+    return Scene(
+        "On the rows held out",
+        [
+            Text(
+                "A line of the first picture is a class, and shows what its rows are taken for. On the dashed line of "
+                "the second, probabilities come true as often as they say."
+            ),
+            _picture("Confusion matrix", lambda ax: plots.confusion_matrix(model, X, y, ax)),
+            _picture("Reliability", lambda ax: plots.reliability(model, X, y, ax)),
+        ],
+    )
+
+
 def _columns(training: Training) -> Scene:
     model, (X, y) = training.model, training.unseen
     few = slice(0, ROWS_MEASURED)  # the split has drawn them at random
     table = features.permutation_importance(model, X[few], y[few]) if len(X) > 1 else None
-    name = drawing.literal(training.target)
+    name, error = drawing.literal(training.target), "typical error" if model.classes is None else "loss"
 
     def important(of: features.Importance) -> Callable[[Axes], object]:
-        return lambda ax: plots.importance(of, ax).set_xlabel(f"growth of the typical error\nof {name}", loc="right")
+        return lambda ax: plots.importance(of, ax).set_xlabel(f"growth of the {error}\nof {name}", loc="right")
 
     def dependent(curve: features.PartialDependence) -> Callable[[Axes], object]:
-        return lambda ax: plots.partial_dependence(curve, ax).set(ylabel=f"predicted {name}")
+        shown = f"predicted {name}" if model.classes is None else drawing.literal(curve.output)
+        return lambda ax: plots.partial_dependence(curve, ax).set(ylabel=shown)
 
     parts: list[Part] = []
     if table is not None:
         parts = [
-            Text(
-                f"How much the typical error ({number(table.baseline)}) grows with the values of one column shuffled:"
-            ),
+            Text(f"How much the {error} ({number(table.baseline)}) grows with the values of one column shuffled:"),
             _picture("Importance of the columns", important(table)),
         ]
     order = np.argsort(-table.increase, kind="stable")[:MOST_CURVES] if table else range(model.network.n_in)

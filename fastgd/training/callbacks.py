@@ -5,6 +5,7 @@ The steps of an epoch run in compiled code, so callbacks are heard when training
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
@@ -54,6 +55,11 @@ class Callback:
     """
 
     model: Any = None
+
+    def __repr__(self) -> str:
+        names = list(inspect.signature(type(self)).parameters)
+        options = [f"{name}={getattr(self, name)!r}" for name in names if hasattr(self, name)]
+        return f"{type(self).__name__}({', '.join(options)})"
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Training starts; beside EarlyStopping, logs has "val_loss" as it is before the first step."""
@@ -255,10 +261,17 @@ def larger_is_better(name: str) -> bool:
 class CallbackList:
     """The callbacks of one training, told in their order."""
 
-    def __init__(self, callbacks: Sequence[Any], model: ModelInTraining) -> None:
-        if isinstance(callbacks, Callback) or not isinstance(callbacks, list | tuple):
-            raise InvalidInputError("callbacks must be a list, such as [fastgd.callbacks.EarlyStopping()].")
+    def __init__(self, callbacks: Callback | Sequence[Any], model: ModelInTraining) -> None:
+        callbacks = [callbacks] if isinstance(callbacks, Callback | type) else callbacks
+        if not isinstance(callbacks, list | tuple):
+            raise InvalidInputError(
+                f"callbacks must be one, or a list, such as [fastgd.callbacks.EarlyStopping()], not {callbacks!r}."
+            )
         for callback in callbacks:
+            if isinstance(callback, type) and issubclass(callback, Callback):
+                raise InvalidInputError(
+                    f"{callback.__name__} is a class of callbacks: make one, {callback.__name__}()."
+                )
             if not isinstance(callback, Callback):
                 raise InvalidInputError(
                     f"{callback!r} is not a callback: make it a subclass of fastgd.callbacks.Callback, "
@@ -286,6 +299,12 @@ class CallbackList:
     def early_stopping(self) -> list[EarlyStopping]:
         """Those that compare epochs."""
         return [callback for callback in self.callbacks if isinstance(callback, EarlyStopping)]
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch, counted from 1, whose weights early stopping goes back to at the end."""
+        going_back = [callback for callback in self.early_stopping if callback.best_parameters is not None]
+        return going_back[-1].best_epoch + 1 if going_back else None
 
     @property
     def stop(self) -> bool:

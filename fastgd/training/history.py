@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..kernels import DEFAULT_DEVICE
+from ..options import look_up
 
 COMPLETED, CALLBACK, INTERRUPTED = "completed", "callback", "interrupted"
 
@@ -16,6 +17,8 @@ class History:
 
     Attributes:
         history: for each name, such as "loss", its value after every completed epoch.
+        best_epoch: the epoch, counted from 1, whose weights early stopping has gone back to, 0 for those before the
+            first step; None where the model has the weights of the last step.
         ended: "completed", or by what it was ended early: "callback" or "interrupted".
         stop_reason: the same in words, with the epoch.
         device: whose kernels ran, "cpu" or "plain".
@@ -27,6 +30,7 @@ class History:
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
+    best_epoch: int | None = None
     ended: str = COMPLETED
     stop_reason: str = "completed"
     device: str = DEFAULT_DEVICE
@@ -40,6 +44,28 @@ class History:
     def epochs(self) -> int:
         """How many epochs were completed."""
         return len(self.history.get("loss", []))
+
+    @property
+    def kept(self) -> dict[str, float]:
+        """The numbers of the epoch whose weights the model has; none for weights from before the first step."""
+        epoch = self.epochs if self.best_epoch is None else self.best_epoch
+        return {name: values[epoch - 1] for name, values in self.history.items() if 0 < epoch <= len(values)}
+
+    def __getitem__(self, name: str) -> list[float]:
+        return look_up(name, self.history, "quantity in this history")
+
+    def __getattr__(self, name: str) -> list[float]:
+        # Of what is not an attribute: history.val_loss is history.history["val_loss"].
+        history = self.__dict__.get("history", {})
+        if name in history:
+            return list(history[name])
+        raise AttributeError(
+            f"A history has no {name!r}; it has the values of each epoch ({', '.join(history)}), and "
+            f"{', '.join(entry.name for entry in fields(self))}."
+        )
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self.history})
 
     @property
     def rows_per_second(self) -> float:
@@ -64,6 +90,7 @@ class History:
         """Everything as plain numbers and text, ready for JSON."""
         return {
             "history": {name: list(values) for name, values in self.history.items()},
+            "best_epoch": self.best_epoch,
             "ended": self.ended,
             "stop_reason": self.stop_reason,
             "device": self.device,
@@ -76,6 +103,14 @@ class History:
             "seconds": self.seconds,
         }
 
+    def kept_weights(self) -> str:
+        """In words, whose weights the model has, if not those of the last step."""
+        if self.best_epoch is None or self.best_epoch == self.epochs:
+            return ""
+        numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.kept.items() if name != "learning_rate")
+        return f"weights of epoch {self.best_epoch}: {numbers}" if numbers else "weights from before the first step"
+
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items() if values)
-        return f"<History: {self.epochs} epochs, {last or 'no loss yet'}, {self.stop_reason}>"
+        parts = [f"{self.epochs} epochs", last or "no loss yet", self.stop_reason]
+        return f"<History: {'; '.join([', '.join(parts), *filter(None, [self.kept_weights()])])}>"

@@ -71,6 +71,7 @@ def fit(job: Job, watch: Watch) -> History:
             _tidy_up(run)
             raise
         finally:
+            history.best_epoch = callbacks.best_epoch if has_begun else None
             display.end(history if is_over else None)
             if has_begun:
                 callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})

@@ -178,6 +178,8 @@ def _bar() -> Display:
 def _say_why(history: History | None) -> None:
     if history is not None and history.ended != COMPLETED:
         _write(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
+    if history is not None and history.kept_weights():
+        _write(f"the model has the {history.kept_weights()}")
 
 
 def _write(line: str) -> None:

@@ -10,7 +10,7 @@ from ..errors import InvalidInputError
 from ..kernels.records import Reals, State
 from ..options import look_up
 from .callbacks import larger_is_better
-from .optimizers import SGD, Optimizer
+from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import ReduceOnPlateau, checked_rates
 
 
@@ -91,7 +91,7 @@ def checked_optimizer(last: TrainingState | None, optimizer: Any) -> Optimizer:
     if optimizer is None:
         optimizer = last.optimizer if last else SGD()
     if not isinstance(optimizer, Optimizer):
-        raise InvalidInputError(f"optimizer must be one such as fastgd.SGD(learning_rate=0.05), not {optimizer!r}.")
+        raise InvalidInputError(_no_optimizer(optimizer))
     return optimizer
 
 
@@ -101,3 +101,12 @@ def training_state(last: TrainingState | None, optimizer: Any, parameters: Reals
     return (
         last.continued_by(optimizer, parameters) if last else TrainingState(optimizer, optimizer.new_state(parameters))
     )
+
+
+def _no_optimizer(given: Any) -> str:
+    """The sentence about what is no optimizer, with the one that is meant, where it can be told."""
+    by_name = {kind.__name__.lower(): kind.__name__ for kind in (SGD, Adagrad, RMSprop, Adam, AdamW)}
+    name = given.__name__ if isinstance(given, type) else given
+    meant = by_name.get(name.lower()) if isinstance(name, str) else None
+    example = f"fastgd.{meant}()" if meant else "fastgd.SGD(learning_rate=0.05)"
+    return f"optimizer must be one such as {example}, not {name if isinstance(given, type) else repr(given)}."
