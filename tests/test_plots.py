@@ -221,6 +221,31 @@ def test_names_from_files_are_one_harmless_line(training, houses):
     assert labels(ax)[0] == r"predicted eur\x1b[2J\n\u202e\$x\$"
 
 
+@pytest.mark.parametrize(
+    ("good", "bad", "scale", "top"),
+    [
+        ([8, 4, 2], [8, 16, 32], "log", None),
+        ([8, 4, 2], [8, 1e4, 1e305], "log", 80),
+        ([8, 7, 6], [8, 7, 7], "linear", None),
+        ([8, 7, -2], [8, 30, 1e305], "linear", 18),
+        ([8, 7, -2], [8], "linear", None),  # it blew up in the first step
+    ],
+)
+def test_a_rate_that_blows_up_does_not_hide_the_others(good, bad, scale, top):
+    regimes = [
+        SimpleNamespace(learning_rate=rate, verdict="", losses=np.array(losses, float))
+        for rate, losses in ((0.1, good), (9, bad))
+    ]
+    ax = plots.learning_rates(regimes)
+    ax.figure.canvas.draw()
+    assert ax.get_yscale() == scale
+    bottom, end = ax.get_ylim()
+    assert end == top if top else end >= max(good + bad)
+    shown = ax.transData.transform([(0, good[0]), (0, good[-1])])[:, 1]
+    assert bottom < min(good)
+    assert shown[0] - shown[1] > 0.3 * ax.bbox.height, "else it is pressed flat"
+
+
 def test_all_draw_into_given_axes(training, houses):
     X, y = houses
     model, recorder = training.model, training.recorder

@@ -36,6 +36,8 @@ LINES = 12  # of equal loss on a surface
 MOST_DOTS = 10_000  # rows that a scatter plot shows
 SPARSE = 300  # so few of them have larger dots
 MOST_BARS = 30
+FAR_UP = 10.0  # times the first loss: where a rate that is too high leaves a logarithmic frame
+MARGIN = 0.05  # of a frame: below its lowest value
 PITCH = 0.2  # inches from a bar to the next, so that their names stay apart
 LONGEST = 24  # characters of a user's name: with "predicted" before it, as high as a small figure
 FINEST = 1e-2  # of the widest histogram's spread: where a logarithmic scale of an image ends
@@ -180,17 +182,21 @@ def rates_tried(ax: Axes, search: LearningRateSearch) -> Axes:
 
 
 def rates_side_by_side(ax: Axes, regimes: Sequence[Regime]) -> Axes:
-    """The losses after each step with several learning rates."""
+    """The losses after each step with several learning rates; what climbs too far is not followed."""
+    losses = np.concatenate([regime.losses for regime in regimes])
+    first, low = float(regimes[0].losses[0]), float(losses.min())
+    logarithmic = _is_wide(losses)
+    top = FAR_UP * first if logarithmic else first + (first - low)
+    if logarithmic:
+        ax.set_yscale("log")
+    if low < first and losses.max() > top:  # else a rate that blew up would press the others flat
+        ax.set_ylim(low / (top / low) ** MARGIN if logarithmic else low - (top - low) * MARGIN, top)
     for place, regime in enumerate(regimes):
         colour, marker = COLOURS[place % len(COLOURS)], MARKERS[place % len(MARKERS)]
-        label = f"{regime.learning_rate:.3g}: {regime.verdict}"
-        losses = regime.losses
-        ax.plot(losses, color=colour, marker=marker, markersize=3, markevery=max(len(losses) // FEW, 1), label=label)
-    losses = np.concatenate([regime.losses for regime in regimes])
-    if _is_wide(losses):
-        ax.set_yscale("log")
+        label, every = f"{regime.learning_rate:.3g}: {regime.verdict}", max(len(regime.losses) // FEW, 1)
+        ax.plot(regime.losses, color=colour, marker=marker, markersize=3, markevery=every, label=label)
     ax.set(xlabel="step", ylabel="mean loss")
-    ax.legend()
+    ax.legend(title="learning rate")
     return _write_apart(ax, whole=True)
 
 

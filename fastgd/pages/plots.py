@@ -239,7 +239,8 @@ def learning_rate_search(search: LearningRateSearch, ax: Axes | None = None) -> 
 def learning_rates(regimes: Sequence[Regime] | Regime, ax: Axes | None = None) -> Axes:
     """Draw the loss after each step of copies with different learning rates, each with its verdict.
 
-    The scale is logarithmic where the losses are positive and span more than a factor of 5.
+    The scale is logarithmic where the losses are positive and span more than a factor of 5. A loss that climbs far
+    above the first one leaves the frame, so that the others are seen, and a line ends where its rate blew up.
 
     Args:
         regimes: what `fastgd.explain.learning_rates` returned.
