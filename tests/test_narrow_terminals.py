@@ -86,6 +86,17 @@ def test_a_pipe_breaks_no_line_of_its_own_accord(monkeypatch, capsys):
     assert widest(capsys.readouterr().out) <= 40
 
 
+def test_a_broken_line_does_not_end_in_a_blank(monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "40")
+    words = "many words " * 10
+    terminal.say(words)
+    told = capsys.readouterr().out.splitlines()
+    Console(width=40).print(words)
+    assert [line for line in capsys.readouterr().out.splitlines() if line != line.rstrip()], "there would be some"
+    assert [line for line in told if line != line.rstrip()] == []
+    assert len(told) == 3
+
+
 @pytest.mark.parametrize("arguments", [[], ["--help"], ["demo", "--help"], ["train", "--help"], ["bench", "--help"]])
 def test_help_fits(monkeypatch, arguments):
     assert 50 < widest(run(*arguments).output) <= 80

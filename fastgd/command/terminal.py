@@ -25,7 +25,7 @@ def say(line: str) -> None:
     """One line on standard output; a terminal that is narrower breaks it."""
     from ..options import printable
 
-    _console().print(printable(line))
+    _print(printable(line), _console())
 
 
 def complain(message: object) -> None:
@@ -76,13 +76,7 @@ def _print_table(names: list[str], rows: list[list[str]], console: Console) -> N
         columns.add_column(name, justify="left" if place == 0 else "right", overflow="fold")
     for row in rows:
         columns.add_row(*row)
-    if console.is_terminal:
-        console.print(columns)
-        return
-    with console.capture() as drawn:
-        console.print(columns)
-    for line in drawn.get().splitlines():
-        console.out(line.rstrip(), highlight=False)  # lines are filled with blanks
+    _print(columns, console)
 
 
 def tell(scene: Any) -> None:
@@ -113,6 +107,17 @@ def busy(doing: str) -> Status:
     from ..options import printable
 
     return _console().status(Text(printable(doing)))
+
+
+def _print(what: Any, console: Console) -> None:
+    """Text or a table; in a pipe or a file without the blanks that fill lines and end broken ones."""
+    if console.is_terminal:
+        console.print(what)
+        return
+    with console.capture() as drawn:
+        console.print(what)
+    for line in drawn.get().splitlines():
+        console.out(line.rstrip(), highlight=False)
 
 
 def _console() -> Console:
