@@ -254,7 +254,9 @@ def test_train_tells_classes_apart(tmp_path):
     model = fastgd.load(saved)
     assert model.classes.tolist() == ["flat", "house", "palace"]
     assert model.predict([[50, 1], [120, 4]]).tolist() == ["flat", "house"]
-    assert re.search(r"^ held out +60 +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} *$", result.output, re.MULTILINE)
+    assert re.search(
+        r"^ held out +60 +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} +[01]\.\d{3} *$", result.output, re.MULTILINE
+    )
     told = re.findall(r"^ (flat|house|palace) +(\d+) +[01–]\.?\d* +[01–]\.?\d* *$", result.output, re.MULTILINE)
     assert sum(int(rows) for _, rows in told) == 60
     assert "R²" not in result.output
