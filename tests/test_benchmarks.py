@@ -524,8 +524,8 @@ def test_a_run_is_kept_and_reported(tmp_path, monkeypatch, capsys):
     assert report.main(["--check"]) == 1, "stale"
     assert report.main([]) == 0
     text = (tmp_path / "README.md").read_text()
-    assert "| epoch 4-64-64-1 b32 | 10 ms | 40 ms |  | 4.00 | 40% |" in text
-    assert "| 4-64-64-1, batch 256 | 50 | 40 ×2 | 0.80 |" in text
+    assert "| epoch 4-64-64-1 b32 | 20,000 | 10 ms | 40 ms |  | 4.00 | 40% |" in text
+    assert "| 4-64-64-1, batch 256 | 1,000 | 50 | 40 ×2 | 0.80 |" in text
     assert text.startswith("above\n")
     assert text.endswith("below\n")
     assert "polyline" in (tmp_path / "throughput.svg").read_text()
