@@ -1,4 +1,4 @@
-"""The one list of cases: what is measured, each with a sentence. It feeds pytest-benchmark, the peers and the A/B tool.
+"""The one list of cases: what is measured, each with a sentence. It feeds pytest-benchmark and the A/B tool alike.
 
 Cases that we expect to lose are in it, too.
 """
@@ -117,19 +117,6 @@ PREDICTIONS = [
     Case("predict_row_compiled", batch_size=1, sentence="one prediction from the user's own compiled code"),
 ]
 CASES = KERNELS + EPOCHS + PREDICTIONS
-
-# What the A/B tool compares: kernels on so many rows that the call does not matter, and what users call.
-COMPARED = [
-    *(Case(stage, batch_size=1024, sentence=f"{stage} of 1,024 rows") for stage in STAGES if stage != "update"),
-    Case("update", DIGITS, 1024, loss="cross_entropy", sentence="a step of 536,000 parameters"),
-    Case("update", DIGITS, 1024, loss="cross_entropy", optimizer="Adam", sentence="a step of Adam"),
-    Case("epoch", batch_size=1, rows=2_000, sentence="fit, one row a step"),
-    Case("epoch", batch_size=32, rows=10_000, sentence="fit in batches of 32"),
-    Case("epoch", batch_size=256, rows=20_000, sentence="fit in batches of 256"),
-    Case("epoch", WIDE, 256, 4_000, sentence="fit of three layers of 256"),
-    Case("predict", rows=20_000, sentence="20,000 predictions"),
-    Case("predict_row", batch_size=1, sentence="one prediction from Python"),
-]
 
 # What the peers train: networks that people train on tables, and two where BLAS is at home.
 PEER_CASES = [

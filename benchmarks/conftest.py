@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from . import machine
 from .cases import Case
+from .summary import summary
 
 SECONDS = 0.25  # of measuring, for each benchmark
 LEAST_ROUNDS, MOST_ROUNDS = 5, 200
@@ -70,3 +71,17 @@ def pytest_benchmark_update_machine_info(config, machine_info):
     """Put what matters about the machine into every saved run, and nothing that differs from run to run."""
     machine_info.update(machine.facts(), fingerprint=machine.fingerprint(), threads=1)
     machine_info["cpu"] = {name: fact for name, fact in machine_info["cpu"].items() if not name.startswith("hz_")}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_terminal_summary(terminalreporter, config):
+    """A line a case, in place of a table that is wider than most windows; it comes where somebody asks for it."""
+    session = config._benchmarksession
+    taken = [benchmark for benchmark in session.benchmarks if benchmark and not benchmark.has_error]
+    if not taken:
+        return
+    lines = summary((benchmark.name, benchmark.stats.median, benchmark.extra_info) for benchmark in taken)
+    terminalreporter.section("benchmarks, one thread")
+    terminalreporter.write_line(lines)
+    wide = ("columns", "compare", "verbose", "cprofile")
+    session.quiet = not any(config.getoption(f"benchmark_{name}") for name in wide)

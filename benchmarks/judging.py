@@ -17,7 +17,7 @@ class Verdict(NamedTuple):
     """What can be said about one case."""
 
     word: str  # slower, faster, same, cannot tell, unchanged, answers differ, not comparable
-    ratio: float = float("nan")  # head / base
+    ratio: float = float("nan")  # now / base
     low: float = float("nan")
     high: float = float("nan")
     note: str = ""
@@ -35,7 +35,7 @@ def interval(processes: list[list[float]], generator: np.random.Generator) -> tu
 
 
 def judged(ratios: list[list[float]], control: list[list[float]], limit: float) -> Verdict:
-    """The verdict for ratios head / base, beside those of each version to itself."""
+    """The verdict for ratios now / base, beside those of each version to itself."""
     generator = np.random.default_rng(0)
     ratio, low, high = interval(ratios, generator)
     _, control_low, control_high = interval(control, generator)

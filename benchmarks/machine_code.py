@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
-from .cases import COMPARED, STAGES
+from .cases import CASES, STAGES
 from .problems import tables
 from .processes import child
+from .unmeasured import Place, Watch
 from .versions import loaded
 
 
@@ -35,32 +37,36 @@ def normalised(assembly: str) -> str:
     )
 
 
-def assembly(tree: Path, names: list[str]) -> dict[str, str]:
-    """The normalised machine code of the kernel of each case; empty where there is none."""
+def assembly(tree: Path, names: list[str]) -> dict[str, Any]:
+    """The normalised machine code of the kernels of each case, empty where there is none; and what has run."""
     version = loaded("compiled", tree)
     texts: dict[str, str] = {}
-    for case in COMPARED:
+    watch = Watch(tree)
+    for case in CASES:
         if case.stage in STAGES and case.name in names:
             print(case.name, flush=True)
             try:
-                run, _ = version.runner(case, tables(case))
-                run()
+                with watch:
+                    run, _ = version.repeated(case, tables(case))
+                    run(1)
                 parts = [kernel.inspect_asm().values() for kernel in version.kernels_of(case)]
                 assert all(parts)
                 texts[case.name] = "\n".join(normalised(text) for part in parts for text in part)
             except Exception:  # whatever is wrong, the machine code is not known
                 texts[case.name] = ""
-    return texts
+    return {"cases": texts, "ran": watch.ran()}
 
 
-def unchanged_cases(base: Path, head: Path, names: list[str], folder: Path) -> list[str]:
-    """The kernel cases whose machine code is the same in both trees."""
-    kernels = [case.name for case in COMPARED if case.stage in STAGES and case.name in names]
+def unchanged_cases(base: Path, head: Path, names: list[str], folder: Path) -> tuple[list[str], list[Place]]:
+    """The kernel cases whose machine code is the same in both trees, and what the head has run to find out."""
+    kernels = [case.name for case in CASES if case.stage in STAGES and case.name in names]
     sources = kernel_sources(base)
     if sources and sources == kernel_sources(head):
-        return kernels
-    texts = [
+        return kernels, []
+    answers = [
         child(["assembly", str(tree), "--names", json.dumps(kernels)], folder / f"assembly-{i}")
         for i, tree in enumerate((base, head))
     ]
-    return [name for name in kernels if texts[0].get(name) and texts[0][name] == texts[1].get(name)]
+    texts = [answer["cases"] for answer in answers]
+    same = [name for name in kernels if texts[0].get(name) and texts[0][name] == texts[1].get(name)]
+    return same, answers[1]["ran"]

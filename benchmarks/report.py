@@ -60,9 +60,9 @@ STEP_AT_LEAST = 0.05  # … and of so large a share
 
 
 def peers_table(run: dict[str, Any]) -> str:
-    """Milliseconds of one epoch for each peer, and the best peer's time divided by ours."""
+    """Rows and milliseconds of one epoch for each peer, and the best peer's time divided by ours."""
     present = [peer for peer in NAMES if any(peer in record["results"] for record in run["records"])]
-    header = ["one epoch, ms", *(NAMES[peer] for peer in present), "best peer ÷ fastgd"]
+    header = ["one epoch, ms", "rows", *(NAMES[peer] for peer in present), "best peer ÷ fastgd"]
     rows = [header, ["---", *["---:"] * (len(header) - 1)]]
     for record in run["records"]:
         found = {peer: record["results"][peer] for peer in present if peer in record["results"]}
@@ -71,8 +71,13 @@ def peers_table(run: dict[str, Any]) -> str:
         ratio = f"{min(others) / times[OURS]:.2f}" if others and OURS in times else ""
         case = record["case"].removeprefix("epoch ").replace(" b", ", batch ")
         cells = [milliseconds(times[peer]) + times_threads(found[peer]) if peer in found else "" for peer in present]
-        rows.append([case, *cells, ratio])
+        rows.append([case, f"{rows_of(record):,}", *cells, ratio])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def rows_of(record: dict[str, Any]) -> int:
+    """How many rows a peer's epoch goes through; runs that do not tell had those of today's case."""
+    return int(record.get("rows") or next(case.rows for case in PEER_CASES if case.name == record["case"]))
 
 
 def suite_table(run: dict[str, Any]) -> str:
@@ -81,15 +86,16 @@ def suite_table(run: dict[str, Any]) -> str:
     for record in run["records"]:
         if record["stage"] in ("epoch", "predict", "predict_row", "predict_row_compiled"):
             cases.setdefault(record["case"], {})[record["who"]] = record
-    rows = [["one thread", "fastgd", "NumPy, tuned", "NumPy, textbook", "tuned ÷ fastgd", "share of peak"]]
-    rows.append(["---", *["---:"] * 5])
+    rows = [["one thread", "rows", "fastgd", "NumPy, tuned", "NumPy, textbook", "tuned ÷ fastgd", "share of peak"]]
+    rows.append(["---", *["---:"] * 6])
     for case, by_name in cases.items():
         ours = by_name.get("fastgd")
         if ours is None:
             continue
-        times = [by_name[who]["microseconds"] if who in by_name else None for who in rows[0][1:4]]
+        times = [by_name[who]["microseconds"] if who in by_name else None for who in rows[0][2:5]]
         ratio = f"{times[1] / times[0]:.2f}" if times[1] else ""
-        rows.append([case, *map(duration, times), ratio, f"{ours['fraction_of_peak']:.0%}"])
+        n = round(ours["rows_per_second"] * ours["microseconds"] / 1e6)
+        rows.append([case, f"{n:,}", *map(duration, times), ratio, f"{ours['fraction_of_peak']:.0%}"])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
@@ -150,13 +156,11 @@ def throughput() -> tuple[str, dict[str, dict[int, float]]]:
     The run of the peers on the fastest core, or the suite's newest where there is none.
     """
     lines: dict[str, dict[int, float]] = {}
-    rows = {case.name: case.rows for case in PEER_CASES}  # for runs that do not tell
     for run in newest_by_machine(results.kept("peers"))[:1]:
         for record in run["records"]:
             match = re.fullmatch(r"epoch 4-64-64-1 b(\d+)", record["case"])
             for peer, result in record["results"].items() if match else ():
-                n = record.get("rows") or rows[record["case"]]
-                lines.setdefault(NAMES[peer], {})[int(match[1])] = n / result["seconds"]
+                lines.setdefault(NAMES[peer], {})[int(match[1])] = rows_of(record) / result["seconds"]
     if lines:
         return "each at its best number of threads", lines
     for run in results.kept("suite")[-1:]:

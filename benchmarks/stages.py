@@ -18,6 +18,7 @@ import numpy as np
 from .cases import STAGES, Case
 from .problems import BLOCK, LEARNING_RATE, Problem, Tables, engine_of, model, optimizer, problem
 
+COMPILED = (*STAGES, "predict_row_compiled")  # what compiled loops repeat
 RULE = 2  # the place of the update rule in the table of addresses
 
 
@@ -39,7 +40,8 @@ def loops(package: ModuleType) -> dict[str, Any]:
     launch = import_module(f"{package.__name__}.kernels.cpu.launch")
     jit = numba.njit(**compile_module.OPTIONS)
     cpu_gather, cpu_forward, cpu_loss, cpu_backward = cpu.gather, cpu.forward, training.loss_of_outputs, cpu.backward
-    cpu_transpose, cpu_update, cpu_predict = backpropagation.transpose_weights, launch.apply_update, cpu.predict
+    cpu_transpose, cpu_update = backpropagation.transpose_weights, launch.apply_update
+    cpu_predict = training.predict_packed
     nothing, alone = np.uint64(0), launch.new_team_of_one()
 
     @jit
@@ -78,12 +80,14 @@ def loops(package: ModuleType) -> dict[str, Any]:
             cpu_update(team, p.net, p.state, p.gradients, p.rule, LEARNING_RATE, step + 1, function)
 
     @jit
-    def predict_row_compiled(repeats, out, p):
+    def predict_row_compiled(repeats, out, X, words):
         for _ in range(repeats):
-            cpu_predict(out, p.workspaces[0], p.rows.X[:1], p.net, p.loss)
+            cpu_predict(out, X, words)
 
-    compiled = (gather, forward, loss, backward, update, predict_row_compiled)
-    return {function.__name__: function for function in compiled} | {"team": alone}
+    return {
+        "gather": gather, "forward": forward, "loss": loss, "backward": backward, "update": update,
+        "predict_row_compiled": predict_row_compiled, "team": alone,
+    }  # fmt: skip
 
 
 def prepared(package: ModuleType, case: Case, data: Tables, kernels: ModuleType, block: int) -> tuple[Problem, Any]:
@@ -125,7 +129,9 @@ def answer_of(case: Case, p: Problem) -> Any:
 
 
 def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
-    """A stage of the compiled engine."""
+    """A stage of the compiled engine, or single predictions by it."""
+    if case.stage == "predict_row_compiled":
+        return single_predictions(package, case, data)
     assert case.stage in STAGES
     p, orders = prepared(package, case, data, engine_of(package), BLOCK)
     compiled = loops(package)
@@ -139,6 +145,22 @@ def stage(package: ModuleType, case: Case, data: Tables) -> Stage:
     return Stage(run, lambda: answer_of(case, p), p)
 
 
+def single_predictions(package: ModuleType, case: Case, data: Tables) -> Stage:
+    """One row after another, asked for by compiled code; the scratch is what predictions have."""
+    training = import_module(f"{package.__name__}.kernels.cpu.training")
+    packing = import_module(f"{package.__name__}.kernels.machinery.packing")
+    p = problem(package, case, data)
+    p = p._replace(workspaces=tuple(engine_of(package).new_workspaces(p.net)), gradients=np.zeros(0))
+    record = training.Prediction(p.workspace, p.net, p.loss)
+    words, predict = packing.packed(record, p.net.parameters.dtype), loops(package)["predict_row_compiled"]
+    out = np.zeros((1, case.sizes[-1]), case.dtype)
+
+    def run(repeats: int, keep: Any = record) -> None:
+        predict(repeats, out, p.rows.X[:1], words)
+
+    return Stage(run, lambda: out, p)
+
+
 def training_loop(package: ModuleType) -> Any:
     """The compiled loop over the steps of an epoch."""
     return import_module(f"{package.__name__}.kernels.cpu.training").train
@@ -147,45 +169,27 @@ def training_loop(package: ModuleType) -> Any:
 # What the A/B tool asks of every version, so that their names and arguments stay.
 
 
-def runner(package: ModuleType, case: Case, data: Tables) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """(run, answer) of a case: run() does it once, called from Python; answer() is what came out, as an array."""
-    if case.stage in STAGES:
-        return stage_runner(package, case, data)
-    made = model(package, case)
-    if case.stage == "epoch":
-        y = data.Y if data.Y.shape[1] > 1 else data.Y[:, 0]
-        rule = optimizer(package, case)
-
-        def fit() -> None:
-            made.fit(data.X, y, epochs=1, batch_size=case.batch_size, optimizer=rule, verbose=0)
-
-        return fit, lambda: made.parameters.copy()
-    if case.stage not in ("predict", "predict_row"):
+def repeated(package: ModuleType, case: Case, data: Tables) -> tuple[Callable[[int], Any], Callable[[], Any]]:
+    """(run, answer) of a case: run(repeats) does it so often; answer() is what came out, as an array."""
+    if case.stage in COMPILED:
+        made = stage(package, case, data)
+        return made.run, lambda: np.array(made.answer())
+    if case.stage not in ("epoch", "predict", "predict_row"):
         raise ValueError(f"it has no stage {case.stage}")
-    X = data.X[: case.work_rows]
-    return lambda: made.predict(X), lambda: made.predict(X)
+    made_model, rule = model(package, case), optimizer(package, case)
+    X, y = data.X[: case.work_rows], data.Y if data.Y.shape[1] > 1 else data.Y[:, 0]
 
+    def epochs(repeats: int) -> None:
+        for _ in range(repeats):
+            made_model.fit(data.X, y, epochs=1, batch_size=case.batch_size, optimizer=rule, verbose=0)
 
-def stage_runner(package: ModuleType, case: Case, data: Tables) -> tuple[Callable[[], Any], Callable[[], Any]]:
-    """The same for one stage of a training step."""
-    kernels = engine_of(package)
-    p, orders = prepared(package, case, data, kernels, case.batch_size)
-    w, B, outputs = p.workspace, case.batch_size, kernels.last_outputs(p.workspace, case.batch_size, p.net)
-    delta = last_delta(case, p, B).reshape(outputs.shape)
-    kept = delta.copy()
+    def predictions(repeats: int) -> None:
+        for _ in range(repeats):
+            made_model.predict(X)
 
-    def backward() -> None:
-        delta[:] = kept  # the layers below have written over it; from zeros only zeros would follow
-        kernels.backward(p.gradient, w, B, True, p.net)
-
-    calls = {
-        "gather": lambda: kernels.gather(w.x, w.y, w.w, p.rows, orders, p.net),
-        "forward": lambda: kernels.forward(w, B, np.uint64(0), 0, p.net),
-        "loss": lambda: kernels.loss_and_delta(delta, outputs, w.y, w.w, 1 / B, p.loss),
-        "backward": backward,
-        "update": lambda: kernels.update(p.net, p.state, p.gradient, p.rule, LEARNING_RATE),
-    }
-    return calls[case.stage], lambda: np.array(answer_of(case, p))
+    if case.stage == "epoch":
+        return epochs, lambda: made_model.parameters.copy()
+    return predictions, lambda: made_model.predict(X)
 
 
 def kernels_of(package: ModuleType, case: Case) -> list[Any]:

@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 import fastgd
+from fastgd.kernels.cpu.training import predict_packed
 
 from .baselines import BASELINES
 from .cases import PREDICTIONS
-from .problems import engine_of, model, problem, tables
-from .stages import loops
+from .problems import engine_of, problem, tables
+from .stages import loops, repeated, single_predictions
 
-cpu, plain = engine_of(fastgd), engine_of(fastgd, "plain")
+plain = engine_of(fastgd, "plain")
 pytestmark = pytest.mark.predictions
 
 
@@ -23,29 +24,23 @@ def expected(case, X):
     return out
 
 
+def scratch_bytes(case, data):
+    """What predictions work in."""
+    return single_predictions(fastgd, case, data).problem.workspace_bytes
+
+
 def signatures():
-    return len(cpu.predict.signatures) + len(loops(fastgd)["predict_row_compiled"].signatures)
+    return len(predict_packed.signatures) + len(loops(fastgd)["predict_row_compiled"].signatures)
 
 
 @pytest.mark.parametrize("case", PREDICTIONS, ids=lambda case: case.name)
 def test_loops(measure, case):
     data = tables(case)
-    made = model(fastgd, case)
     X = data.X[: case.work_rows]
-    p = problem(fastgd, case, data)
-    p = p._replace(workspaces=tuple(cpu.new_workspaces(p.net)), gradients=np.zeros(0))  # as predictions have them
-    out = np.zeros((1, 1), np.float32)
-
-    def run(repeats):
-        if case.stage == "predict_row_compiled":
-            loops(fastgd)["predict_row_compiled"](repeats, out, p)
-            return out[:, 0]
-        for _ in range(repeats):
-            predicted = made.predict(X)
-        return predicted
-
-    np.testing.assert_allclose(run(1), expected(case, X)[:, 0], rtol=1e-3, atol=1e-4)
-    measure(case, "fastgd", run, p.workspace_bytes, signatures)
+    run, answer = repeated(fastgd, case, data)
+    run(1)
+    np.testing.assert_allclose(answer().reshape(-1), expected(case, X)[:, 0], rtol=1e-3, atol=1e-4)
+    measure(case, "fastgd", run, scratch_bytes(case, data), signatures)
 
 
 @pytest.mark.parametrize("baseline", BASELINES, ids=lambda baseline: baseline.name)

@@ -22,15 +22,17 @@ if __name__ == "__main__":
 import gc
 import json
 import time
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
 
-from .cases import COMPARED, Case
+from .cases import CASES, Case
 from .machine_code import assembly
 from .problems import tables
 from .processes import end_with_parent
 from .tool import Parser
+from .unmeasured import Watch
 from .versions import Version, loaded
 
 ROUNDS = 15  # in each process
@@ -40,12 +42,11 @@ SLICE = 4e-3  # seconds of one timing
 def seconds(run: Any, repeats: int) -> float:
     """Seconds of `repeats` runs."""
     started = time.perf_counter()
-    for _ in range(repeats):
-        run()
+    run(repeats)
     return time.perf_counter() - started
 
 
-def compared(base: Version, head: Version, case: Case, generator: np.random.Generator) -> dict[str, Any]:
+def compared(base: Version, head: Version, case: Case, generator: np.random.Generator, watch: Watch) -> dict[str, Any]:
     """Ratios head / base, and of each version to itself.
 
     Both are there twice and run equally often: code that runs less often than the other is found in colder caches, and
@@ -55,9 +56,10 @@ def compared(base: Version, head: Version, case: Case, generator: np.random.Gene
     sides = []
     for version in (base, base, head, head):
         try:
-            run, answer = version.runner(case, data)
-            run()
-            run()  # a first step does not show what a rule remembers
+            with watch if version is head else nullcontext():
+                run, answer = version.repeated(case, data)
+                run(1)
+            run(1)  # a first step does not show what a rule remembers
         except Exception as error:  # whatever is wrong with one case, the others can be measured
             what = " ".join(f"{type(error).__name__}: {error}".split())
             return {"error": f"the {version.name} cannot run it ({what[:200]})"}
@@ -81,20 +83,20 @@ def compared(base: Version, head: Version, case: Case, generator: np.random.Gene
 
 
 def times(base: Path, head: Path, names: list[str], seed: int) -> dict[str, Any]:
-    """Both versions, all cases."""
+    """Both versions, all cases; and what the head has run."""
     from threadpoolctl import threadpool_limits
 
     generator = np.random.default_rng(seed)
     trees = {"base": base, "head": head}
     order = generator.permutation(list(trees))  # which is loaded first decides where its code lies
     versions = {name: loaded(str(name), trees[name]) for name in order}
-    cases = [case for case in COMPARED if case.name in names]
-    results = {}
+    cases = [case for case in CASES if case.name in names]
+    results, watch = {}, Watch(head)
     with threadpool_limits(1):
         for i in generator.permutation(len(cases)):
             print(cases[i].name, flush=True)
-            results[cases[i].name] = compared(versions["base"], versions["head"], cases[i], generator)
-    return results
+            results[cases[i].name] = compared(versions["base"], versions["head"], cases[i], generator, watch)
+    return {"cases": results, "ran": watch.ran()}
 
 
 def main(arguments: list[str] | None = None) -> int:

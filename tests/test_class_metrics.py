@@ -14,7 +14,7 @@ from sklearn.metrics import (
 )
 
 import fastgd
-from fastgd.model.class_metrics import class_metrics, ranking_metrics
+from fastgd.model.class_metrics import class_metrics, label_metrics, ranking_metrics
 
 CASES = [(n_classes, weighted) for n_classes in (2, 3, 5) for weighted in (False, True)]
 
@@ -114,4 +114,62 @@ def test_several_labels_have_means_over_the_labels():
     measured, scores = model.evaluate(X, Y), model.predict_proba(X)
     assert measured["roc_auc"] == pytest.approx(roc_auc_score(Y, scores, average="macro"))
     assert measured["average_precision"] == pytest.approx(average_precision_score(Y, scores, average="macro"))
-    assert set(measured) == {"loss", "accuracy", "roc_auc", "average_precision"}
+    assert measured["recall"] == pytest.approx(recall_score(Y, scores >= 0.5, average="macro"))
+    ranked = {"roc_auc", "average_precision"}
+    assert set(measured) == {"loss", "accuracy", "balanced_accuracy", "recall", "precision"} | ranked
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("weighted", [False, True])
+def test_labels_are_counted_as_scikit_learn_does(weighted):
+    generator = np.random.default_rng(3)
+    truth = generator.random((300, 3)) < [0.1, 0.5, 0.8]
+    chosen = truth ^ (generator.random((300, 3)) < 0.2)
+    weights = generator.uniform(0.1, 3, 300) if weighted else np.ones(300)
+    measured, macro = label_metrics(truth, chosen, weights), {"average": "macro", "sample_weight": weights}
+    balanced = [balanced_accuracy_score(truth[:, j], chosen[:, j], sample_weight=weights) for j in range(3)]
+    recall, precision = recall_score(truth, chosen, **macro), precision_score(truth, chosen, **macro)
+    assert measured == pytest.approx({"balanced_accuracy": np.mean(balanced), "recall": recall, "precision": precision})
+    micro = recall_score(truth, chosen, average="micro", sample_weight=weights)
+    assert measured["recall"] != pytest.approx(micro, abs=1e-3)
+    nowhere = label_metrics(truth & [False, True, True], chosen & [False, True, True], weights)
+    assert nowhere["recall"] == pytest.approx(recall_score(truth[:, 1:], chosen[:, 1:], **macro)), "of those that occur"
+    assert set(label_metrics(truth & False, chosen & False, weights)) == {"balanced_accuracy"}
+
+
+@pytest.mark.filterwarnings("ignore:y has 2 classes")
+def test_two_classes_are_ranked_though_a_third_may_come():
+    X, y = waves(300)
+    kinds = np.where(y > 0, "yes", "no")
+    model = fastgd.MLP([3, 8, 3], loss="cross_entropy")
+    model.fit(X, kinds, epochs=5, verbose=0)
+    measured, probabilities = model.evaluate(X, kinds), model.predict_proba(X)
+    assert measured["roc_auc"] == pytest.approx(roc_auc_score(kinds, probabilities[:, 1]))
+    assert measured["average_precision"] == pytest.approx(average_precision_score(kinds == "yes", probabilities[:, 1]))
+    assert measured["roc_auc"] != pytest.approx(roc_auc_score(kinds, probabilities[:, 2]), abs=0.1)
+
+
+@pytest.mark.tiny
+def test_only_classes_that_occur_are_in_the_means():
+    truth, scores, weights = rows(4, True)
+    lack = truth != 2
+    truth, scores, weights = truth[lack], scores[lack], weights[lack]
+    measured = ranking_metrics(scores, truth[:, None] == np.arange(4), weights)
+    each = [
+        [score(truth == k, scores[:, k], sample_weight=weights) for k in (0, 1, 3)]
+        for score in (roc_auc_score, average_precision_score)
+    ]
+    assert list(measured.values()) == pytest.approx(np.mean(each, axis=1))
+    with pytest.warns(UserWarning, match="No positive class"):
+        of_all = average_precision_score(np.eye(4)[truth], scores, average="macro", sample_weight=weights)
+    assert of_all == pytest.approx(0.75 * measured["average_precision"]), "scikit-learn counts the one that lacks as 0"
+
+
+@pytest.mark.parametrize("factor", [1e-300, 1e300])
+def test_only_ratios_of_weights_count(factor):
+    X, y = waves(200)
+    kinds, weights = np.where(y > 0, "yes", "no"), np.linspace(0, 1, 200)
+    model = fastgd.MLP([3, 8, 1], loss="binary_cross_entropy")
+    model.fit(X, kinds, epochs=3, verbose=0)
+    assert model.evaluate(X, kinds, weights * factor) == pytest.approx(model.evaluate(X, kinds, weights))
+    assert model.evaluate(X, kinds, weights) != pytest.approx(model.evaluate(X, kinds))

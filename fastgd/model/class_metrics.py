@@ -26,9 +26,11 @@ def class_metrics(
         names: of the classes.
         weights: how much each row counts, (n_rows,).
     """
-    n = len(names)
-    counts = np.bincount(truth * n + chosen, weights, n * n).reshape(n, n)
-    right, occur, called = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    n, hit = len(names), truth == chosen  # a whole confusion matrix of 10,000 classes would take 800 MB
+    right, occur, called = (
+        np.bincount(numbers, counted, n)
+        for numbers, counted in ((truth[hit], weights[hit]), (truth, weights), (chosen, weights))
+    )
     with np.errstate(invalid="ignore"):
         recall, precision = right / occur, right / called
     measured = {"balanced_accuracy": float(recall[occur > 0].mean())}
@@ -39,6 +41,22 @@ def class_metrics(
     for name, of_class, is_told in zip(names, precision, called > 0, strict=True):
         measured |= {f"precision_{name}": float(of_class)} if is_told else {}
     return measured
+
+
+def label_metrics(truth: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Numbers) -> dict[str, float]:
+    """Means over several yes/no labels: balanced accuracy, and recall and precision of the rows that have the label.
+
+    A label that no row has is left out of the mean recall, one that is never predicted out of the mean precision; so
+    is the name if there is no other.
+
+    Args:
+        truth, chosen: whether rows have the labels, (n_rows, n_labels).
+        weights: how much each row counts, (n_rows,), above 0.
+    """
+    each = [class_metrics(*labels, "01", weights) for labels in zip(truth.T + 0, chosen.T + 0, strict=True)]
+    keys = {"balanced_accuracy": "balanced_accuracy", "recall": "recall_1", "precision": "precision_1"}
+    found = {name: [label[key] for label in each if key in label] for name, key in keys.items()}
+    return {name: float(np.mean(values)) for name, values in found.items() if values}
 
 
 def ranking_metrics(scores: Numbers, positive: NDArray[np.bool_], weights: Numbers) -> dict[str, float]:
@@ -64,7 +82,7 @@ def ranking_metrics(scores: Numbers, positive: NDArray[np.bool_], weights: Numbe
 
 
 def _of_column(score: Numbers, has: NDArray[np.bool_], weights: Numbers) -> tuple[float, float]:
-    order = np.argsort(-score, kind="stable")
+    order = np.argsort(score)[::-1]
     ends = np.append(np.flatnonzero(np.diff(score[order])), len(order) - 1)  # rows with one score are one threshold
     true = np.cumsum(np.where(has, weights, 0)[order])[ends]
     false = np.cumsum(np.where(has, 0, weights)[order])[ends]

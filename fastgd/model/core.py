@@ -169,14 +169,17 @@ class Core(Model):
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the predictions are: "loss", and what people compare, in the units of y.
 
-        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Classes: "accuracy", "balanced_accuracy", "roc_auc",
-        "average_precision" (of several classes the mean of each against the others), and for each class such as
-        "recall_yes" and "precision_yes" (their means "recall" and "precision" where there are more than ten); the loss
-        is the log loss. All are scikit-learn's, but what no row says anything of is left out, such as the recall of a
-        class that does not occur. Several labels: "accuracy", and means over the labels. Quantiles: for each level
-        the share of actual values below it, such as "below_0.9". All are measured in float64 against y as it is given.
-        With several targets "rmse" is the root of the mean over rows and targets (scikit-learn's is the mean of each
-        target's root), "mae" and "r2" are means over the targets.
+        Regression: "rmse", "mae", "r2" (R², 1 is perfect). Quantiles: for each level the share of actual values below
+        it, such as "below_0.9". All are measured in float64 against y as it is given. With several targets "rmse" is
+        the root of the mean over rows and targets (scikit-learn's is the mean of each target's root), "mae" and "r2"
+        are means over the targets.
+
+        Classes: "accuracy", "balanced_accuracy" (the mean recall), "roc_auc", "average_precision", and for each class
+        such as "recall_yes" and "precision_yes" (their means "recall" and "precision" where there are more than ten);
+        the loss is the log loss. Rankings are by the probability of the second of two classes, of more classes the mean
+        of each against the others. Several yes/no labels have means over the labels. All are scikit-learn's, but what
+        no row says anything of is left out: the recall of a class that does not occur, the precision of one that is
+        never predicted, both rankings where all rows are of one class. Such classes are left out of means, too.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.

@@ -14,7 +14,7 @@ from ..kernels.plain import loss_and_delta
 from ..kernels.records import LossRecord, Net, Reals, Rows, resting
 from ..network.losses import Quantile
 from .answers import chosen_classes
-from .class_metrics import class_metrics, ranking_metrics
+from .class_metrics import class_metrics, label_metrics, ranking_metrics
 from .metrics import accuracy, below, regression_metrics
 
 ROWS = 1 << 14  # that are measured together: what float64 takes beside the table stays small
@@ -48,14 +48,15 @@ def _of_classes(schema: Schema, rows: Measured, out: Reals) -> dict[str, float]:
     """What a classifier is compared by, beside its accuracy; rows that do not count are left out."""
     counting = rows.weights > 0 if rows.weights.size else np.full(len(out), True)
     weights = (rows.weights / rows.weights.max())[counting] if rows.weights.size else np.ones(len(out))
-    Y, scores = rows.Y[counting], out[counting].astype(np.float64)
+    Y, scores = rows.Y[counting], out[counting]
     if schema.classes is None:  # several yes/no labels
-        return ranking_metrics(scores, Y >= 0.5, weights)
+        return label_metrics(Y >= 0.5, scores >= 0.5, weights) | ranking_metrics(scores, Y >= 0.5, weights)
     n = schema.classes.size
     truth = class_numbers(schema, Y)
     named = class_metrics(truth, chosen_classes(schema, out)[counting], [str(name) for name in schema.classes], weights)
-    if n == 2:
-        return named | ranking_metrics(scores[:, -1:], truth[:, None] == 1, weights)
+    if n == 2:  # the only output, or the second, behind which there may be some whose class has not come yet
+        second = min(1, scores.shape[1] - 1)
+        return named | ranking_metrics(scores[:, second : second + 1], truth[:, None] == 1, weights)
     return named | ranking_metrics(scores[:, :n], truth[:, None] == np.arange(n), weights)
 
 
