@@ -43,8 +43,9 @@ def test_demo_on_a_terminal(columns):
     assert max(len(line) for line in plain.splitlines()) <= columns
 
 
-def test_demo_waits_for_a_key_after_each_scene():
-    seen, code = in_a_terminal(["demo", "--fast", "--step"], answer=b" ")
+@pytest.mark.parametrize("key", [b" ", b"\x1b[A", b"\x1bOB", b"\xc3\xa9"], ids=["space", "up", "down", "é"])
+def test_demo_waits_for_a_key_after_each_scene(key):
+    seen, code = in_a_terminal(["demo", "--fast", "--step"], answer=key)
     assert code == 0
     assert seen.count("press a key") == len(SCENES)
 
@@ -151,12 +152,39 @@ def test_a_divergence_is_a_scene(options, scenes, tmp_path):
         assert after < 0.2 * before, "with the smaller rate it learns"
 
 
-@pytest.mark.parametrize(("rate", "worse"), [(3, True), (0.05, False)])
-def test_a_training_that_overshot_without_an_end_is_called_worse(rate, worse):
-    result = run("demo", "--fast", "--learning-rate", rate, "--batch-size", 100_000, "--epochs", 1)
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [
+        (1, "After step 3 the predictions are no longer numbers. Shortly before, the loss was 2.4"),
+        (1e20, "After step 1 the predictions are no longer numbers. Shortly before, the loss was 4.126e+11."),
+        (10, "In step 2 the loss is no longer a number. Shortly before, the loss was 8."),
+    ],
+)
+def test_a_blow_up_in_the_last_steps_is_a_divergence_too(rate, told):
+    epochs = 3 if rate < 100 else 1
+    result = run("demo", "--fast", "--learning-rate", rate, "--batch-size", 100_000, "--epochs", epochs, "--seed", 5)
+    assert (result.exit_code, result.stderr) == (0, "")
+    out = " ".join(result.output.split())
+    assert told in out
+    assert ("The network is of no use any more. Now from the start" in out) == (told.startswith("After"))
+    assert ("has gone back to its last good weights" in out) == (told.startswith("In"))
+    assert "On 10,000 houses that it has never seen" in out
+
+
+@pytest.mark.parametrize(
+    ("rate", "seed", "worse"),
+    [(3, 0, True), (0.6, 1, True), (0.05, 0, False)],
+    ids=["far", "out of range", "not at all"],
+)
+def test_a_training_that_overshot_without_an_end_is_called_worse(rate, seed, worse):
+    epochs = 3 if seed else 1
+    options = ["--learning-rate", rate, "--batch-size", 100_000, "--epochs", epochs, "--seed", seed]
+    result = run("demo", "--fast", *options)
     assert result.exit_code == 0
     assert result.stderr == ""
     assert ("It is worse than before" in result.output) == worse
+    assert ("so many are to blame" in result.output) != worse, "its gradient may be out of range"
+    assert "…" not in result.output, "every number is whole"
 
 
 def test_what_is_to_blame_becomes_less():

@@ -22,6 +22,7 @@ from ..mlp import MLP
 from ..training.history import COMPLETED, History
 from ..training.optimizers import SGD, Adam, AdamW, Optimizer
 from .page import Chart, Line, Listing, Part, Scene, Text
+from .prices import described, euros, priced, share
 
 FEATURES = ["size", "bedrooms", "distance", "age"]
 FEW = 32  # houses of the first scenes: one small batch
@@ -77,7 +78,7 @@ def _wrong(model: MLP, X: Any, y: Any, house: int) -> Scene:
     return Scene(
         "Every network starts completely wrong",
         [
-            Text(f"A house of {_described(X[house])}."),
+            Text(f"A house of {described(X[house])}."),
             Text(f"A network with {X.shape[1]} random weights, one for each of these, predicts its price:"),
             Text(f"predicted {euros(predicted)}   actual {euros(y[house])}   error {euros(predicted - y[house])}"),
             Text(f"Of {len(X)} houses, it is about this one that it is most wrong."),
@@ -177,10 +178,10 @@ def _batches(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
         model = _network(options)
         try:
             history = _fit(model, *seen, epochs=1, batch_size=size, optimizer=SGD(options.learning_rate))
+            errors[size] = _measured(model, history, unseen)["rmse"]
         except DivergenceError as error:
             rows.append([f"{size:,}", f"{error.step:,}", "", "diverged"])
             continue
-        errors[size] = model.evaluate(unseen[0], unseen[1])["rmse"]
         rows.append([f"{size:,}", f"{history.steps:,}", f"{1000 * history.seconds:.1f} ms", euros(errors[size])])
     best = min(errors, key=errors.__getitem__)
     return Scene(
@@ -212,11 +213,12 @@ def _optimizers(options: StoryOptions, seen: Any, unseen: Any) -> Scene:
             history = _fit(
                 model, seen[0][few], seen[1][few], epochs=5, batch_size=256, optimizer=optimizer, validation_data=unseen
             )
+            measured = _measured(model, history, unseen)
         except DivergenceError as error:
             rows.append([name, f"diverged at step {error.step:,}", ""])
             continue
         length = float(np.linalg.norm(model.parameters))
-        rows.append([name, euros(model.evaluate(unseen[0], unseen[1])["rmse"]), f"{length:.1f}"])
+        rows.append([name, euros(measured["rmse"]), f"{length:.1f}"])
         lines.append(Line(name, [1, 2, 3, 4, 5], np.sqrt(history.history["val_loss"]).tolist()))
     best = min(lines, key=lambda line: line.y[-1]).name
     return Scene(
@@ -242,60 +244,66 @@ def _trained(options: StoryOptions, seen: Any, unseen: Any) -> Iterator[Scene]:
         yield Scene("The whole training" + (", again" if with_rate else ""), [Text(opening)])
         try:
             history = options.train(model, seen[0], seen[1], SGD(learning_rate=rate))
+            after = _measured(model, history, unseen)
         except DivergenceError as error:
             smaller = error.learning_rate if error.learning_rate > 0 else GOOD_RATE
-            yield _divergence(
-                error, rate, model.evaluate(unseen[0], unseen[1])["rmse"], smaller if tries_left else None
-            )
+            yield _divergence(error, rate, model, unseen, smaller if tries_left else None)
             rate, with_rate = smaller, f", with a learning rate of {smaller:.3g}"
         else:
-            yield _what_it_has_learned(model, history, untrained, seen, unseen)
+            yield _what_it_has_learned(model, history, untrained, after, seen, unseen)
             return
 
 
-def _divergence(error: DivergenceError, rate: float, typical_error: float, smaller: float | None) -> Scene:
+def _divergence(error: DivergenceError, rate: float, model: MLP, unseen: Any, smaller: float | None) -> Scene:
     """A training that has blown up, in plain words; `smaller` is the rate that is tried next."""
-    before = f" Shortly before it was {error.loss_before:.4g}." if math.isfinite(error.loss_before) else ""
-    kept = f"The network has gone back to its last good weights, with a typical error of {euros(typical_error)}."
-    if smaller is not None:
-        kept += f" Now from the start again, with a rate of {smaller:.3g}."
-    return Scene(
-        "It diverges",
-        [
-            Text(
-                f"In step {error.step:,} the loss is no longer a number.{before} With a learning rate of {rate:.3g} a "
-                "step jumps over the valley to where it is steeper still, so that the next one is even longer, until "
-                "the numbers end. That is what a rate that is too high does."
-            ),
-            Text(kept),
-        ],
+    what, kept = (
+        f"After step {error.step:,} the predictions are no longer numbers.",
+        "The network is of no use any more.",
     )
+    if model.outputs_of(unseen[0])[1]:
+        what, errors = f"In step {error.step:,} the loss is no longer a number.", model.evaluate(unseen[0], unseen[1])
+        kept = f"The network has gone back to its last good weights, with a typical error of {euros(errors['rmse'])}."
+    before = f" Shortly before, the loss was {error.loss_before:.4g}." if math.isfinite(error.loss_before) else ""
+    again = "" if smaller is None else f" Now from the start again, with a rate of {smaller:.3g}."
+    jumps = (
+        f" With a learning rate of {rate:.3g} a step jumps over the valley to where it is steeper still, so that the "
+        "next one is even longer, until the numbers end. That is what a rate that is too high does."
+    )
+    return Scene("It diverges", [Text(what + before + jumps), Text(kept + again)])
 
 
-def _what_it_has_learned(model: MLP, history: History, untrained: Any, seen: Any, unseen: Any) -> Scene:
-    (before, blamed_before), after = untrained, model.evaluate(unseen[0], unseen[1])
+def _what_it_has_learned(
+    model: MLP, history: History, untrained: Any, after: dict[str, float], seen: Any, unseen: Any
+) -> Scene:
+    (before, blamed_before), worse = untrained, after["loss"] > untrained[0]["loss"]
     floor = irreducible_error(unseen[0])
     table = [
-        [when, f"{m['loss']:.4g}", euros(m["rmse"]), f"{m['r2']:.3f}"]
+        [when, f"{m['loss']:.4g}", euros(m["rmse"]), share(m["r2"])]
         for when, m in (("before", before), ("after", after))
     ]
     table.append(["best possible", f"{floor**2:.4g}", euros(floor), f"{1 - floor**2 / unseen[1].var():.3f}"])
-    losses, blamed = history.history["loss"], _blamed(model, *seen)
-    return Scene(
-        f"On {len(unseen[0]):,} houses that it has never seen",
-        [
-            Listing(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
-            *([Text(WORSE)] if after["loss"] > before["loss"] else []),
-            Chart(
-                "Loss after each epoch", "epoch", "mean squared error",
-                [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
-            ),
+    losses = history.history["loss"]
+    to_blame: list[Part] = []
+    if not worse:  # what has overshot far has no gradient that is a number
+        blamed = _blamed(model, *seen)
+        to_blame = [
             Text(f"Of its {model.parameters.size:,} weights and biases, so many are to blame for what is wrong:"),
             Listing(
                 ["", "before", "after"], [[word, f"{blamed_before[word]:,}", f"{blamed[word]:,}"] for word in BLAMED]
             ),
+        ]
+    return Scene(
+        f"On {len(unseen[0]):,} houses that it has never seen",
+        [
+            Listing(["", "loss (mean squared error)", "typical error (root)", "R²"], table),
+            *([Text(WORSE)] if worse else []),
+            Chart(
+                "Loss after each epoch", "epoch", "mean squared error",
+                [Line("loss", list(range(1, len(losses) + 1)), losses)], ("best possible", floor**2), low=0.0,
+            ),
+            *to_blame,
             Text("Ten of the houses, with prices in EUR:"),
-            _houses(model, unseen[0][:10], unseen[1][:10]),
+            priced(model, unseen[0][:10], unseen[1][:10]),
             Text(
                 f"{history.rows_seen:,} rows in {history.seconds:.3f} s of training: "
                 f"{history.rows_per_second:,.0f} rows/s."
@@ -324,20 +332,10 @@ def _fit(model: MLP, X: Any, y: Any, **options: Any) -> History:
     return history
 
 
-def _houses(model: MLP, X: Any, y: Any) -> Listing:
-    rows = [
-        [f"{s:.0f} m²", f"{b:.0f}", f"{d:.1f} km", f"{a:.0f} years", f"{p:,.0f}", f"{t:,.0f}", f"{(p - t) / t:+.1%}"]
-        for (s, b, d, a), p, t in zip(X, model.predict(X), y, strict=True)
-    ]
-    return Listing(["size", "bedrooms", "distance", "age", "predicted", "actual", "error"], rows)
-
-
-def _described(house: Any) -> str:
-    size, bedrooms, distance, age = house
-    rooms, years = (f"{n:.0f} {one}{'' if round(n) == 1 else 's'}" for n, one in ((bedrooms, "bedroom"), (age, "year")))
-    return f"{size:.0f} m² with {rooms}, {distance:.1f} km from the centre, {years} old"
-
-
-def euros(value: float) -> str:
-    """A price."""
-    return f"{value:,.0f} EUR" if abs(value) < 1e10 else f"{value:.3g} EUR"
+def _measured(model: MLP, history: History, unseen: Any) -> dict[str, float]:
+    """How good it is; it has diverged, too, if its very last steps blew up, after which no loss was measured."""
+    if not model.outputs_of(unseen[0])[1]:
+        error = DivergenceError("The predictions are no longer finite numbers.")
+        error.step, error.loss_before = history.steps, history.history["loss"][-1]
+        raise error
+    return model.evaluate(unseen[0], unseen[1])
