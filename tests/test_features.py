@@ -367,13 +367,40 @@ def test_a_model_that_was_never_fitted():
             call(fastgd.MLP([4, 3, 1]))
 
 
-@pytest.mark.parametrize("loss", ["cross_entropy", "binary_cross_entropy"])
-def test_of_two_classes_the_positive_one_is_shown(loss):
-    model, X, _ = classes(loss)
+@pytest.mark.parametrize(("loss", "n_out"), [("cross_entropy", 2), ("binary_cross_entropy", 1)])
+def test_of_two_classes_the_positive_one_is_shown_as_scikit_learn_does(loss, n_out):
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.inspection import partial_dependence as of_scikit_learn
+
+    _, X, kinds = classes("binary_cross_entropy")
+    model = fastgd.MLP([3, 8, n_out], loss=loss)
+    model.fit(X, kinds, epochs=5, verbose=0)
+
+    class Estimator(ClassifierMixin, BaseEstimator):
+        def fit(self, X, y):
+            self.classes_ = np.unique(y)
+            return self
+
+        def predict_proba(self, X):
+            return model.predict_proba(X)
+
     shown, first, second = (partial_dependence(model, X, 0, output=output) for output in (None, 0, 1))
-    if len(model.classes) == 2:
-        assert shown.output == second.output != first.output
-        assert (shown.predictions == second.predictions).all()
-        np.testing.assert_allclose(shown.predictions, 1 - first.predictions, atol=1e-6)
-    else:
-        assert shown.output == first.output
+    assert shown.to_dict() == second.to_dict() == partial_dependence(model, X, 0, output="yes").to_dict()
+    assert shown.output == "probability of yes" != first.output
+    options = {"custom_values": {0: shown.values}, "method": "brute", "kind": "average"}
+    theirs = of_scikit_learn(Estimator().fit(X, kinds), X, [0], **options)["average"][0]
+    np.testing.assert_allclose(shown.predictions, theirs, atol=1e-6)
+    assert np.abs(first.predictions - theirs).max() > 0.1
+
+
+@pytest.mark.filterwarnings("ignore:y has 2 classes")
+def test_of_several_outputs_it_must_be_said_which():
+    model, X, _ = classes()
+    with pytest.raises(InvalidInputError, match=r"Say which of 3 outputs, with output=0 to 2, or a class: a, b, c\.$"):
+        partial_dependence(model, X, 0)
+    for two in ({}, {"loss": "binary_cross_entropy"}):
+        with pytest.raises(InvalidInputError, match=r"Say which of 2 outputs, with output=0 to 1\.$"):
+            partial_dependence(fastgd.MLP([3, 2], standardize=False, **two), X, 0)
+    later = fastgd.MLP([3, 3], loss="cross_entropy")
+    later.fit(X, np.where(X[:, 0] > 0, "yes", "no"), epochs=1, verbose=0)
+    assert partial_dependence(later, X, 0).output == "probability of yes"

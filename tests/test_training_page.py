@@ -50,6 +50,20 @@ def test_the_page_of_a_classifier(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_page_of_several_classes_has_a_curve_of_each(tmp_path):
+    kind = [f"kind{min(i % 9, 7)}" for i in range(200)]  # eight, of which the last is the most frequent
+    path, report = write(tmp_path / "houses.csv", kind=kind), tmp_path / "report.html"
+    arguments = ["--target", "kind", "--features", "size,rooms", "--classes", "--hidden", "8", "--epochs", 2]
+    result = run("train", path, *arguments, "--report", report)
+    assert result.exit_code == 0, result.output
+    (picture,) = re.findall(r'<svg role="img" aria-label="kind by size".*?</svg>', report.read_text(), re.DOTALL)
+    named = set(re.findall(r"kind\d", picture.split(">", 1)[1]))
+    assert len(named) == 6, "as many as there are colours"
+    assert "kind7" in named
+    assert "mean probability" in picture
+
+
+@pytest.mark.slow
 def test_a_page_after_ctrl_c(tmp_path):
     path, report = write(tmp_path / "houses.csv"), tmp_path / "report.html"
     arguments = ["train", path, *ARGUMENTS, "--epochs", 9999999, "--report", report]

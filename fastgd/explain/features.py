@@ -170,7 +170,8 @@ def partial_dependence(
         feature: a name, or the number of a column, counted from 0.
         grid: the most values to try, at least 2.
         output: which output, counted from 0; for classes and labels the column of `MLP.predict_proba`, or a class that
-            is text. By default the first, but of two classes the second, which is the positive one.
+            is text. None for the only output, or of two classes the second, which is the positive one; of several
+            outputs or more classes it must be said which.
 
     Returns:
         Values in the units of X, and predictions in the units of y; for classes and labels probabilities.
@@ -194,8 +195,7 @@ def partial_dependence(
     places = np.linspace(0, len(table) - 1, min(len(table), ROWS_OF_A_CURVE)).round().astype(np.int64)
     changed = table[places]  # a copy
     n_outputs = _predicted(model, changed[:1]).shape[1]
-    two_classes = model.classes is not None and n_outputs == 2
-    place_of = int(two_classes) if output is None else _output(model, output, n_outputs)
+    place_of = _output(model, output, n_outputs)
     means, tenths = np.empty(len(values)), np.empty((2, len(values)))
     for place, value in enumerate(values):
         changed[:, column] = value
@@ -278,8 +278,14 @@ def _column(feature: Any, names: Sequence[str]) -> int:
 
 
 def _output(model: Core, output: Any, n_outputs: int) -> int:
+    known = [] if model.classes is None else [str(name) for name in model.classes]
+    if output is None:
+        if len(known) == 2 or n_outputs == 1:
+            return max(len(known) - 1, 0)
+        names = f", or a class: {shortened(', '.join(known), 60)}" if known else ""
+        raise InvalidInputError(f"Say which of {n_outputs} outputs, with output=0 to {n_outputs - 1}{names}.")
     if isinstance(output, str) and model.classes is not None:
-        return look_up(output, {str(name): place for place, name in enumerate(model.classes)}, "class")
+        return look_up(output, {name: place for place, name in enumerate(known)}, "class")
     return _number_below(output, n_outputs, "output must be")
 
 

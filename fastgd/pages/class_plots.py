@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from . import drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from ..explain.features import PartialDependence
     from ..mlp import MLP
 
 BINS = 10  # of probabilities
@@ -102,6 +104,20 @@ def reliability(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set(xlabel=f"predicted probability of {what}", ylabel="share that came true")
     return axes
+
+
+def dependence_by_class(curves: Sequence[PartialDependence], ax: Axes) -> Axes:
+    """Draw the mean probability of each class over the values of one feature; no more curves than colours."""
+    from .ticks import write_apart
+
+    for curve, colour, marker in zip(curves, drawing.COLOURS, drawing.MARKERS, strict=False):
+        label, every = curve.output.removeprefix("probability of "), max(len(curve.values) // 8, 1)
+        line = ax.plot(curve.values, curve.predictions, color=colour, marker=marker, markevery=every)
+        line[0].set_label(drawing.literal(label))
+    ax.set(xlabel=drawing.literal(curves[0].feature), ylabel="mean probability", ylim=(-0.02, 1.02))
+    ax.legend(fontsize="small")
+    write_apart(ax)
+    return ax
 
 
 def _classes(model: MLP) -> Any:

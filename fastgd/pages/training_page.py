@@ -9,7 +9,7 @@ import copy
 import io
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -22,6 +22,7 @@ from ..training.callbacks import Recorder
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from . import drawing, plots
+from .class_plots import dependence_by_class
 from .page import Listing, Part, Picture, Scene, Text, escaped, number
 
 if TYPE_CHECKING:
@@ -133,9 +134,11 @@ def _columns(training: Training) -> Scene:
     def important(of: features.Importance) -> Callable[[Axes], object]:
         return lambda ax: plots.importance(of, ax).set_xlabel(f"growth of the {error}\nof {name}", loc="right")
 
-    def dependent(curve: features.PartialDependence) -> Callable[[Axes], object]:
-        shown = f"predicted {name}" if model.classes is None else drawing.literal(curve.output)
-        return lambda ax: plots.partial_dependence(curve, ax).set(ylabel=shown)
+    def dependent(curves: list[features.PartialDependence]) -> Callable[[Axes], object]:
+        if len(curves) > 1:
+            return lambda ax: dependence_by_class(curves, ax)
+        label = f"predicted {name}" if model.classes is None else drawing.literal(curves[0].output)
+        return lambda ax: plots.partial_dependence(curves[0], ax).set(ylabel=label)
 
     parts: list[Part] = []
     if table is not None:
@@ -145,11 +148,20 @@ def _columns(training: Training) -> Scene:
         ]
     order = np.argsort(-table.increase, kind="stable")[:MOST_CURVES] if table else range(model.network.n_in)
     parts.append(Text("What the network predicts, on average, as one column takes other values:"))
+    shown = _shown(model, training.seen[1])
     for place in map(int, order):
-        curve = features.partial_dependence(model, training.seen[0], place)
-        title = f"{shortened(training.target, TITLE)} by {shortened(curve.feature, TITLE)}"
-        parts.append(_picture(title, dependent(curve)))
+        curves = [features.partial_dependence(model, training.seen[0], place, output=output) for output in shown]
+        title = f"{shortened(training.target, TITLE)} by {shortened(curves[0].feature, TITLE)}"
+        parts.append(_picture(title, dependent(curves)))
     return Scene("What each column does", parts)
+
+
+def _shown(model: MLP, y: Any) -> Sequence[int | None]:
+    """Which outputs have a curve: the one there is, the positive of two classes, of more the most frequent ones."""
+    if model.classes is None or len(model.classes) <= 2:
+        return [None]
+    counts = np.array([np.count_nonzero(y == name) for name in model.classes])
+    return sorted(map(int, np.argsort(-counts, kind="stable")[: len(drawing.COLOURS)]))
 
 
 def _weights(training: Training) -> Scene:
