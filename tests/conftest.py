@@ -17,6 +17,20 @@ os.environ.setdefault("MPLBACKEND", "Agg")  # plots in tests and examples open n
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background: Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+FIRST_LOOK = {"test_known_answers", "test_options", "test_recipe", "test_tables"}
+
+
+def pytest_report_header() -> str:
+    """What to expect of the run that begins."""
+    return "all tests: about 7 minutes on two cores; a first look in less than one: pytest -m first_look"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests of a first look: they compile little, train, and use most of what users touch."""
+    for item in items:
+        if item.path.stem in FIRST_LOOK and not item.get_closest_marker("slow"):
+            item.add_marker("first_look")
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from conftest import FIRST_LOOK
 
 import fastgd
 from tools import rooms
@@ -147,3 +148,7 @@ def test_two_copies_live_side_by_side(tmp_path):
         "assert (a == b).all() and fastgd.MLP is not other_fastgd.MLP\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_files_of_a_first_look_are_there():
+    assert {path.stem for path in Path(__file__).parent.glob("test_*.py")} >= FIRST_LOOK
