@@ -217,9 +217,10 @@ class MLP(Core):
             the contribution, weight times input. Above zero, a weight that grows makes a "larger contribution" (or a
             "slight increase"), one that shrinks a "smaller contribution" ("slight decrease"). Below zero, one that
             comes nearer to zero gets "weaker" ("slightly weaker"), one that goes away from it "stronger" ("slightly
-            stronger"). Where two more such nudges would reach zero, the direction alone counts: up is larger, down is
+            stronger"). Where two such nudges would reach zero, the direction alone counts: up is larger, down is
             smaller. One that crosses zero "changes sign". The first words are for half the layer's largest nudge on,
-            those in brackets for a fifth; less, or less than 0.01 % of a typical weight, is "barely touched".
+            those in brackets for a fifth of it, or half of the weight itself; less, or less than 0.1 % of a typical
+            weight, is "barely touched".
 
         Raises:
             InvalidInputError: a table or option that cannot be used.

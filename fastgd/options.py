@@ -130,7 +130,7 @@ def _unknown_option(name: str, known: list[str]) -> str:
         return f"`{name}` belongs to the optimizer: optimizer=fastgd.SGD({ALIASES.get(name, name)}=…)."
     right = ALIASES.get(name.lower())
     if right not in known:
-        near = get_close_matches(name, known, n=1)
+        near = get_close_matches(name, known, n=1) if len(name) > 2 else []  # `by` is not `y`
         right = near[0] if near else None
     if right:
         return f"`{name}` is called `{right}`."

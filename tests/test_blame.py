@@ -358,3 +358,21 @@ def test_words_of_blame(share, gain, word):
 
     module = importlib.import_module(blame.__module__)
     assert module.BLAMED[module._degrees(np.array([share]), np.array([gain]))[0]] == word
+
+
+def test_a_new_model_is_told_to_have_been_scaled_first():
+    X, y = houses(300)
+    model = fastgd.MLP([4, 6, 1])
+    for table in (model.blame(X, y), model.nudge(X, y), model.step(X, y, learning_rate=1e-9)):
+        assert repr(table).splitlines()[-2].startswith("The model is new: how inputs and target are scaled was learned")
+        assert "<p>The model is new" in table._repr_html_()
+    for table in (model.blame(X, y), model.nudge(X, y), model.step(X, y)):
+        assert "The model is new" not in repr(table)
+
+
+def test_lengths_have_no_sign():
+    X, y = houses(300)
+    model = fastgd.MLP([4, 6, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    assert "+" not in repr(model.blame(X, y, by="input"))
+    assert "+" in repr(model.blame(X, y))

@@ -28,8 +28,19 @@ from fastgd.explain.effects import effects
     ],
 )
 def test_words(old, new, large, notable):
-    for share, word in ((1.0, large), (0.5, large), (0.49, notable), (0.2, notable), (0.19, "barely touched")):
+    for share, word in ((1.0, large), (0.5, large), (0.49, notable), (0.2, notable)):
         assert effects(np.array([old]), np.array([new]), np.array([share])) == [word]
+
+
+def test_a_small_part_of_the_largest_nudge_is_no_change_unless_the_weight_is_small_too():
+    for old, new, word in (
+        (0.5, 0.6, "barely touched"),
+        (0.03, 0.06, "slight increase"),
+        (-0.4, -0.3, "barely touched"),
+    ):
+        told = effects(np.array([old, 0.5]), np.array([new, 1.1]), np.array([0.19, 1.0]))
+        assert told == [word, "larger contribution"]
+    assert effects(np.zeros(1), np.zeros(1), np.zeros(1)) == ["barely touched"]
 
 
 def test_the_largest_of_tiny_nudges_is_no_change():
@@ -37,4 +48,4 @@ def test_the_largest_of_tiny_nudges_is_no_change():
     model = fastgd.MLP([4, 8, 1], dtype="float64")
     model.fit(X, y, epochs=1, verbose=0)
     assert set(model.nudge(X, y, learning_rate=0.1)["effect"]) != {"barely touched"}
-    assert set(model.nudge(X, y, learning_rate=1e-6)["effect"]) == {"barely touched"}
+    assert set(model.nudge(X, y, learning_rate=1e-5)["effect"]) == {"barely touched"}

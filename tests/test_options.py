@@ -158,3 +158,11 @@ def test_every_synonym_leads_somewhere():
     names = {*ACTIVATIONS, *INITIALIZERS, *LOSSES, "float32", "float64"}
     assert set(SYNONYMS.values()) <= names
     assert not set(SYNONYMS) & names
+
+
+def test_a_short_name_is_not_taken_for_another():
+    model = fastgd.MLP([2, 1])
+    with pytest.raises(InvalidInputError, match="There is no option `by`"):
+        model.nudge([[1, 2]], [1], by="input")
+    with pytest.raises(InvalidInputError, match="`layers` is called `layer`"):
+        model.nudge([[1, 2]], [1], layers=0)

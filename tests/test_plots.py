@@ -121,9 +121,12 @@ def test_a_reliability_curve_is_that_of_scikit_learn(classifier):
     score = probabilities[:, 1] if two else probabilities.max(axis=1)
     truth = kinds == "yes" if two else kinds == model.predict(X)
     shares, means = calibration_curve(truth, score, n_bins=10)
-    (curve,) = [line for line in ax.lines if len(line.get_xdata()) == len(means) and line.get_marker() == "o"]
-    np.testing.assert_allclose(curve.get_xdata(), means, rtol=1e-6)
-    np.testing.assert_allclose(curve.get_ydata(), shares, rtol=1e-6)
+    (dots,) = ax.collections
+    np.testing.assert_allclose(dots.get_offsets(), np.column_stack([means, shares]), rtol=1e-6)
+    np.testing.assert_allclose(ax.lines[-1].get_xydata(), dots.get_offsets())
+    rows = np.histogram(score, np.linspace(0, 1, 11))[0]
+    assert np.argmax(dots.get_sizes()) == np.argmax(rows[rows > 0]), "where most rows are"
+    assert len(set(dots.get_sizes())) > 1
     assert labels(ax) == (f"predicted probability of {'yes' if two else 'the predicted class'}", "share that came true")
 
 

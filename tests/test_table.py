@@ -61,7 +61,9 @@ def test_tables_print_within_80_columns_and_say_what_they_leave_out():
 def test_tables_print_within_a_narrower_terminal(monkeypatch, columns):
     X, y = houses(300)
     names = ["size", "bedrooms", "distance", "age"]
-    table = fastgd.MLP([4, 1], feature_names=names).blame(X, y)
+    model = fastgd.MLP([4, 1], feature_names=names)
+    model.fit(X, y, epochs=0, verbose=0)
+    table = model.blame(X, y)
     monkeypatch.delenv("COLUMNS", raising=False)
     whole = repr(table)
     assert max(map(len, whole.splitlines())) > 40, "else nothing would have to be narrower"

@@ -208,7 +208,9 @@ def _of_classes(measured: list[dict[str, float]], *targets: Any) -> list[Listing
     def share(m: dict[str, float], name: str) -> str:
         return f"{m[name]:.3f}" if name in m else "–"
 
-    header = ["", "rows", "accuracy", "balanced", "AUC", "average precision"]
+    labels = np.unique(np.concatenate(targets))
+    of = f" of {labels[1]}" if len(labels) == 2 else ""
+    header = ["", "rows", "accuracy", "balanced", "AUC", f"average precision{of}"]
     names = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
     rows = [
         [part, f"{len(y):,}", *(share(m, name) for name in names)]
@@ -222,7 +224,7 @@ def _of_classes(measured: list[dict[str, float]], *targets: Any) -> list[Listing
             share(held_out, f"recall_{label}"),
             share(held_out, f"precision_{label}"),
         ]
-        for label in np.unique(np.concatenate(targets))
+        for label in labels
         if f"recall_{label}" in held_out or f"precision_{label}" in held_out
     ]
     return [Listing(header, rows)] + ([Listing(["held out", "rows", "recall", "precision"], each)] if each else [])

@@ -26,6 +26,7 @@ from .parts import Part
 from .table import Table
 
 GAINS = 0.05, 0.005, 0.0005  # part of the error that a weight could take away, at least, for each word of blame
+SCALED_FIRST = "The model is new: how inputs and target are scaled was learned from these rows first, as in fit."
 BLAMED = "way off", "slightly off", "close", "nothing left to blame"
 
 
@@ -42,7 +43,7 @@ def blame(
     """See MLP.blame."""
     by_input = look_up(by, {"weight": False, "input": True}, "grouping")
     part = Part(model, layer_numbers(layer, len(model.network.activations)), by_input, biases)
-    model = as_it_learns(model, X, y, sample_weight)
+    note, model = _note(model), as_it_learns(model, X, y, sample_weight)
     gradient = part.of(model.gradient(X, y, sample_weight))
     rows = labelled(model.schema, X, y, sample_weight)
     shares, gains = part.shares(gradient), Scatter(model, rows).gain(part.sums)
@@ -56,7 +57,8 @@ def blame(
     }
     if per_row:
         columns["per_row"] = _gradients_of_rows(model, rows, part)
-    return Table(columns, "gradient", unprinted=("per_row",), unsigned=("share", "gain"))
+    unsigned = ("share", "gain", *(("value", "gradient") if by_input else ()))  # of an input they are lengths
+    return Table(columns, "gradient", unprinted=("per_row",), unsigned=unsigned, note=note)
 
 
 def nudge(
@@ -72,7 +74,7 @@ def nudge(
     """See MLP.nudge."""
     part = Part(model, layer_numbers(layer, len(model.network.activations)), False, biases)
     after = after_step(model, X, y, learning_rate, optimizer, sample_weight)
-    return _nudges(part, model.parameters, after.parameters)
+    return _nudges(part, model.parameters, after.parameters, _note(model))
 
 
 def step(
@@ -94,7 +96,7 @@ def step(
     except BaseException:
         model.become(before)
         raise
-    return _nudges(part, before.parameters, model.parameters)
+    return _nudges(part, before.parameters, model.parameters, _note(before))
 
 
 def as_it_learns(model: Core, X: Any, y: Any, sample_weight: Any = None) -> Core:
@@ -163,7 +165,12 @@ def _check_still_finite(model: Core, X: Any, y: Any, learning_rate: float | None
     raise error
 
 
-def _nudges(part: Part, before: Reals, after: Reals) -> Table:
+def _note(model: Core) -> str:
+    """What is to be said of a model that has never been fitted."""
+    return SCALED_FIRST if model.standardize and not model.schema.scaled else ""
+
+
+def _nudges(part: Part, before: Reals, after: Reals, note: str) -> Table:
     """What happened to the weights of a part."""
     old, new = part.of(before).copy(), part.of(after).copy()
     nudges = new - old
@@ -171,7 +178,7 @@ def _nudges(part: Part, before: Reals, after: Reals) -> Table:
     for lines in part.slices:
         effect += effects(old[lines], new[lines], shares[lines])
     columns = {**part.names("weight"), "old": old, "nudge": nudges, "new": new, "effect": effect}
-    return Table(columns, "nudge")
+    return Table(columns, "nudge", note=note)
 
 
 def _degrees(shares: Reals, gains: NDArray[np.float64]) -> NDArray[np.int64]:

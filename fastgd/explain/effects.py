@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from ..kernels.records import Reals
 
 LARGE, NOTABLE = 0.5, 0.2  # part of the layer's largest nudge or gradient: from here on the first and the second word
-UNTOUCHED = 1e-4  # part of the typical weight: no smaller nudge counts, however small the others are
+UNTOUCHED = 1e-3  # part of the typical weight: no smaller nudge counts, however small the others are
+CHANGED = 0.5  # part of the weight itself: such a nudge is never "barely touched", however large the others are
 NEAR = 2  # nudges: a weight below zero that is this near to it goes by the direction alone
 
 RULE = (
@@ -38,7 +39,8 @@ def effects(old: Reals, new: Reals, shares: Reals) -> list[str]:
     typical = np.sqrt(np.mean(np.square(old, dtype=np.float64)))
     kinds = _kinds(old, new)
     words = np.array(WORDS, object)[kinds, (shares < LARGE).astype(int)]
-    touched = (shares >= NOTABLE) & ~(np.abs(nudges) < UNTOUCHED * typical)
+    sizes = np.abs(nudges)
+    touched = ((shares >= NOTABLE) | (sizes >= CHANGED * np.abs(old))) & (sizes > 0) & ~(sizes < UNTOUCHED * typical)
     told: list[str] = np.where(touched, words, "barely touched").tolist()
     return told
 

@@ -6,6 +6,7 @@ import html
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -32,6 +33,7 @@ class Table:
     unprinted: tuple[str, ...] = ()  # columns that are too much to print
     unsigned: tuple[str, ...] = ()  # columns that cannot be below 0
     most: int = SHOWN  # rows that are printed
+    note: str = ""  # a sentence that is printed below it
 
     def __getitem__(self, name: str) -> Any:
         return look_up(name, self.columns, "column")
@@ -103,13 +105,18 @@ class Table:
                 [row[k].rjust(widths[k]) if right[k] else row[k].ljust(widths[k]) for k in places] for row in rows
             ]
             parts.append("\n".join("  ".join(cells).rstrip() for cells in aligned))
-        return "\n\n".join(parts) + (f"\n… and {left_out:,} more" if left_out else "")
+        below = [f"… and {left_out:,} more"] * bool(left_out) + wrap(self.note, width)
+        return "\n".join(["\n\n".join(parts), *below])
 
     def _repr_html_(self) -> str:
         (header, *rows), left_out = self.printed()
         head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
         body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        return f"<table><tr>{head}</tr>{body}</table>" + (f"<p>… and {left_out:,} more</p>" if left_out else "")
+        return f"<table><tr>{head}</tr>{body}</table>" + "".join(
+            f"<p>{html.escape(line)}</p>"
+            for line in [f"… and {left_out:,} more"] * bool(left_out) + [self.note]
+            if line
+        )
 
 
 def _cell(value: Any, unsigned: bool) -> str:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from ..mlp import MLP
 
 BINS = 10  # of probabilities
+LEAST_DOT, LARGEST_DOT = 6, 120  # points², for ranges with hardly a row and with most rows
 MOST_WRITTEN = 12  # classes: with more of them the cells of a confusion matrix have no numbers
 
 
@@ -70,7 +71,7 @@ def reliability(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     """Draw how often the model is right where it gives a probability: on the diagonal its probabilities are true.
 
     For two classes it is the probability of the second one, for several that of the class which is predicted; rows are
-    gathered in ten equal ranges of it, and each has a dot at their mean probability.
+    gathered in ten equal ranges of it, and each has a dot at their mean probability, the larger the more rows it has.
 
     Args:
         model: a fitted classifier.
@@ -100,7 +101,8 @@ def reliability(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     some = rows > 0
     means, shares = (np.bincount(place, values, BINS)[some] / rows[some] for values in (probability, came_true))
     axes = drawing.guide(drawing.axes(ax), (0, 0), 1)
-    axes.plot(means, shares, color=drawing.BLUE, marker="o")
+    axes.plot(means, shares, color=drawing.BLUE)
+    axes.scatter(means, shares, s=LEAST_DOT + LARGEST_DOT * rows[some] / rows.max(), color=drawing.BLUE)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.set(xlabel=f"predicted probability of {what}", ylabel="share that came true")
     return axes
