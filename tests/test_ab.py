@@ -70,7 +70,7 @@ def test_identical_trees_are_never_slower(tmp_path, monkeypatch):
     names = ("gather 4-64-64-1 b1024", "epoch 4-64-64-1 b32")
     monkeypatch.setattr(ab, "CASES", [case for case in CASES if case.name in names])
     base, head = copied(tmp_path / "base"), copied(tmp_path / "head")
-    for _ in range(10):
+    for _ in range(5):
         verdicts, _ = ab.compare(base, head, options("", most=3), tmp_path / "work")
         assert sorted(verdicts) == sorted(names)
         assert "slower" not in {verdict.word for verdict in verdicts.values()}
