@@ -26,9 +26,10 @@ Cell = dict[str, Any]
 
 def outputs(cells: list[Cell]) -> list[list[dict[str, Any]]]:
     """What each code cell prints and draws, as a notebook has it; all cells share their names."""
-    import matplotlib
+    import matplotlib.pyplot
 
     matplotlib.use("Agg")  # opens no windows
+    matplotlib.pyplot.close("all")  # what is open already belongs to no cell
     space: dict[str, Any] = {"__name__": "__main__"}
     return [_of_cell("".join(cell["source"]), space) for cell in cells]
 
