@@ -1,0 +1,70 @@
+"""The regressor: one number or several for each row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+from ..kernels.records import Reals
+from ..mlp import MLP
+from ..network.losses import LOSSES, Loss, as_loss
+from ..training.callbacks import Logs
+from .estimator import Estimator
+from .library import RegressorMixin, StrOptions, in_fit_context
+
+# Those that have one prediction for a target.
+REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class MLPRegressor(RegressorMixin, Estimator):
+    loss: Any = "mse"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Estimator._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION)), Loss],
+    }
+
+    @in_fit_context
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from some rows for one epoch; the scaling is that of the first rows.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            sample_weight: how much each row counts, (n_rows,).
+
+        Raises:
+            ValueError: a table or an option that cannot be used.
+        """
+        X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
+        return self._train_once(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Reals:
+        """Predict, in the units of y: (n_rows,) or (n_rows, n_targets).
+
+        Args:
+            X: inputs, (n_rows, n_in).
+
+        Raises:
+            ValueError: a table that cannot be used.
+        """
+        model = self._fitted()
+        return model.predict(self._numbers(X, reset=False))
+
+    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+        loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
+        if loss.name not in REGRESSION or loss.constants(X[:1, 0]).size > n_targets and loss.name == "quantile":
+            raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
+        return self._mlp(X.shape[1], n_targets, loss=loss, dtype=X.dtype, random_state=seed)
+
+    def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
+        if held_out is not None and as_loss(self.loss).name == "mse":
+            return lambda model, logs: float(model.evaluate(*held_out)["r2"])
+        return super()._score_of(held_out)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
