@@ -13,7 +13,7 @@ from ..kernels.records import Reals
 from ..mlp import MLP
 from ..model import unseen
 from ..training.callbacks import Logs
-from .estimator import Estimator
+from .estimator import Estimator, documented
 from .library import (
     ClassifierMixin,
     StrOptions,
@@ -26,6 +26,33 @@ from .library import (
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class MLPClassifier(ClassifierMixin, Estimator):
+    """A neural network for classes, as an estimator of scikit-learn; fastgd.MLP has the same network without it.
+
+    Labels are text or whole numbers. A table of 0 and 1 as y, (n_rows, n_labels), is several labels for each row.
+
+    Args:
+        {options}
+        class_weight: how much each class counts, such as {"yes": 3}, times the row's own weight; "balanced" makes all
+            classes count the same.
+
+    Attributes:
+        classes_: the labels in ascending order.
+        {attributes}
+
+    The validation score is the accuracy; for several labels it is that of all labels together.
+
+    Raises:
+        InvalidInputError: there is no scikit-learn of version 1.7 or newer.
+
+    Example:
+        >>> import fastgd
+        >>> X, price = fastgd.datasets.houses(1000, random_state=0)
+        >>> is_dear = price > 500_000
+        >>> model = fastgd.MLPClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X[:800], is_dear[:800])
+        >>> model.score(X[800:], is_dear[800:]) > 0.9
+        True
+    """
+
     class_weight: Any = None
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -117,7 +144,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
         self.classes_ = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
         counted = np.unique(y if weights is None else y[weights > 0])
         if counted.size < 2:
-            raise ValueError(f"MLPClassifier needs two classes, but y has one class: {counted[0]!r}.")
+            raise ValueError(f"MLPClassifier needs two classes, but y has one class: {counted[0]}.")
 
     def _network(self, X: Any, y: Any, seed: int) -> MLP:
         n_classes, several = len(self.classes_), y.ndim == 2
@@ -144,3 +171,6 @@ class MLPClassifier(ClassifierMixin, Estimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+MLPClassifier.__doc__ = documented(MLPClassifier.__doc__)

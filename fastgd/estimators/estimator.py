@@ -6,6 +6,7 @@ They take numbers alone, as scikit-learn's own networks do: columns of text and 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -16,6 +17,8 @@ from ..data.frames import as_frame
 from ..kernels import DEFAULT_DEVICE, DEVICES
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
+from ..network.initializers import INITIALIZERS
+from ..options import positive_integer, with_names
 from ..training.callbacks import Callback, Logs
 from ..training.history import History
 from ..training.optimizers import Adam, Optimizer
@@ -32,12 +35,56 @@ from .library import (
     check_sample_weight,
     column_or_1d,
     in_fit_context,
+    is_regressor,
     train_test_split,
     validate_data,
 )
 from .watch import Patience, Subtasks
 
 AUTO_BATCH = 200  # rows per step, where the table has as many
+
+# What the documentation of both says of the options and attributes that they share.
+SHARED = {
+    "options": """hidden_layer_sizes: units of each hidden layer, such as (64, 64); () for none.
+        activation: of the hidden layers, or a list with one for each:
+            {activations}.
+        initializer: of the weights; "auto" for what suits each activation, a list of (weights, biases), or
+            {initializers}.
+        dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
+        optimizer: such as fastgd.SGD(momentum=0.9); None for fastgd.Adam().
+        learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule.
+        epochs: passes over all rows.
+        batch_size: rows per step; "auto" for 200, or all where there are fewer.
+        shuffle: whether each epoch has its own random order of rows.
+        standardize: whether inputs and targets are scaled to mean 0 and standard deviation 1 inside the network.
+        early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best
+            epoch are kept.
+        validation_fraction: share of the rows that early stopping holds out (of each class the same), where `fit` is
+            not given X_val and y_val.
+        n_iter_no_change: after how many epochs without an improvement by more than `tol` the training ends; math.inf
+            for all epochs.
+        tol: the improvement, of the loss in standard deviations of the target, or of the score with early stopping.
+        warm_start: whether a further `fit` goes on exactly where the last one stopped.
+        random_state: seed of the starting weights, the order of rows, dropout and splits.
+        n_threads: how many threads may share the work; "auto" for all cores, one inside of workers.
+        device: {devices}.
+        verbose: 0 (nothing), "auto" or 1 (a bar), 2 (every epoch).""",
+    "attributes": """model_: the fastgd.MLP that learned, with blame, health, save and all the rest.
+        history_: the History of the last training.
+        loss_curve_: the mean loss of each epoch's steps, in the units of y; loss_ is the last, best_loss_ the lowest
+            (None with early stopping).
+        validation_scores_: with early stopping the score after each epoch, else None; best_validation_score_ is the
+            highest.
+        n_iter_: how many epochs there were; t_ how many rows they looked at.
+        n_features_in_, feature_names_in_: number and names of the inputs.""",
+}
+
+
+def documented(text: str | None) -> str | None:
+    """A docstring with what both share, in the places of {options} and {attributes}."""
+    for place, shared in SHARED.items():
+        text = text and text.replace(f"{{{place}}}", shared)
+    return with_names(text, activations=ACTIVATIONS, initializers=INITIALIZERS, devices=dict.fromkeys(DEVICES))
 
 
 @dataclasses.dataclass(eq=False, repr=False)
@@ -47,6 +94,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     hidden_layer_sizes: Any = (100,)
     _: dataclasses.KW_ONLY
     activation: str | Sequence[str] = "relu"
+    initializer: Any = "glorot_uniform"
     dropout: float | Sequence[float] = 0.0
     optimizer: Optimizer | None = None
     learning_rate: Any = None
@@ -68,6 +116,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
         "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "initializer": [StrOptions({"auto", *INITIALIZERS}), list, tuple],
         "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
         "optimizer": [Optimizer, None],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), Schedule, callable, None],
@@ -147,7 +196,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
             X,
             y,
             epochs=epochs,
-            batch_size=min(AUTO_BATCH, len(X)) if self.batch_size == "auto" else self.batch_size,
+            batch_size=min(AUTO_BATCH, len(X)) if isinstance(self.batch_size, str) else self.batch_size,
             optimizer=self._rule(),
             validation_data=held_out,
             sample_weight=weights,
@@ -163,18 +212,23 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
 
     def _note(self, model: MLP, history: History, scores: list[float] | None, goes_on: bool) -> None:
         """Keep what a training has led to; a further one adds to it."""
-        before = (self.loss_curve_, self.validation_scores_ or [], self.n_iter_, self.t_) if goes_on else ([], [], 0, 0)
+        if not goes_on:
+            self.loss_curve_: list[float] = []
+            self.validation_scores_: list[float] | None = None
+            self.n_iter_, self.t_ = 0, 0
         self.model_, self.history_ = model, history
-        self.loss_curve_ = [*before[0], *history.history["loss"]]
-        self.validation_scores_ = None if scores is None else [*before[1], *scores]
-        self.n_iter_, self.t_ = before[2] + history.epochs, before[3] + history.rows_seen
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
-        self.best_loss_ = min(self.loss_curve_, default=np.nan) if scores is None else None
-        self.best_validation_score_ = None if scores is None else max(self.validation_scores_ or [np.nan])
+        self.loss_curve_ = [*self.loss_curve_, *history.history["loss"]]
+        self.n_iter_ += history.epochs
+        self.t_ += history.rows_seen
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
+        validates = scores is not None
+        self.validation_scores_ = [*(self.validation_scores_ or []), *(scores or [])] if validates else None
+        self.best_validation_score_ = max(self.validation_scores_ or [math.nan]) if validates else None
+        self.best_loss_ = None if validates else min(self.loss_curve_, default=math.nan)
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         """A table to learn from."""
-        X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=not hasattr(self, "predict_proba"))
+        X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _numbers(self, X: Any, *y: Any, **options: Any) -> Any:
@@ -238,9 +292,12 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
 
     def _mlp(self, n_in: int, n_out: int, **options: Any) -> MLP:
         """A new network with these options beside the estimator's own."""
+        sizes = np.ravel(self.hidden_layer_sizes).tolist()
+        hidden = [positive_integer(size, f"hidden_layer_sizes[{i}]") for i, size in enumerate(sizes)]
         return MLP(
-            [n_in, *np.ravel(self.hidden_layer_sizes).tolist(), n_out],
+            [n_in, *hidden, n_out],
             activation=self.activation if isinstance(self.activation, str) else list(self.activation),
+            initializer=self.initializer,
             dropout=self.dropout,
             standardize=self.standardize,
             feature_names=getattr(self, "feature_names_in_", None),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import not_installed
 
 try:
-    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context, is_regressor
     from sklearn.model_selection import train_test_split
     from sklearn.utils import check_random_state, column_or_1d, compute_class_weight
     from sklearn.utils._param_validation import Interval, Options, StrOptions
@@ -34,5 +34,5 @@ __all__ = [
     "BaseEstimator", "CallbackSupportMixin", "ClassifierMixin", "Interval", "Options", "RegressorMixin", "StrOptions",
     "check_classification_targets", "check_consistent_length", "check_is_fitted", "check_partial_fit_first_call",
     "check_random_state", "check_sample_weight", "column_or_1d", "compute_class_weight", "in_fit_context",
-    "train_test_split", "validate_data",
+    "is_regressor", "train_test_split", "validate_data",
 ]  # fmt: skip

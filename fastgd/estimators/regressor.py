@@ -9,16 +9,40 @@ from typing import Any, ClassVar, Self
 from ..kernels.records import Reals
 from ..mlp import MLP
 from ..network.losses import LOSSES, Loss, as_loss
+from ..options import with_names
 from ..training.callbacks import Logs
-from .estimator import Estimator
+from .estimator import Estimator, documented
 from .library import RegressorMixin, StrOptions, in_fit_context
 
-# Those that have one prediction for a target.
+# Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
 class MLPRegressor(RegressorMixin, Estimator):
+    """A neural network for numbers, as an estimator of scikit-learn; fastgd.MLP has the same network without it.
+
+    Args:
+        {options}
+        loss: what training makes small, one such as fastgd.losses.Huber(delta=2), or
+            {losses}.
+
+    Attributes:
+        {attributes}
+
+    The validation score is R² for loss="mse"; else it is minus the loss, with targets in standard deviations.
+
+    Raises:
+        InvalidInputError: there is no scikit-learn of version 1.7 or newer.
+
+    Example:
+        >>> import fastgd
+        >>> X, y = fastgd.datasets.houses(1000, random_state=0)
+        >>> model = fastgd.MLPRegressor(hidden_layer_sizes=(32,), random_state=0).fit(X[:800], y[:800])
+        >>> model.score(X[800:], y[800:]) > 0.9
+        True
+    """
+
     loss: Any = "mse"
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -55,7 +79,7 @@ class MLPRegressor(RegressorMixin, Estimator):
 
     def _network(self, X: Any, y: Any, seed: int) -> MLP:
         loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
-        if loss.name not in REGRESSION or loss.constants(X[:1, 0]).size > n_targets and loss.name == "quantile":
+        if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
             raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
         return self._mlp(X.shape[1], n_targets, loss=loss, dtype=X.dtype, random_state=seed)
 
@@ -68,3 +92,6 @@ class MLPRegressor(RegressorMixin, Estimator):
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+MLPRegressor.__doc__ = with_names(documented(MLPRegressor.__doc__), losses=dict.fromkeys(REGRESSION))
