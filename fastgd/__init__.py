@@ -14,6 +14,8 @@ __version__ = "0.1.0"
 
 _HOME = {  # public name → the module that holds it; None: it is a module itself
     "MLP": "mlp",
+    "MLPClassifier": "sklearn",
+    "MLPRegressor": "sklearn",
     "History": "training.history",
     "load": "mlp",
     "SGD": "training.optimizers",
@@ -31,7 +33,10 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "schedules": None,
 }
 
-__all__ = ["__version__", *_HOME]
+# What needs an optional library is not for `from fastgd import *`, which works without it.
+_OPTIONAL = {"MLPClassifier", "MLPRegressor"}
+
+__all__ = ["__version__", *(name for name in _HOME if name not in _OPTIONAL)]
 
 if TYPE_CHECKING:
     from . import callbacks as callbacks
@@ -44,6 +49,8 @@ if TYPE_CHECKING:
     from . import schedules as schedules
     from .mlp import MLP as MLP
     from .mlp import load as load
+    from .sklearn import MLPClassifier as MLPClassifier
+    from .sklearn import MLPRegressor as MLPRegressor
     from .training.history import History as History
     from .training.optimizers import SGD as SGD
     from .training.optimizers import Adagrad as Adagrad
@@ -62,4 +69,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_OPTIONAL])

@@ -13,6 +13,7 @@ from model_files import stateful
 import fastgd
 from fastgd.callbacks import Recorder
 
+os.environ.setdefault("SCIPY_ARRAY_API", "1")  # asked for when SciPy is loaded: no check of estimators is skipped
 os.environ.setdefault("MPLBACKEND", "Agg")  # plots in tests and examples open no windows
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in what a shell runs in the background: Ctrl-C is tested
     signal.signal(signal.SIGINT, signal.default_int_handler)

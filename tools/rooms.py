@@ -27,9 +27,9 @@ FLOORS = (
     ("model",),
     ("explain", "files"),
     ("mlp",),
-    ("pages",),
+    ("estimators", "pages"),
     ("command",),
-    ("callbacks", "datasets", "features", "losses", "plots", "schedules"),
+    ("callbacks", "datasets", "features", "losses", "plots", "schedules", "sklearn"),
     ("__init__",),
 )
 KERNEL_FLOORS = (("formulas",), ("rules",), ("codes",), ("records",), ("machinery",), ("plain", "cpu"), ("__init__",))

@@ -1,0 +1,176 @@
+"""The classifier: two classes, several, or several yes/no labels for each row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..kernels.records import Reals
+from ..mlp import MLP
+from ..model import unseen
+from ..training.callbacks import Logs
+from .estimator import Estimator, documented
+from .library import (
+    ClassifierMixin,
+    StrOptions,
+    check_classification_targets,
+    check_partial_fit_first_call,
+    compute_class_weight,
+    in_fit_context,
+)
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class MLPClassifier(ClassifierMixin, Estimator):
+    """A neural network for classes, as an estimator of scikit-learn; fastgd.MLP has the same network without it.
+
+    Labels are text or whole numbers. A table of 0 and 1 as y, (n_rows, n_labels), is several labels for each row.
+
+    Args:
+        {options}
+        class_weight: how much each class counts, such as {"yes": 3}, times the row's own weight; "balanced" makes all
+            classes count the same.
+
+    Attributes:
+        classes_: the labels in ascending order.
+        {attributes}
+
+    The validation score is the accuracy; for several labels it is that of all labels together.
+
+    Raises:
+        InvalidInputError: there is no scikit-learn of version 1.7 or newer.
+
+    Example:
+        >>> import fastgd
+        >>> X, price = fastgd.datasets.houses(1000, random_state=0)
+        >>> is_dear = price > 500_000
+        >>> model = fastgd.MLPClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X[:800], is_dear[:800])
+        >>> model.score(X[800:], is_dear[800:]) > 0.9
+        True
+    """
+
+    class_weight: Any = None
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Estimator._parameter_constraints,
+        "class_weight": [StrOptions({"balanced"}), dict, None],
+    }
+
+    @in_fit_context
+    def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
+        """Learn from some rows for one epoch; the scaling is that of the first rows.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+            y: labels, (n_rows,), or 0 and 1, (n_rows, n_labels).
+            classes: all labels that will ever come; needed in the first call, unless y has a column for each.
+            sample_weight: how much each row counts, (n_rows,).
+
+        Raises:
+            ValueError: a table or an option that cannot be used.
+        """
+        if self.class_weight == "balanced":
+            raise ValueError(
+                "class_weight='balanced' is not for partial_fit, which does not see all rows: give a dict, such as of "
+                "sklearn.utils.compute_class_weight('balanced', classes=classes, y=y)."
+            )
+        X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
+        check_classification_targets(y)
+        if y.ndim == 2:
+            self.classes_ = np.arange(y.shape[1])
+        else:
+            check_partial_fit_first_call(self, classes)
+        return self._train_once(X, y, sample_weight)
+
+    def predict(self, X: Any) -> NDArray[Any]:
+        """The most probable label of each row, (n_rows,); 0 or 1 for each of several, (n_rows, n_labels).
+
+        Args:
+            X: inputs, (n_rows, n_in).
+
+        Raises:
+            ValueError: a table that cannot be used.
+        """
+        probabilities = self.predict_proba(X)
+        if self._has_several_labels():
+            return (probabilities > 0.5).astype(np.int64)
+        labels: NDArray[Any] = self.classes_[probabilities.argmax(axis=1)]
+        return labels
+
+    def predict_proba(self, X: Any) -> Reals:
+        """Probabilities, (n_rows, n_classes) in the order of `classes_`; for several labels that of each.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+
+        Raises:
+            ValueError: a table that cannot be used.
+        """
+        model = self._fitted()
+        return model.predict_proba(self._numbers(X, reset=False))
+
+    def decision_function(self, X: Any) -> Reals:
+        """The network's sums before they become probabilities, which do not round to 0 and 1.
+
+        (n_rows,) for two classes, above 0 for the second; else one for each class or label.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+
+        Raises:
+            ValueError: a table that cannot be used.
+        """
+        model = self._fitted()
+        values = model.schema.inputs(self._numbers(X, reset=False)).values
+        outputs, finite = model.predictor().outputs_as_they_are(values)
+        if not finite:
+            unseen.refuse(model.net, values, outputs, model.feature_names)
+        return outputs[:, 0] if model.network.n_out == 1 else outputs
+
+    def predict_log_proba(self, X: Any) -> Reals:
+        """Logarithms of `predict_proba`, −inf for 0."""
+        with np.errstate(divide="ignore"):
+            return np.log(self.predict_proba(X))
+
+    def _has_several_labels(self) -> bool:
+        return self.model_.network.loss.name == "binary_cross_entropy" and self.model_.network.n_out > 1
+
+    def _meet(self, y: Any, weights: Any) -> None:
+        check_classification_targets(y)
+        self.classes_ = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
+        counted = np.unique(y if weights is None else y[weights > 0])
+        if counted.size < 2:
+            raise ValueError(f"MLPClassifier needs two classes, but y has one class: {counted[0]}.")
+
+    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+        n_classes, several = len(self.classes_), y.ndim == 2
+        n_out, loss = (n_classes, "cross_entropy") if n_classes > 2 else (1, "binary_cross_entropy")
+        if several:
+            n_out, loss = n_classes, "binary_cross_entropy"
+        classes = None if several else self.classes_
+        return self._mlp(X.shape[1], n_out, loss=loss, classes=classes, dtype=X.dtype, random_state=seed)
+
+    def _weights_of_classes(self, y: Any, weights: Any) -> dict[Any, float] | None:
+        if self.class_weight is None:
+            return None
+        if y.ndim == 2:
+            raise ValueError("class_weight is for one label in each row, but y has several.")
+        numbers = compute_class_weight(self.class_weight, classes=self.classes_, y=y, sample_weight=weights)
+        return dict(zip(self.classes_.tolist(), numbers.tolist(), strict=True))
+
+    def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
+        if held_out is None:
+            return super()._score_of(held_out)
+        return lambda model, logs: logs["val_accuracy"]
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = True
+        return tags
+
+
+MLPClassifier.__doc__ = documented(MLPClassifier.__doc__)

@@ -1,0 +1,329 @@
+"""What both estimators share: their options, the checks of scikit-learn, and one training.
+
+They take numbers alone, as scikit-learn's own networks do: columns of text and gaps go through a ColumnTransformer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from ..data.frames import as_frame
+from ..kernels import DEFAULT_DEVICE, DEVICES
+from ..mlp import MLP
+from ..network.activations import ACTIVATIONS
+from ..network.initializers import INITIALIZERS
+from ..options import positive_integer, with_names
+from ..training.callbacks import Callback, Logs
+from ..training.history import History
+from ..training.optimizers import Adam, Optimizer
+from ..training.schedules import Schedule
+from .library import (
+    BaseEstimator,
+    CallbackSupportMixin,
+    Interval,
+    Options,
+    StrOptions,
+    check_consistent_length,
+    check_is_fitted,
+    check_random_state,
+    check_sample_weight,
+    column_or_1d,
+    in_fit_context,
+    is_regressor,
+    train_test_split,
+    validate_data,
+)
+from .watch import Patience, Subtasks
+
+AUTO_BATCH = 200  # rows per step, where the table has as many
+
+# What the documentation of both says of the options and attributes that they share.
+SHARED = {
+    "options": """hidden_layer_sizes: units of each hidden layer, such as (64, 64); () for none.
+        activation: of the hidden layers, or a list with one for each:
+            {activations}.
+        initializer: of the weights; "auto" for what suits each activation, a list of (weights, biases), or
+            {initializers}.
+        dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
+        optimizer: such as fastgd.SGD(momentum=0.9); None for fastgd.Adam().
+        learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule.
+        epochs: passes over all rows.
+        batch_size: rows per step; "auto" for 200, or all where there are fewer.
+        shuffle: whether each epoch has its own random order of rows.
+        standardize: whether inputs and targets are scaled to mean 0 and standard deviation 1 inside the network.
+        early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best
+            epoch are kept.
+        validation_fraction: share of the rows that early stopping holds out (of each class the same), where `fit` is
+            not given X_val and y_val.
+        n_iter_no_change: after how many epochs without an improvement by more than `tol` the training ends; math.inf
+            for all epochs.
+        tol: the improvement, of the loss in standard deviations of the target, or of the score with early stopping.
+        warm_start: whether a further `fit` goes on exactly where the last one stopped.
+        random_state: seed of the starting weights, the order of rows, dropout and splits.
+        n_threads: how many threads may share the work; "auto" for all cores, one inside of workers.
+        device: {devices}.
+        verbose: 0 (nothing), "auto" or 1 (a bar), 2 (every epoch).""",
+    "attributes": """model_: the fastgd.MLP that learned, with blame, health, save and all the rest.
+        history_: the History of the last training.
+        loss_curve_: the mean loss of each epoch's steps, in the units of y; loss_ is the last, best_loss_ the lowest
+            (None with early stopping).
+        validation_scores_: with early stopping the score after each epoch, else None; best_validation_score_ is the
+            highest.
+        n_iter_: how many epochs there were; t_ how many rows they looked at.
+        n_features_in_, feature_names_in_: number and names of the inputs.""",
+}
+
+
+def documented(text: str | None) -> str | None:
+    """A docstring with what both share, in the places of {options} and {attributes}."""
+    for place, shared in SHARED.items():
+        text = text and text.replace(f"{{{place}}}", shared)
+    return with_names(text, activations=ACTIVATIONS, initializers=INITIALIZERS, devices=dict.fromkeys(DEVICES))
+
+
+@dataclasses.dataclass(eq=False, repr=False)
+class Estimator(CallbackSupportMixin, BaseEstimator):
+    """As a dataclass it has an __init__ that keeps what it is given and does nothing else, as scikit-learn wants it."""
+
+    hidden_layer_sizes: Any = (100,)
+    _: dataclasses.KW_ONLY
+    activation: str | Sequence[str] = "relu"
+    initializer: Any = "glorot_uniform"
+    dropout: float | Sequence[float] = 0.0
+    optimizer: Optimizer | None = None
+    learning_rate: Any = None
+    weight_decay: float | None = None
+    epochs: int = 200
+    batch_size: int | str = "auto"
+    shuffle: bool = True
+    standardize: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: float = 10
+    tol: float = 1e-4
+    warm_start: bool = False
+    random_state: Any = None
+    n_threads: int | str = "auto"
+    device: str = DEFAULT_DEVICE
+    verbose: int | str = 0
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "initializer": [StrOptions({"auto", *INITIALIZERS}), list, tuple],
+        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "optimizer": [Optimizer, None],
+        "learning_rate": [Interval(Real, 0, None, closed="neither"), Schedule, callable, None],
+        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
+        "epochs": [Interval(Integral, 1, None, closed="left")],
+        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "shuffle": ["boolean"],
+        "standardize": ["boolean"],
+        "early_stopping": ["boolean"],
+        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
+        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "tol": [Interval(Real, 0, None, closed="left")],
+        "warm_start": ["boolean"],
+        "random_state": ["random_state"],
+        "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "device": [StrOptions(set(DEVICES))],
+        "verbose": [StrOptions({"auto"}), Interval(Integral, 0, 2, closed="both"), "boolean"],
+    }
+
+    @in_fit_context
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Self:
+        """Train the network; with warm_start=True that of the last fit goes on where it stopped.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers, or a data frame of numbers.
+            y: actual values, (n_rows,) or (n_rows, n_targets); for classes labels, or a column of 0 and 1 for each.
+            sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count.
+            X_val, y_val, sample_weight_val: rows for early stopping, instead of a validation_fraction of X.
+
+        Raises:
+            ValueError: a table or an option that cannot be used.
+            DivergenceError: the loss became infinite or NaN.
+        """
+        goes_on = self.warm_start and self.__sklearn_is_fitted__()
+        X, y = self._checked(X, y, reset=not goes_on)
+        weights = self._checked_weights(sample_weight, X)
+        if not goes_on:
+            self._meet(y, weights)
+        held_out = self._given(X_val, y_val, sample_weight_val)
+        if self.early_stopping and held_out is None:
+            X, y, weights, held_out = self._split(X, y, weights)
+        callbacks: list[Callback] = []
+        if hasattr(self, "_init_callback_context"):
+            metadata = None if weights is None else {"sample_weight": weights}
+            told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
+            callbacks = [Subtasks(self._init_callback_context(max_subtasks=self.epochs), told)]
+        return self._train(X, y, weights, held_out, goes_on=goes_on, epochs=self.epochs, callbacks=callbacks)
+
+    def _train_once(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """The epoch of a partial_fit."""
+        if self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True: it is one epoch.")
+        weights = self._checked_weights(sample_weight, X)
+        return self._train(X, y, weights, None, goes_on=self.__sklearn_is_fitted__(), epochs=1, callbacks=[])
+
+    def _train(
+        self, X: Any, y: Any, weights: Any, held_out: Any, *, goes_on: bool, epochs: int, callbacks: list[Callback]
+    ) -> Self:
+        model = self._network(X, y, 0 if goes_on else self._seed())
+        if goes_on and model.network != self.model_.network:
+            raise ValueError(
+                f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
+                "that takes a new fit with warm_start=False."
+            )
+        model = self.model_ if goes_on else model
+        patience = Patience(self._score_of(held_out), self.tol, self.n_iter_no_change, restores=held_out is not None)
+        history = model.fit(
+            X,
+            y,
+            epochs=epochs,
+            batch_size=min(AUTO_BATCH, len(X)) if isinstance(self.batch_size, str) else self.batch_size,
+            optimizer=self._rule(),
+            validation_data=held_out,
+            sample_weight=weights,
+            class_weight=self._weights_of_classes(y, weights),
+            shuffle=self.shuffle,
+            callbacks=[patience, *callbacks],
+            n_threads=self.n_threads,
+            device=self.device,
+            verbose=self.verbose,
+        )
+        self._note(model, history, patience.scores if held_out else None, goes_on)
+        return self
+
+    def _note(self, model: MLP, history: History, scores: list[float] | None, goes_on: bool) -> None:
+        """Keep what a training has led to; a further one adds to it."""
+        if not goes_on:
+            self.loss_curve_: list[float] = []
+            self.validation_scores_: list[float] | None = None
+            self.n_iter_, self.t_ = 0, 0
+        self.model_, self.history_ = model, history
+        self.loss_curve_ = [*self.loss_curve_, *history.history["loss"]]
+        self.n_iter_ += history.epochs
+        self.t_ += history.rows_seen
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
+        validates = scores is not None
+        self.validation_scores_ = [*(self.validation_scores_ or []), *(scores or [])] if validates else None
+        self.best_validation_score_ = max(self.validation_scores_ or [math.nan]) if validates else None
+        self.best_loss_ = None if validates else min(self.loss_curve_, default=math.nan)
+
+    def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
+        """A table to learn from."""
+        X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
+        return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
+
+    def _numbers(self, X: Any, *y: Any, **options: Any) -> Any:
+        """A table as numbers, or the messages that users of scikit-learn know."""
+        try:
+            return validate_data(self, X, *y, dtype=[np.float64, np.float32], order="C", **options)
+        except ValueError as error:
+            if "could not convert string to float" not in str(error):
+                raise
+            frame, name = as_frame(X, "X"), type(self).__name__
+            text = [] if frame is None else [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]
+            raise ValueError(
+                f"{error}. {name} takes numbers: encode columns of text first, such as with make_pipeline("
+                f"make_column_transformer((OneHotEncoder(sparse_output=False), {text or [0]}), "
+                f"remainder='passthrough'), {name}())."
+            ) from None
+
+    def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
+        if sample_weight is None:
+            return None
+        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        if not weights.any():
+            raise ValueError("Sample weights must contain at least one non-zero number.")
+        return weights
+
+    def _given(self, X_val: Any, y_val: Any, sample_weight_val: Any) -> Any:
+        """The rows for early stopping that a user gave, checked; None if there are none."""
+        if X_val is None and y_val is None and sample_weight_val is None:
+            return None
+        if X_val is None or y_val is None:
+            raise ValueError("X_val and y_val belong together: give both or neither.")
+        if not self.early_stopping:
+            raise ValueError("X_val and y_val are for early stopping: set early_stopping=True.")
+        X_val = self._numbers(X_val, reset=False)
+        check_consistent_length(X_val, y_val)
+        return X_val, y_val, self._checked_weights(sample_weight_val, X_val)
+
+    def _split(self, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any, Any]:
+        """Hold out rows for early stopping, of each class the same share."""
+        whole = [X, y] if weights is None else [X, y, weights]
+        stratify = y if hasattr(self, "classes_") and y.ndim == 1 else None
+        parts = train_test_split(
+            *whole, test_size=self.validation_fraction, stratify=stratify, random_state=self._seed()
+        )
+        if len(parts[1]) < 2:
+            raise ValueError("The validation set is too small: increase validation_fraction, or give X_val and y_val.")
+        X, y, weights = (*parts[::2], None)[:3]
+        return X, y, weights, tuple(parts[1::2])
+
+    def _seed(self) -> int:
+        """The seed of the network: a whole number stays as it is, so that fastgd.MLP learns the same with it."""
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+
+    def _rule(self) -> Optimizer:
+        """The optimizer, with what was given beside it."""
+        beside = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
+        given = {name: value for name, value in beside.items() if value is not None}
+        return dataclasses.replace(Adam() if self.optimizer is None else self.optimizer, **given)
+
+    def _mlp(self, n_in: int, n_out: int, **options: Any) -> MLP:
+        """A new network with these options beside the estimator's own."""
+        sizes = np.ravel(self.hidden_layer_sizes).tolist()
+        hidden = [positive_integer(size, f"hidden_layer_sizes[{i}]") for i, size in enumerate(sizes)]
+        return MLP(
+            [n_in, *hidden, n_out],
+            activation=self.activation if isinstance(self.activation, str) else list(self.activation),
+            initializer=self.initializer,
+            dropout=self.dropout,
+            standardize=self.standardize,
+            feature_names=getattr(self, "feature_names_in_", None),
+            **options,
+        )
+
+    def _fitted(self) -> MLP:
+        check_is_fitted(self)
+        return self.model_
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "model_")
+
+    # What the two see in their own way.
+
+    def _meet(self, y: Any, weights: Any) -> None:
+        """Look at the targets of a first fit."""
+
+    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+        """A new network for this table."""
+        raise NotImplementedError
+
+    def _weights_of_classes(self, y: Any, weights: Any) -> dict[Any, float] | None:
+        """How much each class counts."""
+
+    def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
+        """What is to rise from epoch to epoch; `tol` is in its unit. Losses are in standard deviations of targets."""
+        name = "loss" if held_out is None else "val_loss"
+        return lambda model, logs: -logs[name] / model.loss_unit

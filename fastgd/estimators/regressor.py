@@ -1,0 +1,97 @@
+"""The regressor: one number or several for each row."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+from ..kernels.records import Reals
+from ..mlp import MLP
+from ..network.losses import LOSSES, Loss, as_loss
+from ..options import with_names
+from ..training.callbacks import Logs
+from .estimator import Estimator, documented
+from .library import RegressorMixin, StrOptions, in_fit_context
+
+# Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
+REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
+
+
+@dataclasses.dataclass(eq=False, repr=False, kw_only=True)
+class MLPRegressor(RegressorMixin, Estimator):
+    """A neural network for numbers, as an estimator of scikit-learn; fastgd.MLP has the same network without it.
+
+    Args:
+        {options}
+        loss: what training makes small, one such as fastgd.losses.Huber(delta=2), or
+            {losses}.
+
+    Attributes:
+        {attributes}
+
+    The validation score is R² for loss="mse"; else it is minus the loss, with targets in standard deviations.
+
+    Raises:
+        InvalidInputError: there is no scikit-learn of version 1.7 or newer.
+
+    Example:
+        >>> import fastgd
+        >>> X, y = fastgd.datasets.houses(1000, random_state=0)
+        >>> model = fastgd.MLPRegressor(hidden_layer_sizes=(32,), random_state=0).fit(X[:800], y[:800])
+        >>> model.score(X[800:], y[800:]) > 0.9
+        True
+    """
+
+    loss: Any = "mse"
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **Estimator._parameter_constraints,
+        "loss": [StrOptions(set(REGRESSION)), Loss],
+    }
+
+    @in_fit_context
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
+        """Learn from some rows for one epoch; the scaling is that of the first rows.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            sample_weight: how much each row counts, (n_rows,).
+
+        Raises:
+            ValueError: a table or an option that cannot be used.
+        """
+        X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
+        return self._train_once(X, y, sample_weight)
+
+    def predict(self, X: Any) -> Reals:
+        """Predict, in the units of y: (n_rows,) or (n_rows, n_targets).
+
+        Args:
+            X: inputs, (n_rows, n_in).
+
+        Raises:
+            ValueError: a table that cannot be used.
+        """
+        model = self._fitted()
+        return model.predict(self._numbers(X, reset=False))
+
+    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+        loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
+        if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
+            raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
+        return self._mlp(X.shape[1], n_targets, loss=loss, dtype=X.dtype, random_state=seed)
+
+    def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
+        if held_out is not None and as_loss(self.loss).name == "mse":
+            return lambda model, logs: float(model.evaluate(*held_out)["r2"])
+        return super()._score_of(held_out)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+
+MLPRegressor.__doc__ = with_names(documented(MLPRegressor.__doc__), losses=dict.fromkeys(REGRESSION))

@@ -1,0 +1,72 @@
+"""What watches the epochs of an estimator: when to stop, and the callbacks of scikit-learn."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ..training.callbacks import Callback, Logs
+
+
+class Patience(Callback):
+    """Stop when a score has not risen by more than `tol` for so many epochs, and perhaps go back to the best weights.
+
+    This is scikit-learn's rule, for the loss of the training and for the score of held-out rows alike. (EarlyStopping
+    differs: it compares with what was there before the first step, and measures the rows of the training once more.)
+    """
+
+    def __init__(self, score_of: Callable[[Any, Logs], float], tol: float, epochs: float, restores: bool) -> None:
+        self.score_of, self.tol, self.epochs, self.restores = score_of, tol, epochs, restores
+        self.scores: list[float] = []
+        self.best, self.waited = -math.inf, 0
+        self.best_parameters: Any = None
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """Compare this epoch with the best so far."""
+        score = self.score_of(self.model, logs or {})
+        self.scores.append(score)
+        self.waited = 0 if score > self.best + self.tol else self.waited + 1
+        if score > self.best:
+            self.best = score
+            if self.restores:
+                self.best_parameters = self.model.parameters.copy()
+        if self.waited >= self.epochs:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """Go back to the best weights."""
+        if self.best_parameters is not None:
+            self.model.parameters = self.best_parameters
+
+
+class Subtasks(Callback):
+    """Callbacks of scikit-learn hear of `fit` as a task and of every epoch as a part of it, and may end it.
+
+    Args:
+        root: the context of the task.
+        told: what they are told: estimator, X, y, metadata.
+    """
+
+    def __init__(self, root: Any, told: dict[str, Any]) -> None:
+        self.root, self.told = root, told
+
+    def on_train_begin(self, logs: Logs | None = None) -> None:
+        """The task begins."""
+        self.root.call_on_fit_task_begin(**self.told)
+
+    def on_epoch_begin(self, epoch: int, logs: Logs | None = None) -> None:
+        """A part begins."""
+        self.part = self.root.subcontext(task_name="epoch").call_on_fit_task_begin(**self.told)
+
+    def on_epoch_end(self, epoch: int, logs: Logs | None = None) -> None:
+        """A part is over: whoever measures gets a fitted estimator."""
+        if self.part.call_on_fit_task_end(**self.told, reconstruction_attributes=self._fitted):
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: Logs | None = None) -> None:
+        """The task is over."""
+        self.root.call_on_fit_task_end(**self.told, reconstruction_attributes=self._fitted)
+
+    def _fitted(self) -> dict[str, Any]:
+        return {"model_": self.model.twin()}
