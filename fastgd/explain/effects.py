@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -24,6 +26,7 @@ WORDS = (
     ("stronger", "slightly stronger"),
     ("changes sign", "changes sign"),
 )
+TOLD = np.array([word for words in WORDS for word in (*words, "barely touched")], object)
 UP, DOWN, WEAKER, STRONGER, OTHER_SIGN = range(len(WORDS))
 
 
@@ -35,13 +38,11 @@ def effects(old: Reals, new: Reals, shares: Reals) -> list[str]:
         new: the weights after, (n,).
         shares: how large each nudge is beside the largest of its layer, (n,).
     """
-    nudges = new - old
-    typical = np.sqrt(np.mean(np.square(old, dtype=np.float64)))
-    kinds = _kinds(old, new)
-    words = np.array(WORDS, object)[kinds, (shares < LARGE).astype(int)]
-    sizes = np.abs(nudges)
+    sizes = np.abs(new - old)
+    typical = math.sqrt(np.square(old, dtype=np.float64).sum() / len(old))
     touched = ((shares >= NOTABLE) | (sizes >= CHANGED * np.abs(old))) & (sizes > 0) & ~(sizes < UNTOUCHED * typical)
-    told: list[str] = np.where(touched, words, "barely touched").tolist()
+    grades = np.where(touched, shares < LARGE, 2)
+    told: list[str] = TOLD[_kinds(old, new) * 3 + grades].tolist()
     return told
 
 

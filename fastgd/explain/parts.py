@@ -41,12 +41,15 @@ class Part:
 
     def shares(self, values: Reals) -> Reals:
         """How large the value of each line is beside the largest of its layer's weights; NaN counts as infinite."""
-        sizes, shares = np.where(np.isnan(values), np.inf, np.abs(values)), np.zeros_like(values)
+        shares = np.abs(values)
+        shares[np.isnan(shares)] = np.inf
         for index, lines in zip(self.layers, self.slices, strict=True):
-            of_layer = sizes[lines]
+            of_layer = shares[lines]
             top = of_layer[: self._n_weights(index)].max()
-            if top:
-                shares[lines] = np.divide(of_layer, top, out=np.ones_like(of_layer), where=~np.isinf(of_layer))
+            if np.isinf(top):
+                of_layer[:] = np.isinf(of_layer)
+            elif top:
+                of_layer /= top
         return shares
 
     @property
