@@ -77,7 +77,7 @@ def unmeasured(base: Path, head: Path, ran: Iterable[Place]) -> dict[str, list[s
 def told(found: dict[str, list[str]]) -> str:
     """The same as lines of at most 80 characters; empty if there is nothing to tell."""
     lines = [f"  {line}" for file, names in found.items() for line in wrap(f"{file}: {', '.join(names)}", 76)]
-    return "\n".join(["Changed or new, but no case ran it:", *lines]) if lines else ""
+    return "\n".join(["Changed or new, but no case ran or compiled it:", *lines]) if lines else ""
 
 
 class Watch:

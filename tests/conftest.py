@@ -23,7 +23,7 @@ FIRST_LOOK = {"test_known_answers", "test_options", "test_recipe", "test_tables"
 
 def pytest_report_header() -> str:
     """What to expect of the run that begins."""
-    return "all tests: about 7 minutes on two cores; a first look in less than one: pytest -m first_look"
+    return "all tests: about ten minutes on two cores; a first look in about one: pytest -m first_look"
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

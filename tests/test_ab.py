@@ -168,7 +168,7 @@ def test_what_is_printed_fits_into_80_columns():
     printed = ab.report(found, argparse.Namespace(base="f" * 40, markdown=False)).splitlines()
     assert max(map(len, printed)) <= 80
     assert "now / base" in printed[3]
-    assert "Changed or new, but no case ran it:" in printed
+    assert "Changed or new, but no case ran or compiled it:" in printed
 
 
 def test_cases_are_chosen_by_words():
