@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from numba.core.bytecode import FunctionIdentity
 
 Place = tuple[str, int]  # a file of the tree, and the line in which a function begins
-PLAIN = "fastgd/kernels/plain/"  # the engine that is there to be read: no case measures it
+# What is there to be read, printed, drawn or written: its speed is no case's subject, and would bury the kernels.
+OUTSIDE = tuple(f"fastgd/{room}/" for room in ("kernels/plain", "command", "estimators", "explain", "files", "pages"))
 
 
 class Function(NamedTuple):
@@ -56,7 +57,7 @@ def of_tree(tree: Path) -> Iterator[tuple[str, Function]]:
     """Every function of a tree's package that could be measured, after the name of its file."""
     for path in sorted((tree / "fastgd").rglob("*.py")):
         file = path.relative_to(tree).as_posix()
-        if not file.startswith(PLAIN):
+        if not file.startswith(OUTSIDE):
             yield from ((file, function) for function in functions(path.read_text(encoding="utf-8")))
 
 

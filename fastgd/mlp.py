@@ -154,7 +154,8 @@ class MLP(Core):
         `fit`, with the scaling that these rows would give. Two columns weigh it: "share", its size beside the layer's
         largest; and "gain", about what part of the error this weight alone could still take away, from 0 to 1, where 1
         is all that a network of zeros would get wrong. Gain is high where the rows agree on the direction, and 0 where
-        they pull in all of them, see fastgd.explain.gain. The severity has the word that both allow:
+        they pull in all of them, which at most 1,000 of the rows are asked for; see fastgd.explain.gain. The severity
+        has the word that both allow:
 
         - "way off": a share of 0.5 and a gain of 0.05 at least,
         - "slightly off": a share of 0.2 and a gain of 0.005,

@@ -171,10 +171,9 @@ def layer_number(layer: object, n_layers: int) -> int:
 
 def layer_numbers(layer: object, n_layers: int) -> list[int]:
     """The same, or every layer for "all"."""
-    if isinstance(layer, str):
-        look_up(layer, {"all": None}, "layer")
-        return list(range(n_layers))
-    return [layer_number(layer, n_layers)]
+    if isinstance(layer, str) and layer != "all":
+        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, or 'all', not {layer!r}.")
+    return list(range(n_layers)) if isinstance(layer, str) else [layer_number(layer, n_layers)]
 
 
 def with_names(text: str | None, **tables: Mapping[str, Any]) -> str | None:

@@ -157,6 +157,9 @@ def test_changed_functions_that_did_not_run_are_named(tmp_path, old, new, change
     assert old in SOURCE
     found = unmeasured.unmeasured(tmp_path / "base", tmp_path / "head", [])
     assert found == ({"fastgd/m.py": changed} if changed else {})
+    (tmp_path / "head" / "fastgd" / "pages").mkdir()
+    (tmp_path / "head" / "fastgd" / "pages" / "m.py").write_text("def drawn():\n    return 1\n")
+    assert unmeasured.unmeasured(tmp_path / "base", tmp_path / "head", []) == found, "no case is about pages"
     every_line = [("fastgd/m.py", line) for line in range(len(SOURCE.splitlines()) + 1)]
     assert unmeasured.unmeasured(tmp_path / "base", tmp_path / "head", every_line) == {}
     assert changed == [] or changed[-1] in unmeasured.told(found)

@@ -174,7 +174,7 @@ def test_gradients_that_are_no_numbers_are_way_off():
     ("call", "message"),
     [
         (lambda m, X, y: m.blame(X, y, layer=2), "layer must be a whole number from 0 to 1, not 2"),
-        (lambda m, X, y: m.nudge(X, y, layer="last"), "There is no layer 'last'; there are: all"),
+        (lambda m, X, y: m.nudge(X, y, layer="last"), "layer must be a whole number from 0 to 1, or 'all', not 'last'"),
         (lambda m, X, y: m.step(X, y, biases="yes"), "biases must be True or False, not 'yes'"),
         (lambda m, X, y: m.blame(X, y, by="row"), "There is no grouping 'row'; there are: weight, input"),
         (lambda m, X, y: m.nudge(X, y, learning_rate=-1), "learning_rate must be a positive number"),
