@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 _HOME = {  # public name → the module that holds it; None: it is a module itself
+    "Encoding": "data.encoding",
     "MLP": "mlp",
     "MLPClassifier": "sklearn",
     "MLPRegressor": "sklearn",
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import plots as plots
     from . import schedules as schedules
+    from .data.encoding import Encoding as Encoding
     from .mlp import MLP as MLP
     from .mlp import load as load
     from .sklearn import MLPClassifier as MLPClassifier

@@ -13,6 +13,7 @@ from .network.losses import LOSSES
 from .options import checked_names, positive_integer, with_names, yes_or_no
 from .training.cores import allowance
 from .training.run import Job
+from .training.state import training_state
 
 if TYPE_CHECKING:
     from .explain.health import Health
@@ -128,8 +129,11 @@ class MLP(Core):
         lesson = prepared(
             self.schema, self.net, X, y, seed=self.random_state, epoch=state.epoch, sample_weight=sample_weight,
             class_weight=class_weight, validation_data=validation_data, validation_split=validation_split,
+            initializer=self.initializer,
         )  # fmt: skip
-        net = lesson.net._replace(parameters=self.net.parameters.copy())
+        net = lesson.net._replace(parameters=lesson.net.parameters.copy())
+        if net.parameters.size != self.net.parameters.size:  # the encoding of these rows makes other weights
+            state = training_state(None, state.optimizer, net.parameters)
         loss, unit = self.network.loss.record(net.target_std), self.network.loss.largest_unit(net.target_std)
         job = Job(
             net, lesson.rows, loss, state, self.engine, self.device, unit, epochs, batch_size, threads, self.store

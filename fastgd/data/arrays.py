@@ -21,14 +21,22 @@ class CheckedTable(NamedTuple):
     names: tuple[str, ...] | None
     given: Callable[[int], Reals]  # column number → (n_rows,) as the user has it
 
+    @property
+    def n_rows(self) -> int:
+        """How many rows there are."""
+        return len(self.values)
+
     def columns(self, rows: Any = ...) -> Reals:
         """Some rows of the table as it was given; all by default (None, too)."""
         chosen = ... if rows is None else rows
         return np.column_stack([self.given(column)[chosen] for column in range(self.values.shape[1])])
 
 
-def as_array(source: Any, what: str) -> NDArray[Any]:
-    """Lists, tuples, arrays and tensors as an array; numbers among text stay what they are."""
+def as_array(source: Any, what: str, masked: float | None = None) -> NDArray[Any]:
+    """Lists, tuples, arrays and tensors as an array; numbers among text stay what they are, as does text of NumPy.
+
+    Masked entries become `masked`, or are refused where it is None.
+    """
     if hasattr(source, "toarray") and not isinstance(source, np.ndarray):
         raise InvalidInputError(f"{what} is a sparse matrix ({type(source).__name__}): pass {what}.toarray().")
     try:
@@ -41,6 +49,8 @@ def as_array(source: Any, what: str) -> NDArray[Any]:
         else:
             why = f"{type(source).__name__} cannot be made an array: {' '.join(str(error).split())[:200]}"
         raise InvalidInputError(f"{what} cannot be read: {why}.") from error
+    if np.ma.is_masked(source) and masked is not None and values.dtype.kind in "biuf":
+        return np.where(np.ma.getmaskarray(source), masked, values)
     if np.ma.is_masked(source):
         raise InvalidInputError(f"{what} has masked entries: fill them, or drop these rows.")
     return values

@@ -66,17 +66,7 @@ def read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, .
     if not hasattr(frame, "columns"):
         values = _column_values(frame, what, dtype, 0)
         return CheckedTable(values, None, lambda column: values)
-    names = tuple(map(str, frame.columns))
-    order = range(len(names))
-    if wanted is not None:
-        missing = [name for name in wanted if name not in names]
-        unknown = [name for name in names if name not in wanted]
-        if missing or unknown:
-            problems = [f"lacks {', '.join(missing)}"] if missing else []
-            problems += [f"has {', '.join(unknown)} besides"] if unknown else []
-            raise InvalidInputError(f"{what} {' and '.join(problems)}: the model was made for {', '.join(wanted)}.")
-        order = [names.index(name) for name in wanted]  # type: ignore[assignment]
-        names = wanted
+    names, order = ordered_names(frame, what, wanted)
 
     def given(place: int) -> Reals:
         return _column_values(frame[:, order[place]], what, dtype, place)
@@ -85,6 +75,20 @@ def read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, .
     for place in range(len(names)):
         table[:, place] = given(place)
     return CheckedTable(table, names, given)
+
+
+def ordered_names(frame: Any, what: str, wanted: tuple[str, ...] | None) -> tuple[tuple[str, ...], list[int]]:
+    """The names of the columns in the order that is wanted, and where each stands."""
+    names = tuple(map(str, frame.columns))
+    if wanted is None:
+        return names, list(range(len(names)))
+    missing = [name for name in wanted if name not in names]
+    unknown = [name for name in names if name not in wanted]
+    if missing or unknown:
+        problems = [f"lacks {', '.join(missing)}"] if missing else []
+        problems += [f"has {', '.join(unknown)} besides"] if unknown else []
+        raise InvalidInputError(f"{what} {' and '.join(problems)}: the model was made for {', '.join(wanted)}.")
+    return wanted, [names.index(name) for name in wanted]
 
 
 def _column_values(series: Any, what: str, dtype: np.dtype[Any], place: int) -> Reals:

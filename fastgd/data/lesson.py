@@ -10,10 +10,12 @@ import numpy as np
 from ..kernels.records import Net, Rows
 from . import scaling
 from .arrays import CheckedTable
-from .rows import Measured, in_order, mean_one, row_weights
+from .columns import Columns
+from .encoding import learn
+from .rows import Measured, Weights, in_order, mean_one, row_weights
 from .scaling import Source
 from .schema import Schema
-from .splits import Parts, parted
+from .splits import Parts, choice, parted
 
 
 class Lesson(NamedTuple):
@@ -54,14 +56,36 @@ def prepared(
     class_weight: Any = None,
     validation_data: Any = None,
     validation_split: Any = 0.0,
+    initializer: str = "auto",
 ) -> Lesson:
-    """Check everything that a user gave for a training; `schema` and `net` are the model's, and stay as they are."""
-    table = schema.inputs(X)
-    schema, target = schema.learned(y, len(table.values), table.names)
-    weights = row_weights(sample_weight, len(table.values))
-    schema, parts = parted(schema, table.values, target, weights, validation_data, validation_split, seed)
+    """Check everything that a user gave for a training; `schema` and `net` are the model's, and stay as they are.
+
+    Where the schema learns how tables are encoded, the first layer gets other inputs, and the network new weights.
+    """
+    given = schema.inputs(X) if schema.encoding is None else schema.columns(X)
+    schema, target = schema.learned(y, given.n_rows, given.names)
+    weights = row_weights(sample_weight, given.n_rows)
+    rows_of = choice(given.n_rows, validation_data, validation_split, seed)
+    if isinstance(given, Columns):
+        schema, net, table = _encoded(schema, net, given, weights, rows_of.chosen, initializer, seed)
+    else:
+        table = given
+    schema, parts = parted(schema, table.values, target, weights, validation_data, rows_of)
     if class_weight is not None:
         parts = parts.weighted_by_class(class_weight, schema)
     rows = Rows(parts.X, parts.Y, mean_one(parts.weights, schema.dtype), np.uint64(seed), epoch, shuffle)
     net = scaling.learn(net, schema, rows, Source(table, target, parts.chosen))
     return Lesson(schema if schema.scaled else replace(schema, scaled=True), net, rows, parts, target)
+
+
+def _encoded(
+    schema: Schema, net: Net, table: Columns, weights: Weights, chosen: Any, initializer: str, seed: int
+) -> tuple[Schema, Net, CheckedTable]:
+    """The table as the schema's encoder makes it; where there is none yet, it and a network for it are made."""
+    if schema.encoder is not None:
+        return schema, net, schema.encoded(table)
+    assert schema.encoding is not None
+    encoder = learn(schema.encoding, table, weights, chosen)
+    schema = replace(schema, encoder=encoder, network=replace(schema.network, encoded=encoder.inputs))
+    net = schema.network.new_net(initializer, schema.dtype, seed)._replace(**encoder.bins(schema.dtype))
+    return schema, net, schema.encoded(table, is_new=False)

@@ -5,6 +5,7 @@ A model learns its scaling from the first rows that it trains on, and keeps it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError, PrecisionWarning, warn
 from ..kernels.records import Net, Reals, Rows
-from .arrays import CheckedTable, column_name, rows_per_chunk, too_large
+from .arrays import CheckedTable, rows_per_chunk, too_large
 from .schema import Schema
 
 SCALING = ("input_mean", "input_std", "target_mean", "target_std")
@@ -40,16 +41,17 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
         if schema.standardize:
             _learn_what_varies_now(net, schema, rows, source)
         return net
-    names, standardize = schema.feature_names, schema.standardize
-    mean, std = scales((rows.X, rows.weights), source.inputs, source.chosen, "X", names, standardize)
+    standardize, n_dense = schema.standardize, schema.network.inputs.n_dense  # positions stay as they are
+    mean, std = scales((rows.X[:, :n_dense], rows.weights), source.inputs, source.chosen, schema.where, standardize)
     if standardize:
         counted = np.count_nonzero(rows.weights) if rows.weights.size else len(rows.X)
-        net.input_mean[:], net.input_std[:] = mean, np.where(std > 0, std, np.inf if counted > 1 else 1)
+        std = np.where(std > 0, std, np.inf if counted > 1 else 1)
+        net.input_mean[:n_dense], net.input_std[:n_dense] = mean, std
     kind = schema.network.loss.scaling
     if kind == "none":
         return net
     standardize = standardize and schema.network.standardizes_target
-    mean, std = scales((rows.Y, rows.weights), source.targets, source.chosen, "y", None, standardize)
+    mean, std = scales((rows.Y, rows.weights), source.targets, source.chosen, lambda _: "y", standardize)
     if standardize and kind == "standard":
         net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)
     elif standardize:
@@ -64,8 +66,8 @@ def _learn_what_varies_now(net: Net, schema: Schema, rows: Rows, source: Source)
         if (values == before).all():
             continue
         one = CheckedTable(values, None, lambda _, column=column: source.inputs.given(int(column)))  # type: ignore[misc]
-        name = (schema.feature_names[column],) if schema.feature_names else None
-        (mean,), (std,) = scales((values, rows.weights), one, source.chosen, "X", name)
+        place = schema.where(int(column))
+        (mean,), (std,) = scales((values, rows.weights), one, source.chosen, lambda _, place=place: place)  # type: ignore[misc]
         if std == 0 and mean != before:  # another constant: the two are all that is known
             mean, std = (mean + before) / 2, abs(mean - before) / 2
         if std > 0:
@@ -110,21 +112,20 @@ def scales(
     rows: tuple[Reals, Reals],
     table: CheckedTable,
     chosen: Any,
-    what: str,
-    names: tuple[str, ...] | None,
+    where: Callable[[int], str],
     needed: bool = True,
 ) -> tuple[Reals, Reals]:
     """Mean and standard deviation of each column of rows (values, weights) in their dtype; 0 for a constant column.
 
     `chosen` are these rows' numbers in the table, whose columns as they were given tell what the cast has taken away.
-    Where the two are not needed, only that is told.
+    Where the two are not needed, only that is told. `where` names a column.
     """
     (values, weights), dtype = rows, rows[0].dtype
     mean, std = mean_and_std(values, weights)
     with np.errstate(over="ignore"):
         good = np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype))
     for column in np.flatnonzero(~good) if needed else ():
-        raise InvalidInputError(f"{column_name(what, int(column), names)} has a spread {too_large(dtype)}.")
+        raise InvalidInputError(f"{where(int(column))} has a spread {too_large(dtype)}.")
     tiny = float(np.finfo(dtype).tiny)
     constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, tiny)
     resolution = np.finfo(dtype).eps * np.maximum(np.abs(mean), tiny)
@@ -138,7 +139,7 @@ def scales(
             spread, word = kept.astype(np.longdouble).std(), "cannot tell from a constant"
         advice = "" if dtype == np.float64 else ", or use dtype='float64'"
         warn(
-            f"{column_name(what, int(column), names)} varies by {spread:.3g} around {mean[column]:.6g}, which {dtype} "
+            f"{where(int(column))} varies by {spread:.3g} around {mean[column]:.6g}, which {dtype} "
             f"{word}: subtract a constant from it first, use other units{advice}.",
             PrecisionWarning,
         )

@@ -10,9 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
+from ..kernels.records import Reals
 from ..network.network import Network
 from . import labels, tables
-from .arrays import CheckedTable
+from .arrays import CheckedTable, column_name
+from .columns import Columns, read_columns
+from .encoder import Encoder
+from .encoding import Encoding
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +30,53 @@ class Schema:
     classes: NDArray[Any] | None = None  # the labels that the outputs stand for, as far as they are known
     classes_known: bool = False  # whether they were learned from labels, or named by the user
     scaled: bool = False  # whether there is a scaling, learned from the rows of a fit
+    encoding: Encoding | None = None  # how tables are to be encoded; None: they are numbers, and stay as they are
+    encoder: Encoder | None = None  # what the first fit has learned of it
 
     def inputs(self, X: Any) -> CheckedTable:
-        """A table of inputs, checked: (n_rows, n_in)."""
-        return tables.inputs(X, self.dtype, self.network.n_in, self.feature_names)
+        """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
+        if self.encoder is None:
+            return tables.inputs(X, self.dtype, self.network.n_in, self.feature_names)
+        return self.encoded(self.columns(X))
+
+    def columns(self, X: Any) -> Columns:
+        """The columns of a table that is to be encoded."""
+        return read_columns(X, self.network.n_in, self.feature_names)
+
+    def encoded(self, table: Columns, is_new: bool = True) -> CheckedTable:
+        """Such a table as its encoder makes it."""
+        encoder = self.encoder
+        assert encoder is not None
+        values = encoder.encode(table, self.dtype, is_new)
+        origins, n_dense = encoder.origins(), encoder.inputs.n_dense
+
+        def given(place: int) -> Reals:
+            numbers = table.columns[origins[place]].numbers
+            return values[:, place] if numbers is None or place >= n_dense or encoder.has_bins else numbers
+
+        return CheckedTable(values, table.names, given)
+
+    def columns_of(self, column: int) -> list[int]:
+        """Which columns of inputs tell of a column of the user's table."""
+        return [column] if self.encoder is None else self.encoder.columns_of(column)
+
+    def observed(self, X: Any, column: int) -> NDArray[Any]:
+        """The values, or labels, that a column of the user's table has, without its gaps."""
+        if self.encoder is None:
+            return self.inputs(X).values[:, column]
+        return self.encoder.observed(self.columns(X), column)
+
+    def settings(self, column: int, values: NDArray[Any]) -> Reals:
+        """What such values make of the columns that tell of it, (n_values, n_columns)."""
+        return values[:, None] if self.encoder is None else self.encoder.settings(column, values).astype(self.dtype)
+
+    def where(self, column: int) -> str:
+        """What messages call a column of inputs."""
+        return column_name("X", self.origin(column), self.feature_names)
+
+    def origin(self, column: int) -> int:
+        """Which column of the user's table a column of inputs tells of."""
+        return column if self.encoder is None else self.encoder.origins()[column]
 
     def targets(self, y: Any, n_rows: int) -> CheckedTable:
         """Actual values, checked, as kernels take them and as they were given: (n_rows, n_targets)."""
@@ -79,14 +126,21 @@ class Schema:
         return table
 
 
-def new_schema(network: Network, dtype: np.dtype[Any], standardize: bool, feature_names: Any, classes: Any) -> Schema:
+def new_schema(
+    network: Network,
+    dtype: np.dtype[Any],
+    standardize: bool,
+    feature_names: Any,
+    classes: Any,
+    encoding: Encoding | None = None,
+) -> Schema:
     """The schema of a model that has not seen a table; None for names and classes that the first fit shall tell."""
     names = checked_feature_names(feature_names, network.n_in)
     if classes is not None:
         named = labels.declared_classes(classes, network.n_classes)
-        return Schema(network, dtype, standardize, names, named, classes_known=True)
+        return Schema(network, dtype, standardize, names, named, classes_known=True, encoding=encoding)
     numbered = None if network.n_classes is None else np.arange(network.n_classes)
-    return Schema(network, dtype, standardize, names, numbered)
+    return Schema(network, dtype, standardize, names, numbered, encoding=encoding)
 
 
 def checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:

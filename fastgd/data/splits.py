@@ -35,20 +35,32 @@ class Parts(NamedTuple):
         return self._replace(weights=weights, held_out=held_out)
 
 
-def parted(
-    schema: Schema, X: Reals, target: CheckedTable, weights: Weights, validation_data: Any, share: Any, seed: int
-) -> tuple[Schema, Parts]:
-    """Hold out what the user gives, or a share of the rows; classes that only validation_data has are learned."""
+class Choice(NamedTuple):
+    """The numbers of the rows to train on, and of those that are held out."""
+
+    chosen: NDArray[np.int64] | None  # None: all
+    held: NDArray[np.int64] | None  # None: none of them
+
+
+def choice(n_rows: int, validation_data: Any, share: Any, seed: int) -> Choice:
+    """Which rows are trained on, and which are a share that is held out."""
     if not is_number(share) or not 0 <= share < 1:
         raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {share!r}.")
     if validation_data is not None and share:
         raise InvalidInputError("validation_data and validation_split cannot both be given.")
+    return Choice(*split_rows(n_rows, float(share), None, seed)) if share else Choice(None, None)
+
+
+def parted(
+    schema: Schema, X: Reals, target: CheckedTable, weights: Weights, validation_data: Any, rows: Choice
+) -> tuple[Schema, Parts]:
+    """Hold out what the user gives, or what was chosen; classes that only validation_data has are learned."""
     if validation_data is not None:
         schema, held_out = _given(schema, validation_data)
         return schema, Parts(None, X, target.values, weights, held_out)
-    if not share:
+    chosen, held = rows
+    if chosen is None or held is None:
         return schema, Parts(None, X, target.values, weights, None)
-    chosen, held = split_rows(len(X), float(share), None, seed)
     parts = [_rows_at(part, X, target, weights) for part in (chosen, held)]
     for part, purpose in zip(parts, ("to train on", "to validate with"), strict=True):
         if part.weights.size and not part.weights.any():

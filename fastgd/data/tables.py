@@ -23,19 +23,24 @@ def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | Non
         return CheckedTable(read_only(X.view()), None, lambda column: X[:, column])
     table = read(X, "X", dtype, names)
     values = table.values
-    if values.size == 0 and values.shape[0] == 0:
-        raise InvalidInputError(f"X is empty: it has shape {values.shape} and no rows.")
-    if values.ndim == 1:
+    check_shape(values.shape, n_in, names)
+    return table._replace(values=finished(values, "X", dtype, table.names or names))
+
+
+def check_shape(shape: tuple[int, ...], n_in: int, names: tuple[str, ...] | None) -> None:
+    """Whether this is the shape of a table of inputs, (n_rows, n_in)."""
+    if 0 in shape and shape[0] == 0:
+        raise InvalidInputError(f"X is empty: it has shape {shape} and no rows.")
+    if len(shape) == 1:
         raise InvalidInputError(
-            f"X must be a table of rows and columns, but has shape {values.shape}: "
+            f"X must be a table of rows and columns, but has shape {shape}: "
             f"use X.reshape(-1, {n_in}) for rows of {n_in}, X.reshape(1, -1) for one row."
         )
-    if values.ndim != 2:
-        raise InvalidInputError(f"X must be a table of rows and columns, but has shape {values.shape}.")
-    if values.shape[1] != n_in:
+    if len(shape) != 2:
+        raise InvalidInputError(f"X must be a table of rows and columns, but has shape {shape}.")
+    if shape[1] != n_in:
         columns = f" ({', '.join(names)})" if names else ""
-        raise InvalidInputError(f"X has {values.shape[1]} columns, but the network has {n_in} inputs{columns}.")
-    return table._replace(values=finished(values, "X", dtype, table.names or names))
+        raise InvalidInputError(f"X has {shape[1]} columns, but the network has {n_in} inputs{columns}.")
 
 
 def fits(X: Any, dtype: np.dtype[Any], n_in: int) -> bool:

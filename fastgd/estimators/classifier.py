@@ -128,7 +128,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
         values = model.schema.inputs(self._numbers(X, reset=False)).values
         outputs, finite = model.predictor().outputs_as_they_are(values)
         if not finite:
-            unseen.refuse(model.net, values, outputs, model.feature_names)
+            unseen.refuse(model.net, values, outputs, model.schema)
         return outputs[:, 0] if model.network.n_out == 1 else outputs
 
     def predict_log_proba(self, X: Any) -> Reals:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from ..data.rows import Measured, measured
 from ..errors import InvalidInputError
-from ..kernels.records import Reals
+from ..kernels.records import Reals, read_only
+from ..model.answers import probabilities
 from ..model.core import Core
 from ..model.unseen import refuse
 from ..network.losses import Quantile
@@ -72,7 +73,7 @@ class PartialDependence:
 
     Attributes:
         feature: the name of the column.
-        values: the values that it was set to, ascending, (n_values,).
+        values: the values that it was set to, ascending, (n_values,); labels where it has labels.
         predictions: the mean prediction for each, (n_values,).
         low: the prediction that a tenth of the rows stay below, (n_values,).
         high: the prediction that a tenth of the rows are above, (n_values,).
@@ -136,19 +137,19 @@ def permutation_importance(
     repeats = positive_integer(repeats, "repeats")
     generator = np.random.default_rng(positive_integer(random_state, "random_state", least=0))
     rows = measured(model.schema, X, y, sample_weight)
-    n_rows, n_in = rows.X.shape
+    n_rows, n_in = len(rows.X), model.network.n_in
     if n_rows < 2:
         raise InvalidInputError("X has 1 row, but values can only be shuffled among at least 2.")
     out, finite = model.outputs_of(rows.X)
     if not finite:
-        refuse(model.net, rows.X, out, model.feature_names)
+        refuse(model.net, rows.X, out, model.schema)
     name = _error_name(model)
     baseline = _error(model, name, rows)
     growth = np.empty((n_in, repeats))
     for repeat in range(repeats):
         order = generator.permutation(n_rows)
         for column in range(n_in):
-            growth[column, repeat] = _error(model, name, rows, column, order) - baseline
+            growth[column, repeat] = _error(model, name, rows, model.schema.columns_of(column), order) - baseline
     return Importance(input_names(model, 0), growth.mean(axis=1), growth.std(axis=1), baseline, name)
 
 
@@ -190,15 +191,17 @@ def partial_dependence(
     """
     _check_model(model)
     grid = positive_integer(grid, "grid", least=2)
-    column, table = _column(feature, input_names(model, 0)), model.schema.inputs(X).values
-    values = _grid(table[:, column], grid)
+    column, schema = _column(feature, input_names(model, 0)), model.schema
+    table = schema.inputs(X).values
+    values = _grid(schema.observed(X, column), grid)
+    columns, settings = schema.columns_of(column), schema.settings(column, values)
     places = np.linspace(0, len(table) - 1, min(len(table), ROWS_OF_A_CURVE)).round().astype(np.int64)
     changed = table[places]  # a copy
     n_outputs = _predicted(model, changed[:1]).shape[1]
     place_of = _output(model, output, n_outputs)
     means, tenths = np.empty(len(values)), np.empty((2, len(values)))
-    for place, value in enumerate(values):
-        changed[:, column] = value
+    for place, setting in enumerate(settings):
+        changed[:, columns] = setting
         predictions = _predicted(model, changed)[:, place_of].astype(np.float64)
         means[place], tenths[:, place] = predictions.mean(), np.quantile(predictions, [0.1, 0.9])
     name, meaning = input_names(model, 0)[column], _meaning(model, place_of, n_outputs)
@@ -211,10 +214,12 @@ def _error_name(model: Core) -> str:
     return "loss" if loss.task in ("classes", "labels") or isinstance(loss, Quantile) else "rmse"
 
 
-def _error(model: Core, name: str, rows: Measured, column: int = 0, order: NDArray[np.int64] | None = None) -> float:
-    """The error, with the values of one column in another order if there is one: from the sums of blocks."""
+def _error(
+    model: Core, name: str, rows: Measured, columns: Sequence[int] = (), order: NDArray[np.int64] | None = None
+) -> float:
+    """The error, with the values of some columns in another order if there is one: from the sums of blocks."""
     total = weight = 0.0
-    for block in _blocks(rows, column, order):
+    for block in _blocks(rows, columns, order):
         part = float(block.weights.sum(dtype=np.float64)) if block.weights.size else len(block.X)
         if part == 0:
             continue  # rows that do not count have no mean
@@ -223,13 +228,14 @@ def _error(model: Core, name: str, rows: Measured, column: int = 0, order: NDArr
     return float(np.sqrt(total / weight)) if name == "rmse" else total / weight
 
 
-def _blocks(rows: Measured, column: int, order: NDArray[np.int64] | None) -> Iterator[Measured]:
+def _blocks(rows: Measured, columns: Sequence[int], order: NDArray[np.int64] | None) -> Iterator[Measured]:
     for start in range(0, len(rows.X), BLOCK):
         part = slice(start, start + BLOCK)
         X = rows.X[part]
         if order is not None:
             X = X.copy()
-            X[:, column] = rows.X[order[part], column]
+            for column in columns:
+                X[:, column] = rows.X[order[part], column]
             X.flags.writeable = False
         weights = rows.weights[part]
         yield Measured(X, rows.Y[part], rows.actual[part], weights, weights)
@@ -241,10 +247,12 @@ def _mean_square(model: Core, rows: Measured) -> float:
     return float(np.average((error**2).mean(axis=1), weights=rows.weights if rows.weights.size else None))
 
 
-def _predicted(model: Core, table: Reals) -> Reals:
-    if model.network.loss.task in ("classes", "labels"):
-        return model.predict_proba(table)
-    return model.outputs_for(table)
+def _predicted(model: Core, values: Reals) -> Reals:
+    """Predictions for checked inputs; probabilities for classes and labels."""
+    out, finite = model.outputs_of(read_only(values.view()))
+    if not finite:
+        refuse(model.net, values, out, model.schema)
+    return probabilities(model.network, out)
 
 
 def _meaning(model: Core, output: int, n_outputs: int) -> str:
@@ -256,11 +264,16 @@ def _meaning(model: Core, output: int, n_outputs: int) -> str:
 
 
 def _grid(column: Reals, most: int) -> Reals:
-    """The values to try, ascending: all that occur, or `most` of them from the quantile of 1 % to that of 99 %."""
+    """The values to try, ascending: all that occur, or `most` of them from the quantile of 1 % to that of 99 %.
+
+    Of labels the most frequent ones.
+    """
     ordered = np.sort(column)
-    distinct = np.unique(ordered)
+    distinct, counts = np.unique(ordered, return_counts=True)
     if len(distinct) <= most:
         return distinct
+    if column.dtype.kind == "U":
+        return np.sort(distinct[np.argsort(-counts, kind="stable")[:most]])
     return np.unique(ordered[np.rint(np.linspace(0.01, 0.99, most) * (len(ordered) - 1)).astype(np.int64)])
 
 
@@ -311,6 +324,7 @@ def _figure(number: Any) -> str:
 
 def _figures(columns: Mapping[str, Reals]) -> dict[str, list[str]]:
     """Numbers as text, the right ends below each other and below that of their name."""
-    cells = {name: [_figure(number) for number in numbers] for name, numbers in columns.items()}
+    cells = {name: [_figure(number) if numbers.dtype.kind != "U" else str(number) for number in numbers]
+             for name, numbers in columns.items()}  # fmt: skip
     widths = {name: max(map(len, [name, *column])) for name, column in cells.items()}
     return {name: [cell.rjust(widths[name]) for cell in column] for name, column in cells.items()}

@@ -224,12 +224,15 @@ def _share_of(chosen: NDArray[np.bool_], name: str) -> str:
 
 def _unscaled(model: Core, values: Reals) -> Iterator[Finding]:
     """Inputs that reach the first layer far from mean 0 and spread 1."""
-    x = (values.astype(np.float64) - model.net.input_mean) / model.net.input_std
+    dense = slice(model.network.inputs.n_dense)  # positions have no scale
+    x = (values.astype(np.float64) - model.net.input_mean)[:, dense] / model.net.input_std[dense]
     means, spreads = np.abs(x.mean(axis=0)), x.std(axis=0)
     far = np.flatnonzero((means > LIMITS.large) | (spreads > LIMITS.large) | ((spreads < LIMITS.small) & (spreads > 0)))
     if not far.size:
         return
-    names = ", ".join(input_names(model, 0)[i] for i in far[:5]) + (", …" if far.size > 5 else "")
+    names = ", ".join(input_names(model, 0)[model.schema.origin(int(i))] for i in far[:5]) + (
+        ", …" if far.size > 5 else ""
+    )
     yield Finding(
         "unscaled inputs",
         0,

@@ -36,8 +36,8 @@ class Part:
         return np.sqrt(self.sums(np.square(flat, dtype=np.float64))).astype(flat.dtype)
 
     def sums(self, flat: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What it has for each line; for an input the sum over its row of weights."""
-        return self._lines(flat, lambda weights: weights.sum(axis=1) if self.by_input else weights.ravel())
+        """What it has for each line; for an input the sum over its rows of weights."""
+        return self._lines(flat, self._summed if self.by_input else np.ravel)
 
     def shares(self, values: Reals) -> Reals:
         """How large the value of each line is beside the largest of its layer's weights; NaN counts as infinite."""
@@ -64,8 +64,8 @@ class Part:
         return sum(map(self._n_lines, self.layers))
 
     def _n_weights(self, index: int) -> int:
-        n_in, n_out = self.model.network.sizes[index : index + 2]
-        return n_in if self.by_input else n_in * n_out
+        n_in, n_out = self.model.network.shapes[index]
+        return self.model.network.sizes[index] if self.by_input else n_in * n_out
 
     def _n_lines(self, index: int) -> int:
         of_biases = 1 if self.by_input else self.model.network.sizes[index + 1]
@@ -79,12 +79,19 @@ class Part:
         n_out = self.model.network.sizes[index + 1]
         return ["bias"] if self.by_input or n_out == 1 else [f"bias → unit {unit}" for unit in range(n_out)]
 
-    def _lines(self, flat: NDArray[Any], gathered: Callable[[NDArray[Any]], NDArray[Any]]) -> NDArray[Any]:
+    def _summed(self, weights: NDArray[np.float64], index: int | None = None) -> NDArray[np.float64]:
+        """The sum of each row of weights; in the first layer of a model that encodes tables, of each column's rows."""
+        sums, encoder = weights.sum(axis=1), self.model.schema.encoder
+        if index != 0 or encoder is None:
+            return np.asarray(sums)
+        return np.bincount(encoder.weight_origins(), sums, self.model.network.n_in).astype(np.float64)
+
+    def _lines(self, flat: NDArray[Any], gathered: Callable[..., NDArray[Any]]) -> NDArray[Any]:
         pairs = self.model.network.split(flat)
         lines = []
         for index in self.layers:
             weights, biases = pairs[index]
-            lines.append(gathered(weights))
+            lines.append(gathered(weights) if gathered is np.ravel else gathered(weights, index))
             if self.biases:
                 lines.append(gathered(biases[None, :]))
         return lines[0] if len(lines) == 1 else np.concatenate(lines)

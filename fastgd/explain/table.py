@@ -135,7 +135,10 @@ def input_names(model: Core, index: int) -> list[str]:
 
 def weight_names(model: Core, index: int) -> list[str]:
     """What a layer's weights are called: by their input, and their unit where there are several."""
-    return list(_pairs(tuple(input_names(model, index)), model.network.sizes[index + 1]))
+    names, encoder = input_names(model, index), model.schema.encoder
+    if index == 0 and encoder is not None:
+        names = encoder.weight_names(names)
+    return list(_pairs(tuple(names), model.network.sizes[index + 1]))
 
 
 @lru_cache(maxsize=8)  # a step that is told takes 5 % less for layers that have been named before

@@ -19,18 +19,20 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.encoding import Encoding
 from ..data.scaling import SCALING
 from ..errors import InvalidInputError, ModelFileError
 from ..kernels.records import State
 from ..model.core import Core
 from ..network.activations import ACTIVATIONS
+from ..network.initializers import INITIALIZERS
 from ..network.losses import LOSSES
 from ..network.network import Network
-from ..options import shortened, yes_or_no
+from ..options import look_up, shortened, yes_or_no
 from ..training.optimizers import OPTIMIZERS, Optimizer
 from ..training.schedules import SCHEDULES, Schedule
 from ..training.state import Plateau, TrainingState
-from . import tensors
+from . import encoders, tensors
 from .atomic import write_whole
 from .tensors import Arrays
 
@@ -110,6 +112,12 @@ def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Array
         known = model.schema.classes_known
         header["classes"] = {"dtype": classes.dtype.str, "values": classes.tolist(), "known": known}
     arrays: Arrays = {name: getattr(model.net, name) for name in ("parameters", *SCALING)}
+    encoding, encoder = model.schema.encoding, model.schema.encoder
+    if encoding is not None:
+        header["encoding"] = {**asdict(encoding), "initializer": model.initializer}
+    if encoder is not None:
+        header["encoder"], of_encoder = encoders.described(encoder)
+        arrays |= of_encoder
     if training_state and kept is not None:
         header["training"] = {
             "optimizer": _in_words(kept.optimizer),
@@ -168,10 +176,17 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
         feature_names=header["feature_names"],
         random_state=header["random_state"],
         dropout=header["dropout"][:-1],
+        encoding=_encoding(header),
     )
+    if "encoding" in header:
+        name = header["encoding"]["initializer"]
+        look_up(name, {"auto": None, **INITIALIZERS}, "initializer")
+        model.initializer = name
+    if "encoder" in header:
+        model.take_encoder(encoders.rebuilt(header["encoder"], arrays))
     for name, array in arrays.items():
         _check_numbers(name, array)
-        if not name.startswith("training."):
+        if not name.startswith(("training.", "encoder.")):
             getattr(model.net, name)[:] = array
     schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
     kept = header["classes"]
@@ -189,6 +204,15 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
     if wrong:
         raise InvalidInputError(f"fastgd does not write such {', '.join(wrong)}")
     return model
+
+
+def _encoding(header: dict[str, Any]) -> Encoding | None:
+    """The encoding that was asked for."""
+    if "encoding" not in header:
+        return None
+    options = dict(header["encoding"])
+    del options["initializer"]
+    return Encoding(**options)
 
 
 def _text(words: Any) -> str:
@@ -293,15 +317,19 @@ def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
     network = Network.from_names(
         header["layer_sizes"], activations[:-1], activations[-1], _made(header["loss"], LOSSES), header["dropout"][:-1]
     )
-    n, n_in, n_targets = network.n_parameters, network.n_in, network.n_targets
+    of_encoder: dict[str, tuple[str, int]] = {}
+    if "encoder" in header:
+        of_encoder = encoders.promised(header["encoder"])
+        network = replace(network, encoded=encoders.inputs_of(header["encoder"]))
+    n, n_in, n_targets = network.n_parameters, network.inputs.n_columns, network.n_targets
     lengths = {"parameters": n, **dict(zip(SCALING, (n_in, n_in, n_targets, n_targets), strict=True))}
     if "training" not in header:
-        return {name: (real, length) for name, length in lengths.items()}
+        return {**of_encoder, **{name: (real, length) for name, length in lengths.items()}}
     optimizer = _made(header["training"]["optimizer"], OPTIMIZERS)
     kept = (*optimizer.moments(), optimizer.ema_decay is not None)
     lengths |= {f"training.{name}": n * there for name, there in zip(list(STATE)[1:], kept, strict=True)}
     lengths["training.raw"] = n
-    return {"training.step": ("I64", 1), **{name: (real, length) for name, length in lengths.items()}}
+    return {"training.step": ("I64", 1), **of_encoder, **{name: (real, length) for name, length in lengths.items()}}
 
 
 def _why(error: BaseException) -> str:

@@ -55,6 +55,9 @@ class Net(NamedTuple):
     target_mean: Reals  # (n_targets,) real
     target_std: Reals  # (n_targets,) real
     dropout: Reals  # (n_layers,) real: the share of a layer's outputs that training sets to zero
+    lookups: Integers  # TEMP
+    bin_mean: Reals
+    bin_scale: Reals
 
 
 class Rows(NamedTuple):

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..data.schema import Schema
 from ..errors import NonFiniteWarning, warn
 from ..kernels.records import Reals
+from ..network.network import Network
 
 
 def chosen_classes(schema: Schema, out: Reals) -> NDArray[np.int64]:
@@ -17,6 +18,13 @@ def chosen_classes(schema: Schema, out: Reals) -> NDArray[np.int64]:
         return np.asarray(out[:, : schema.classes.size].argmax(axis=1))
     chosen = (out >= 0.5).astype(np.int64)
     return chosen if schema.classes is None else np.minimum(chosen[:, 0], schema.classes.size - 1)
+
+
+def probabilities(network: Network, out: Reals) -> Reals:
+    """Outputs as users look at them: of two classes the probability of each."""
+    if network.loss.task == "labels" and network.n_out == 1:
+        return np.column_stack([1 - out[:, 0], out[:, 0]])
+    return out
 
 
 def answers(schema: Schema, out: Reals) -> Reals:

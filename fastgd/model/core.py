@@ -25,7 +25,7 @@ from ..training.progress import display
 from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
-from .answers import answers
+from .answers import answers, probabilities
 from .model import Model
 from .validation import measured_names, validation
 
@@ -100,15 +100,18 @@ class Core(Model):
         lesson = prepared(
             self.schema, self.net, X, y, seed=self.random_state, epoch=state.epoch, shuffle=shuffle,
             sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
-            validation_split=validation_split,
+            validation_split=validation_split, initializer=self.initializer,
         )  # fmt: skip
         held_out = lesson.held_out
         if held_out:
-            unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema.feature_names)
+            unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema)
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
         watch.callbacks.check_monitors(names, state.optimizer.schedule.plateau())
-        before = self.schema, self.device
+        before = self.twin() if lesson.schema.network is not self.network else None
+        old_schema, old_device = self.schema, self.device
         self.take_over(lesson.schema, lesson.net)
+        if before:  # the weights are new ones
+            state = self.training_state(optimizer)
         self.fit_state, self.device = state, device
         if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
             seen = lesson.measured()
@@ -121,8 +124,10 @@ class Core(Model):
             return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
         except Exception:
             # If not a step was taken, or worth keeping, another table may bring a scaling of its own.
-            if not state.steps:
-                self.schema, self.device = before
+            if not state.steps and before:
+                self.become(before)
+            elif not state.steps:
+                self.schema, self.device = old_schema, old_device
             raise
 
     @checked_names
@@ -160,10 +165,7 @@ class Core(Model):
                 f"A model with loss={self.network.loss.name!r} has no probabilities: "
                 "that takes 'cross_entropy' or 'binary_cross_entropy'."
             )
-        out = self.outputs_for(X)
-        if self.network.loss.task == "labels" and self.network.n_out == 1:
-            return np.column_stack([1 - out[:, 0], out[:, 0]])
-        return out
+        return probabilities(self.network, self.outputs_for(X))
 
     @checked_names
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
@@ -192,11 +194,11 @@ class Core(Model):
         rows = measured(self.schema, X, y, sample_weight)
         predictor = self.predictor()
         if predictor.ignores:
-            unseen.tell_of_ignored(self.net, rows.X, "X", self.feature_names)
+            unseen.tell_of_ignored(self.net, rows.X, "X", self.schema)
         outputs, finite = predictor.outputs_as_they_are(rows.X)
         out = predictor.in_user_units(outputs)
         if not (finite and np.isfinite(out).all()):
-            unseen.refuse(self.net, rows.X, out, self.feature_names)
+            unseen.refuse(self.net, rows.X, out, self.schema)
         return measures.metrics(measures.loss_of(self.schema, self.net, rows, outputs), self.schema, rows, out)
 
     @checked_names
@@ -238,11 +240,11 @@ class Core(Model):
     def outputs_for(self, X: Any) -> Reals:
         """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
         predictor = self.predictor()
-        fits = tables.fits(X, self.dtype, predictor.n_in)
+        fits = self.schema.encoder is None and tables.fits(X, self.dtype, predictor.n_in)
         values = read_only(X.view()) if fits else self.schema.inputs(X).values
         out, finite = predictor.outputs(values)
         if not finite:
-            unseen.refuse(self.net, self.schema.inputs(X).values, out, self.feature_names)
+            unseen.refuse(self.net, self.schema.inputs(X).values, out, self.schema)
         if predictor.ignores:
-            unseen.tell_of_ignored(self.net, values, "X", self.feature_names)
+            unseen.tell_of_ignored(self.net, values, "X", self.schema)
         return out

@@ -10,7 +10,10 @@ from typing import Any, Self
 
 from numpy.typing import NDArray
 
+from ..data.encoder import Encoder
+from ..data.encoding import Encoding, as_encoding
 from ..data.schema import Schema, checked_feature_names, new_schema
+from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
 from ..network.losses import Loss
@@ -48,13 +51,20 @@ class Model:
         random_state: int | None = 0,
         dropout: float | Sequence[float] = 0.0,
         classes: Sequence[Any] | None = None,
+        encoding: str | Encoding | None = None,
     ) -> None:
         self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
         self.dtype = real_dtype(dtype)
         self.random_state = seed(random_state)
         self.net = self.network.new_net(initializer, self.dtype, self.random_state)
+        encoded = as_encoding(encoding)
+        if encoded and not isinstance(initializer, str):
+            raise InvalidInputError(
+                "With an encoding the first fit finds out how many weights there are: initializer must be a name."
+            )
+        self.initializer = initializer if isinstance(initializer, str) else "auto"  # of weights that a fit makes
         self.schema = new_schema(
-            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes, encoded
         )
         self.fit_state: TrainingState | None = None
         self._device = DEFAULT_DEVICE
@@ -102,6 +112,16 @@ class Model:
         help(type(model.scaling)) says how outputs become predictions for each loss, with an example.
         """
         return scaling_of(self.net, self.schema)
+
+    @property
+    def encoding(self) -> Encoding | None:
+        """How tables are to be encoded, as it was asked for; None: they are numbers, and stay as they are."""
+        return self.schema.encoding
+
+    @property
+    def encoder(self) -> Encoder | None:
+        """What the first fit has learned of each column, printed as a table; None before it, and without encoding."""
+        return self.schema.encoder
 
     @property
     def standardize(self) -> bool:
@@ -168,12 +188,25 @@ class Model:
         self.fit_state, self.device = other.fit_state, other.device
 
     def take_over(self, schema: Schema, net: Net) -> None:
-        """Have the schema and the scaling that a fit has learned, or all of another model's net."""
+        """Have the schema and the scaling that a fit has learned, or all of another model's net.
+
+        Where it has learned how tables are encoded, the network is another one.
+        """
+        if schema.network is not self.network:
+            self.network, self.net, self.store = schema.network, Net(*(array.copy() for array in net)), Store()
+            self._predictor = self._objective = None
         for mine, its in zip(self.net, net, strict=True):
             if mine is not its:
                 mine[:] = its
                 self._predictor = self._objective = None
         self.schema = schema
+
+    def take_encoder(self, encoder: Encoder) -> None:
+        """Read tables through this encoder, with new weights."""
+        network = replace(self.network, encoded=encoder.inputs)
+        net = network.new_net(self.initializer, self.dtype, self.random_state)
+        schema = replace(self.schema, network=network, encoder=encoder)
+        self.take_over(schema, net._replace(**encoder.bins(self.dtype)))
 
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""

@@ -30,6 +30,9 @@ class Scaling:
     - poisson: e^outputs · target_std, where target_std is the mean count, and target_mean 0.
     - binary_cross_entropy, cross_entropy: sigmoid and softmax of the outputs; classes have no scaling.
 
+    With an encoding these are the columns of numbers, by their rank in a normal distribution where they have bins; all
+    other inputs are looked up.
+
     What is not scaled has mean 0 and standard deviation 1: everything before the first `fit` and with
     standardize=False, the target with an output activation that has a range of its own.
 
@@ -94,4 +97,10 @@ def _row(name: str, mean: np.floating, std: np.floating) -> tuple[str, str, str]
 def scaling_of(net: Net, schema: Schema) -> Scaling:
     """The scaling as it is now; what a model learns later does not change it."""
     copies = {name: read_only(getattr(net, name).copy()) for name in SCALING}
-    return Scaling(**copies, feature_names=schema.feature_names)
+    if schema.encoder is None:
+        return Scaling(**copies, feature_names=schema.feature_names)
+    dense = slice(schema.network.inputs.n_dense)  # positions have no scale
+    numbers = {name: copies[name][dense] for name in SCALING[:2]}
+    known = schema.feature_names or [f"input {i}" for i in range(schema.network.n_in)]
+    names = tuple(known[column] for column in schema.encoder.origins()[dense])
+    return Scaling(**{**copies, **numbers}, feature_names=names)

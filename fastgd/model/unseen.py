@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..data.arrays import where
+from ..data.schema import Schema
 from ..errors import InputWarning, InvalidInputError, NonFiniteWarning, warn
 from ..kernels.records import Net, Reals, Rows
 
@@ -12,7 +13,7 @@ ROWS_LOOKED_AT = 256  # that are looked at for columns that are ignored
 FAR = 1e3  # standard deviations from the mean: no network that is well has trouble with less
 
 
-def refuse(net: Net, X: Reals, out: Reals, names: tuple[str, ...] | None) -> None:
+def refuse(net: Net, X: Reals, out: Reals, schema: Schema) -> None:
     """Say which row of X (n_rows, n_in), finite numbers, has no finite prediction in out (n_rows, n_out), and why."""
     with np.errstate(all="ignore"):
         x = (X - net.input_mean) / net.input_std
@@ -21,14 +22,14 @@ def refuse(net: Net, X: Reals, out: Reals, names: tuple[str, ...] | None) -> Non
         row, column = (int(place) for place in wrong[0])
         mean, spread = net.input_mean[column], net.input_std[column]
         raise InvalidInputError(
-            f"{where('X', (row, column), names)} is {X[row, column]:.6g}, too far from the rows that the model was "
+            f"{_cell(schema, row, column)} is {X[row, column]:.6g}, too far from the rows that the model was "
             f"fitted on (mean {mean:.6g}, spread {spread:.6g}): correct it, or drop the row."
         )
     row, output = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
     column = int(np.abs(x[row]).argmax())
     why = "The weights of the model are too large: start again from a new model, with a smaller learning rate."
     if abs(x[row, column]) > FAR:
-        cell = where("X", (row, column), names)
+        cell = _cell(schema, row, column)
         why = (
             f"Its inputs are far from the rows of the fit ({cell}: {X[row, column]:.6g}): correct it, or drop the row."
         )
@@ -37,7 +38,7 @@ def refuse(net: Net, X: Reals, out: Reals, names: tuple[str, ...] | None) -> Non
     )
 
 
-def tell_of_ignored(net: Net, X: Reals, what: str, names: tuple[str, ...] | None) -> None:
+def tell_of_ignored(net: Net, X: Reals, what: str, schema: Schema) -> None:
     """Warn of columns that never varied while the model learned, and differ now in most rows: it ignores them.
 
     A few rows are no reason: a pixel that was always white, a category that nobody had.
@@ -48,13 +49,17 @@ def tell_of_ignored(net: Net, X: Reals, what: str, names: tuple[str, ...] | None
     if columns.size:
         column = int(columns[0])
         row = int(np.argmax(X[:, column] != net.input_mean[column]))
-        cell = where("X", (row, column), names).replace("X", what, 1)
+        cell = _cell(schema, row, column).replace("X", what, 1)
         others = f" So {'are' if columns.size > 2 else 'is'} {columns.size - 1} more." if columns.size > 1 else ""
         warn(
             f"{cell} is {X[row, column]:.9g}, but it was {net.input_mean[column]:.9g} in every row that the model was "
             f"fitted on, so that the column is ignored.{others} Fit on rows in which it varies.",
             InputWarning,
         )
+
+
+def _cell(schema: Schema, row: int, column: int) -> str:
+    return where("X", (row, schema.origin(column)), schema.feature_names)
 
 
 def tell_of_gradient(rows: Rows, out: Reals) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,23 @@ from .losses import Loss, as_loss
 MOST_PARAMETERS = 1 << 31
 
 
+class Inputs(NamedTuple):
+    """What the first layer reads of a row: dense columns, then positions by which it looks up rows of its weights."""
+
+    n_dense: int
+    lookups: tuple[tuple[int, int], ...] = ()  # of each position how many bins and how many levels it may mean
+
+    @property
+    def n_columns(self) -> int:
+        """How many numbers a row has."""
+        return self.n_dense + len(self.lookups)
+
+    @property
+    def n_weights(self) -> int:
+        """How many rows of weights there are: one for each dense column, each bin and each level."""
+        return self.n_dense + sum(n_bins + n_levels for n_bins, n_levels in self.lookups)
+
+
 @dataclass(frozen=True)
 class Network:
     """The architecture: which layers there are, and where each one's parameters live in the flat vector."""
@@ -33,6 +50,7 @@ class Network:
     activations: tuple[Activation, ...]  # of each layer, the last included
     loss: Loss
     dropout: tuple[float, ...]  # of each layer, the last included
+    encoded: Inputs | None = None  # what the first layer reads, where it is not the columns of the table as they are
 
     @classmethod
     def from_names(
@@ -65,8 +83,18 @@ class Network:
 
     @property
     def n_in(self) -> int:
-        """How many inputs a row has."""
+        """How many columns the user's table has."""
         return self.sizes[0]
+
+    @property
+    def inputs(self) -> Inputs:
+        """What the first layer reads of a row."""
+        return self.encoded or Inputs(self.n_in)
+
+    @property
+    def shapes(self) -> list[tuple[int, int]]:
+        """Of each layer's weights, (n_in, n_out)."""
+        return list(pairwise((self.inputs.n_weights, *self.sizes[1:])))
 
     @property
     def n_out(self) -> int:
@@ -88,7 +116,7 @@ class Network:
     @property
     def n_parameters(self) -> int:
         """How many weights and biases there are."""
-        return sum(n_in * n_out + n_out for n_in, n_out in pairwise(self.sizes))
+        return sum(n_in * n_out + n_out for n_in, n_out in self.shapes)
 
     @property
     def standardizes_target(self) -> bool:
@@ -99,7 +127,7 @@ class Network:
         """The table of layers that kernels read (n_layers, LAYER_COLUMNS), see kernels/codes.py."""
         table = np.zeros((len(self.activations), codes.LAYER_COLUMNS), np.int64)
         offset = outputs = 0
-        for index, (n_in, n_out) in enumerate(pairwise(self.sizes)):
+        for index, (n_in, n_out) in enumerate(self.shapes):
             row, activation = table[index], self.activations[index]
             row[codes.N_IN], row[codes.N_OUT] = n_in, n_out
             row[codes.WEIGHTS], row[codes.BIASES] = offset, offset + n_in * n_out
@@ -127,12 +155,24 @@ class Network:
         return Net(
             parameters=self.starting_values(initializer, dtype, seed),
             layers=self.layers(),
-            input_mean=np.zeros(self.n_in, dtype),
-            input_std=np.ones(self.n_in, dtype),
+            input_mean=np.zeros(self.inputs.n_columns, dtype),
+            input_std=np.ones(self.inputs.n_columns, dtype),
             target_mean=np.zeros(self.n_targets, dtype),
             target_std=np.ones(self.n_targets, dtype),
             dropout=np.array(self.dropout, dtype),
+            lookups=self._lookups(),
+            bin_mean=np.zeros(self.inputs.n_weights - self.inputs.n_dense, dtype),
+            bin_scale=np.ones(self.inputs.n_weights - self.inputs.n_dense, dtype),
         )
+
+    def _lookups(self) -> NDArray[np.int64]:
+        """For each position the first row of its weights, its bins and its levels, as kernels take it."""
+        table = np.zeros((len(self.inputs.lookups), 3), np.int64)
+        first = self.inputs.n_dense
+        for row, (n_bins, n_levels) in zip(table, self.inputs.lookups, strict=True):
+            row[:] = first, n_bins, n_levels
+            first += n_bins + n_levels
+        return table
 
     def split(self, parameters: Reals) -> list[tuple[Reals, Reals]]:
         """Each layer's weights (n_in, n_out) and biases (n_out,), as views into a flat vector."""

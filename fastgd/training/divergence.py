@@ -277,9 +277,10 @@ def _about_inputs(run: Run) -> str:
     """What is to be said of rows that weigh much, or of inputs that reach the network far from mean 0 and spread 1."""
     if run.rows.weights.size and run.rows.weights.max() > LIMITS.heavy:
         return f" The heaviest row counts {run.rows.weights.max():.3g} times the mean, and takes a step as much longer."
-    mean, std = run.net.input_mean, run.net.input_std
+    dense = slice(len(run.net.input_mean) - len(run.net.lookups))  # positions have no scale
+    mean, std = run.net.input_mean[dense], run.net.input_std[dense]
     with np.errstate(all="ignore"):
-        x = (run.probe.X.astype(np.float64) - mean) / std
+        x = (run.probe.X[:, dense].astype(np.float64) - mean) / std
         if not ((np.abs(x.mean(axis=0)) > LIMITS.unscaled).any() or (x.std(axis=0) > LIMITS.unscaled).any()):
             return ""
     if (mean == 0).all() and (std == 1).all():

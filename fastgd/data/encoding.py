@@ -1,0 +1,163 @@
+"""What a user can say of how tables are encoded, and how that is learned from the rows of a fit."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputWarning, InvalidInputError, warn
+from ..options import positive_integer
+from . import numbers
+from .column_codes import LevelCode, NumberCode
+from .columns import Column, Columns, Numbers
+from .encoder import Encoder
+
+FEWEST_ROWS = 2000  # of a table whose numbers get bins: with fewer they learn the noise by heart
+ROWS_PER_BIN, MOST_BINS = 50, 96
+FEWEST_BINS, MOST_OF_TABLE = 16, 4096  # fewer tell nothing, and a table of pixels does better without
+MOST_LOOKED_AT = 1 << 18  # rows that quantiles are taken from
+MOST_ASKED_FOR = 10_000  # bins
+MOST_REMEMBERED = 10_000  # labels of a column
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a model turns columns of numbers, text and gaps into what its first layer reads.
+
+    Numbers are standardised. With bins they become normally distributed by their rank, and beside that each has
+    piecewise-linear bins between quantiles: a bin's value rises from 0 to 1 as the number runs through it (Gorishniy,
+    Rubachev and Babenko 2022, arXiv 2203.05556). A number that many rows share has bins of its own. Numbers beyond
+    those of the fit count as the outermost. Where nothing is known, the number stands at its mean, and a column of its
+    own says so.
+
+    Text, categories and booleans become levels, one-hot; a gap is a level, too. Levels of fewer than `least_rows` rows,
+    and all but the `most_levels` most frequent, are one level, rare; a level that the fit has not seen counts as rare,
+    or as none where there is no such level.
+
+    Args:
+        bins: of each column of numbers; 0 for none; "auto" for none below 2,000 rows, else one for each 50 rows, up to
+            96, and fewer where there are more than 42 columns of numbers.
+        least_rows: rows that a level needs.
+        most_levels: levels that a column may have besides rare and missing.
+
+    Raises:
+        InvalidInputError: an option that cannot be used.
+    """
+
+    bins: int | str = "auto"
+    least_rows: int = 10
+    most_levels: int = 255
+
+    def __post_init__(self) -> None:
+        if self.bins != "auto":
+            n_bins = positive_integer(self.bins, "bins", least=0)
+            if n_bins > MOST_ASKED_FOR:
+                raise InvalidInputError(f"bins must be at most {MOST_ASKED_FOR:,}, not {n_bins}.")
+            object.__setattr__(self, "bins", n_bins)
+        for name in ("least_rows", "most_levels"):
+            object.__setattr__(self, name, positive_integer(getattr(self, name), name))
+
+    def bins_for(self, n_rows: int, n_columns: int) -> int:
+        """How many bins a column of numbers gets."""
+        if self.bins != "auto":
+            return int(self.bins)
+        n_bins = min(n_rows // ROWS_PER_BIN, MOST_BINS, MOST_OF_TABLE // max(n_columns, 1))
+        return n_bins if n_rows >= FEWEST_ROWS and n_bins >= FEWEST_BINS else 0
+
+
+def as_encoding(value: Any) -> Encoding | None:
+    """What a user gave as the option `encoding`."""
+    if value is None or isinstance(value, Encoding):
+        return value
+    if value == "auto":
+        return Encoding()
+    raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {value!r}.")
+
+
+def learn(encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[np.int64] | None) -> Encoder:
+    """The encoder for these rows of a table, of which `chosen` (None: all) are learned from; weights may be (0,)."""
+    kept = np.arange(table.n_rows) if chosen is None else chosen
+    kept = kept[weights[kept] > 0] if weights.size else kept
+    some = (
+        kept if len(kept) <= MOST_LOOKED_AT else np.sort(np.random.default_rng(0).choice(kept, MOST_LOOKED_AT, False))
+    )
+    each = weights[some] if weights.size else weights
+    n_bins = encoding.bins_for(len(kept), sum(column.numbers is not None for column in table.columns))
+    codes: list[NumberCode | LevelCode] = []
+    seen: list[frozenset[str] | None] = []
+    silent: list[str] = []  # what tells nothing
+    for column in table.columns:
+        if column.numbers is not None:
+            code, why = _learn_numbers(column.numbers[some], each, n_bins)
+            has_gaps = bool(np.isnan(column.numbers[kept]).any()) and not why
+            codes.append(code._replace(has_gaps=has_gaps))
+            seen.append(frozenset())
+            _tell_of_row_numbers(column, kept)
+        else:
+            assert column.labels is not None
+            levels, why, labels = _learn_levels(column, kept, encoding)
+            codes.append(levels)
+            seen.append(labels if len(labels) <= MOST_REMEMBERED else None)
+        silent += [f"{column.where} {why}"] if why else []
+    if silent:
+        more = f"; so do {len(silent) - 1} more" if len(silent) > 1 else ""
+        warn(f"{silent[0]}, which tells nothing{more}: left out of what is learned.", InputWarning)
+    if not any(code.is_dense or code.n_levels for code in codes):
+        raise InvalidInputError(f"X has nothing to learn from: {silent[0]}.")
+    return Encoder(tuple(codes), tuple(seen))
+
+
+def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int) -> tuple[NumberCode, str]:
+    """The code, and what makes the column useless."""
+    none = np.zeros(0)
+    known = ~np.isnan(values)
+    each = weights[known] if weights.size else weights
+    plain = NumberCode(none, none, none, none, none, 0.0, False)
+    if not known.any():
+        return plain, "is empty in every row"
+    given = values[known]
+    found, weight = numbers.distinct(given, each)
+    mean = float(np.average(given, weights=each if each.size else None))
+    mean = mean if len(found) > 1 and np.isfinite(mean) else float(found[len(found) // 2])
+    why = f"is {found[0]:.6g} in every row" if len(found) == 1 and known.all() else ""
+    if not n_bins or len(found) == 1:
+        return plain._replace(mean=mean), why
+    edges = numbers.bin_edges(found, weight, n_bins)
+    at, normal = numbers.normal_values(found, weight)
+    means, stds = numbers.bin_moments(numbers.positions(given, edges), each, len(edges) - 1)
+    return NumberCode(edges, at, normal, means, stds, mean, False), ""
+
+
+def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -> tuple[LevelCode, str, frozenset[str]]:
+    """The code, what makes the column useless, and the labels that there are."""
+    assert column.labels is not None
+    labels = column.labels if len(kept) == len(column.labels) else [column.labels[row] for row in kept.tolist()]
+    counts = Counter(labels)
+    n_gaps = counts.pop(None, 0)
+    ranked = sorted(counts, key=lambda label: (-counts[label], str(label)))
+    frequent = [label for label in ranked[: encoding.most_levels] if counts[label] >= encoding.least_rows]
+    if len(ranked) == len(frequent) + 1:  # one rare label needs no pool
+        frequent = ranked
+    levels = tuple(sorted(str(label) for label in frequent))
+    has_rare = len(ranked) > len(frequent)
+    code, seen = LevelCode(levels, has_rare, n_gaps > 0), frozenset(str(label) for label in ranked)
+    if code.n_levels < 2:
+        code, why = LevelCode((), False, False), f"is {levels[0]!r} in every row" if levels else "is empty in every row"
+        if has_rare:
+            why = f"has {len(ranked):,} categories, none of which has {encoding.least_rows} rows"
+        return code, why, seen
+    return code, "", seen
+
+
+def _tell_of_row_numbers(column: Column, kept: NDArray[np.int64]) -> None:
+    assert column.numbers is not None
+    some = column.numbers[kept]
+    if len(some) > 10 and (np.diff(some) == np.diff(kept)).all():
+        warn(
+            f"{column.where} counts the rows: leave it out, unless new rows will have numbers of the same kind.",
+            InputWarning,
+        )
