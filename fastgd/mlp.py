@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # What the rooms around ask of a model. These names work as all others, but tab completion is for users.
 INNER = {
-    "become", "engine", "fit_state", "loss_of", "loss_unit", "net", "objective", "outputs_for", "outputs_of",
-    "predictor", "schema", "store", "take_over", "training_state", "twin",
+    "become", "engine", "fit_state", "initializer", "loss_of", "loss_unit", "net", "objective", "outputs_for",
+    "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over", "training_state", "twin",
 }  # fmt: skip
 
 
@@ -52,6 +52,12 @@ class MLP(Core):
         dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
         classes: the labels that the outputs stand for, in their order, such as ["no", "yes"]; by default they are
             learned from y (or its categories), and where it lacks some, from what later fits bring.
+        encoding: None for columns of numbers, which are standardised; "auto" for columns of numbers, text and gaps as
+            they come, each encoded as the first fit finds best; or such as fastgd.Encoding(bins=32). The first layer
+            then has other inputs, and the first fit draws its weights anew.
+        log_target: whether the logarithm of y is learned, which must be positive: for prices, where 10 % off weighs the
+            same for small and large ones. Predictions and metrics stay in the units of y, the loss is that of log(y).
+        clip_predictions: whether predictions are kept within the lowest and the highest y of the rows of the fit.
 
     Raises:
         InvalidInputError: an option that cannot be used.

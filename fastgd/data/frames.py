@@ -62,6 +62,20 @@ def source_names(source: Any) -> list[str]:
     return []
 
 
+def frame_like(source: Any, columns: dict[str, Any]) -> Any:
+    """A data frame of the library that `source` comes from, with its index where it has one."""
+    frame = as_frame(source, "X")
+    if frame is None or not hasattr(frame, "columns"):
+        raise InvalidInputError(
+            f"as_frame=True is for a data frame, but X is a {type(source).__name__}: leave it out to get an array."
+        )
+    import narwhals as nw
+
+    made = nw.from_dict(columns, backend=nw.get_native_namespace(frame))
+    index = nw.maybe_get_index(frame)
+    return nw.to_native(made if index is None else nw.maybe_set_index(made, index=index))
+
+
 def read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> CheckedTable:
     if not hasattr(frame, "columns"):
         values = _column_values(frame, what, dtype, 0)

@@ -75,7 +75,10 @@ def prepared(
         parts = parts.weighted_by_class(class_weight, schema)
     rows = Rows(parts.X, parts.Y, mean_one(parts.weights, schema.dtype), np.uint64(seed), epoch, shuffle)
     net = scaling.learn(net, schema, rows, Source(table, target, parts.chosen))
-    return Lesson(schema if schema.scaled else replace(schema, scaled=True), net, rows, parts, target)
+    seen = schema.target.seen(target.columns(parts.chosen)) if schema.target.clip else schema.target
+    if not schema.scaled or seen is not schema.target:
+        schema = replace(schema, scaled=True, target=seen)
+    return Lesson(schema, net, rows, parts, target)
 
 
 def _encoded(

@@ -17,6 +17,7 @@ from .arrays import CheckedTable, column_name
 from .columns import Columns, read_columns
 from .encoder import Encoder
 from .encoding import Encoding
+from .target import AS_IT_IS, Target
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +33,7 @@ class Schema:
     scaled: bool = False  # whether there is a scaling, learned from the rows of a fit
     encoding: Encoding | None = None  # how tables are to be encoded; None: they are numbers, and stay as they are
     encoder: Encoder | None = None  # what the first fit has learned of it
+    target: Target = AS_IT_IS  # what is learned of y
 
     def inputs(self, X: Any) -> CheckedTable:
         """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
@@ -118,7 +120,8 @@ class Schema:
 
     def _values(self, y: Any, n_rows: int) -> CheckedTable:
         """Targets that are numbers, within the range of the loss."""
-        table, task = tables.targets(y, self.dtype, self.network.n_targets, n_rows), self.network.loss.task
+        learned = self.target.checked if self.target.log else None
+        table, task = tables.targets(y, self.dtype, self.network.n_targets, n_rows, learned), self.network.loss.task
         if task == "labels":
             tables.within(table.values, 0, 1, "binary_cross_entropy needs labels, or probabilities from 0 to 1")
         if task == "counts":
@@ -133,14 +136,15 @@ def new_schema(
     feature_names: Any,
     classes: Any,
     encoding: Encoding | None = None,
+    target: Target = AS_IT_IS,
 ) -> Schema:
     """The schema of a model that has not seen a table; None for names and classes that the first fit shall tell."""
     names = checked_feature_names(feature_names, network.n_in)
     if classes is not None:
         named = labels.declared_classes(classes, network.n_classes)
-        return Schema(network, dtype, standardize, names, named, classes_known=True, encoding=encoding)
+        return Schema(network, dtype, standardize, names, named, classes_known=True, encoding=encoding, target=target)
     numbered = None if network.n_classes is None else np.arange(network.n_classes)
-    return Schema(network, dtype, standardize, names, numbered, encoding=encoding)
+    return Schema(network, dtype, standardize, names, numbered, encoding=encoding, target=target)
 
 
 def checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:

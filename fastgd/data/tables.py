@@ -7,6 +7,7 @@ dtype already is used as it is, without a copy.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,8 +57,10 @@ def fits(X: Any, dtype: np.dtype[Any], n_in: int) -> bool:
     )
 
 
-def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> CheckedTable:
-    """Check the actual values: (n_rows, n_out), or (n_rows,) for one output."""
+def targets(
+    y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int, learned: Callable[[Reals], Reals] | None = None
+) -> CheckedTable:
+    """Check the actual values: (n_rows, n_out), or (n_rows,) for one output; `values` are what is learned of them."""
     table = read(y, "y", np.dtype(np.float64), None)
     values = table.values
     if values.ndim == 1:
@@ -69,7 +72,10 @@ def targets(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int) -> CheckedTab
         raise InvalidInputError(
             f"X and y have different lengths: X has {n_rows} rows, y has {values.shape[0]}; each row needs its y."
         )
-    return CheckedTable(finished(values, "y", dtype, table.names), table.names, lambda column: values[:, column])
+    kept = finished(values, "y", dtype, table.names)
+    if learned is not None:
+        kept = finished(learned(values.astype(np.float64)), "y", dtype, table.names)
+    return CheckedTable(kept, table.names, lambda column: values[:, column])
 
 
 def within(values: Reals, low: float, high: float, what: str) -> None:

@@ -256,7 +256,8 @@ def _of_targets(model: Core, X: Any, y: Any) -> Iterator[Finding]:
         return
     actual = (rows.Y.astype(np.float64) - model.net.target_mean) / model.net.target_std
     answers = model.outputs_of(rows.X)[0][:, : model.network.n_targets]
-    spread = (answers.astype(np.float64) / model.net.target_std).std(axis=0)
+    learned = model.schema.target.learned(answers.astype(np.float64))
+    spread = (learned / model.net.target_std).std(axis=0)
     if (spread < LIMITS.same * actual.std(axis=0)).all():
         yield Finding(
             "constant predictions",

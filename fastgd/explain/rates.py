@@ -196,7 +196,7 @@ class _Comparison:
         zeros.parameters[:] = 0
         precision = float(np.finfo(start.dtype).eps)
         self.noise = LIMITS.noise * abs(self.first) + (LIMITS.rounding * precision) ** 2 * abs(zeros.loss_of(self.rows))
-        actual = self.rows.Y[row].astype(np.float64)
+        actual = self.rows.actual[row].astype(np.float64)
         self.actual = float(actual[0]) if actual.size == 1 else actual
 
     def run(self, rate: float) -> _Run:

@@ -44,6 +44,7 @@ PLATEAU = {"share": "factor_left", "best": "best", "waited": "waited"}  # likewi
 REALS = {"float32": "F32", "float64": "F64"}
 LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
 MOST_STEPS = 1 << 62
+NO_TARGET = {"log": False, "clip": False, "has_range": False}
 NOT_WHOLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
@@ -113,6 +114,11 @@ def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Array
         header["classes"] = {"dtype": classes.dtype.str, "values": classes.tolist(), "known": known}
     arrays: Arrays = {name: getattr(model.net, name) for name in ("parameters", *SCALING)}
     encoding, encoder = model.schema.encoding, model.schema.encoder
+    target = model.schema.target
+    if target.log or target.clip:
+        header["target"] = {"log": target.log, "clip": target.clip, "has_range": target.range is not None}
+        if target.range is not None:
+            arrays["target.range"] = target.range.ravel()
     if encoding is not None:
         header["encoding"] = {**asdict(encoding), "initializer": model.initializer}
     if encoder is not None:
@@ -177,6 +183,8 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
         random_state=header["random_state"],
         dropout=header["dropout"][:-1],
         encoding=_encoding(header),
+        log_target=header.get("target", NO_TARGET)["log"],
+        clip_predictions=header.get("target", NO_TARGET)["clip"],
     )
     if "encoding" in header:
         name = header["encoding"]["initializer"]
@@ -186,13 +194,16 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
         model.take_encoder(encoders.rebuilt(header["encoder"], arrays))
     for name, array in arrays.items():
         _check_numbers(name, array)
-        if not name.startswith(("training.", "encoder.")):
+        if not name.startswith(("training.", "encoder.", "target.")):
             getattr(model.net, name)[:] = array
     schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
     kept = header["classes"]
     if kept is not None:
         is_known = yes_or_no(kept.get("known", schema.scaled), "known")
         schema = replace(schema, classes=_classes(kept, model.network), classes_known=is_known)
+    if "target.range" in arrays:
+        given = replace(schema.target, range=arrays["target.range"].reshape(2, -1))
+        schema = replace(schema, target=given)
     model.schema = schema
     if "training" in header:
         model.fit_state = _training(header["training"], arrays)
@@ -317,19 +328,21 @@ def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
     network = Network.from_names(
         header["layer_sizes"], activations[:-1], activations[-1], _made(header["loss"], LOSSES), header["dropout"][:-1]
     )
-    of_encoder: dict[str, tuple[str, int]] = {}
+    beside: dict[str, tuple[str, int]] = {}
+    if header.get("target", NO_TARGET)["has_range"]:
+        beside["target.range"] = ("F64", 2 * network.n_targets)
     if "encoder" in header:
-        of_encoder = encoders.promised(header["encoder"])
+        beside |= encoders.promised(header["encoder"])
         network = replace(network, encoded=encoders.inputs_of(header["encoder"]))
     n, n_in, n_targets = network.n_parameters, network.inputs.n_columns, network.n_targets
     lengths = {"parameters": n, **dict(zip(SCALING, (n_in, n_in, n_targets, n_targets), strict=True))}
     if "training" not in header:
-        return {**of_encoder, **{name: (real, length) for name, length in lengths.items()}}
+        return {**beside, **{name: (real, length) for name, length in lengths.items()}}
     optimizer = _made(header["training"]["optimizer"], OPTIMIZERS)
     kept = (*optimizer.moments(), optimizer.ema_decay is not None)
     lengths |= {f"training.{name}": n * there for name, there in zip(list(STATE)[1:], kept, strict=True)}
     lengths["training.raw"] = n
-    return {"training.step": ("I64", 1), **of_encoder, **{name: (real, length) for name, length in lengths.items()}}
+    return {"training.step": ("I64", 1), **beside, **{name: (real, length) for name, length in lengths.items()}}
 
 
 def _why(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from ..data.schema import Schema
 from ..errors import NonFiniteWarning, warn
 from ..kernels.records import Reals
+from ..network.losses import Quantile
 from ..network.network import Network
 
 
@@ -25,6 +26,30 @@ def probabilities(network: Network, out: Reals) -> Reals:
     if network.loss.task == "labels" and network.n_out == 1:
         return np.column_stack([1 - out[:, 0], out[:, 0]])
     return out
+
+
+def output_names(network: Network) -> list[str]:
+    """What the columns of predictions are called."""
+    n_targets, loss = network.n_targets, network.loss
+    if network.n_classes is not None:
+        return ["prediction"]
+    kinds = ["prediction"]
+    if isinstance(loss, Quantile) and len(loss.levels) > 1:
+        kinds = [f"quantile {level:g}" for level in loss.levels]
+    elif loss.name == "gaussian_nll":
+        kinds = ["mean", "standard deviation"]
+    if n_targets == 1:
+        return kinds
+    pairs = [(target, kind) for target in range(n_targets) for kind in kinds]
+    if loss.name == "gaussian_nll":  # the means of all targets come first
+        pairs = [(target, kind) for kind in kinds for target in range(n_targets)]
+    return [f"{kind} {target}" for target, kind in pairs]
+
+
+def named(values: Reals, names: list[str]) -> dict[str, Reals]:
+    """Columns by name."""
+    table = values.reshape(len(values), -1)
+    return {name: np.ascontiguousarray(table[:, column]) for column, name in enumerate(names)}
 
 
 def answers(schema: Schema, out: Reals) -> Reals:

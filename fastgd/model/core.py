@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data import tables
+from ..data.frames import frame_like
 from ..data.lesson import prepared
 from ..data.rows import Measured, labelled, measured
 from ..errors import InvalidInputError
@@ -25,7 +26,7 @@ from ..training.progress import display
 from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
-from .answers import answers, probabilities
+from .answers import answers, named, output_names, probabilities
 from .model import Model
 from .validation import measured_names, validation
 
@@ -131,7 +132,7 @@ class Core(Model):
             raise
 
     @checked_names
-    def predict(self, X: Any) -> Reals:
+    def predict(self, X: Any, as_frame: bool = False) -> Any:
         """Predict, in the units of y: (n_rows,) for a network with one output, else (n_rows, n_out).
 
         Classes are predicted as labels, counts as rates, and for gaussian_nll the means come first, then the standard
@@ -140,15 +141,20 @@ class Core(Model):
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
+            as_frame: whether to return a data frame of the same library, with the same index: one column, "prediction",
+                or one for each output.
 
         Raises:
             InvalidInputError: a table that cannot be used, or a row so far from those of the fit that its prediction
                 is no finite number.
         """
-        return answers(self.schema, self.outputs_for(X))
+        predictions = answers(self.schema, self.outputs_for(X))
+        if not yes_or_no(as_frame, "as_frame"):
+            return predictions
+        return frame_like(X, named(predictions, output_names(self.network)))
 
     @checked_names
-    def predict_proba(self, X: Any) -> Reals:
+    def predict_proba(self, X: Any, as_frame: bool = False) -> Any:
         """Probabilities of the classes, (n_rows, n_classes) in the order of `classes`; each row adds up to 1.
 
         Outputs whose class has not come yet stand last. For several yes/no labels, (n_rows, n_labels): the probability
@@ -156,6 +162,7 @@ class Core(Model):
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
+            as_frame: whether to return a data frame of the same library, with a column for each class.
 
         Raises:
             InvalidInputError: a table that cannot be used, or a model that does not predict classes.
@@ -165,7 +172,11 @@ class Core(Model):
                 f"A model with loss={self.network.loss.name!r} has no probabilities: "
                 "that takes 'cross_entropy' or 'binary_cross_entropy'."
             )
-        return probabilities(self.network, self.outputs_for(X))
+        found = probabilities(self.network, self.outputs_for(X))
+        if not yes_or_no(as_frame, "as_frame"):
+            return found
+        classes = [] if self.classes is None else [str(name) for name in self.classes]
+        return frame_like(X, named(found, [*classes, *(f"label {i}" for i in range(len(classes), found.shape[1]))]))
 
     @checked_names
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:

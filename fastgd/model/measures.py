@@ -84,7 +84,7 @@ def loss_of(schema: Schema, net: Net, rows: Measured, outputs: Reals) -> float:
     with np.errstate(all="ignore"):
         for start in range(0, len(outputs), ROWS):
             part = outputs[start : start + ROWS].astype(wide)
-            actual = (rows.actual[start : start + ROWS] - mean) / std
+            actual = (schema.target.learned(rows.actual[start : start + ROWS]) - mean) / std
             counts = weights[start : start + ROWS] if weights.size else np.ones(len(part))
             total += loss_and_delta(np.empty_like(part), part, actual, counts, 1 / weight, record)  # type: ignore[no-untyped-call]
     return total * loss.largest_unit(net.target_std)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..data.encoder import Encoder
 from ..data.encoding import Encoding, as_encoding
 from ..data.schema import Schema, checked_feature_names, new_schema
+from ..data.target import checked_target
 from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
@@ -52,6 +53,8 @@ class Model:
         dropout: float | Sequence[float] = 0.0,
         classes: Sequence[Any] | None = None,
         encoding: str | Encoding | None = None,
+        log_target: bool = False,
+        clip_predictions: bool = False,
     ) -> None:
         self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
         self.dtype = real_dtype(dtype)
@@ -63,9 +66,11 @@ class Model:
                 "With an encoding the first fit finds out how many weights there are: initializer must be a name."
             )
         self.initializer = initializer if isinstance(initializer, str) else "auto"  # of weights that a fit makes
+        log, clip = yes_or_no(log_target, "log_target"), yes_or_no(clip_predictions, "clip_predictions")
         self.schema = new_schema(
-            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes, encoded
-        )
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes, encoded,
+            checked_target(self.network, log, clip),
+        )  # fmt: skip
         self.fit_state: TrainingState | None = None
         self._device = DEFAULT_DEVICE
         self._predictor: Predictor | None = None
@@ -199,6 +204,8 @@ class Model:
             if mine is not its:
                 mine[:] = its
                 self._predictor = self._objective = None
+        if schema.target is not self.schema.target:
+            self._predictor = None
         self.schema = schema
 
     def take_encoder(self, encoder: Encoder) -> None:
@@ -211,5 +218,5 @@ class Model:
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""
         if self._predictor is None:
-            self._predictor = Predictor(self.engine, self.net, self.objective)
+            self._predictor = Predictor(self.engine, self.net, self.objective, self.schema.target)
         return self._predictor

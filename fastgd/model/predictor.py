@@ -7,6 +7,7 @@ from types import ModuleType
 
 import numpy as np
 
+from ..data.target import Target
 from ..kernels.codes import N_OUT
 from ..kernels.records import LossRecord, Net, Reals, resting
 from ..network.losses import MeanSquaredError
@@ -17,7 +18,8 @@ Predict = Callable[[Reals, Reals], bool]  # predict(out, X), with scratch of its
 class Predictor:
     """One network's predictions on one engine. Several threads may ask at once: each has scratch of its own."""
 
-    def __init__(self, engine: ModuleType, net: Net, objective: LossRecord) -> None:
+    def __init__(self, engine: ModuleType, net: Net, objective: LossRecord, target: Target) -> None:
+        self.target = target
         self.engine, self.net, self.objective = engine, resting(net), objective
         self.n_in, self.n_out = len(net.input_std), int(net.layers[-1, N_OUT])
         self.ignores = bool(np.isinf(net.input_std).any())  # whether there are inputs that never varied
@@ -30,7 +32,11 @@ class Predictor:
 
     def outputs(self, values: Reals) -> tuple[Reals, bool]:
         """Outputs (n_rows, n_out) in the user's units, and whether these and the scaled inputs are all finite."""
-        return self._predicted(values, self.ready, self.net, self.objective)
+        out, finite = self._predicted(values, self.ready, self.net, self.objective)
+        if self.target.log or self.target.clip:
+            out = self.target.predictions(out)
+            finite = finite and bool(np.isfinite(out).all())
+        return out, finite
 
     def outputs_as_they_are(self, values: Reals) -> tuple[Reals, bool]:
         """The last layer's outputs (n_rows, n_out), as the loss takes them, and whether all are finite."""
@@ -40,7 +46,7 @@ class Predictor:
         """What `outputs` returns, from outputs as they are."""
         out = np.empty_like(outputs)
         self.engine.to_user_units(out, outputs, self.net, self.objective)
-        return out
+        return self.target.predictions(out)
 
     def _predicted(self, values: Reals, ready: list[Predict], net: Net, loss: LossRecord) -> tuple[Reals, bool]:
         try:
