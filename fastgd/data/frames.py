@@ -71,9 +71,11 @@ def frame_like(source: Any, columns: dict[str, Any]) -> Any:
         )
     import narwhals as nw
 
-    made = nw.from_dict(columns, backend=nw.get_native_namespace(frame))
+    made = nw.to_native(nw.from_dict(columns, backend=nw.get_native_namespace(frame)))
     index = nw.maybe_get_index(frame)
-    return nw.to_native(made if index is None else nw.maybe_set_index(made, index=index))
+    if index is not None:
+        made.index = index
+    return made
 
 
 def read_frame(frame: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] | None) -> CheckedTable:

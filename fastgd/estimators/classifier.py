@@ -111,7 +111,8 @@ class MLPClassifier(ClassifierMixin, Estimator):
             ValueError: a table that cannot be used.
         """
         model = self._fitted()
-        return model.predict_proba(self._numbers(X, reset=False))
+        found: Reals = model.predict_proba(self._numbers(X, reset=False))
+        return found
 
     def decision_function(self, X: Any) -> Reals:
         """The network's sums before they become probabilities, which do not round to 0 and 1.

@@ -75,7 +75,8 @@ class MLPRegressor(RegressorMixin, Estimator):
             ValueError: a table that cannot be used.
         """
         model = self._fitted()
-        return model.predict(self._numbers(X, reset=False))
+        predicted: Reals = model.predict(self._numbers(X, reset=False))
+        return predicted
 
     def _network(self, X: Any, y: Any, seed: int) -> MLP:
         loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
