@@ -132,6 +132,9 @@ class Network:
             target_mean=np.zeros(self.n_targets, dtype),
             target_std=np.ones(self.n_targets, dtype),
             dropout=np.array(self.dropout, dtype),
+            lookups=np.zeros((0, 3), np.int64),
+            bin_mean=np.zeros(0, dtype),
+            bin_scale=np.zeros(0, dtype),
         )
 
     def split(self, parameters: Reals) -> list[tuple[Reals, Reals]]:
