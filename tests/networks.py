@@ -93,6 +93,9 @@ def make_case(
         target_mean=normal(n_targets) if scaling == "standard" else np.zeros(n_targets, real),
         target_std=np.abs(normal(n_targets)) + real.type(0.5) if scaling != "none" else np.ones(n_targets, real),
         dropout=np.array(network.dropout, real),
+        lookups=np.zeros((0, 3), np.int64),
+        bin_mean=np.zeros(0, real),
+        bin_scale=np.zeros(0, real),
     )
     record, optimizer = network.loss.record(net.target_std), optimizer or SGD()
     return Case(

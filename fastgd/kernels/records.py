@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .codes import N_IN, N_OUT, OUTPUTS, SLOPES
+from .codes import N_OUT, OUTPUTS, SLOPES
 
 Reals = NDArray[Any]  # float32 or float64
 Integers = NDArray[np.int64]
@@ -55,9 +55,9 @@ class Net(NamedTuple):
     target_mean: Reals  # (n_targets,) real
     target_std: Reals  # (n_targets,) real
     dropout: Reals  # (n_layers,) real: the share of a layer's outputs that training sets to zero
-    lookups: Integers  # TEMP
-    bin_mean: Reals
-    bin_scale: Reals
+    lookups: Integers  # (n_lookups, 3): of each looked-up column the first row of its weights, its bins T, its levels L
+    bin_mean: Reals  # (n_looked_up,) real: for each looked-up row of weights its bin's mean; 0 for a level
+    bin_scale: Reals  # likewise 1 / its standard deviation, 0 for a bin that never varied; 1 for a level
 
 
 class Rows(NamedTuple):
@@ -136,7 +136,7 @@ def new_workspace(net: Net, block_rows: int) -> Workspace:
     outputs = int(net.layers[-1, OUTPUTS] + widths[-1])
     return Workspace(
         order=np.zeros(block_rows, np.int64),
-        x=aligned_zeros((block_rows, int(net.layers[0, N_IN])), dtype),
+        x=aligned_zeros((block_rows, net.input_mean.size), dtype),
         y=np.zeros((block_rows, net.target_mean.size), dtype),
         w=np.zeros(block_rows, dtype),
         activations=aligned_zeros(block_rows * outputs, dtype),

@@ -5,7 +5,7 @@ In a layer, z = x @ W + b and a = f(z): x (B, I) are its inputs, a (B, O) its ou
 
 from __future__ import annotations
 
-from ..codes import ACTIVATION, BIASES, IDENTITY, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
+from ..codes import ACTIVATION, BIASES, IDENTITY, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from ..formulas import number
 from ..machinery.calls import (
     ACTIVATE,
@@ -21,6 +21,7 @@ from ..machinery.calls import (
 from ..machinery.compile import kernel
 from ..machinery.lanes import lanes, load_part, pointer, store_part
 from ..machinery.teams import UNIT, meet_over_columns, my_columns
+from .lookups import add_knots, dense_inputs, tabulate
 from .products import NEXT, ONE, SAME_ROW, dots
 from .random import drop_units
 from .workspace import team_of_one
@@ -57,7 +58,9 @@ def forward(workspace, B, seed, epoch, net):
 
     f′(z) goes to workspace.slopes where a layer asks for it.
     """
-    forward_of_team(team_of_one(workspace), workspace, B, seed, epoch, net)
+    team = team_of_one(workspace)
+    tabulate(team, workspace, net)
+    forward_of_team(team, workspace, B, seed, epoch, net)
 
 
 @kernel(inline=True)
@@ -81,16 +84,22 @@ def forward_of_team(team, workspace, B, seed, epoch, net):
 
 @kernel(merge=True)
 def weighted_sums(workspace, x, B, index, begin, end, net):
-    """z (B, O) = x (B, I) @ W (I, O) + b (O,), columns `begin` to `end`, written to workspace.activations."""
-    I, O, n = net.layers[index, N_IN], net.layers[index, N_OUT], end - begin
+    """z (B, O) = x (B, I) @ W (I, O) + b (O,), columns `begin` to `end`, written to workspace.activations.
+
+    In the first layer rows of x are `stride` apart: behind the dense inputs stand the positions of those looked up.
+    """
+    I, O, n = dense_inputs(index, net), net.layers[index, N_OUT], end - begin
+    stride = net.input_mean.shape[0] if index == 0 else I
     z = pointer(workspace.activations, B * net.layers[index, OUTPUTS] + begin)
     weights = pointer(net.parameters, net.layers[index, WEIGHTS] + begin)
     biases = pointer(net.parameters, net.layers[index, BIASES] + begin)
     if O == 1:
-        dots(z, biases[0], x, I, weights, B, I)
+        dots(z, biases[0], x, stride, weights, B, I)
     else:
         product, room = workspace.addresses[PRODUCT], pointer(workspace.room, 0)
-        call_product(product, z, O, biases, SAME_ROW, x, I, NEXT, weights, O, B, n, I, room)
+        call_product(product, z, O, biases, SAME_ROW, x, stride, NEXT, weights, O, B, n, I, room)
+    if index == 0 and net.lookups.shape[0] > 0:
+        add_knots(z, pointer(workspace.knots, begin), pointer(x, I), stride, net.lookups, B, O, n)
 
 
 @kernel(merge=True)

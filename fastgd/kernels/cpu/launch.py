@@ -208,10 +208,11 @@ def predict(out, workspace, X, net, loss):
 
 
 def descends_row_by_row(net, rule, batch_size):
-    """Whether a step is plain descent on one row: no momentum, penalty, clipping or slopes that are kept."""
+    """Whether a step is plain descent on one row: no momentum, penalty, clipping, kept slopes or lookups."""
     has_more_terms = rule.momentum or rule.weight_decay or rule.l1
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    return batch_size == 1 and rule.code == SGD and not (has_more_terms or clipped or net.layers[:, SLOPES].any())
+    needs_gradient = has_more_terms or clipped or net.layers[:, SLOPES].any() or len(net.lookups)
+    return batch_size == 1 and rule.code == SGD and not needs_gradient
 
 
 def train_in_threads(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):

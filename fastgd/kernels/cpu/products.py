@@ -237,7 +237,7 @@ def product(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K,
     rows, columns = M - M % ROWS, N - N % (VECTORS * lanes(c))  # in large tiles
     if a_stride == NEXT and M * c_stride >= LARGE and rows > 0 and columns > 0:
         row_by_row(c, c_stride, s, s_stride, a, a_step, b, b_stride, rows, columns, K, room)
-    elif b_stride >= FAR_APART and M >= 16 and columns > 0:
+    elif b_stride >= FAR_APART and M >= 16 and columns > 0 and K > 0:
         panel_by_panel(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, rows, columns, K, room)
     else:
         rows, columns = np.int64(0), N

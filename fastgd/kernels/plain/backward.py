@@ -7,6 +7,7 @@ import numpy as np
 from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
 from .activations import activate_backward
 from .forward import layer_biases, layer_part, layer_weights
+from .lookups import features
 from .products import add_column_sums, add_product
 
 
@@ -25,7 +26,7 @@ def backward(gradient, workspace, B, fresh, net):
     for index in range(net.layers.shape[0] - 1, -1, -1):
         layer = net.layers[index]
         I, O = layer[N_IN], layer[N_OUT]
-        x = workspace.x[:B] if index == 0 else layer_part(workspace.activations, net.layers[index - 1], B)
+        x = layer_part(workspace.activations, net.layers[index - 1], B) if index > 0 else features(workspace.x[:B], net)
 
         # forward was a = f(z), so dz = da · f′(z); dropout's factors are in the slopes, too
         dz = layer_delta(workspace.deltas, index, B, O)  # it holds da (B, O), and dz from here on

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, OUTPUTS, SLOPES, WEIGHTS
 from .activations import activate, activate_with_slopes
+from .lookups import features
 from .products import dense
 from .random import drop
 
@@ -45,7 +46,7 @@ def forward(workspace, B, seed, epoch, net):
 
     f′(z) goes to workspace.slopes where a layer asks for it.
     """
-    x = workspace.x[:B]
+    x = features(workspace.x[:B], net)
     for index, layer in enumerate(net.layers):
         a = layer_part(workspace.activations, layer, B)
         # z = x @ W + b
