@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -62,7 +63,7 @@ class NumberCode(NamedTuple):
 
     def names(self, name: str) -> tuple[str, list[str]]:
         """What the dense value is called, and what the rows of its weights are."""
-        bins = [f"{name} {low:.6g} to {high:.6g}" for low, high in zip(self.edges[:-1], self.edges[1:], strict=True)]
+        bins = [f"{name} {low} to {high}" for low, high in pairwise(_told_apart(self.edges))]
         return name, bins + [f"{name} is missing"] * self.has_gaps
 
 
@@ -118,6 +119,15 @@ class LevelCode(NamedTuple):
         """What the rows of its weights are."""
         own = [f"{name} = {level}" for level in self.levels]
         return name, own + [f"{name} is {RARE}"] * self.has_rare + [f"{name} is {MISSING}"] * self.has_gaps
+
+
+def _told_apart(edges: Numbers) -> list[str]:
+    """Edges with as few digits as tell them apart, three at least."""
+    for digits in range(3, 18):
+        rounded = [float(f"{edge:.{digits}g}") for edge in edges]
+        if len(set(rounded)) == len(rounded):
+            break
+    return [f"{edge:.{max(digits, 15)}g}" for edge in rounded]
 
 
 def as_numbers(column: Column) -> Numbers:
