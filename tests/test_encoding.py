@@ -85,7 +85,8 @@ def test_numbers_with_bins():
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "n_columns", "bins"), [(1999, 8, 0), (2000, 8, 40), (4800, 8, 96), (10**6, 8, 96), (10**5, 784, 0)]
+    ("n_rows", "n_columns", "bins"),
+    [(999, 8, 0), (1000, 8, 8), (1437, 64, 0), (16_512, 8, 86), (10**6, 8, 192), (10**6, 50, 81), (60_000, 784, 0)],
 )
 def test_how_many_bins_there_are(n_rows, n_columns, bins):
     assert Encoding().bins_for(n_rows, n_columns) == bins

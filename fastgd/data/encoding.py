@@ -16,9 +16,12 @@ from .column_codes import LevelCode, NumberCode
 from .columns import Column, Columns, Numbers
 from .encoder import Encoder
 
-FEWEST_ROWS = 2000  # of a table whose numbers get bins: with fewer they learn the noise by heart
-ROWS_PER_BIN, MOST_BINS = 50, 96
-FEWEST_BINS, MOST_OF_TABLE = 16, 4096  # fewer tell nothing, and a table of pixels does better without
+# With fewer rows, bins learn the noise by heart (diabetes, breast cancer); California gains from 8 bins at 1,000 rows on.
+FEWEST_ROWS = 1000
+ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 192, 8, 192
+# Tables of very many columns, as of pixels, do better without: all of their bins together may be at most so many, and
+# a quarter of the rows.
+MOST_OF_TABLE, ROWS_PER_BIN_OF_TABLE = 4096, 4
 MOST_LOOKED_AT = 1 << 18  # rows that quantiles are taken from
 MOST_ASKED_FOR = 10_000  # bins
 MOST_REMEMBERED = 10_000  # labels of a column
@@ -39,8 +42,9 @@ class Encoding:
     or as none where there is no such level.
 
     Args:
-        bins: of each column of numbers; 0 for none; "auto" for none below 2,000 rows, else one for each 50 rows, up to
-            96, and fewer where there are more than 42 columns of numbers.
+        bins: of each column of numbers; 0 for none; "auto" for none below 1,000 rows, else one for each 192 rows, from
+            8 to 192; all columns of numbers together have at most 4,096, and one for each 4 rows (where that leaves
+            fewer than 8 for each: none, as for images).
         least_rows: rows that a level needs.
         most_levels: levels that a column may have besides rare and missing.
 
@@ -65,8 +69,10 @@ class Encoding:
         """How many bins a column of numbers gets."""
         if self.bins != "auto":
             return int(self.bins)
-        n_bins = min(n_rows // ROWS_PER_BIN, MOST_BINS, MOST_OF_TABLE // max(n_columns, 1))
-        return n_bins if n_rows >= FEWEST_ROWS and n_bins >= FEWEST_BINS else 0
+        of_table = min(MOST_OF_TABLE, n_rows // ROWS_PER_BIN_OF_TABLE) // max(n_columns, 1)
+        if n_rows < FEWEST_ROWS or of_table < FEWEST_BINS:
+            return 0
+        return min(max(n_rows // ROWS_PER_BIN, FEWEST_BINS), MOST_BINS, of_table)
 
 
 def as_encoding(value: Any) -> Encoding | None:
