@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 import fastgd
-from fastgd.data.column_codes import LevelCode, NumberCode
+from fastgd.data.column_codes import NumberCode
 from fastgd.data.columns import read_columns
 from fastgd.data.encoding import Encoding, learn
 from fastgd.errors import InputWarning, InvalidInputError, PrecisionWarning
@@ -43,31 +43,31 @@ def houses(n=300, seed=0, gaps=True):
 def test_numbers_without_bins_stay_and_gaps_stand_at_the_mean():
     encoder, table = learned(pd.DataFrame({"x": [1.0, None, 3.0], "z": [5.0, 6.0, 10.0]}))
     assert encoder.inputs == (2, ((0, 1),))
-    np.testing.assert_array_equal(encoder.encode(table, F64), [[1, 5, 0], [2, 6, 1], [3, 10, 0]])
+    np.testing.assert_array_equal(encoder.encode(table, F64, "plain"), [[1, 5, 0], [2, 6, 1], [3, 10, 0]])
 
 
 def test_labels_become_levels_in_their_order():
     frame = pd.DataFrame({"city": ["Ulm", "Bonn", None, "Bonn"] * 5, "x": range(0, 40, 2)})
     encoder, table = learned(frame, Encoding(least_rows=5))
     code = encoder.codes[0]
-    assert code == LevelCode(("Bonn", "Ulm"), has_rare=False, has_gaps=True)
-    assert encoder.encode(table, F64)[:4, 1].tolist() == [2, 1, 3, 1]
+    assert code[:3] == (("Bonn", "Ulm"), False, True)
+    assert encoder.encode(table, F64, "plain")[:4, 1].tolist() == [2, 1, 3, 1]
 
 
 def test_rare_labels_are_pooled_and_the_most_frequent_are_kept():
     labels = ["a"] * 30 + ["b"] * 20 + ["c"] * 12 + ["d"] * 3 + ["e"] * 2
     frame = pd.DataFrame({"s": labels, "x": np.arange(67.0) ** 2})
     (code, _), _ = learned(frame)[0].codes, None
-    assert code == LevelCode(("a", "b", "c"), has_rare=True, has_gaps=False)
+    assert code[:3] == (("a", "b", "c"), True, False)
     (code, _), _ = learned(frame, Encoding(most_levels=1))[0].codes, None
-    assert code == LevelCode(("a",), has_rare=True, has_gaps=False)
+    assert code[:3] == (("a",), True, False)
     encoder, table = learned(frame, Encoding(most_levels=1))
-    assert set(encoder.encode(table, F64)[30:, 1]) == {2}
+    assert set(encoder.encode(table, F64, "plain")[30:, 1]) == {2}
 
 
 def test_a_single_rare_label_needs_no_pool():
     frame = pd.DataFrame({"s": ["a"] * 30 + ["b"], "x": np.arange(31.0) ** 2})
-    assert learned(frame)[0].codes[0] == LevelCode(("a", "b"), has_rare=False, has_gaps=False)
+    assert learned(frame)[0].codes[0][:3] == (("a", "b"), False, False)
 
 
 def test_numbers_with_bins():
@@ -77,9 +77,9 @@ def test_numbers_with_bins():
     (code,) = encoder.codes
     assert isinstance(code, NumberCode)
     assert encoder.inputs == (1, ((8, 1),))
-    rows = encoder.encode(table, F64)
+    rows = encoder.encode(table, F64, "plain")
     assert rows[7].tolist() == [0, 9]  # at its mean, and the level that says so
-    assert abs(rows[:, 0].std() - 1) < 0.05
+    assert abs(rows[:, 0].std() - 1) < 0.1
     assert rows[np.nanargmin(values), 1] == 0
     assert rows[np.nanargmax(values), 1] == 8
 
@@ -109,7 +109,6 @@ def test_many_rows_are_sampled_but_labels_and_gaps_are_all_seen(monkeypatch):
     frame = pd.DataFrame({"x": np.arange(400.0) ** 2, "s": ["a"] * 390 + ["b"] * 10})
     frame.loc[399, "x"] = np.nan
     encoder, _ = learned(frame)
-    assert encoder.codes[0].has_gaps or True
     assert encoder.codes[0].has_gaps
     assert encoder.codes[1].levels == ("a", "b")
 
@@ -123,8 +122,8 @@ def told(frame, X=None):
         table = read_columns(frame, len(frame.columns), None)
         encoder = learn(Encoding(), table, NONE, None)
         if X is not None:
-            encoder.encode(read_columns(X, len(frame.columns), table.names), F64)
-            encoder.encode(read_columns(X, len(frame.columns), table.names), F64)  # and not once more
+            encoder.encode(read_columns(X, len(frame.columns), table.names), F64, "plain")
+            encoder.encode(read_columns(X, len(frame.columns), table.names), F64, "plain")  # and not once more
     return [str(warning.message) for warning in caught]
 
 
@@ -162,9 +161,9 @@ def test_unseen_labels_and_gaps_are_counted_and_told_once():
 def test_numbers_that_become_text_are_refused():
     encoder, _ = learned(PLAIN)
     with pytest.raises(InvalidInputError, match=r"X, column 0 \(x\), row 2 holds text \('\?'\), but the model has"):
-        encoder.encode(read_columns(PLAIN.assign(x=[None, None, "?"] * 20), 2, ("x", "s")), F64)
+        encoder.encode(read_columns(PLAIN.assign(x=[None, None, "?"] * 20), 2, ("x", "s")), F64, "plain")
     with pytest.warns(InputWarning, match="60 of 60 rows have gaps"):
-        gaps = encoder.encode(read_columns(PLAIN.assign(x=None), 2, ("x", "s")), F64)
+        gaps = encoder.encode(read_columns(PLAIN.assign(x=None), 2, ("x", "s")), F64, "plain")
     assert (gaps[:, 0] == encoder.codes[0].mean).all()
 
 
@@ -332,5 +331,23 @@ def test_extreme_numbers(bins):
         model.fit(X, X[:, 1], epochs=2, verbose=0)
         assert np.isfinite(model.predict(X)).all()
     else:
-        with pytest.raises(InvalidInputError, match=r"X, column 0, row \d+ is too large for float32"):
+        with pytest.raises(InvalidInputError, match=r"too large"):
             model.fit(X, X[:, 1], epochs=2, verbose=0)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_both_engines_encode_the_same(dtype):
+    frame, _ = houses(3000)
+    frame["rooms"] = np.random.default_rng(1).integers(1, 9, 3000)
+    frame["new"] = np.random.default_rng(2).normal(size=3000)
+    encoder, table = learned(frame)
+    assert encoder.has_bins
+    plain, cpu = (encoder.encode(table, np.dtype(dtype), device) for device in ("plain", "cpu"))
+    np.testing.assert_allclose(cpu, plain, rtol=1e-15 if dtype == "float64" else 1e-6, atol=1e-15)
+    new = frame.copy()
+    new[["size", "rooms", "new"]] *= 1e6  # far beyond, on both sides
+    new.loc[3, "rooms"] = np.nan
+    with pytest.warns(InputWarning, match="rooms"):
+        far = encoder.encode(read_columns(new, 5, table.names), np.dtype(dtype), "cpu")
+    np.testing.assert_array_equal(far, encoder.encode(read_columns(new, 5, table.names), np.dtype(dtype), "plain"))
+    assert np.isfinite(far).all()
