@@ -145,7 +145,7 @@ def weight_gradient(gradient, x, dz, workspace, B, index, begin, end, fresh, net
         initial, stride = (zeros, SAME_ROW) if fresh else (dW, O)
         call_product(product, dW, O, initial, stride, x, NEXT, x_stride, dz, O, I, n, B, room)
     if index == 0 and net.lookups.shape[0] > 0:
-        lookup_gradient(dW, x, dz, workspace, B, n, fresh, net)
+        lookup_gradient(dW, dz, workspace, B, n, fresh, net)
 
 
 @kernel(merge=True)

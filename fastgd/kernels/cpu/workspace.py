@@ -42,8 +42,8 @@ class CpuWorkspace(NamedTuple):
     span: Integers  # (2,) the places of the epoch at which these begin and end
     transposed: Reals  # (n_parameters,) real: W of each layer but the first as (n_out, n_in), where its weights start
     knots: Reals  # (room_for_knots,) real: a column's knots, see lookups.py
-    left: Integers  # (block,): where the knot left of each row's position begins; (0,) without lookups
-    part: Reals  # likewise real: how far behind it the position lies
+    left: Integers  # (block × n_lookups,): for each position, column by column, where the knot left of it begins,
+    part: Reals  # and likewise real how far behind it the position lies
     zeros: Reals  # (widest layer or input,) real: where sums start
     room: Reals  # (room_for(widest),) real: for copies that products make
     addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
@@ -54,7 +54,7 @@ class CpuWorkspace(NamedTuple):
 def new_scratch(net, addresses, block_rows):
     """Allocate the scratch of one thread."""
     shared, dtype = new_workspace(net, block_rows), net.parameters.dtype
-    n_positions = block_rows if len(net.lookups) else 0
+    n_positions = block_rows * len(net.lookups)
     widest = max(shared.x.shape[1], int(net.layers[:, N_OUT].max()))
     return CpuWorkspace(
         *shared,
