@@ -101,7 +101,7 @@ def lines_of_code(path):
     ("part", "most"),
     [
         (["kernels/plain/*.py"], 500),
-        (["kernels/cpu/*.py"], 1500),
+        (["kernels/cpu/*.py"], 1800),
         (["kernels/machinery/*.py"], 750),
         (["kernels/*.py"], 500),
         (["network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 750),

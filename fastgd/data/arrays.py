@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidInputError
 from ..kernels.records import Reals
 
+FILL = "fill it, or drop the row"
 CHUNK = 1 << 16  # values looked at together: what is needed beside the table stays small whatever its length
 
 
@@ -85,7 +86,12 @@ def check_kind(values: Reals, what: str) -> None:
 def advice(what: str, entry: Any) -> str:
     if what.startswith("y") and entry is not None:
         return "turn it into a number; text in one column may stand for classes, with loss='cross_entropy'."
-    return "turn it into a number, or leave it out."
+    return "turn it into a number, leave it out, or make the model with encoding='auto'."
+
+
+def fill(what: str) -> str:
+    """What to do about a value that is not there."""
+    return f"{FILL}, or make the model with encoding='auto'" if what == "X" else FILL
 
 
 def too_large(dtype: np.dtype[Any]) -> str:

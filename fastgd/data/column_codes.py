@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..options import shortened
-from . import numbers
 from .columns import Column, Numbers, as_labels
 
 RARE, MISSING = "rare", "missing"
@@ -19,13 +18,17 @@ RARE, MISSING = "rare", "missing"
 class NumberCode(NamedTuple):
     """How a column of numbers is encoded; without edges it is standardised by the model."""
 
-    edges: Numbers  # (n_bins + 1,) or (0,)
-    values: Numbers  # (n_quantiles,): where the normal value is known, and between which it is interpolated
-    normal: Numbers  # (n_quantiles,): what it is there
+    edges: Numbers  # (n_bins + 1,) or (0,), ascending
+    normal: Numbers  # likewise: what a number is there, by its rank, in a standard normal distribution
     bin_mean: Numbers  # (n_bins,)
     bin_std: Numbers  # (n_bins,)
     mean: float  # what stands for a gap where there are no bins
     has_gaps: bool  # whether the rows of the fit have some
+
+    @property
+    def is_dense(self) -> bool:
+        """Whether it has a number among the inputs."""
+        return True
 
     @property
     def n_bins(self) -> int:
@@ -37,34 +40,24 @@ class NumberCode(NamedTuple):
         """One for a gap, where the fit has seen some."""
         return int(self.has_gaps)
 
-    @property
-    def is_dense(self) -> bool:
-        """Whether it has a dense column."""
-        return True
+    def read(self, column: Column) -> Numbers:
+        """What the kernels encode, (n_rows,): numbers, NaN for a gap."""
+        return as_numbers(column)
 
-    def encoded(self, column: Column) -> tuple[Numbers, Numbers | None, str]:
-        """Dense values, positions, and what is to be said of them."""
-        given = as_numbers(column)
-        gaps = np.isnan(given)
-        known = np.where(gaps, self.mean, given) if gaps.any() else given
-        said = "" if self.has_gaps or not gaps.any() else _said(column.where, gaps, "is empty", "its mean", "gaps")
-        if not self.n_bins:
-            return known, gaps.astype(np.float64) if self.has_gaps else None, said
-        dense = np.interp(known, self.values, self.normal)
-        dense[gaps] = 0
-        places = numbers.positions(known, self.edges)
-        places[gaps] = self.n_bins + 1
-        return dense, places, said
+    def unlike_the_fit(self, column: Column) -> str:
+        """What is to be said of rows unlike those of the fit, and how they count."""
+        gaps = np.isnan(as_numbers(column))
+        return "" if self.has_gaps or not gaps.any() else _said(column.where, gaps, "is empty", "its mean", "gaps")
 
     def described(self) -> str:
         """What a person is told of it."""
         how = f"by rank, and {self.n_bins} bins from {self.edges[0]:.6g} to {self.edges[-1]:.6g}" if self.n_bins else ""
         return (how or "as it is") + ", with gaps" * self.has_gaps
 
-    def names(self, name: str) -> tuple[str, list[str]]:
-        """What the dense value is called, and what the rows of its weights are."""
+    def names(self, name: str) -> list[str]:
+        """What the looked-up rows of its weights are."""
         bins = [f"{name} {low} to {high}" for low, high in pairwise(_told_apart(self.edges))]
-        return name, bins + [f"{name} is missing"] * self.has_gaps
+        return bins + [f"{name} is missing"] * self.has_gaps
 
 
 class LevelCode(NamedTuple):
@@ -73,10 +66,11 @@ class LevelCode(NamedTuple):
     levels: tuple[str, ...]
     has_rare: bool
     has_gaps: bool
+    known: frozenset[str] | None  # labels of the fit, rare ones, too; None: too many to remember
 
     @property
     def is_dense(self) -> bool:
-        """Whether it has a dense column."""
+        """Whether it has a number among the inputs."""
         return False
 
     @property
@@ -89,22 +83,21 @@ class LevelCode(NamedTuple):
         """With those for rare labels and for gaps."""
         return len(self.levels) + self.has_rare + self.has_gaps
 
-    def encoded(self, column: Column) -> tuple[None, Numbers, str]:
-        """Positions, and what is to be said of them."""
+    def read(self, column: Column) -> Numbers:
+        """The positions, (n_rows,)."""
         nothing = self.n_levels + 1
         unseen = len(self.levels) + 1 if self.has_rare else nothing
         place_of: dict[str | None, int] = {level: place + 1 for place, level in enumerate(self.levels)}
         place_of[None] = self.n_levels if self.has_gaps else nothing
         labels = as_labels(column)
-        places = np.fromiter((place_of.get(label, unseen) for label in labels), np.float64, len(labels))
-        return None, places, ""
+        return np.fromiter((place_of.get(label, unseen) for label in labels), np.float64, len(labels))
 
-    def unseen(self, column: Column, known: frozenset[str] | None) -> str:
-        """What is to be said of labels that the fit has not seen."""
-        labels = as_labels(column)
-        known = frozenset(filter(None, labels)) if known is None else known
-        wrong = np.array([label is not None and label not in known for label in labels], bool)
-        if wrong.any():
+    def unlike_the_fit(self, column: Column) -> str:
+        """What is to be said of rows unlike those of the fit, and how they count."""
+        labels, known = as_labels(column), self.known
+        unseen = set(labels) - {None} - (known or set())
+        if unseen and known is not None:
+            wrong = np.array([label in unseen for label in labels], bool)
             what, rule = f"is {labels[int(np.argmax(wrong))]!r}", "a rare one" if self.has_rare else "none"
             return _said(column.where, wrong, f"{what}, which the fit has not seen", rule, "such categories")
         gaps = np.array([label is None for label in labels], bool)
@@ -115,10 +108,10 @@ class LevelCode(NamedTuple):
         own = shortened(", ".join(self.levels), 50)
         return f"{self.n_levels} levels: {own}" + f", {RARE}" * self.has_rare + f", {MISSING}" * self.has_gaps
 
-    def names(self, name: str) -> tuple[str, list[str]]:
-        """What the rows of its weights are."""
+    def names(self, name: str) -> list[str]:
+        """What the looked-up rows of its weights are."""
         own = [f"{name} = {level}" for level in self.levels]
-        return name, own + [f"{name} is {RARE}"] * self.has_rare + [f"{name} is {MISSING}"] * self.has_gaps
+        return own + [f"{name} is {RARE}"] * self.has_rare + [f"{name} is {MISSING}"] * self.has_gaps
 
 
 def _told_apart(edges: Numbers) -> list[str]:

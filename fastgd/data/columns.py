@@ -22,6 +22,7 @@ from .frames import as_frame, ordered_names
 from .tables import check_shape
 
 Numbers = NDArray[np.float64]
+LARGEST = 1e300  # a larger number has no difference to another one of its size
 DATE = "is a date or a time: turn it into numbers first, such as year, month, or days since a day that you choose"
 
 
@@ -44,6 +45,7 @@ class Columns(NamedTuple):
     columns: list[Column]
     names: tuple[str, ...] | None
     n_rows: int
+    matrix: Numbers | None = None  # (n_rows, n_columns): all columns side by side, where they came as such numbers
 
 
 def read_columns(X: Any, n_in: int, wanted: tuple[str, ...] | None) -> Columns:
@@ -60,8 +62,15 @@ def read_columns(X: Any, n_in: int, wanted: tuple[str, ...] | None) -> Columns:
         return Columns(columns, names, len(frame))
     values = as_array(X, "X", masked=np.nan)
     check_shape(values.shape, n_in, wanted)
-    columns = [_of_array(values[:, at], column_name("X", at, wanted)) for at in range(n_in)]
-    return Columns(columns, None, len(values))
+    where = [column_name("X", at, wanted) for at in range(n_in)]
+    if values.dtype.kind not in "biuf":
+        return Columns([_of_array(values[:, at], where[at]) for at in range(n_in)], None, len(values))
+    matrix = np.ascontiguousarray(values, np.float64)
+    wrong = np.argwhere(np.abs(matrix) > LARGEST)
+    if wrong.size:
+        row, column = (int(place) for place in wrong[0])
+        raise InvalidInputError(_too_large(where[column], row, values[row, column]))
+    return Columns([Column(where[at], matrix[:, at], None) for at in range(n_in)], None, len(values), matrix)
 
 
 def _of_series(series: Any, where: str) -> Column:
@@ -81,8 +90,6 @@ def _of_series(series: Any, where: str) -> Column:
 
 
 def _of_array(values: NDArray[Any], where: str) -> Column:
-    if values.dtype.kind in "biuf":
-        return _of_numbers(values, where, None)
     if values.dtype.kind in "mM":
         raise InvalidInputError(f"{where} {DATE}.")
     if values.dtype.kind == "c":
@@ -96,13 +103,18 @@ def _of_array(values: NDArray[Any], where: str) -> Column:
 
 def _of_numbers(values: NDArray[Any], where: str, empty: NDArray[np.bool_] | None) -> Column:
     numbers = values.astype(np.float64)
-    infinite = np.isinf(numbers)
-    if infinite.any():
-        row = int(np.argmax(infinite))
-        raise InvalidInputError(f"{where}, row {row} is {values[row]}: correct it, or leave the cell empty.")
+    wrong = np.abs(numbers) > LARGEST
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise InvalidInputError(_too_large(where, row, values[row]))
     if empty is not None:
         numbers[empty] = np.nan
     return Column(where, numbers, None)
+
+
+def _too_large(where: str, row: int, value: Any) -> str:
+    advice = "correct it, or leave the cell empty" if np.isinf(value) else "too large: use other units"
+    return f"{where}, row {row} is {value}{':' if np.isinf(value) else ','} {advice}."
 
 
 def _of_objects(values: list[Any], where: str, empty: NDArray[np.bool_] | None) -> Column:

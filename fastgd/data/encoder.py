@@ -1,6 +1,6 @@
-"""From the columns of a table to rows that kernels read.
+"""From the columns of a table to the inputs of a network.
 
-An encoded row has dense columns first, then one position for each column that the first layer looks up; what a
+An encoded row has dense numbers first, then one position for each column that the first layer looks up; what a
 position stands for is in kernels/records.py.
 """
 
@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
-from ..kernels.records import Reals, read_only
+from ..kernels import engine
+from ..kernels.records import Codes, Reals, read_only
 from ..network.network import Inputs
 from .column_codes import LevelCode, NumberCode, as_numbers
 from .columns import Column, Columns, Numbers, as_labels
@@ -27,41 +29,55 @@ class Encoder:
     """How the columns of one model's tables are encoded, as its first fit has learned it."""
 
     codes: tuple[NumberCode | LevelCode, ...]
-    seen: tuple[frozenset[str] | None, ...]  # of each column the labels of the fit, rare ones, too; None: too many
-    told: set[int] = field(default_factory=set, compare=False)  # columns of which something was said already
+    told: set[int] = field(default_factory=set)  # columns of which something was said already
 
     def __repr__(self) -> str:
-        lines = [f"{number:>5}  {code.described()}" for number, code in enumerate(self.codes)]
-        return "\n".join(
-            ["column  how it is encoded", *lines[:SHOWN], *[f"… and {len(lines) - SHOWN} more"][len(lines) <= SHOWN :]]
-        )
+        lines = [f"{number:>6}  {code.described()}" for number, code in enumerate(self.codes)]
+        more = [f"… and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
+        return "\n".join(["column  how it is encoded", *lines[:SHOWN], *more])
 
-    @property
+    @cached_property
     def inputs(self) -> Inputs:
-        """What the first layer sees of a row."""
+        """What the first layer reads of a row."""
         n_dense = sum(code.is_dense for code in self.codes)
         looked_up = tuple((code.n_bins, code.n_levels) for code in self.codes if code.n_bins + code.n_levels)
         return Inputs(n_dense, looked_up)
 
     @property
     def has_bins(self) -> bool:
-        """Whether numbers have become normally distributed, and have bins."""
+        """Whether numbers have bins, so that they are read by their rank."""
         return any(code.n_bins for code in self.codes)
 
-    def places(self) -> Iterator[tuple[int | None, int | None]]:
-        """Of each column of the user's table where its dense value and its position stand in an encoded row."""
+    @cached_property
+    def record(self) -> Codes:
+        """How columns become inputs, as kernels take it."""
+        columns, first, gaps = np.full((len(self.codes), 4), -1, np.int64), 0, np.zeros(len(self.codes))
+        for number, (code, places) in enumerate(zip(self.codes, self._places(), strict=True)):
+            columns[number] = (*(-1 if place is None else place for place in places), first, code.n_bins)
+            if isinstance(code, NumberCode):
+                first += len(code.edges)
+                gaps[number] = 0 if code.n_bins else code.mean
+        numbers = [code for code in self.codes if isinstance(code, NumberCode)]
+        edges, normal = (np.concatenate([np.zeros(0), *arrays]) for arrays in
+                         ([code.edges for code in numbers], [code.normal for code in numbers]))  # fmt: skip
+        return Codes(columns, edges, normal, gaps)
+
+    def _places(self) -> Iterator[tuple[int | None, int | None]]:
+        """Of each column of the user's table where its number and its position stand among the inputs."""
         dense, looked_up = 0, self.inputs.n_dense
         for code in self.codes:
-            yield (dense if code.is_dense else None), (looked_up if code.n_bins + code.n_levels else None)
-            dense, looked_up = dense + code.is_dense, looked_up + (code.n_bins + code.n_levels > 0)
+            is_looked_up = code.n_bins + code.n_levels > 0
+            yield (dense if code.is_dense else None), (looked_up if is_looked_up else None)
+            dense, looked_up = dense + code.is_dense, looked_up + is_looked_up
 
     def columns_of(self, column: int) -> list[int]:
-        """Which columns of an encoded row tell of a column of the user's table."""
-        return [place for place in list(self.places())[column] if place is not None]
+        """Which inputs tell of a column of the user's table."""
+        return [place for place in list(self._places())[column] if place is not None]
 
+    @cached_property
     def origins(self) -> list[int]:
-        """Which column of the user's table each column of an encoded row tells of."""
-        found = {place: column for column in range(len(self.codes)) for place in self.columns_of(column)}
+        """Which column of the user's table each input tells of."""
+        found = {place: column for column, places in enumerate(self._places()) for place in places if place is not None}
         return [found[place] for place in range(len(found))]
 
     def weight_origins(self) -> list[int]:
@@ -71,30 +87,45 @@ class Encoder:
 
     def weight_names(self, names: list[str]) -> list[str]:
         """What each row of the first layer's weights is called."""
-        named = [code.names(name) for code, name in zip(self.codes, names, strict=True)]
-        dense = [own for (own, _), code in zip(named, self.codes, strict=True) if code.is_dense]
-        return dense + [row for _, rows in named for row in rows]
+        pairs = list(zip(self.codes, names, strict=True))
+        return [name for code, name in pairs if code.is_dense] + [
+            row for code, name in pairs for row in code.names(name)
+        ]
 
-    def encode(self, table: Columns, dtype: np.dtype[Any], is_new: bool = True) -> Reals:
-        """A table as encoded rows, read-only; what is to be said of new rows is said once for each column."""
-        n_dense, looked_up = self.inputs
-        out = np.empty((table.n_rows, n_dense + len(looked_up)), dtype)
-        for number, (code, places, column) in enumerate(zip(self.codes, self.places(), table.columns, strict=True)):
-            dense, position, said = code.encoded(column)
-            for values, place in zip((dense, position), places, strict=True):
-                if place is not None:
-                    with np.errstate(over="ignore"):
-                        out[:, place] = values
-            if is_new and number not in self.told:
-                said = code.unseen(column, self.seen[number]) if isinstance(code, LevelCode) else said
+    def encode(self, table: Columns, dtype: np.dtype[Any], device: str, is_new: bool = True) -> Reals:
+        """The inputs for a table, read-only; what is to be said of new rows is said once for each column."""
+        X = table.matrix if table.matrix is not None and not self.has_labels else self._read(table)
+        if is_new:
+            self._tell(table, X)
+        out = np.empty((table.n_rows, self.inputs.n_columns), dtype)
+        with np.errstate(over="ignore"):
+            engine(device).encode(out, read_only(X.view()), self.record)
+        if np.isinf(out).any():
+            row, place = (int(number) for number in np.argwhere(np.isinf(out))[0])
+            where = table.columns[self.origins[place]].where
+            raise InvalidInputError(f"{where}, row {row} is too large for {dtype}: use other units.")
+        return read_only(out)
+
+    @cached_property
+    def has_labels(self) -> bool:
+        """Whether there are columns of labels."""
+        return any(isinstance(code, LevelCode) for code in self.codes)
+
+    def _read(self, table: Columns) -> Numbers:
+        X = np.empty((table.n_rows, len(self.codes)))
+        for number, (code, column) in enumerate(zip(self.codes, table.columns, strict=True)):
+            X[:, number] = code.read(column)
+        return X
+
+    def _tell(self, table: Columns, X: Numbers) -> None:
+        """Warn of rows unlike those of the fit, of each column once."""
+        missing: NDArray[np.bool_] = np.asarray(np.isnan(X).any(axis=0))
+        for number, (code, column) in enumerate(zip(self.codes, table.columns, strict=True)):
+            if number not in self.told and (missing[number] or isinstance(code, LevelCode)):
+                said = code.unlike_the_fit(column)
                 if said:
                     self.told.add(number)
                     warn(said, InputWarning)
-            infinite = np.isinf(out[:, places[0]]) if places[0] is not None else np.zeros(1, bool)
-            if infinite.any():
-                row = int(np.argmax(infinite))
-                raise InvalidInputError(f"{column.where}, row {row} is too large for {dtype}: use other units.")
-        return read_only(out)
 
     def observed(self, table: Columns, column: int) -> NDArray[Any]:
         """The values, or labels, that a column has, without its gaps."""
@@ -103,13 +134,15 @@ class Encoder:
             return values[~np.isnan(values)]
         return np.array([label for label in as_labels(table.columns[column]) if label is not None], np.str_)
 
-    def settings(self, column: int, values: NDArray[Any]) -> Numbers:
-        """What such values make of the columns of an encoded row that tell of this one, (n_values, n_columns)."""
+    def settings(self, column: int, values: NDArray[Any], dtype: np.dtype[Any], device: str) -> Reals:
+        """What such values make of the inputs that tell of a column, (n_values, n_inputs)."""
         labels = values.dtype.kind == "U"
         given = Column("X", None if labels else values.astype(np.float64), values.tolist() if labels else None)
-        dense, position, _ = self.codes[column].encoded(given)
-        parts = [part for part in (dense, position) if part is not None]
-        return np.column_stack([np.zeros((len(values), 0)), *parts])
+        X = np.full((len(values), len(self.codes)), np.nan)
+        X[:, column] = self.codes[column].read(given)
+        out = np.empty((len(values), self.inputs.n_columns), dtype)
+        engine(device).encode(out, read_only(X), self.record)
+        return np.ascontiguousarray(out[:, self.columns_of(column)])
 
     def bins(self, dtype: np.dtype[Any]) -> dict[str, Reals]:
         """The mean of each looked-up row of weights, and the inverse of its standard deviation, as kernels take it."""

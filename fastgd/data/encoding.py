@@ -16,9 +16,12 @@ from .column_codes import LevelCode, NumberCode
 from .columns import Column, Columns, Numbers
 from .encoder import Encoder
 
-FEWEST_ROWS = 2000  # of a table whose numbers get bins: with fewer they learn the noise by heart
-ROWS_PER_BIN, MOST_BINS = 50, 96
-FEWEST_BINS, MOST_OF_TABLE = 16, 4096  # fewer tell nothing, and a table of pixels does better without
+# With fewer rows bins learn the noise by heart (diabetes), while California gains from 8 bins at 1,000 rows on.
+FEWEST_ROWS = 1000
+ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 192, 8, 192
+# Tables of very many columns, as of pixels, do better without: all of their bins together may be at most so many, and
+# a quarter of the rows.
+MOST_OF_TABLE, ROWS_PER_BIN_OF_TABLE = 4096, 4
 MOST_LOOKED_AT = 1 << 18  # rows that quantiles are taken from
 MOST_ASKED_FOR = 10_000  # bins
 MOST_REMEMBERED = 10_000  # labels of a column
@@ -39,8 +42,9 @@ class Encoding:
     or as none where there is no such level.
 
     Args:
-        bins: of each column of numbers; 0 for none; "auto" for none below 2,000 rows, else one for each 50 rows, up to
-            96, and fewer where there are more than 42 columns of numbers.
+        bins: of each column of numbers; 0 for none; "auto" for none below 1,000 rows, else one for each 192 rows, from
+            8 to 192; all columns of numbers together have at most 4,096, and one for each 4 rows (where that leaves
+            fewer than 8 for each: none, as for images).
         least_rows: rows that a level needs.
         most_levels: levels that a column may have besides rare and missing.
 
@@ -65,8 +69,10 @@ class Encoding:
         """How many bins a column of numbers gets."""
         if self.bins != "auto":
             return int(self.bins)
-        n_bins = min(n_rows // ROWS_PER_BIN, MOST_BINS, MOST_OF_TABLE // max(n_columns, 1))
-        return n_bins if n_rows >= FEWEST_ROWS and n_bins >= FEWEST_BINS else 0
+        of_table = min(MOST_OF_TABLE, n_rows // ROWS_PER_BIN_OF_TABLE) // max(n_columns, 1)
+        if n_rows < FEWEST_ROWS or of_table < FEWEST_BINS:
+            return 0
+        return min(max(n_rows // ROWS_PER_BIN, FEWEST_BINS), MOST_BINS, of_table)
 
 
 def as_encoding(value: Any) -> Encoding | None:
@@ -88,27 +94,24 @@ def learn(encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[
     each = weights[some] if weights.size else weights
     n_bins = encoding.bins_for(len(kept), sum(column.numbers is not None for column in table.columns))
     codes: list[NumberCode | LevelCode] = []
-    seen: list[frozenset[str] | None] = []
     silent: list[str] = []  # what tells nothing
     for column in table.columns:
         if column.numbers is not None:
             code, why = _learn_numbers(column.numbers[some], each, n_bins)
             has_gaps = bool(np.isnan(column.numbers[kept]).any()) and not why
             codes.append(code._replace(has_gaps=has_gaps))
-            seen.append(frozenset())
             _tell_of_row_numbers(column, kept)
         else:
             assert column.labels is not None
-            levels, why, labels = _learn_levels(column, kept, encoding)
+            levels, why = _learn_levels(column, kept, encoding)
             codes.append(levels)
-            seen.append(labels if len(labels) <= MOST_REMEMBERED else None)
         silent += [f"{column.where} {why}"] if why else []
     if silent:
         more = f"; so do {len(silent) - 1} more" if len(silent) > 1 else ""
         warn(f"{silent[0]}, which tells nothing{more}: left out of what is learned.", InputWarning)
     if not any(code.is_dense or code.n_levels for code in codes):
         raise InvalidInputError(f"X has nothing to learn from: {silent[0]}.")
-    return Encoder(tuple(codes), tuple(seen))
+    return Encoder(tuple(codes))
 
 
 def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int) -> tuple[NumberCode, str]:
@@ -116,7 +119,7 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int) -> tuple[Numb
     none = np.zeros(0)
     known = ~np.isnan(values)
     each = weights[known] if weights.size else weights
-    plain = NumberCode(none, none, none, none, none, 0.0, False)
+    plain = NumberCode(none, none, none, none, 0.0, False)
     if not known.any():
         return plain, "is empty in every row"
     given = values[known]
@@ -127,13 +130,12 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int) -> tuple[Numb
     if not n_bins or len(found) == 1:
         return plain._replace(mean=mean), why
     edges = numbers.bin_edges(found, weight, n_bins)
-    at, normal = numbers.normal_values(found, weight)
-    means, stds = numbers.bin_moments(numbers.positions(given, edges), each, len(edges) - 1)
-    return NumberCode(edges, at, normal, means, stds, mean, False), ""
+    means, stds = numbers.bin_moments(given, each, edges)
+    return NumberCode(edges, numbers.normal_values(found, weight, edges), means, stds, mean, False), ""
 
 
-def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -> tuple[LevelCode, str, frozenset[str]]:
-    """The code, what makes the column useless, and the labels that there are."""
+def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -> tuple[LevelCode, str]:
+    """The code, and what makes the column useless."""
     assert column.labels is not None
     labels = column.labels if len(kept) == len(column.labels) else [column.labels[row] for row in kept.tolist()]
     counts = Counter(labels)
@@ -144,13 +146,14 @@ def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -
         frequent = ranked
     levels = tuple(sorted(str(label) for label in frequent))
     has_rare = len(ranked) > len(frequent)
-    code, seen = LevelCode(levels, has_rare, n_gaps > 0), frozenset(str(label) for label in ranked)
-    if code.n_levels < 2:
-        code, why = LevelCode((), False, False), f"is {levels[0]!r} in every row" if levels else "is empty in every row"
-        if has_rare:
-            why = f"has {len(ranked):,} categories, none of which has {encoding.least_rows} rows"
-        return code, why, seen
-    return code, "", seen
+    known = frozenset(str(label) for label in ranked) if len(ranked) <= MOST_REMEMBERED else None
+    code = LevelCode(levels, has_rare, n_gaps > 0, known)
+    if code.n_levels > 1:
+        return code, ""
+    why = f"is {levels[0]!r} in every row" if levels else "is empty in every row"
+    if has_rare:
+        why = f"has {len(ranked):,} categories, none of which has {encoding.least_rows} rows"
+    return LevelCode((), False, False, known), why
 
 
 def _tell_of_row_numbers(column: Column, kept: NDArray[np.int64]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InvalidInputError
 from ..kernels.records import Reals
-from .arrays import CheckedTable, advice, check_kind, numbers_of_objects, too_large
+from .arrays import CheckedTable, advice, check_kind, fill, numbers_of_objects, too_large
 
 TABLE_LIKE = ("columns", "column_names", "names", "dtype", "schema", "__arrow_c_stream__", "__dataframe__")
 
@@ -136,4 +136,4 @@ def check_nulls(series: Any, what: str, column: str = "") -> None:
     empty = series.is_null()
     if empty.any():
         row = int(np.flatnonzero(empty.to_numpy())[0])
-        raise InvalidInputError(f"{what}, row {row}{column} is empty: fill it, or drop the row.")
+        raise InvalidInputError(f"{what}, row {row}{column} is empty: {fill(what)}.")

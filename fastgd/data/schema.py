@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
+from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals
 from ..network.network import Network
 from . import labels, tables
@@ -34,6 +35,7 @@ class Schema:
     encoding: Encoding | None = None  # how tables are to be encoded; None: they are numbers, and stay as they are
     encoder: Encoder | None = None  # what the first fit has learned of it
     target: Target = AS_IT_IS  # what is learned of y
+    device: str = DEFAULT_DEVICE  # whose kernels encode
 
     def inputs(self, X: Any) -> CheckedTable:
         """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
@@ -49,8 +51,8 @@ class Schema:
         """Such a table as its encoder makes it."""
         encoder = self.encoder
         assert encoder is not None
-        values = encoder.encode(table, self.dtype, is_new)
-        origins, n_dense = encoder.origins(), encoder.inputs.n_dense
+        values = encoder.encode(table, self.dtype, self.device, is_new)
+        origins, n_dense = encoder.origins, encoder.inputs.n_dense
 
         def given(place: int) -> Reals:
             numbers = table.columns[origins[place]].numbers
@@ -70,7 +72,9 @@ class Schema:
 
     def settings(self, column: int, values: NDArray[Any]) -> Reals:
         """What such values make of the columns that tell of it, (n_values, n_columns)."""
-        return values[:, None] if self.encoder is None else self.encoder.settings(column, values).astype(self.dtype)
+        if self.encoder is None:
+            return values[:, None]
+        return self.encoder.settings(column, values, self.dtype, self.device)
 
     def where(self, column: int) -> str:
         """What messages call a column of inputs."""
@@ -78,7 +82,7 @@ class Schema:
 
     def origin(self, column: int) -> int:
         """Which column of the user's table a column of inputs tells of."""
-        return column if self.encoder is None else self.encoder.origins()[column]
+        return column if self.encoder is None else self.encoder.origins[column]
 
     def targets(self, y: Any, n_rows: int) -> CheckedTable:
         """Actual values, checked, as kernels take them and as they were given: (n_rows, n_targets)."""

@@ -14,7 +14,18 @@ import numpy as np
 
 from ..errors import InvalidInputError
 from ..kernels.records import Reals, read_only
-from .arrays import CHUNK, CheckedTable, as_array, check_kind, numbers_of_objects, rows_per_chunk, too_large, where
+from .arrays import (
+    CHUNK,
+    FILL,
+    CheckedTable,
+    as_array,
+    check_kind,
+    fill,
+    numbers_of_objects,
+    rows_per_chunk,
+    too_large,
+    where,
+)
 from .frames import as_frame, read_frame
 
 
@@ -113,7 +124,9 @@ def finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, .
             row, column = (int(place) for place in np.argwhere(~finite)[0])
             entry = values[start + row, column]
             problem = (
-                f"is {entry}: fill it, or drop the row" if not np.isfinite(entry) else f"is {entry}, {too_large(dtype)}"
+                f"is {entry}: {fill(what) if np.isnan(entry) else FILL}"
+                if not np.isfinite(entry)
+                else f"is {entry}, {too_large(dtype)}"
             )
             raise InvalidInputError(f"{where(what, (start + row, column), names)} {problem}.")
     return read_only(converted.view())

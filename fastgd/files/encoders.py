@@ -13,39 +13,35 @@ from ..network.network import Inputs
 from ..options import positive_integer, yes_or_no
 from .tensors import Arrays
 
-OF_BINS = ("edges", "bin_mean", "bin_std")
-OF_QUANTILES = ("values", "normal")
+ARRAYS = ("edges", "normal", "bin_mean", "bin_std")
 LONGEST_LABEL = 1 << 16  # characters
-KINDS = {"numbers": {"kind", "n_bins", "n_quantiles", "mean", "has_gaps"},
-         "levels": {"kind", "levels", "has_rare", "has_gaps", "seen"}}  # fmt: skip
+KINDS = {"numbers": {"kind", "n_bins", "mean", "has_gaps"},
+         "levels": {"kind", "levels", "has_rare", "has_gaps", "known"}}  # fmt: skip
 
 
 def described(encoder: Encoder) -> tuple[list[dict[str, Any]], Arrays]:
     """Of each column its words; the arrays of all columns of numbers, one after the other."""
     words: list[dict[str, Any]] = []
-    numbers = [code for code in encoder.codes if isinstance(code, NumberCode)]
-    for code, seen in zip(encoder.codes, encoder.seen, strict=True):
+    for code in encoder.codes:
         if isinstance(code, NumberCode):
-            kind = {"kind": "numbers", "n_bins": code.n_bins, "n_quantiles": len(code.values), "mean": repr(code.mean)}
-            words.append({**kind, "has_gaps": code.has_gaps})
+            kind = {"kind": "numbers", "n_bins": code.n_bins, "mean": repr(code.mean)}
         else:
-            known = None if seen is None else sorted(seen - set(code.levels))  # besides those that are levels
-            kind = {"kind": "levels", "levels": list(code.levels), "has_rare": code.has_rare, "seen": known}
-            words.append({**kind, "has_gaps": code.has_gaps})
-    names = (*OF_BINS, *OF_QUANTILES)
-    arrays = {f"encoder.{name}": np.concatenate([np.zeros(0), *(getattr(code, name) for code in numbers)])
-              for name in names}  # fmt: skip
-    return words, arrays
+            besides = None if code.known is None else sorted(code.known - set(code.levels))  # labels that are no level
+            kind = {"kind": "levels", "levels": list(code.levels), "has_rare": code.has_rare, "known": besides}
+        words.append({**kind, "has_gaps": code.has_gaps})
+    numbers = [code for code in encoder.codes if isinstance(code, NumberCode)]
+    arrays = {name: np.concatenate([np.zeros(0), *(getattr(code, name) for code in numbers)]) for name in ARRAYS}
+    return words, {f"encoder.{name}": array for name, array in arrays.items()}
 
 
 def promised(words: Any) -> dict[str, tuple[str, int]]:
     """The kind and the length of each array."""
-    numbers = [column for column in words if column["kind"] == "numbers"]
-    bins = [positive_integer(column["n_bins"], "n_bins", least=0) for column in numbers]
-    quantiles = sum(positive_integer(column["n_quantiles"], "n_quantiles", least=0) for column in numbers)
-    lengths = {"edges": sum(bins) + sum(n > 0 for n in bins), "bin_mean": sum(bins), "bin_std": sum(bins)}
-    lengths |= dict.fromkeys(OF_QUANTILES, quantiles)
-    return {f"encoder.{name}": ("F64", length) for name, length in lengths.items()}
+    bins = [positive_integer(column["n_bins"], "n_bins", least=0) for column in words if column["kind"] == "numbers"]
+    n_bins, n_edges = sum(bins), sum(n + (n > 0) for n in bins)
+    return {
+        f"encoder.{name}": ("F64", length)
+        for name, length in zip(ARRAYS, (n_edges, n_edges, n_bins, n_bins), strict=True)
+    }
 
 
 def inputs_of(words: Any) -> Inputs:
@@ -63,7 +59,7 @@ def rebuilt(words: Any, arrays: Arrays) -> Encoder:
     """The encoder that they describe."""
     if not isinstance(words, list) or any(set(column) != KINDS[column["kind"]] for column in words):
         raise InvalidInputError("its columns are not described in full")
-    taken = dict.fromkeys((*OF_BINS, *OF_QUANTILES), 0)
+    taken = dict.fromkeys(ARRAYS, 0)
 
     def part(name: str, length: int) -> Any:
         start = taken[name]
@@ -71,24 +67,21 @@ def rebuilt(words: Any, arrays: Arrays) -> Encoder:
         return np.array(arrays[f"encoder.{name}"][start : start + length])
 
     codes: list[NumberCode | LevelCode] = []
-    seen: list[frozenset[str] | None] = []
     for column in words:
         has_gaps = yes_or_no(column["has_gaps"], "has_gaps")
         if column["kind"] == "levels":
-            levels, known = _labels(column["levels"]), column["seen"]
-            codes.append(LevelCode(levels, yes_or_no(column["has_rare"], "has_rare"), has_gaps))
-            seen.append(None if known is None else frozenset(levels) | frozenset(_labels(known)))
+            levels, besides = _labels(column["levels"]), column["known"]
+            known = None if besides is None else frozenset((*levels, *_labels(besides)))
+            codes.append(LevelCode(levels, yes_or_no(column["has_rare"], "has_rare"), has_gaps, known))
             continue
-        n, n_quantiles = column["n_bins"], column["n_quantiles"]
-        lengths = dict(zip((*OF_BINS, *OF_QUANTILES), (n + (n > 0), n, n, n_quantiles, n_quantiles), strict=True))
-        values = {name: part(name, length) for name, length in lengths.items()}
-        mean = float(column["mean"])
-        ascending = all((np.diff(values[name]) > 0).all() for name in ("edges", "values"))
-        if not ascending or not np.isfinite(mean) or (values["bin_std"] < 0).any() or (n > 0) != (n_quantiles > 0):
+        n, mean = column["n_bins"], float(column["mean"])
+        values = {
+            name: part(name, length) for name, length in zip(ARRAYS, (n + (n > 0), n + (n > 0), n, n), strict=True)
+        }
+        if (np.diff(values["edges"]) <= 0).any() or not np.isfinite(mean) or (values["bin_std"] < 0).any():
             raise InvalidInputError("a column of numbers contradicts itself")
         codes.append(NumberCode(**values, mean=mean, has_gaps=has_gaps))
-        seen.append(frozenset())
-    return Encoder(tuple(codes), tuple(seen))
+    return Encoder(tuple(codes))
 
 
 def _labels(values: Any) -> tuple[str, ...]:

@@ -15,6 +15,8 @@ What the package needs of an engine:
     row_order(order, place, n_rows, seed, epoch, shuffle)   order[i] = the row at place + i of the epoch
     gather(x, y, w, rows, order, net)                       x, y = the rows named by order in standard units (numbers
                                                             of classes stay), w = their weights
+    encode(out, X, codes)                                   out = the inputs of a network for a table X, see
+                                                            records.Codes
     forward(workspace, B, seed, epoch, net)                 every layer's outputs for B rows of workspace.x, and f′(z)
                                                             where it is asked for; dropout reads workspace.order
     train(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule)
@@ -64,8 +66,8 @@ DEVICES = ("cpu", "plain")
 DEFAULT_DEVICE = DEVICES[0]
 
 REQUIRED = (
-    "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "forward", "train", "batch_gradient",
-    "mean_loss", "predict", "predicting",
+    "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "encode", "forward", "train",
+    "batch_gradient", "mean_loss", "predict", "predicting",
 )  # fmt: skip
 STAGES = (
     "drop", "add_product", "add_column_sums", "transpose", "dense", "activate", "activate_backward",

@@ -18,6 +18,12 @@ ACTIVATION = 5  # one of the codes below
 SLOPES = 6  # 1: training keeps f′(z) of the layer, because the outputs alone do not tell it (or units are dropped)
 LAYER_COLUMNS = 7
 
+# Columns of the table of records.Codes, one row for each column of a user's table (int64).
+DENSE = 0  # where its number stands among the inputs; −1: nowhere
+POSITION = 1  # where its position stands; −1: nowhere
+FIRST_EDGE = 2  # where its edges start
+N_BINS = 3  # how many bins it has; 0: a number stays as it is
+
 # An activation's or a loss's code is its place in the tables of formulas.py. Kernels treat these apart:
 IDENTITY = ACTIVATION_CODES["identity"]
 QUANTILE = LOSS_CODES["quantile"]

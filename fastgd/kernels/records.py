@@ -60,6 +60,20 @@ class Net(NamedTuple):
     bin_scale: Reals  # likewise 1 / its standard deviation, 0 for a bin that never varied; 1 for a level
 
 
+class Codes(NamedTuple):
+    """How the columns of a user's table become the inputs of a network. A gap is NaN.
+
+    A number without bins stays as it is. With bins it becomes a position k + f, f of the way from edge k to the next,
+    and the number `normal` there, both as they are at the outermost edges beyond them. A column without a number
+    among the inputs holds positions already.
+    """
+
+    columns: Integers  # (n_columns, 4): where inputs and edges of a column are, see codes.py
+    edges: NDArray[np.float64]  # (n_edges,) of all columns one after the other, those of one ascending
+    normal: NDArray[np.float64]  # (n_edges,)
+    gaps: NDArray[np.float64]  # (n_columns,): what stands for a gap
+
+
 class Rows(NamedTuple):
     """Labelled examples in the user's units, and the order in which a pass walks them."""
 

@@ -5,6 +5,7 @@ A model owns its engine: the device that was asked for in the last fit also pred
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -99,8 +100,8 @@ class Core(Model):
         state = self.training_state(optimizer)
         watch = Watch(display(verbose), CallbackList(callbacks, self), None)
         lesson = prepared(
-            self.schema, self.net, X, y, seed=self.random_state, epoch=state.epoch, shuffle=shuffle,
-            sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
+            replace(self.schema, device=device), self.net, X, y, seed=self.random_state, epoch=state.epoch,
+            shuffle=shuffle, sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
             validation_split=validation_split, initializer=self.initializer,
         )  # fmt: skip
         held_out = lesson.held_out

@@ -143,6 +143,7 @@ class Model:
         device = look_up(name, {name: name for name in DEVICES}, "device")
         if device != self._device:
             self._device, self._predictor = device, None
+            self.schema = replace(self.schema, device=device)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:

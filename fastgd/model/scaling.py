@@ -102,5 +102,5 @@ def scaling_of(net: Net, schema: Schema) -> Scaling:
     dense = slice(schema.network.inputs.n_dense)  # positions have no scale
     numbers = {name: copies[name][dense] for name in SCALING[:2]}
     known = schema.feature_names or [f"input {i}" for i in range(schema.network.n_in)]
-    names = tuple(known[column] for column in schema.encoder.origins()[dense])
+    names = tuple(known[column] for column in schema.encoder.origins[dense])
     return Scaling(**{**copies, **numbers}, feature_names=names)

@@ -9,6 +9,7 @@ whole vectors, see ../machinery/lanes.py. launch.py is where Python comes in.
 from __future__ import annotations
 
 from .backward import backward
+from .encoding import encode
 from .forward import forward, gather
 from .launch import (
     activate,
@@ -44,6 +45,7 @@ __all__ = [
     "clip",
     "dense",
     "drop",
+    "encode",
     "forward",
     "gather",
     "is_compiled",

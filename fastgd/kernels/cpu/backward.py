@@ -20,7 +20,7 @@ from ..machinery.calls import (
 from ..machinery.compile import kernel
 from ..machinery.lanes import pointer
 from ..machinery.teams import meet_over_columns, my_columns
-from .lookups import dense_inputs, fold_knots, forget_knots, scatter
+from .lookups import dense_inputs, lookup_gradient
 from .products import NEXT, ONE, SAME_ROW, column_sums, transposed
 from .workspace import team_of_one
 
@@ -70,17 +70,14 @@ def backward(gradient, workspace, B, fresh, net):
     `fresh` says that there is no gradient yet: = instead of +=, which spares filling it with zeros. It reads
     workspace.transposed, which transpose_weights has written in this step.
     """
-    team = team_of_one(workspace)
-    forget_knots(team, workspace, net)
-    backward_of_team(gradient, team, workspace, B, MANY_ROWS, fresh, net)
-    fold_knots(gradient, team, workspace, fresh, net)
+    backward_of_team(gradient, team_of_one(workspace), workspace, B, MANY_ROWS, fresh, net)
 
 
 @kernel(inline=True)
 def backward_of_team(gradient, team, workspace, B, n, fresh, net):
     """`backward` by one thread of a team: for all columns of a layer, or its own where the team divides them.
 
-    The block has B rows, its batch n. The looked-up rows of dW come from workspace.knot_gradient later, see lookups.py.
+    The block has B rows, its batch n.
     """
     for index in range(net.layers.shape[0] - 1, -1, -1):
         x = pointer(workspace.x, 0)
@@ -139,17 +136,16 @@ def bias_gradient(gradient, dz, workspace, B, index, begin, end, fresh, net):
 def weight_gradient(gradient, x, dz, workspace, B, index, begin, end, fresh, net):
     """dW (I, O) += xᵀ (I, B) @ dz (B, O) (= if fresh), columns `begin` to `end` of dW and dz."""
     product, zeros, room = workspace.addresses[PRODUCT], pointer(workspace.zeros, 0), pointer(workspace.room, 0)
-    I, O = dense_inputs(index, net), net.layers[index, N_OUT]
+    I, O, n = dense_inputs(index, net), net.layers[index, N_OUT], end - begin
     x_stride = net.input_mean.shape[0] if index == 0 else I
-    dW = pointer(gradient, net.layers[index, WEIGHTS] + begin)
+    dW, dz = pointer(gradient, net.layers[index, WEIGHTS] + begin), pointer(dz, begin)
     if O == 1:  # one column fills no vector, so dWᵀ (1, I) = dzᵀ (1, B) @ x (B, I)
         call_product(product, dW, I, zeros if fresh else dW, SAME_ROW, dz, SAME_ROW, NEXT, x, x_stride, ONE, I, B, room)
     else:
         initial, stride = (zeros, SAME_ROW) if fresh else (dW, O)
-        call_product(product, dW, O, initial, stride, x, NEXT, x_stride, pointer(dz, begin), O, I, end - begin, B, room)
+        call_product(product, dW, O, initial, stride, x, NEXT, x_stride, dz, O, I, n, B, room)
     if index == 0 and net.lookups.shape[0] > 0:
-        positions, G = pointer(x, I), pointer(workspace.knot_gradient, begin)
-        scatter(G, pointer(dz, begin), positions, x_stride, net.lookups, B, O, end - begin)
+        lookup_gradient(dW, dz, workspace, B, n, fresh, net)
 
 
 @kernel(merge=True)

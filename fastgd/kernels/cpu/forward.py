@@ -21,7 +21,7 @@ from ..machinery.calls import (
 from ..machinery.compile import kernel
 from ..machinery.lanes import lanes, load_part, pointer, store_part
 from ..machinery.teams import UNIT, meet_over_columns, my_columns
-from .lookups import add_knots, dense_inputs, tabulate
+from .lookups import add_lookups, dense_inputs
 from .products import NEXT, ONE, SAME_ROW, dots
 from .random import drop_units
 from .workspace import team_of_one
@@ -58,9 +58,7 @@ def forward(workspace, B, seed, epoch, net):
 
     f′(z) goes to workspace.slopes where a layer asks for it.
     """
-    team = team_of_one(workspace)
-    tabulate(team, workspace, net)
-    forward_of_team(team, workspace, B, seed, epoch, net)
+    forward_of_team(team_of_one(workspace), workspace, B, seed, epoch, net)
 
 
 @kernel(inline=True)
@@ -86,7 +84,7 @@ def forward_of_team(team, workspace, B, seed, epoch, net):
 def weighted_sums(workspace, x, B, index, begin, end, net):
     """z (B, O) = x (B, I) @ W (I, O) + b (O,), columns `begin` to `end`, written to workspace.activations.
 
-    In the first layer rows of x are `stride` apart: behind the dense inputs stand the positions of those looked up.
+    In the first layer, rows of x are `stride` apart: behind the inputs that are multiplied stand those looked up.
     """
     I, O, n = dense_inputs(index, net), net.layers[index, N_OUT], end - begin
     stride = net.input_mean.shape[0] if index == 0 else I
@@ -99,7 +97,7 @@ def weighted_sums(workspace, x, B, index, begin, end, net):
         product, room = workspace.addresses[PRODUCT], pointer(workspace.room, 0)
         call_product(product, z, O, biases, SAME_ROW, x, stride, NEXT, weights, O, B, n, I, room)
     if index == 0 and net.lookups.shape[0] > 0:
-        add_knots(z, pointer(workspace.knots, begin), pointer(x, I), stride, net.lookups, B, O, n)
+        add_lookups(z, x, weights, workspace, B, n, net)
 
 
 @kernel(merge=True)

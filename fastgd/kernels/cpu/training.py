@@ -22,7 +22,6 @@ from ..machinery.teams import Team, meet, my_range
 from ..records import LossRecord, Net
 from .backward import backward_of_team, transpose_weights_of_team
 from .forward import forward_of_team, gather, outputs_of_last_layer, standardise
-from .lookups import fold_knots, forget_knots, tabulate
 from .products import ONE
 from .random import row_order
 from .updates import accumulate, clip, update_block
@@ -73,7 +72,6 @@ def forward_backward(gradients, team, workspace, rows, start, n, net, loss):
     Returns the batch's loss; NaN if a team with shards was given up.
     """
     transpose_weights_of_team(team, workspace, n, net)
-    tabulate(team, workspace, net)
     gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss)
     if not team.by_columns and not meet(team):  # until other threads have written the losses of their shards
         return math.nan
@@ -94,12 +92,10 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
     for shard in range(own, shards_in(n, gradients), step):
         begin, end = start + shard * per, start + min(n, (shard + 1) * per)
         total = 0.0
-        forget_knots(team, workspace, net)
         for place in range(begin, end, block):
             B = min(block, end - place)
             total += forward_and_loss(team, workspace, rows, place, B, 1.0 / n, total, net, loss)
             backward_of_team(gradients[shard], team, workspace, B, n, place == begin, net)
-        fold_knots(gradients[shard], team, workspace, True, net)
         if not team.by_columns:
             team.losses[shard] = total
 
@@ -268,7 +264,6 @@ def mean_loss(workspace, rows, net, loss):
     """Σ weight · loss / Σ weight over all rows."""
     n, team = rows.X.shape[0], team_of_one(workspace)
     forget_order(workspace)
-    tabulate(team, workspace, net)
     total = 0.0
     for start in range(0, n, workspace.x.shape[0]):
         B = min(workspace.x.shape[0], n - start)
@@ -293,7 +288,6 @@ def predict_packed(out, X, words):
     workspace, net, loss = unpacked(words, out)
     n, team = X.shape[0], team_of_one(workspace)
     block, wrong = workspace.x.shape[0], 0
-    tabulate(team, workspace, net)
     for start in range(0, n, block):
         B = min(block, n - start)
         order, x = workspace.order[:B], workspace.x[:B]

@@ -11,7 +11,7 @@ from ..codes import N_OUT
 from ..machinery.compile import kernel
 from ..machinery.teams import FIRST_COUNTER, Team
 from ..records import Integers, Reals, aligned_zeros, new_workspace
-from .lookups import n_knots
+from .lookups import room_for_knots
 from .products import room_for
 
 # Rows of a block, and the fewest of a shard. A block's activations stay in the second cache: 64 rows took 3 to 8 %
@@ -41,8 +41,9 @@ class CpuWorkspace(NamedTuple):
     upcoming: Integers  # (≥ BLOCK_ROWS,) row numbers: for this block and those after it
     span: Integers  # (2,) the places of the epoch at which these begin and end
     transposed: Reals  # (n_parameters,) real: W of each layer but the first as (n_out, n_in), where its weights start
-    knots: Reals  # (n_knots × n_out of the first layer,) real: what each knot of the looked-up columns adds to z
-    knot_gradient: Reals  # likewise: the loss's gradient in it, of one shard; see lookups.py
+    knots: Reals  # (room_for_knots,) real: a column's knots, see lookups.py
+    left: Integers  # (block × n_lookups,): for each position, column by column, where the knot left of it begins,
+    part: Reals  # and likewise real how far behind it the position lies
     zeros: Reals  # (widest layer or input,) real: where sums start
     room: Reals  # (room_for(widest),) real: for copies that products make
     addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
@@ -53,15 +54,16 @@ class CpuWorkspace(NamedTuple):
 def new_scratch(net, addresses, block_rows):
     """Allocate the scratch of one thread."""
     shared, dtype = new_workspace(net, block_rows), net.parameters.dtype
-    of_knots = n_knots(net) * int(net.layers[0, N_OUT])
+    n_positions = block_rows * len(net.lookups)
     widest = max(shared.x.shape[1], int(net.layers[:, N_OUT].max()))
     return CpuWorkspace(
         *shared,
         upcoming=np.zeros(max(BLOCK_ROWS, block_rows), np.int64),
         span=np.zeros(2, np.int64),
         transposed=aligned_zeros(net.parameters.size, dtype),
-        knots=aligned_zeros(of_knots, dtype),
-        knot_gradient=aligned_zeros(of_knots, dtype),
+        knots=aligned_zeros(room_for_knots(net), dtype),
+        left=np.zeros(n_positions, np.int64),
+        part=np.zeros(n_positions, dtype),
         zeros=aligned_zeros(max(widest, block_rows), dtype),
         room=aligned_zeros(room_for(widest), dtype),
         addresses=addresses,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from .activations import activate, activate_backward, activate_with_slopes
 from .backward import backward
+from .encoding import encode
 from .forward import forward, gather, last_outputs
 from .losses import loss_and_delta
 from .products import add_column_sums, add_product, dense, transpose
@@ -27,6 +28,7 @@ __all__ = [
     "clip",
     "dense",
     "drop",
+    "encode",
     "forward",
     "gather",
     "is_compiled",
