@@ -153,7 +153,7 @@ class MLP(Core):
         X: Any,
         y: Any,
         layer: int | str = 0,
-        by: str = "weight",
+        by: str | None = None,
         per_row: bool = False,
         sample_weight: Any = None,
         biases: bool = False,
@@ -176,7 +176,8 @@ class MLP(Core):
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
             layer: which layer, counted from 0; -1 is the last, "all" are all of them, in their order.
-            by: "weight", or "input" to gather each input's weights: the lengths of their rows.
+            by: "weight", or "input" to gather each input's weights: the lengths of their rows. None for "input" where
+                the model encodes its tables (a column has a row of weights for each bin and level), else "weight".
             per_row: whether to add a column "per_row", (n_weights, n_rows), or (n_inputs, n_rows) of lengths: one
                 gradient for each row, of its own loss. The (weighted) mean over the rows is the gradient of a weight.
             sample_weight: how much each row counts, (n_rows,).

@@ -56,7 +56,7 @@ class NumberCode(NamedTuple):
 
     def names(self, name: str) -> list[str]:
         """What the looked-up rows of its weights are."""
-        bins = [f"{name} {low:.6g} to {high:.6g}" for low, high in pairwise(self.edges)]
+        bins = [f"{name} {low} to {high}" for low, high in pairwise(_told_apart(self.edges))]
         return bins + [f"{name} is missing"] * self.has_gaps
 
 
@@ -112,6 +112,16 @@ class LevelCode(NamedTuple):
         """What the looked-up rows of its weights are."""
         own = [f"{name} = {level}" for level in self.levels]
         return own + [f"{name} is {RARE}"] * self.has_rare + [f"{name} is {MISSING}"] * self.has_gaps
+
+
+def _told_apart(edges: Numbers) -> list[str]:
+    """Edges with as few digits as tell them apart, three at least."""
+    digits, rounded = 17, edges.tolist()
+    for digits in range(3, 18):
+        rounded = [float(f"{edge:.{digits}g}") for edge in edges]
+        if len(set(rounded)) == len(rounded):
+            break
+    return [f"{edge:.{max(digits, 15)}g}" for edge in rounded]
 
 
 def as_numbers(column: Column) -> Numbers:

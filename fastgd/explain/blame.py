@@ -35,15 +35,17 @@ def blame(
     X: Any,
     y: Any,
     layer: int | str = 0,
-    by: str = "weight",
+    by: str | None = None,
     per_row: bool = False,
     sample_weight: Any = None,
     biases: bool = False,
 ) -> Table:
     """See MLP.blame."""
+    by = ("weight" if model.schema.encoding is None else "input") if by is None else by
     by_input = look_up(by, {"weight": False, "input": True}, "grouping")
-    part = Part(model, layer_numbers(layer, len(model.network.activations)), by_input, biases)
+    layers = layer_numbers(layer, len(model.network.activations))
     note, model = _note(model), as_it_learns(model, X, y, sample_weight)
+    part = Part(model, layers, by_input, biases)
     gradient = part.of(model.gradient(X, y, sample_weight))
     rows = labelled(model.schema, X, y, sample_weight)
     shares, gains = part.shares(gradient), Scatter(model, rows).gain(part.sums)
@@ -72,9 +74,10 @@ def nudge(
     biases: bool = False,
 ) -> Table:
     """See MLP.nudge."""
-    part = Part(model, layer_numbers(layer, len(model.network.activations)), False, biases)
+    layers = layer_numbers(layer, len(model.network.activations))
+    before = as_it_learns(model, X, y, sample_weight)
     after = after_step(model, X, y, learning_rate, optimizer, sample_weight)
-    return _nudges(part, model.parameters, after.parameters, _note(model))
+    return _nudges(Part(after, layers, False, biases), before.parameters, after.parameters, _note(model))
 
 
 def step(
@@ -88,19 +91,20 @@ def step(
     biases: bool = False,
 ) -> Table:
     """See MLP.step."""
-    part = Part(model, layer_numbers(layer, len(model.network.activations)), False, biases)
+    layers = layer_numbers(layer, len(model.network.activations))
     before = model.twin()
+    learned = as_it_learns(before, X, y, sample_weight)
     try:
         _take_step(model, X, y, learning_rate, optimizer, sample_weight)
         _check_still_finite(model, X, y, learning_rate)
     except BaseException:
         model.become(before)
         raise
-    return _nudges(part, before.parameters, model.parameters, _note(before))
+    return _nudges(Part(model, layers, False, biases), learned.parameters, model.parameters, _note(before))
 
 
 def as_it_learns(model: Core, X: Any, y: Any, sample_weight: Any = None) -> Core:
-    """The model; before its first `fit` a copy that has the scaling which these rows would give it."""
+    """The model; before its first `fit` a copy with the scaling, and the encoding, that these rows would give it."""
     if model.schema.scaled:
         return model
     scaled = model.twin()

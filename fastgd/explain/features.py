@@ -81,7 +81,7 @@ class PartialDependence:
     """
 
     feature: str
-    values: Reals
+    values: NDArray[Any]
     predictions: NDArray[np.float64]
     low: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -263,7 +263,7 @@ def _meaning(model: Core, output: int, n_outputs: int) -> str:
     return "prediction" if n_outputs == 1 else f"output {output}"
 
 
-def _grid(column: Reals, most: int) -> Reals:
+def _grid(column: NDArray[Any], most: int) -> NDArray[Any]:
     """The values to try, ascending: all that occur, or `most` of them from the quantile of 1 % to that of 99 %.
 
     Of labels the most frequent ones.
@@ -280,7 +280,7 @@ def _grid(column: Reals, most: int) -> Reals:
 def _check_model(model: Any) -> None:
     if not isinstance(model, Core):
         raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
-    if model.standardize and not model.schema.scaled:
+    if (model.standardize or model.schema.encoding is not None) and not model.schema.scaled:
         raise InvalidInputError("The model has never been fitted, so that no column means anything to it: call fit.")
 
 
@@ -322,9 +322,14 @@ def _figure(number: Any) -> str:
     return f"{number:,.0f}" if 1e4 <= abs(number) < 1e12 else f"{number:.5g}"
 
 
-def _figures(columns: Mapping[str, Reals]) -> dict[str, list[str]]:
-    """Numbers as text, the right ends below each other and below that of their name."""
-    cells = {name: [_figure(number) if numbers.dtype.kind != "U" else str(number) for number in numbers]
-             for name, numbers in columns.items()}  # fmt: skip
-    widths = {name: max(map(len, [name, *column])) for name, column in cells.items()}
-    return {name: [cell.rjust(widths[name]) for cell in column] for name, column in cells.items()}
+def _figures(columns: Mapping[str, NDArray[Any]]) -> dict[str, list[str]]:
+    """Numbers as text, the right ends below each other and below that of their name; labels as they are."""
+    return {
+        name: numbers.tolist() if numbers.dtype.kind == "U" else _right([name, *map(_figure, numbers)])[1:]
+        for name, numbers in columns.items()
+    }
+
+
+def _right(cells: list[str]) -> list[str]:
+    width = max(map(len, cells))
+    return [cell.rjust(width) for cell in cells]

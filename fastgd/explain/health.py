@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.rows import labelled, unlabelled
-from ..errors import DivergenceError, NonFiniteWarning, TrainingWarning
+from ..errors import DivergenceError, InvalidInputError, NonFiniteWarning, TrainingWarning
 from ..kernels import codes
 from ..kernels.plain import activate_backward
 from ..kernels.records import Reals, resting
@@ -91,6 +91,8 @@ def health(model: Core, X: Any, y: Any = None, optimizer: Optimizer | None = Non
     rule = checked_optimizer(model.fit_state, optimizer)
     if y is not None:
         model = as_it_learns(model, X, y)
+    elif model.schema.encoding is not None and model.schema.encoder is None:
+        raise InvalidInputError("The model is new, and learns from rows with y how they are encoded: pass y, too.")
     values = model.schema.inputs(X).values
     with np.errstate(all="ignore"):  # numbers out of range are findings
         findings = list(_unscaled(model, values))
@@ -236,8 +238,8 @@ def _unscaled(model: Core, values: Reals) -> Iterator[Finding]:
     yield Finding(
         "unscaled inputs",
         0,
-        f"{far.size} of {len(means)} inputs {'reaches' if far.size == 1 else 'reach'} the network far from mean 0 and "
-        f"spread 1: {names}.",
+        f"{far.size} of {model.network.n_in} inputs {'reaches' if far.size == 1 else 'reach'} the network far from "
+        f"mean 0 and spread 1: {names}.",
         "Let the model scale them: fit it, if only with epochs=0."
         if model.standardize and not model.schema.scaled
         else "These rows differ from those that the model learned its scaling from."

@@ -124,12 +124,12 @@ def learning_rates(
     given: list[Any] = [rates] if is_number(rates) or not isinstance(rates, Iterable) else list(rates)
     if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):
         raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
-    n_rows = len(model.schema.inputs(X).values)
-    if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
-        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
     start = copy.deepcopy(model)
     rule = checked_optimizer(start.fit_state, optimizer)
-    start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling
+    start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling and the encoding
+    n_rows = len(start.schema.inputs(X).values)
+    if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
+        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
     comparison = _Comparison(start, rule, X, y, int(row) % n_rows, steps)
     runs = [comparison.run(float(rate)) for rate in given]
     best = comparison.best(runs)

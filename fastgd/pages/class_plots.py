@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from . import drawing
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from ..explain.features import PartialDependence
     from ..mlp import MLP
 
 BINS = 10  # of probabilities
@@ -108,20 +106,6 @@ def reliability(model: MLP, X: Any, y: Any, ax: Axes | None = None) -> Axes:
     return axes
 
 
-def dependence_by_class(curves: Sequence[PartialDependence], ax: Axes) -> Axes:
-    """Draw the mean probability of each class over the values of one feature; no more curves than colours."""
-    from .ticks import write_apart
-
-    for curve, colour, marker in zip(curves, drawing.COLOURS, drawing.MARKERS, strict=False):
-        label, every = curve.output.removeprefix("probability of "), max(len(curve.values) // 8, 1)
-        line = ax.plot(curve.values, curve.predictions, color=colour, marker=marker, markevery=every)
-        line[0].set_label(drawing.literal(label))
-    ax.set(xlabel=drawing.literal(curves[0].feature), ylabel="mean probability", ylim=(-0.02, 1.02))
-    ax.legend(fontsize="small")
-    write_apart(ax)
-    return ax
-
-
 def _classes(model: MLP) -> Any:
     drawing.check_model(model)
     if model.classes is None:
@@ -134,5 +118,5 @@ def _told(model: MLP, X: Any, y: Any) -> tuple[Any, Any, Any]:
     """The numbers of the actual and of the predicted classes, (n_rows,), and the probabilities (n_rows, n_out)."""
     n = len(_classes(model))
     rows = measured(model.schema, X, y, None)
-    out = model.outputs_for(rows.X).astype(np.float64)[:, :n]
+    out = model.outputs_for(X).astype(np.float64)[:, :n]
     return class_numbers(model.schema, rows.Y), chosen_classes(model.schema, out), out

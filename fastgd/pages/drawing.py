@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
 
-    from ..explain.features import Importance, PartialDependence
+    from ..explain.features import Importance
     from ..explain.rates import Regime
     from ..mlp import MLP
     from ..training.callbacks import Recorded, Spread
@@ -219,17 +219,6 @@ def _make_room(ax: Axes, height: float) -> None:
     if len(figure.axes) == 1 and hasattr(figure, "set_figheight"):  # a figure in a figure has none of its own
         now = ax.get_position().height * figure.get_figheight()
         figure.set_figheight(figure.get_figheight() * max(height / now, 1))
-
-
-def band(ax: Axes, curve: PartialDependence) -> Axes:
-    """A line of mean predictions, and a band from the 10th to the 90th percentile of the rows."""
-    values, output = curve.values, getattr(curve, "output", "prediction")
-    ax.fill_between(values, curve.low, curve.high, color=BLUE, alpha=0.2, linewidth=0, label="10 to 90 % of the rows")
-    ax.plot(values, curve.predictions, color=BLUE, marker=_dot(values), label="mean of the rows")
-    unit = "" if output.startswith("probability") else " (units of y)"
-    ax.set(xlabel=literal(curve.feature), ylabel=literal(output) + unit)
-    ax.legend()
-    return _write_apart(ax)
 
 
 def _dot(points: Any) -> str | None:

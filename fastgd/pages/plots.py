@@ -11,7 +11,7 @@ from ..data.rows import labelled, sample
 from ..errors import InvalidInputError
 from ..explain import surface
 from ..options import checked_names, positive_integer
-from . import drawing
+from . import dependence, drawing
 from .class_plots import confusion_matrix, reliability
 
 if TYPE_CHECKING:
@@ -297,6 +297,8 @@ def importance(table: Importance, ax: Axes | None = None) -> Axes:
 def partial_dependence(curve: PartialDependence, ax: Axes | None = None) -> Axes:
     """Draw the mean prediction over the values of one feature, and the band that holds most rows' predictions.
 
+    Labels have a dot each, with a bar in place of the band.
+
     Args:
         curve: what `fastgd.features.partial_dependence` returned.
         ax: matplotlib axes to draw into; a new figure if None.
@@ -317,4 +319,4 @@ def partial_dependence(curve: PartialDependence, ax: Axes | None = None) -> Axes
     drawing.check_has(curve, needed, "curve must be a record of partial dependence")
     if not len(curve.values):
         raise InvalidInputError("The record of partial dependence has no value to draw.")
-    return drawing.band(drawing.axes(ax), curve)
+    return dependence.one_output(drawing.axes(ax), curve)

@@ -7,7 +7,7 @@ imported when something is drawn.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,6 +80,18 @@ def write_apart(ax: Axes, whole: bool = False) -> None:
             _write_powers_apart(axis, scale)
 
 
+def write_labels(ax: Axes, labels: Sequence[str]) -> None:
+    """Write labels at 0, 1, … across: upright where they would run into each other, and smaller where these do."""
+    ax.set_xticks(range(len(labels)), labels)
+    ax.set_xlim(-0.5, len(labels) - 0.5)
+    places = np.arange(len(labels))
+    if _labels_apart(ax.xaxis, places, labels):
+        return
+    apart = float(np.diff(_points(ax.xaxis, np.arange(2)))[0])
+    size = min(_font(ax.xaxis).get_size_in_points(), apart / (1 + GAP / 4))
+    ax.tick_params(axis="x", labelrotation=90, labelsize=size)
+
+
 def _write_powers_apart(axis: Any, scale: str) -> None:
     low, high = _view(axis)
     locator: Any = Decades()
@@ -114,8 +126,11 @@ def _first_that_fits(axis: Any, candidates: Iterable[Any]) -> Any:
 
 
 def _stay_apart(axis: Any, places: Any) -> bool:
+    return _labels_apart(axis, places, axis.get_major_formatter().format_ticks(places))
+
+
+def _labels_apart(axis: Any, places: Any, labels: Sequence[str]) -> bool:
     is_across, font = axis.axis_name == "x", _font(axis)
-    labels = axis.get_major_formatter().format_ticks(places)
     sizes = [text_to_path.get_text_width_height_descent(label, font, "$" in label)[:2] for label in labels]
     lengths = np.array([width if is_across else height for width, height in sizes])
     gap = (GAP if is_across else GAP / 2) * font.get_size_in_points()

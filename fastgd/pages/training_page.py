@@ -21,8 +21,7 @@ from ..options import shortened
 from ..training.callbacks import Recorder
 from ..training.history import History
 from ..training.optimizers import Optimizer
-from . import drawing, plots
-from .class_plots import dependence_by_class
+from . import dependence, drawing, plots
 from .page import Listing, Part, Picture, Scene, Text, escaped, number
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def _columns(training: Training) -> Scene:
 
     def dependent(curves: list[features.PartialDependence]) -> Callable[[Axes], object]:
         if len(curves) > 1:
-            return lambda ax: dependence_by_class(curves, ax)
+            return lambda ax: dependence.several_outputs(ax, curves)
         label = f"predicted {name}" if model.classes is None else drawing.literal(curves[0].output)
         return lambda ax: plots.partial_dependence(curves[0], ax).set(ylabel=label)
 
