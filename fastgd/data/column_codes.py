@@ -116,6 +116,7 @@ class LevelCode(NamedTuple):
 
 def _told_apart(edges: Numbers) -> list[str]:
     """Edges with as few digits as tell them apart, three at least."""
+    digits, rounded = 17, edges.tolist()
     for digits in range(3, 18):
         rounded = [float(f"{edge:.{digits}g}") for edge in edges]
         if len(set(rounded)) == len(rounded):
