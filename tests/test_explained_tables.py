@@ -363,6 +363,23 @@ def test_pictures_of_weights_and_the_way_down(told):
     assert fastgd.plots.residuals(model, X, y).get_xlabel() == "predicted rent"
 
 
+def test_a_table_of_labels_alone_and_a_model_from_a_file(tmp_path):
+    X, y = seen_by_new(500)
+    X = X[["city", "lift"]]
+    model = fastgd.MLP([2, 8, 1], encoding="auto")
+    model.fit(X, y, epochs=30, optimizer=fastgd.Adam(0.01), verbose=0)
+    model.save(tmp_path / "rents.safetensors")
+    read = fastgd.load(tmp_path / "rents.safetensors")
+    assert read.blame(X, y).to_dict() == model.blame(X, y).to_dict()
+    assert read.blame(X, y)["input"] == ["city", "lift"]
+    found = permutation_importance(read, X, y)
+    assert found.to_dict() == permutation_importance(model, X, y).to_dict()
+    assert found.increase[0] > found.increase[1] > 0
+    assert repr(read.health(X, y)) == repr(model.health(X, y))
+    bonn, _, ulm = partial_dependence(read, X, "city").predictions
+    assert ulm - bonn == pytest.approx(5, abs=1.5)
+
+
 @pytest.mark.slow
 def test_a_page_of_a_training_on_a_frame(told):
     pytest.importorskip("matplotlib")
