@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number
+from ..options import checked_places, is_number
 
 __all__ = [
     "SCHEDULES",
@@ -58,10 +58,7 @@ class Schedule:
                 raise InvalidInputError(f"{entry.name} must be below 2**53, not {value!r}.")
         final, rate = getattr(self, "final", 0.0), getattr(self, "learning_rate", 0.0)
         if final > rate:
-            raise InvalidInputError(
-                f"final is the rate at the end, and must be at most the learning rate {rate!r}, not {final!r}; "
-                "a number of steps is given by its name, such as steps=1000."
-            )
+            raise InvalidInputError(f"final must be at most the learning rate {rate!r}, not {final!r}.")
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """The learning rate of each of the steps; `total` is how many steps the running `fit` has."""
@@ -78,8 +75,11 @@ class Schedule:
 
 
 def _number(default: Any = None, *, least: float = 0, strict: bool = True, optional: bool = False) -> Any:
+    """What has a default is given by its name: a second number by its place means steps to some, a rate to others."""
     metadata = {"least": (least, strict, optional)}
-    return field(metadata=metadata) if default is None and not optional else field(default=default, metadata=metadata)
+    if default is None and not optional:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -139,8 +139,8 @@ class Cosine(Schedule):
     """
 
     learning_rate: float = _number()
-    final: float = _number(0.0, strict=False)
     steps: int | None = _number(least=1, strict=False, optional=True)
+    final: float = _number(0.0, strict=False)
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """final + ½ (learning_rate − final) (1 + cos(π t / steps))."""
@@ -183,10 +183,10 @@ class OneCycle(Schedule):
     """
 
     learning_rate: float = _number()
+    steps: int | None = _number(least=1, strict=False, optional=True)
     rise: float = _number(0.3)
     start_divisor: float = _number(25.0, least=1, strict=False)
     final_divisor: float = _number(1e4, least=1, strict=False)
-    steps: int | None = _number(least=1, strict=False, optional=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -254,7 +254,7 @@ class ReduceOnPlateau(Schedule):
     patience: int = _number(10, strict=False)
     threshold: float = _number(1e-4, strict=False)
     least: float = _number(0.0, strict=False)
-    monitor: str = "val_loss"
+    monitor: str = field(default="val_loss", kw_only=True)
     eps: float = _number(1e-8, strict=False)
 
     def __post_init__(self) -> None:
@@ -299,7 +299,7 @@ SCHEDULES = {
     )
 }  # fmt: skip
 for _schedule in SCHEDULES.values():
-    _schedule.__init__ = checked_names(_schedule.__init__)  # type: ignore[method-assign]
+    _schedule.__init__ = checked_places(_schedule)  # type: ignore[method-assign]
 
 
 def as_schedule(value: Any) -> Schedule:
