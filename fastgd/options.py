@@ -121,7 +121,7 @@ def checked_names(function: Function) -> Function:
 
 
 def checked_places(kind: type[Any]) -> Callable[..., None]:
-    """The __init__ of a dataclass, checked: values by place where a name is needed are told the name that they can have."""
+    """The __init__ of a dataclass, checked: values by place that need a name are told the one that they can have."""
     init: Callable[..., None] = checked_names(kind.__init__)
     places = [entry.name for entry in fields(kind) if not entry.kw_only]
     names = [entry.name for entry in fields(kind) if entry.kw_only]
