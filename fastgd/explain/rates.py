@@ -18,7 +18,7 @@ from ..model.core import Core
 from ..options import checked_names, is_number, positive_integer
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
-from ..training.optimizers import Optimizer, at_rate
+from ..training.optimizers import SGD, Optimizer, at_rate
 from ..training.state import checked_optimizer
 
 
@@ -128,7 +128,7 @@ def learning_rates(
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
         raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
     start = copy.deepcopy(model)
-    rule = checked_optimizer(start.fit_state, optimizer)
+    rule = checked_optimizer(start.fit_state, optimizer, SGD())
     start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling
     comparison = _Comparison(start, rule, X, y, int(row) % n_rows, steps)
     runs = [comparison.run(float(rate)) for rate in given]
