@@ -11,7 +11,9 @@ from ..mlp import MLP
 from ..network.losses import LOSSES, Loss, as_loss
 from ..options import with_names
 from ..training.callbacks import Logs
-from .estimator import Estimator, documented
+from ..training.recipe import Recipe
+from .documentation import documented
+from .estimator import Estimator
 from .library import RegressorMixin, StrOptions, in_fit_context
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
@@ -78,11 +80,11 @@ class MLPRegressor(RegressorMixin, Estimator):
         predicted: Reals = model.predict(self._numbers(X, reset=False))
         return predicted
 
-    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
         loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
         if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
             raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
-        return self._mlp(X.shape[1], n_targets, loss=loss, dtype=X.dtype, random_state=seed)
+        return self._mlp(X.shape[1], n_targets, recipe, loss=loss, dtype=X.dtype, random_state=seed)
 
     def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
         if held_out is not None and as_loss(self.loss).name == "mse":
