@@ -1,4 +1,4 @@
-"""What estimators choose by the number of rows, that the choice names its arguments, and that each can be overridden."""
+"""What estimators choose by the number of rows, that the choice names its arguments, each can be overridden."""
 
 from __future__ import annotations
 

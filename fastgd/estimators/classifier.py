@@ -24,6 +24,7 @@ from .library import (
     compute_class_weight,
     in_fit_context,
 )
+from .tables import real_dtype_of
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -113,8 +114,9 @@ class MLPClassifier(ClassifierMixin, Estimator):
             ValueError: a table that cannot be used.
         """
         model = self._fitted()
-        found: Reals = model.predict_proba(self._numbers(X, reset=False))
-        return found
+        X = self._numbers(X, reset=False)
+        found: Reals = model.predict_proba(X)
+        return found.astype(real_dtype_of(X), copy=False)
 
     def decision_function(self, X: Any) -> Reals:
         """The network's sums before they become probabilities, which do not round to 0 and 1.
@@ -155,7 +157,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
         if several:
             n_out, loss = n_classes, "binary_cross_entropy"
         classes = None if several else self.classes_
-        return self._mlp(X.shape[1], n_out, recipe, loss=loss, classes=classes, dtype=X.dtype, random_state=seed)
+        return self._mlp(X, n_out, recipe, loss=loss, classes=classes, random_state=seed)
 
     def _weights_of_classes(self, y: Any, weights: Any) -> dict[Any, float] | None:
         if self.class_weight is None:

@@ -24,6 +24,10 @@ SHARED = {
         batch_size: rows per step; "auto" for 32 where there are less than 1,000, 1,024 where there are millions.
         shuffle: whether each epoch has its own random order of rows.
         standardize: whether inputs and targets are scaled to mean 0 and standard deviation 1 inside the network.
+        encoding: how columns become numbers: "auto" for text, gaps and numbers as they come, fastgd.Encoding(...) for
+            rules of your own, None for numbers alone, as they are.
+        dtype: "float32" or "float64", in which the network calculates; "auto" for float32 from 1,000 rows on, else that
+            of X.
         early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best
             epoch are kept.
         validation_fraction: share of the rows that early stopping holds out (of each class the same), where `fit` is

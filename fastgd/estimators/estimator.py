@@ -1,6 +1,6 @@
 """What both estimators share: their options, the checks of scikit-learn, and one training.
 
-They take numbers alone, as scikit-learn's own networks do: columns of text and gaps go through a ColumnTransformer.
+They take tables as they come, with text and gaps; numbers alone, as scikit-learn's own networks do, with encoding=None.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..data.frames import as_frame
+from ..data.encoding import Encoding, as_encoding
 from ..kernels import DEFAULT_DEVICE, DEVICES
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
@@ -39,10 +39,11 @@ from .library import (
     in_fit_context,
     is_regressor,
     train_test_split,
-    validate_data,
 )
+from .tables import checked_table, count_numbers, count_rows, real_dtype_of
 from .watch import Patience, Subtasks
 
+ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 AUTO = StrOptions({"auto"})
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
@@ -67,6 +68,8 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     batch_size: int | str = "auto"
     shuffle: bool = True
     standardize: bool = True
+    encoding: str | Encoding | None = "auto"
+    dtype: str = "auto"
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: float | str = "auto"
@@ -89,6 +92,8 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         "batch_size": [AUTO, Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "standardize": ["boolean"],
+        "encoding": [AUTO, Encoding, None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
         "n_iter_no_change": [AUTO, Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
@@ -114,7 +119,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         """Train the network; with warm_start=True that of the last fit goes on where it stopped.
 
         Args:
-            X: inputs, (n_rows, n_in) numbers, or a data frame of numbers.
+            X: inputs, (n_rows, n_in), numbers, text and gaps, an array or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets); for classes labels, or a column of 0 and 1 for each.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count.
             X_val, y_val, sample_weight_val: rows for early stopping, instead of a validation_fraction of X.
@@ -131,7 +136,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         held_out = self._given(X_val, y_val, sample_weight_val)
         if self.early_stopping and held_out is None:
             X, y, weights, held_out = self._split(X, y, weights)
-        recipe = self._recipe(len(X), goes_on, self.optimizer, self.epochs)
+        recipe = self._recipe(X, goes_on, self.optimizer, self.epochs)
         callbacks: list[Callback] = []
         if hasattr(self, "_init_callback_context"):
             metadata = None if weights is None else {"sample_weight": weights}
@@ -146,7 +151,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         weights = self._checked_weights(sample_weight, X)
         goes_on = self.__sklearn_is_fitted__()
         optimizer = DEFAULT_OPTIMIZER if self.optimizer is None else self.optimizer
-        recipe = self._recipe(len(X), goes_on, optimizer, epochs=1)
+        recipe = self._recipe(X, goes_on, optimizer, epochs=1)
         return self._train(X, y, weights, None, recipe, goes_on=goes_on, callbacks=[])
 
     def _train(
@@ -205,25 +210,14 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _numbers(self, X: Any, *y: Any, **options: Any) -> Any:
-        """A table as numbers, or the messages that users of scikit-learn know."""
-        try:
-            return validate_data(self, X, *y, dtype=[np.float64, np.float32], order="C", **options)
-        except ValueError as error:
-            if "could not convert string to float" not in str(error):
-                raise
-            frame, name = as_frame(X, "X"), type(self).__name__
-            text = [] if frame is None else [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]
-            raise ValueError(
-                f"{error}. {name} takes numbers: encode columns of text first, such as with make_pipeline("
-                f"make_column_transformer((OneHotEncoder(sparse_output=False), {text or [0]}), "
-                f"remainder='passthrough'), {name}())."
-            ) from None
+    def _numbers(self, X: Any, *y: Any, reset: bool, **options: Any) -> Any:
+        """A table, or a table and targets, that scikit-learn has looked at."""
+        return checked_table(self, X, y, self.encoding is not None, reset, **options)
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
         if sample_weight is None:
             return None
-        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights
@@ -258,8 +252,9 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _recipe(self, n_rows: int, goes_on: bool, optimizer: Optimizer | None, epochs: Any) -> Recipe:
-        """What suits so many rows, where nothing else is given; what goes on keeps its network."""
+    def _recipe(self, X: Any, goes_on: bool, optimizer: Optimizer | None, epochs: Any) -> Recipe:
+        """What suits such a table, where nothing else is given; what goes on keeps its network."""
+        n_rows, encoding = count_rows(X), as_encoding(self.encoding)
         options = {name: getattr(self, name) for name in NETWORK}
         if goes_on:
             options = {name: getattr(self.recipe_, name) if _is_auto(value) else value
@@ -267,14 +262,20 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         options |= {"epochs": epochs, "batch_size": self.batch_size, "optimizer": optimizer}
         options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
         given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
-        return recipe(n_rows, **given)
+        has_bins = encoding is not None and encoding.bins_for(n_rows, count_numbers(X)) > 0
+        return recipe(n_rows, encoded=has_bins, classes=not is_regressor(self), **given)
 
-    def _mlp(self, n_in: int, n_out: int, recipe: Recipe, **options: Any) -> MLP:
-        """A new network with these options beside the estimator's own."""
+    def _mlp(self, X: Any, n_out: int, recipe: Recipe, **options: Any) -> MLP:
+        """A new network for a table, with these options beside the estimator's own."""
+        dtype = self.dtype
+        if dtype == "auto":  # so few rows take no time, and keep all digits
+            dtype = real_dtype_of(X).name if count_rows(X) < ROWS_OF_FLOAT32 else "float32"
         sizes = np.ravel(recipe.hidden_layer_sizes).tolist()
         hidden = [positive_integer(size, f"hidden_layer_sizes[{i}]") for i, size in enumerate(sizes)]
         return MLP(
-            [n_in, *hidden, n_out],
+            [self.n_features_in_, *hidden, n_out],
+            dtype=dtype,
+            encoding=self.encoding,
             activation=recipe.activation if isinstance(recipe.activation, str) else list(recipe.activation),
             initializer=self.initializer,
             dropout=recipe.dropout,
@@ -289,6 +290,11 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = self.encoding is not None
+        return tags
 
     # What the two see in their own way.
 

@@ -1,7 +1,7 @@
 """What suits a table by its number of rows: the network, the optimizer, the batches, and how long to train.
 
 The numbers are measured on tables of 150 to 200,000 rows. What is given stays as it is, and the rest is chosen around
-it. Whether a table holds numbers or classes made no difference.
+it. Whether a table holds numbers or classes made no difference, but where numbers have bins.
 """
 
 from __future__ import annotations
@@ -42,8 +42,24 @@ SIZES = (
     Size(500_000, 512, 4_000, (96, 96), 0.1, 0.006, 0.1),
     Size(math.inf, 1_024, 4_000, (96, 96), 0.1, 0.006, 0.1),
 )
-# The same with inputs as bins and quantiles: many more inputs, which strong decay keeps in check, and half the steps.
-STEPS_ENCODED, RATE_ENCODED, DECAY_ENCODED = 2_000, 0.004, 0.4
+
+
+class Encoded(NamedTuple):
+    """What suits tables whose numbers have bins: many more weights, which strong decay keeps in check."""
+
+    fewest_steps: int
+    most_steps: int
+    epochs: int  # between these
+    dropout: float
+    rate: float
+    decay: float  # for DECAYED rows, less for more of them: decay · √(DECAYED / rows), LEAST_DECAY to 1
+    ema_decay: float
+
+
+DECAYED, LEAST_DECAY = 16_000, 0.1
+# Prices of houses in California and Barcelona; adults by their income, where labels are noisy.
+OF_NUMBERS = Encoded(2_000, 6_000, 30, 0.1, 0.003, 0.4, 0.998)
+OF_CLASSES = Encoded(2_000, 6_000, 12, 0.2, 0.004, 1.4, 0.998)
 
 
 @dataclass(frozen=True)
@@ -80,6 +96,7 @@ def recipe(
     n_rows: int,
     *,
     encoded: bool = False,
+    classes: bool = False,
     hidden_layer_sizes: Any = None,
     activation: Any = None,
     dropout: Any = None,
@@ -93,7 +110,8 @@ def recipe(
 
     Args:
         n_rows: how many rows there are to learn from.
-        encoded: whether numeric inputs are encoded as bins and quantiles, so that there are many.
+        encoded: whether columns of numbers have bins, see fastgd.Encoding.
+        classes: whether classes are learned.
         hidden_layer_sizes, activation, dropout, epochs, batch_size: as a Recipe has them.
         optimizer: by default AdamW with an average, whose rate warms up and then falls to 0 along a cosine.
         learning_rate: of the optimizer; without one, a number is the highest rate of the cosine.
@@ -105,12 +123,16 @@ def recipe(
         256 rows a step, 20 epochs, AdamW(...), dropout 0.0, 96-96 silu
     """
     size = next(size for size in SIZES if n_rows < size.rows)
-    if encoded and n_rows >= SIZES[0].rows:
-        size = size._replace(steps=STEPS_ENCODED, rate=RATE_ENCODED, decay=DECAY_ENCODED)
     batch_size = min(size.batch_size, n_rows) if batch_size is None else batch_size
     steps_per_epoch = -(-n_rows // batch_size)
+    ema_decay, steps = 0.995, size.steps
+    if encoded:
+        bins = OF_CLASSES if classes else OF_NUMBERS
+        decay = min(max(bins.decay * math.sqrt(DECAYED / n_rows), LEAST_DECAY), 1)
+        size = size._replace(dropout=bins.dropout, rate=bins.rate, decay=round(decay, 2), hidden_layer_sizes=(96, 96))
+        ema_decay, steps = bins.ema_decay, min(max(bins.epochs * steps_per_epoch, bins.fewest_steps), bins.most_steps)
     if epochs is None:
-        epochs = min(max(round(size.steps / steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
+        epochs = min(max(round(steps / steps_per_epoch), FEWEST_EPOCHS), MOST_EPOCHS)
     if dropout is None:
         dropout = 0.0 if n_rows <= WHOLE else size.dropout
     if optimizer is None:
@@ -118,7 +140,7 @@ def recipe(
         warm = round(WARM * epochs * steps_per_epoch)
         falling = Cosine(rate) if is_number(rate) else rate
         learning_rate = WarmUp(falling, warm) if warm and is_number(rate) else falling
-        optimizer = AdamW(beta2=0.99, weight_decay=size.decay, ema_decay=0.995)
+        optimizer = AdamW(beta2=0.99, weight_decay=size.decay, ema_decay=ema_decay)
     beside = {"learning_rate": learning_rate, "weight_decay": weight_decay}
     optimizer = dataclasses.replace(optimizer, **{name: value for name, value in beside.items() if value is not None})
     return Recipe(
