@@ -212,14 +212,15 @@ class MLP(Core):
     ) -> Table:
         """What one step on all these rows would do to a layer's weights. Changes nothing; `step` does it.
 
-        These are the numbers that `fit` would apply, optimizer included, to the bit (with all rows in one batch and
+        These are the numbers that `fit` would apply with this optimizer, to the bit (with all rows in one batch and
         shuffle=False). A model that was never fitted learns its scaling from these rows first, as in `fit`.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
             learning_rate: the rate of this step alone; by default the rate that the schedule has come to.
-            optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first SGD().
+            optimizer: such as fastgd.Adam(); by default that of the last fit, with what it remembers, at first
+                plain descent, fastgd.SGD().
             layer: which layer, counted from 0; -1 is the last, "all" are all of them, in their order.
             sample_weight: how much each row counts, (n_rows,).
             biases: whether to have lines for the biases, after the weights of their layer.
@@ -283,7 +284,7 @@ class MLP(Core):
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets).
-            optimizer: whose next step is looked at; by default that of the last fit, at first SGD().
+            optimizer: whose next step is looked at; by default that of the last fit, at first that of `fit`.
 
         Raises:
             InvalidInputError: a table that cannot be used.

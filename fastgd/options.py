@@ -12,6 +12,7 @@ import operator
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from difflib import get_close_matches
 from textwrap import fill
 from typing import Any, TypeVar
@@ -117,6 +118,35 @@ def checked_names(function: Function) -> Function:
         return function(*args, **options)
 
     return wrapper  # type: ignore[return-value]
+
+
+def checked_places(kind: type[Any]) -> Callable[..., None]:
+    """The __init__ of a dataclass, checked: values by place that need a name are told the one that they can have."""
+    init: Callable[..., None] = checked_names(kind.__init__)
+    places = [entry.name for entry in fields(kind) if not entry.kw_only]
+    names = [entry.name for entry in fields(kind) if entry.kw_only]
+
+    def fits(value: Any, name: str, first: tuple[Any, ...]) -> bool:
+        try:
+            kind(*first, **{name: value})
+        except InvalidInputError:
+            return False
+        return True
+
+    @functools.wraps(init)
+    def wrapper(self: Any, *args: Any, **options: Any) -> None:
+        first, others = args[: len(places)], args[len(places) :]
+        if others:
+            given: dict[str, str] = {}
+            for value in others:
+                name = next((name for name in names if name not in given and fits(value, name, first)), None)
+                given |= {name: repr(value)} if name else dict.fromkeys(names, "…")
+            example = ", ".join([*map(repr, first), *(f"{name}={value}" for name, value in given.items())])
+            words = f"{kind.__name__} takes only {' and '.join(places)} by place"
+            raise InvalidInputError(f"{words}; write {kind.__name__}({example}).")
+        init(self, *args, **options)
+
+    return wrapper
 
 
 def _unknown_option(name: str, known: list[str]) -> str:

@@ -91,7 +91,7 @@ def test_evaluate_tells_of_rare_classes(loss, n_out, weighted):
     ]
     weights = np.where(np.arange(400) % 5, np.linspace(0.5, 2, 400), 0) if weighted else None
     model = fastgd.MLP([3, 8, n_out], loss=loss)
-    model.fit(X, kinds, epochs=3, verbose=0)
+    model.fit(X, kinds, epochs=3, optimizer=fastgd.SGD(), verbose=0)
     measured, told = model.evaluate(X, kinds, weights), model.predict(X)
     counting = np.full(400, True) if weights is None else weights > 0
     options = {"sample_weight": None if weights is None else weights[counting]}

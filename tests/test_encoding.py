@@ -57,12 +57,18 @@ def test_labels_become_levels_in_their_order():
 def test_rare_labels_are_pooled_and_the_most_frequent_are_kept():
     labels = ["a"] * 30 + ["b"] * 20 + ["c"] * 12 + ["d"] * 3 + ["e"] * 2
     frame = pd.DataFrame({"s": labels, "x": np.arange(67.0) ** 2})
-    (code, _), _ = learned(frame)[0].codes, None
+    (code, _), _ = learned(frame, Encoding(least_rows=10))[0].codes, None
     assert code[:3] == (("a", "b", "c"), True, False)
-    (code, _), _ = learned(frame, Encoding(most_levels=1))[0].codes, None
+    (code, _), _ = learned(frame, Encoding(least_rows=10, most_levels=1))[0].codes, None
     assert code[:3] == (("a",), True, False)
-    encoder, table = learned(frame, Encoding(most_levels=1))
+    encoder, table = learned(frame, Encoding(least_rows=10, most_levels=1))
     assert set(encoder.encode(table, F64, "plain")[30:, 1]) == {2}
+
+
+@pytest.mark.parametrize(("n_rows", "least"), [(40, 1), (100, 2), (499, 9), (500, 10), (10**6, 10)])
+def test_how_many_rows_a_level_needs(n_rows, least):
+    assert Encoding().least_rows_for(n_rows) == least
+    assert Encoding(least_rows=3).least_rows_for(n_rows) == 3
 
 
 def test_a_single_rare_label_needs_no_pool():

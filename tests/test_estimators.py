@@ -26,6 +26,11 @@ import fastgd
 from fastgd.errors import InvalidInputError
 
 SMALL = {"hidden_layer_sizes": (8,), "epochs": 5, "random_state": 0}
+# What scikit-learn's networks are by default, in our words.
+THEIRS = {
+    "hidden_layer_sizes": (100,), "activation": "relu", "initializer": "glorot_uniform", "dropout": 0.0,
+    "optimizer": fastgd.Adam(), "epochs": 200, "batch_size": 200, "n_iter_no_change": 10,
+}  # fmt: skip
 MINI_BATCH = {
     "check_sample_weight_equivalence_on_dense_data": (
         "In mini-batches a row that is repeated comes in several steps, and a weighted row in one."
@@ -90,7 +95,7 @@ def as_theirs(X, y, their, mine, **options):
     theirs.fit(X, y)
     ours = mine(
         hidden_layer_sizes=(7, 5), initializer=start, batch_size=30, shuffle=False, epochs=20, standardize=False,
-        n_iter_no_change=math.inf, optimizer=fastgd.Adam(epsilon=1e-30), **options,
+        optimizer=fastgd.Adam(epsilon=1e-30), dropout=0.0, **{"activation": "relu"} | options,
     ).fit(X, y)  # fmt: skip
     pairs = zip(theirs.coefs_, (weights for weights, _ in ours.model_.get_parameters()), strict=True)
     return theirs, ours, max(np.abs(a - b).max() for a, b in pairs)
@@ -137,7 +142,7 @@ def test_their_alpha_is_our_weight_decay_times_the_rows_of_a_batch(iris):
     def apart(weight_decay):
         ours = fastgd.MLPClassifier(
             (6,), initializer=start, weight_decay=weight_decay, batch_size=50, shuffle=False, epochs=20,
-            standardize=False, n_iter_no_change=math.inf, optimizer=fastgd.Adam(epsilon=1e-30),
+            standardize=False, optimizer=fastgd.Adam(epsilon=1e-30), activation="relu", dropout=0.0,
         ).fit(X, y)  # fmt: skip
         return np.abs(ours.predict_proba(X) - theirs.predict_proba(X)).max()
 
@@ -147,7 +152,7 @@ def test_their_alpha_is_our_weight_decay_times_the_rows_of_a_batch(iris):
 
 def test_a_network_without_hidden_layer_is_linear_regression(numbers):
     X, y = numbers
-    ours = fastgd.MLPRegressor((), optimizer=fastgd.SGD(learning_rate=0.3), epochs=300, n_iter_no_change=math.inf)
+    ours = fastgd.MLPRegressor((), optimizer=fastgd.SGD(learning_rate=0.3), epochs=300, batch_size=120)
     theirs = LinearRegression().fit(X, y)
     np.testing.assert_allclose(ours.fit(X, y).predict(X), theirs.predict(X), rtol=1e-6)
     assert np.abs(ours.set_params(epochs=3).fit(X, y).predict(X) - theirs.predict(X)).max() > 1
@@ -155,8 +160,10 @@ def test_a_network_without_hidden_layer_is_linear_regression(numbers):
 
 def test_the_estimator_is_fastgds_network(numbers):
     X, y = numbers
-    ours = fastgd.MLPRegressor((8,), epochs=5, batch_size=32, random_state=3).fit(X, y)
-    model = fastgd.MLP([4, 8, 1], initializer="glorot_uniform", dtype="float64", random_state=3)
+    ours = fastgd.MLPRegressor(
+        (8,), epochs=5, batch_size=32, optimizer=fastgd.Adam(), activation="relu", dropout=0.0, random_state=3
+    ).fit(X, y)
+    model = fastgd.MLP([4, 8, 1], dtype="float64", random_state=3)
     model.fit(X, y, epochs=5, batch_size=32, optimizer=fastgd.Adam(), verbose=0)
     assert (ours.predict(X) == model.predict(X)).all()
     assert (ours.set_params(random_state=4).fit(X, y).predict(X) != model.predict(X)).any()
@@ -185,7 +192,8 @@ def test_as_good_as_scikit_learns_at_its_defaults(load):
         y, their, our, scatter = (y - y.mean()) / y.std(), MLPRegressor, fastgd.MLPRegressor, 0.05
     theirs = cross_val_score(make_pipeline(StandardScaler(), their(random_state=0)), X, y).mean()
     assert cross_val_score(our(random_state=0), X, y).mean() > theirs - scatter
-    assert cross_val_score(our(random_state=0, epochs=5), X, y).mean() < theirs - scatter
+    assert cross_val_score(our(random_state=0, **THEIRS), X, y).mean() > theirs - scatter, "with their settings, too"
+    assert cross_val_score(our(random_state=0, learning_rate=1e-6), X, y).mean() < theirs - scatter
 
 
 def test_several_targets_and_a_column(numbers):
@@ -273,10 +281,11 @@ def test_class_weight(iris):
 
 def test_partial_fit_is_one_epoch_of_fit(numbers):
     X, y = numbers
-    model = fastgd.MLPRegressor(**SMALL)
+    options = {**SMALL, "optimizer": fastgd.Adam()}
+    model = fastgd.MLPRegressor(**options)
     for _ in range(5):
         model.partial_fit(X, y)
-    whole = fastgd.MLPRegressor(**SMALL).fit(X, y)
+    whole = fastgd.MLPRegressor(**options).fit(X, y)
     assert (model.predict(X) == whole.predict(X)).all()
     assert model.loss_curve_ == whole.loss_curve_
     assert model.n_iter_ == whole.n_iter_ == 5
@@ -303,7 +312,7 @@ def test_partial_fit_of_classes_that_come_late(iris):
 
 def test_warm_start_goes_on_exactly_where_it_stopped(numbers):
     X, y = numbers
-    options = {**SMALL, "batch_size": 16}
+    options = {**SMALL, "batch_size": 16, "optimizer": fastgd.Adam()}
     once = fastgd.MLPRegressor(**{**options, "epochs": 15}).fit(X, y)
     warm, cold = (fastgd.MLPRegressor(**options, warm_start=warm) for warm in (True, False))
     for _ in range(3):
@@ -353,7 +362,7 @@ def test_validation_rows_that_are_given(numbers):
 
 def test_training_ends_where_the_loss_no_longer_falls(numbers):
     X, y = numbers
-    options = {"tol": 0.01, "n_iter_no_change": 5, "random_state": 0}
+    options = {"tol": 0.01, "n_iter_no_change": 5, "epochs": 200, "random_state": 0}
     model = fastgd.MLPRegressor(**options).fit(X, y)
     assert 5 < model.n_iter_ < 200
     curve = np.array(model.loss_curve_)

@@ -164,7 +164,7 @@ def test_networks_with_one_answer_are_found_and_told_to_start_again():
     assert model.health(X, y).of("constant predictions")
     assert "start again from a new model" in model.health(X, y).of("dead units")[0].advice
     deep = fastgd.MLP([4, *[16] * 6, 1], activation="sigmoid")
-    deep.fit(X, y, epochs=20, verbose=0)
+    deep.fit(X, y, epochs=20, optimizer=fastgd.SGD(), verbose=0)
     assert deep.evaluate(X, y)["r2"] < 0.1
     assert deep.health(X, y).of("constant predictions")
 

@@ -114,7 +114,7 @@ def test_classes_can_be_declared():
     with pytest.raises(InvalidInputError, match="class_weight names the class 'top', which the model does not know"):
         model.fit(rows(2), ["low", "high"], class_weight={"top": 1}, verbose=0)
     binary = network(1, classes=["no", "yes"])
-    binary.fit(rows(3), ["yes"] * 3, epochs=200, verbose=0)
+    binary.fit(rows(3), ["yes"] * 3, epochs=200, optimizer=fastgd.SGD(), verbose=0)
     assert (binary.predict_proba(rows(4))[:, 1] > 0.8).all(), "the second class is the one that occurred"
 
 

@@ -60,7 +60,7 @@ def test_on_a_quadratic_the_rate_is_that_of_its_curvature():
     """In standard units the loss is (w − 1)² + b², whose second derivative is 2: one step of 1/2 is at its bottom."""
     x = np.linspace(-1, 1, 64)
     model = fastgd.MLP([1, 1], dtype="float64", random_state=0)
-    search = model.find_learning_rate(x[:, None], 3 * x + 2, epochs=4, batch_size=64)
+    search = model.find_learning_rate(x[:, None], 3 * x + 2, epochs=4, batch_size=64, optimizer=fastgd.SGD())
     assert 0.5 / 2 ** (1 / 8) < search.learning_rate < 0.5 * 2 ** (1 / 8)
     model.fit(x[:, None], 3 * x + 2, epochs=0, verbose=0)
     start = model.evaluate(x[:, None], 3 * x + 2)["loss"]
@@ -96,7 +96,7 @@ def test_a_bad_batch_does_not_lower_the_advice(n_bad):
             return np.inf
         return trained.evaluate(X, y)["loss"]
 
-    advised = loss_with(model.find_learning_rate(X, y, epochs=5).learning_rate)
+    advised = loss_with(model.find_learning_rate(X, y, epochs=5, optimizer=fastgd.SGD()).learning_rate)
     assert advised < 1.05 * min(loss_with(rate) for rate in np.geomspace(1e-4, 10, 16))
     fresh = copy.deepcopy(model)
     fresh.fit(X, y, epochs=0, verbose=0)
@@ -142,7 +142,7 @@ def test_both_engines_find_the_same_rate():
 
 def test_rates_far_from_the_best_are_given_up_early():
     X, y = houses(3200)
-    search = fastgd.MLP([4, 8, 1], random_state=0).find_learning_rate(X, y, epochs=16)
+    search = fastgd.MLP([4, 8, 1], random_state=0).find_learning_rate(X, y, epochs=16, optimizer=fastgd.SGD())
     assert repr(search).startswith(f"<LearningRateSearch: {search.learning_rate:.3g} of {len(search.rates)} rates. Of ")
     assert (np.diff(search.rates) > 0).all()
     assert search.epochs[search.rates == search.learning_rate] == 16
@@ -168,7 +168,7 @@ def test_the_schedule_of_the_optimizer_is_not_used():
     model = fastgd.MLP([4, 8, 1], random_state=0)
     optimizer = fastgd.SGD(fastgd.schedules.Exponential(5.0, 10))
     search = model.find_learning_rate(X, y, epochs=2, optimizer=optimizer)
-    assert search.learning_rate == model.find_learning_rate(X, y, epochs=2).learning_rate
+    assert search.learning_rate == model.find_learning_rate(X, y, epochs=2, optimizer=fastgd.SGD()).learning_rate
 
 
 def test_the_ends_of_the_range():
@@ -178,7 +178,7 @@ def test_the_ends_of_the_range():
     np.testing.assert_allclose(search.rates[[0, -1]], [1e-4, 1e-3])
     assert search.learning_rate == search.rates[-1]
     assert "the highest of them: try a wider range" in search.reason
-    search = model.find_learning_rate(X, y, epochs=20, lowest=0.1, highest=5)
+    search = model.find_learning_rate(X, y, epochs=20, optimizer=fastgd.SGD(), lowest=0.1, highest=5)
     assert "the lowest of them: try a wider range" in search.reason
     assert "none made it 1 % smaller" in model.find_learning_rate(X, y, lowest=1e-12, highest=1e-11).reason
     with pytest.raises(DivergenceError, match="at every rate from 1e\\+03 to 1e\\+05: choose a smaller lowest"):
@@ -189,7 +189,7 @@ def test_the_ends_of_the_range():
 def test_few_rows(n_rows):
     X, y = waves(n_rows)
     model = fastgd.MLP([3, 4, 1], activation="tanh", standardize=False, random_state=0)
-    search = model.find_learning_rate(X, y, epochs=30)
+    search = model.find_learning_rate(X, y, epochs=30, optimizer=fastgd.SGD())
     model.fit(X, y, 30, optimizer=fastgd.SGD(search.learning_rate), verbose=0)
     assert model.evaluate(X, y)["loss"] < 0.1 * (y**2).mean()
 
@@ -199,7 +199,7 @@ def test_weights_and_classes_are_those_of_fit():
     labels = np.where(y > 0, "up", "down")
     model = fastgd.MLP([3, 8, 2], loss="cross_entropy", random_state=0)
     weights = np.where(X[:, 0] > 0, 5.0, 0.0)
-    search = model.find_learning_rate(X, labels, epochs=3, sample_weight=weights)
+    search = model.find_learning_rate(X, labels, epochs=3, optimizer=fastgd.SGD(), sample_weight=weights)
     with pytest.raises(AttributeError):
         model.classes_  # noqa: B018
     told = search.losses[search.rates == search.learning_rate]

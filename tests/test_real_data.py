@@ -13,6 +13,7 @@ from sklearn.preprocessing import QuantileTransformer
 import fastgd
 from fastgd.data.files import read_columns
 from fastgd.data.splits import split_rows
+from fastgd.errors import DivergenceError, TrainingWarning
 
 FEATURES = ["size_m2", "bedrooms", "distance_km", "age_years"]
 
@@ -46,18 +47,35 @@ def test_barcelona_with_adamw(data_folder):
     assert model.evaluate(X[test], y[test])["r2"] >= 0.825
 
 
-@pytest.mark.data
-@pytest.mark.slow
-def test_california(data_folder):
-    with gzip.open(data_folder / "cal_housing.data.gz") as file:
+def california(folder):
+    """scikit-learn's eight features, prices in 100,000 USD, and the rows that the publication tests with."""
+    with gzip.open(folder / "cal_housing.data.gz") as file:
         longitude, latitude, age, rooms, bedrooms, population, households, income, value = np.loadtxt(
             file, delimiter=",", unpack=True
         )
-    # scikit-learn's eight features, and the inputs transformed as in the publication.
     averages = [rooms / households, bedrooms / households, population, population / households]
     X, y = np.column_stack([income, age, *averages, latitude, longitude]), value / 100_000
-    test = np.load(data_folder / "rtdl_idx_test.npy")
-    train = np.setdiff1d(np.arange(len(y)), test)
+    test = np.load(folder / "rtdl_idx_test.npy")
+    return X, y, np.setdiff1d(np.arange(len(y)), test), test
+
+
+@pytest.mark.data
+def test_california_as_it_is_and_without_an_option(data_folder):
+    X, y, train, test = california(data_folder)
+    model = fastgd.MLP([8, 64, 64, 1], random_state=0)
+    with pytest.warns(TrainingWarning), pytest.raises(DivergenceError):
+        model.fit(X[train], y[train], optimizer=fastgd.SGD(), verbose=0)
+    for seed in range(2):
+        model = fastgd.MLP([8, 64, 64, 1], random_state=seed)
+        model.fit(X[train], y[train], verbose=0)
+        assert model.evaluate(X[test], y[test])["rmse"] < 0.65
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_california(data_folder):
+    X, y, train, test = california(data_folder)
+    # The inputs are transformed as in the publication.
     transformer = QuantileTransformer(
         output_distribution="normal", n_quantiles=len(train) // 30, subsample=None, random_state=0
     )

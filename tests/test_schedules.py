@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -18,8 +19,8 @@ from fastgd.training.state import Plateau
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: schedules.Cosine(2e-3, 1000), r"final is the rate at the end, .* not 1000; .* such as steps=1000"),
-        (lambda: schedules.CosineRestarts(0.1, 10, 2, 100), r"final is the rate at the end"),
+        (lambda: schedules.Cosine(2e-3, final=1000), r"final must be at most .* 0\.002, not 1000\."),
+        (lambda: schedules.CosineRestarts(0.1, 10, final=100), r"final must be at most the learning rate"),
         (lambda: schedules.WarmUp(0.1, steps=2**63), r"steps must be below 2\*\*53"),
         (lambda: schedules.Cosine(0.1, steps=10**400), r"steps must be a number of at least 1"),
         (lambda: schedules.StepDecay(0.1, every=2**60), r"every must be below 2\*\*53"),
@@ -30,6 +31,30 @@ from fastgd.training.state import Plateau
 def test_options_that_make_no_sense(make, message):
     with pytest.raises(InvalidInputError, match=message):
         make()
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(
+    ("make", "write"),
+    [
+        (lambda: schedules.Cosine(2e-3, 1000), "learning_rate by place; write Cosine(0.002, steps=1000)."),
+        (lambda: schedules.Cosine(2e-3, 1e-5), "learning_rate by place; write Cosine(0.002, final=1e-05)."),
+        (lambda: schedules.Cosine(2e-3, 900, 1e-5), "write Cosine(0.002, steps=900, final=1e-05)."),
+        (lambda: schedules.Cosine(2e-3, "long"), "write Cosine(0.002, steps=…, final=…)."),
+        (lambda: schedules.OneCycle(0.01, 1000), "write OneCycle(0.01, steps=1000)."),
+        (lambda: schedules.OneCycle(0.01, 0.2), "write OneCycle(0.01, rise=0.2)."),
+        (lambda: schedules.CosineRestarts(0.1, 10, 2, 0.01), "CosineRestarts(0.1, 10, multiply=2, final=0.01)."),
+        (lambda: schedules.StepDecay(0.1, 30, 0.5), "and every by place; write StepDecay(0.1, 30, factor=0.5)."),
+        (lambda: schedules.Constant(0.1, 30), "Constant takes only learning_rate by place; write Constant(0.1)."),
+        (lambda: schedules.ReduceOnPlateau(0.1, 10), "write ReduceOnPlateau(0.1, patience=10)."),
+        (lambda: schedules.WarmUp(0.1, 10, 0.01), "schedule and steps by place; write WarmUp(0.1, 10, start=0.01)."),
+    ],
+)  # fmt: skip
+def test_what_is_given_by_place_is_told_its_name(make, write):
+    with pytest.raises(InvalidInputError, match=re.escape(write) + "$"):
+        make()
+    right = eval(write.rpartition("write ")[2].rstrip("."), vars(schedules)) if "…" not in write else None
+    assert right is None or isinstance(right, schedules.Schedule)
 
 
 @pytest.mark.tiny

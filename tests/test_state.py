@@ -17,7 +17,7 @@ from fastgd.callbacks import Callback
 
 def test_the_moving_average_is_what_the_model_has():
     X, y = waves()
-    raw, _ = fitted(X, y)
+    raw, _ = fitted(X, y, optimizer=fastgd.SGD())
     averaged, _ = fitted(X, y, optimizer=fastgd.SGD(ema_decay=0.9))
     assert (raw.parameters != averaged.parameters).any()
     np.testing.assert_array_equal(memory_of(averaged).raw, raw.parameters)

@@ -22,6 +22,7 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 192, 8, 192
 # Tables of very many columns, as of pixels, do better without: all of their bins together may be at most so many, and
 # a quarter of the rows.
 MOST_OF_TABLE, ROWS_PER_BIN_OF_TABLE = 4096, 4
+ROWS_OF_A_LEVEL, ROWS_PER_ROW_OF_A_LEVEL = 10, 50
 MOST_LOOKED_AT = 1 << 18  # rows that quantiles are taken from
 MOST_ASKED_FOR = 10_000  # bins
 MOST_REMEMBERED = 10_000  # labels of a column
@@ -45,7 +46,7 @@ class Encoding:
         bins: of each column of numbers; 0 for none; "auto" for none below 1,000 rows, else one for each 192 rows, from
             8 to 192; all columns of numbers together have at most 4,096, and one for each 4 rows (where that leaves
             fewer than 8 for each: none, as for images).
-        least_rows: rows that a level needs.
+        least_rows: rows that a level needs; "auto" for 10, less below 500 rows: one for each 50.
         most_levels: levels that a column may have besides rare and missing.
 
     Raises:
@@ -53,7 +54,7 @@ class Encoding:
     """
 
     bins: int | str = "auto"
-    least_rows: int = 10
+    least_rows: int | str = "auto"
     most_levels: int = 255
 
     def __post_init__(self) -> None:
@@ -62,8 +63,15 @@ class Encoding:
             if n_bins > MOST_ASKED_FOR:
                 raise InvalidInputError(f"bins must be at most {MOST_ASKED_FOR:,}, not {n_bins}.")
             object.__setattr__(self, "bins", n_bins)
-        for name in ("least_rows", "most_levels"):
-            object.__setattr__(self, name, positive_integer(getattr(self, name), name))
+        if self.least_rows != "auto":
+            object.__setattr__(self, "least_rows", positive_integer(self.least_rows, "least_rows"))
+        object.__setattr__(self, "most_levels", positive_integer(self.most_levels, "most_levels"))
+
+    def least_rows_for(self, n_rows: int) -> int:
+        """How many rows a level needs."""
+        if self.least_rows == "auto":
+            return max(1, min(ROWS_OF_A_LEVEL, n_rows // ROWS_PER_ROW_OF_A_LEVEL))
+        return int(self.least_rows)
 
     def bins_for(self, n_rows: int, n_columns: int) -> int:
         """How many bins a column of numbers gets."""
@@ -141,7 +149,8 @@ def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -
     counts = Counter(labels)
     n_gaps = counts.pop(None, 0)
     ranked = sorted(counts, key=lambda label: (-counts[label], str(label)))
-    frequent = [label for label in ranked[: encoding.most_levels] if counts[label] >= encoding.least_rows]
+    least = encoding.least_rows_for(len(kept))
+    frequent = [label for label in ranked[: encoding.most_levels] if counts[label] >= least]
     if len(ranked) == len(frequent) + 1:  # one rare label needs no pool
         frequent = ranked
     levels = tuple(sorted(str(label) for label in frequent))
@@ -152,7 +161,7 @@ def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -
         return code, ""
     why = f"is {levels[0]!r} in every row" if levels else "is empty in every row"
     if has_rare:
-        why = f"has {len(ranked):,} categories, none of which has {encoding.least_rows} rows"
+        why = f"has {len(ranked):,} categories, none of which has {least} rows"
     return LevelCode((), False, False, known), why
 
 

@@ -13,7 +13,9 @@ from ..kernels.records import Reals
 from ..mlp import MLP
 from ..model import unseen
 from ..training.callbacks import Logs
-from .estimator import Estimator, documented
+from ..training.recipe import Recipe
+from .documentation import documented
+from .estimator import Estimator
 from .library import (
     ClassifierMixin,
     StrOptions,
@@ -22,6 +24,7 @@ from .library import (
     compute_class_weight,
     in_fit_context,
 )
+from .tables import real_dtype_of
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -111,8 +114,9 @@ class MLPClassifier(ClassifierMixin, Estimator):
             ValueError: a table that cannot be used.
         """
         model = self._fitted()
-        found: Reals = model.predict_proba(self._numbers(X, reset=False))
-        return found
+        X = self._numbers(X, reset=False)
+        found: Reals = model.predict_proba(X)
+        return found.astype(real_dtype_of(X), copy=False)
 
     def decision_function(self, X: Any) -> Reals:
         """The network's sums before they become probabilities, which do not round to 0 and 1.
@@ -147,13 +151,13 @@ class MLPClassifier(ClassifierMixin, Estimator):
         if counted.size < 2:
             raise ValueError(f"MLPClassifier needs two classes, but y has one class: {counted[0]}.")
 
-    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
         n_classes, several = len(self.classes_), y.ndim == 2
         n_out, loss = (n_classes, "cross_entropy") if n_classes > 2 else (1, "binary_cross_entropy")
         if several:
             n_out, loss = n_classes, "binary_cross_entropy"
         classes = None if several else self.classes_
-        return self._mlp(X.shape[1], n_out, loss=loss, classes=classes, dtype=X.dtype, random_state=seed)
+        return self._mlp(X, n_out, recipe, loss=loss, classes=classes, random_state=seed)
 
     def _weights_of_classes(self, y: Any, weights: Any) -> dict[Any, float] | None:
         if self.class_weight is None:

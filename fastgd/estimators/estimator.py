@@ -1,6 +1,6 @@
 """What both estimators share: their options, the checks of scikit-learn, and one training.
 
-They take numbers alone, as scikit-learn's own networks do: columns of text and gaps go through a ColumnTransformer.
+They take tables as they come, with text and gaps; numbers alone, as scikit-learn's own networks do, with encoding=None.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ..data.frames import as_frame
+from ..data.encoding import Encoding, as_encoding
 from ..kernels import DEFAULT_DEVICE, DEVICES
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
-from ..options import positive_integer, with_names
+from ..options import positive_integer
 from ..training.callbacks import Callback, Logs
 from ..training.history import History
-from ..training.optimizers import Adam, Optimizer
+from ..training.optimizers import DEFAULT_OPTIMIZER, Optimizer
+from ..training.progress import say
+from ..training.recipe import Recipe, recipe
 from ..training.schedules import Schedule
 from .library import (
     BaseEstimator,
@@ -37,75 +39,40 @@ from .library import (
     in_fit_context,
     is_regressor,
     train_test_split,
-    validate_data,
 )
+from .tables import checked_table, count_numbers, count_rows, real_dtype_of
 from .watch import Patience, Subtasks
 
-AUTO_BATCH = 200  # rows per step, where the table has as many
-
-# What the documentation of both says of the options and attributes that they share.
-SHARED = {
-    "options": """hidden_layer_sizes: units of each hidden layer, such as (64, 64); () for none.
-        activation: of the hidden layers, or a list with one for each:
-            {activations}.
-        initializer: of the weights; "auto" for what suits each activation, a list of (weights, biases), or
-            {initializers}.
-        dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each.
-        optimizer: such as fastgd.SGD(momentum=0.9); None for fastgd.Adam().
-        learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule.
-        epochs: passes over all rows.
-        batch_size: rows per step; "auto" for 200, or all where there are fewer.
-        shuffle: whether each epoch has its own random order of rows.
-        standardize: whether inputs and targets are scaled to mean 0 and standard deviation 1 inside the network.
-        early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best
-            epoch are kept.
-        validation_fraction: share of the rows that early stopping holds out (of each class the same), where `fit` is
-            not given X_val and y_val.
-        n_iter_no_change: after how many epochs without an improvement by more than `tol` the training ends; math.inf
-            for all epochs.
-        tol: the improvement, of the loss in standard deviations of the target, or of the score with early stopping.
-        warm_start: whether a further `fit` goes on exactly where the last one stopped.
-        random_state: seed of the starting weights, the order of rows, dropout and splits.
-        n_threads: how many threads may share the work; "auto" for all cores, one inside of workers.
-        device: {devices}.
-        verbose: 0 (nothing), "auto" or 1 (a bar), 2 (every epoch).""",
-    "attributes": """model_: the fastgd.MLP that learned, with blame, health, save and all the rest.
-        history_: the History of the last training.
-        loss_curve_: the mean loss of each epoch's steps, in the units of y; loss_ is the last, best_loss_ the lowest
-            (None with early stopping).
-        validation_scores_: with early stopping the score after each epoch, else None; best_validation_score_ is the
-            highest.
-        n_iter_: how many epochs there were; t_ how many rows they looked at.
-        n_features_in_, feature_names_in_: number and names of the inputs.""",
-}
+ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
+AUTO = StrOptions({"auto"})
+NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
 
-def documented(text: str | None) -> str | None:
-    """A docstring with what both share, in the places of {options} and {attributes}."""
-    for place, shared in SHARED.items():
-        text = text and text.replace(f"{{{place}}}", shared)
-    return with_names(text, activations=ACTIVATIONS, initializers=INITIALIZERS, devices=dict.fromkeys(DEVICES))
+def _is_auto(value: Any) -> bool:
+    return isinstance(value, str) and value == "auto"
 
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Estimator(CallbackSupportMixin, BaseEstimator):
     """As a dataclass it has an __init__ that keeps what it is given and does nothing else, as scikit-learn wants it."""
 
-    hidden_layer_sizes: Any = (100,)
+    hidden_layer_sizes: Any = "auto"
     _: dataclasses.KW_ONLY
-    activation: str | Sequence[str] = "relu"
-    initializer: Any = "glorot_uniform"
-    dropout: float | Sequence[float] = 0.0
+    activation: str | Sequence[str] = "auto"
+    initializer: Any = "auto"
+    dropout: float | str | Sequence[float] = "auto"
     optimizer: Optimizer | None = None
     learning_rate: Any = None
     weight_decay: float | None = None
-    epochs: int = 200
+    epochs: int | str = "auto"
     batch_size: int | str = "auto"
     shuffle: bool = True
     standardize: bool = True
+    encoding: str | Encoding | None = "auto"
+    dtype: str = "auto"
     early_stopping: bool = False
     validation_fraction: float = 0.1
-    n_iter_no_change: float = 10
+    n_iter_no_change: float | str = "auto"
     tol: float = 1e-4
     warm_start: bool = False
     random_state: Any = None
@@ -114,26 +81,28 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     verbose: int | str = 0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": ["array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions(set(ACTIVATIONS)), "array-like"],
+        "hidden_layer_sizes": [AUTO, "array-like", Interval(Integral, 1, None, closed="left")],
+        "activation": [StrOptions({"auto", *ACTIVATIONS}), "array-like"],
         "initializer": [StrOptions({"auto", *INITIALIZERS}), list, tuple],
-        "dropout": [Interval(Real, 0, 1, closed="left"), "array-like"],
+        "dropout": [AUTO, Interval(Real, 0, 1, closed="left"), "array-like"],
         "optimizer": [Optimizer, None],
         "learning_rate": [Interval(Real, 0, None, closed="neither"), Schedule, callable, None],
         "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-        "epochs": [Interval(Integral, 1, None, closed="left")],
-        "batch_size": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "epochs": [AUTO, Interval(Integral, 1, None, closed="left")],
+        "batch_size": [AUTO, Interval(Integral, 1, None, closed="left")],
         "shuffle": ["boolean"],
         "standardize": ["boolean"],
+        "encoding": [AUTO, Encoding, None],
+        "dtype": [StrOptions({"auto", "float32", "float64"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
+        "n_iter_no_change": [AUTO, Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "random_state": ["random_state"],
-        "n_threads": [StrOptions({"auto"}), Interval(Integral, 1, None, closed="left")],
+        "n_threads": [AUTO, Interval(Integral, 1, None, closed="left")],
         "device": [StrOptions(set(DEVICES))],
-        "verbose": [StrOptions({"auto"}), Interval(Integral, 0, 2, closed="both"), "boolean"],
+        "verbose": [AUTO, Interval(Integral, 0, 2, closed="both"), "boolean"],
     }
 
     @in_fit_context
@@ -150,7 +119,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         """Train the network; with warm_start=True that of the last fit goes on where it stopped.
 
         Args:
-            X: inputs, (n_rows, n_in) numbers, or a data frame of numbers.
+            X: inputs, (n_rows, n_in), numbers, text and gaps, an array or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets); for classes labels, or a column of 0 and 1 for each.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count.
             X_val, y_val, sample_weight_val: rows for early stopping, instead of a validation_fraction of X.
@@ -167,37 +136,46 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         held_out = self._given(X_val, y_val, sample_weight_val)
         if self.early_stopping and held_out is None:
             X, y, weights, held_out = self._split(X, y, weights)
+        recipe = self._recipe(X, goes_on, self.optimizer, self.epochs)
         callbacks: list[Callback] = []
         if hasattr(self, "_init_callback_context"):
             metadata = None if weights is None else {"sample_weight": weights}
             told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-            callbacks = [Subtasks(self._init_callback_context(max_subtasks=self.epochs), told)]
-        return self._train(X, y, weights, held_out, goes_on=goes_on, epochs=self.epochs, callbacks=callbacks)
+            callbacks = [Subtasks(self._init_callback_context(max_subtasks=recipe.epochs), told)]
+        return self._train(X, y, weights, held_out, recipe, goes_on=goes_on, callbacks=callbacks)
 
     def _train_once(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """The epoch of a partial_fit."""
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True: it is one epoch.")
         weights = self._checked_weights(sample_weight, X)
-        return self._train(X, y, weights, None, goes_on=self.__sklearn_is_fitted__(), epochs=1, callbacks=[])
+        goes_on = self.__sklearn_is_fitted__()
+        optimizer = DEFAULT_OPTIMIZER if self.optimizer is None else self.optimizer
+        recipe = self._recipe(X, goes_on, optimizer, epochs=1)
+        return self._train(X, y, weights, None, recipe, goes_on=goes_on, callbacks=[])
 
     def _train(
-        self, X: Any, y: Any, weights: Any, held_out: Any, *, goes_on: bool, epochs: int, callbacks: list[Callback]
+        self, X: Any, y: Any, weights: Any, held_out: Any, recipe: Recipe, *, goes_on: bool, callbacks: list[Callback]
     ) -> Self:
-        model = self._network(X, y, 0 if goes_on else self._seed())
+        model = self._network(X, y, recipe, 0 if goes_on else self._seed())
         if goes_on and model.network != self.model_.network:
             raise ValueError(
                 f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
                 "that takes a new fit with warm_start=False."
             )
         model = self.model_ if goes_on else model
-        patience = Patience(self._score_of(held_out), self.tol, self.n_iter_no_change, restores=held_out is not None)
+        epochs = self.n_iter_no_change
+        if isinstance(epochs, str):
+            epochs = 10 if self.early_stopping else math.inf
+        patience = Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
+        if self.verbose:
+            say(str(recipe))
         history = model.fit(
             X,
             y,
-            epochs=epochs,
-            batch_size=min(AUTO_BATCH, len(X)) if isinstance(self.batch_size, str) else self.batch_size,
-            optimizer=self._rule(),
+            epochs=recipe.epochs,
+            batch_size=recipe.batch_size,
+            optimizer=recipe.optimizer,
             validation_data=held_out,
             sample_weight=weights,
             class_weight=self._weights_of_classes(y, weights),
@@ -207,6 +185,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
             device=self.device,
             verbose=self.verbose,
         )
+        self.recipe_ = recipe
         self._note(model, history, patience.scores if held_out else None, goes_on)
         return self
 
@@ -231,25 +210,14 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
-    def _numbers(self, X: Any, *y: Any, **options: Any) -> Any:
-        """A table as numbers, or the messages that users of scikit-learn know."""
-        try:
-            return validate_data(self, X, *y, dtype=[np.float64, np.float32], order="C", **options)
-        except ValueError as error:
-            if "could not convert string to float" not in str(error):
-                raise
-            frame, name = as_frame(X, "X"), type(self).__name__
-            text = [] if frame is None else [name for name, dtype in frame.schema.items() if not dtype.is_numeric()]
-            raise ValueError(
-                f"{error}. {name} takes numbers: encode columns of text first, such as with make_pipeline("
-                f"make_column_transformer((OneHotEncoder(sparse_output=False), {text or [0]}), "
-                f"remainder='passthrough'), {name}())."
-            ) from None
+    def _numbers(self, X: Any, *y: Any, reset: bool, **options: Any) -> Any:
+        """A table, or a table and targets, that scikit-learn has looked at."""
+        return checked_table(self, X, y, self.encoding is not None, reset, **options)
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
         if sample_weight is None:
             return None
-        weights = check_sample_weight(sample_weight, X, dtype=X.dtype, ensure_non_negative=True)
+        weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights
@@ -284,21 +252,33 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _rule(self) -> Optimizer:
-        """The optimizer, with what was given beside it."""
-        beside = {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
-        given = {name: value for name, value in beside.items() if value is not None}
-        return dataclasses.replace(Adam() if self.optimizer is None else self.optimizer, **given)
+    def _recipe(self, X: Any, goes_on: bool, optimizer: Optimizer | None, epochs: Any) -> Recipe:
+        """What suits such a table, where nothing else is given; what goes on keeps its network."""
+        n_rows, encoding = count_rows(X), as_encoding(self.encoding)
+        options = {name: getattr(self, name) for name in NETWORK}
+        if goes_on:
+            options = {name: getattr(self.recipe_, name) if _is_auto(value) else value
+                       for name, value in options.items()}  # fmt: skip
+        options |= {"epochs": epochs, "batch_size": self.batch_size, "optimizer": optimizer}
+        options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
+        given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
+        has_bins = encoding is not None and encoding.bins_for(n_rows, count_numbers(X)) > 0
+        return recipe(n_rows, encoded=has_bins, classes=not is_regressor(self), **given)
 
-    def _mlp(self, n_in: int, n_out: int, **options: Any) -> MLP:
-        """A new network with these options beside the estimator's own."""
-        sizes = np.ravel(self.hidden_layer_sizes).tolist()
+    def _mlp(self, X: Any, n_out: int, recipe: Recipe, **options: Any) -> MLP:
+        """A new network for a table, with these options beside the estimator's own."""
+        dtype = self.dtype
+        if dtype == "auto":  # so few rows take no time, and keep all digits
+            dtype = real_dtype_of(X).name if count_rows(X) < ROWS_OF_FLOAT32 else "float32"
+        sizes = np.ravel(recipe.hidden_layer_sizes).tolist()
         hidden = [positive_integer(size, f"hidden_layer_sizes[{i}]") for i, size in enumerate(sizes)]
         return MLP(
-            [n_in, *hidden, n_out],
-            activation=self.activation if isinstance(self.activation, str) else list(self.activation),
+            [self.n_features_in_, *hidden, n_out],
+            dtype=dtype,
+            encoding=self.encoding,
+            activation=recipe.activation if isinstance(recipe.activation, str) else list(recipe.activation),
             initializer=self.initializer,
-            dropout=self.dropout,
+            dropout=recipe.dropout,
             standardize=self.standardize,
             feature_names=getattr(self, "feature_names_in_", None),
             **options,
@@ -311,12 +291,17 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "model_")
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = tags.input_tags.string = tags.input_tags.categorical = self.encoding is not None
+        return tags
+
     # What the two see in their own way.
 
     def _meet(self, y: Any, weights: Any) -> None:
         """Look at the targets of a first fit."""
 
-    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
         """A new network for this table."""
         raise NotImplementedError
 

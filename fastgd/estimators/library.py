@@ -12,6 +12,8 @@ try:
     from sklearn.utils.multiclass import _check_partial_fit_first_call, check_classification_targets
     from sklearn.utils.validation import (
         _check_sample_weight,
+        _check_y,
+        _num_samples,
         check_consistent_length,
         check_is_fitted,
         validate_data,
@@ -29,10 +31,11 @@ except ImportError:
 # Names with an underscore are those that estimators outside scikit-learn use, too: there are no public ones.
 in_fit_context = _fit_context(prefer_skip_nested_validation=True)
 check_partial_fit_first_call, check_sample_weight = _check_partial_fit_first_call, _check_sample_weight
+check_target, num_samples = _check_y, _num_samples
 
 __all__ = [
     "BaseEstimator", "CallbackSupportMixin", "ClassifierMixin", "Interval", "Options", "RegressorMixin", "StrOptions",
     "check_classification_targets", "check_consistent_length", "check_is_fitted", "check_partial_fit_first_call",
-    "check_random_state", "check_sample_weight", "column_or_1d", "compute_class_weight", "in_fit_context",
-    "is_regressor", "train_test_split", "validate_data",
+    "check_random_state", "check_sample_weight", "check_target", "column_or_1d", "compute_class_weight",
+    "in_fit_context", "is_regressor", "num_samples", "train_test_split", "validate_data",
 ]  # fmt: skip

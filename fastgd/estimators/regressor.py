@@ -11,8 +11,11 @@ from ..mlp import MLP
 from ..network.losses import LOSSES, Loss, as_loss
 from ..options import with_names
 from ..training.callbacks import Logs
-from .estimator import Estimator, documented
+from ..training.recipe import Recipe
+from .documentation import documented
+from .estimator import Estimator
 from .library import RegressorMixin, StrOptions, in_fit_context
+from .tables import real_dtype_of
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
@@ -26,6 +29,9 @@ class MLPRegressor(RegressorMixin, Estimator):
         {options}
         loss: what training makes small, one such as fastgd.losses.Huber(delta=2), or
             {losses}.
+        log_target: whether the logarithm of y is learned, which must be positive, as for prices; predictions stay in
+            the units of y.
+        clip_predictions: whether predictions are kept within the lowest and the highest y of the rows of the fit.
 
     Attributes:
         {attributes}
@@ -44,10 +50,14 @@ class MLPRegressor(RegressorMixin, Estimator):
     """
 
     loss: Any = "mse"
+    log_target: bool = False
+    clip_predictions: bool = False
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Estimator._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION)), Loss],
+        "log_target": ["boolean"],
+        "clip_predictions": ["boolean"],
     }
 
     @in_fit_context
@@ -75,14 +85,18 @@ class MLPRegressor(RegressorMixin, Estimator):
             ValueError: a table that cannot be used.
         """
         model = self._fitted()
-        predicted: Reals = model.predict(self._numbers(X, reset=False))
-        return predicted
+        X = self._numbers(X, reset=False)
+        predicted: Reals = model.predict(X)
+        return predicted.astype(real_dtype_of(X), copy=False)
 
-    def _network(self, X: Any, y: Any, seed: int) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
         loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
         if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
             raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
-        return self._mlp(X.shape[1], n_targets, loss=loss, dtype=X.dtype, random_state=seed)
+        return self._mlp(
+            X, n_targets, recipe, loss=loss, random_state=seed, log_target=self.log_target,
+            clip_predictions=self.clip_predictions,
+        )  # fmt: skip
 
     def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
         if held_out is not None and as_loss(self.loss).name == "mse":

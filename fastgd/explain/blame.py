@@ -17,7 +17,7 @@ from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals, Rows
 from ..model.core import Core
 from ..options import is_number, layer_numbers, look_up
-from ..training.optimizers import Optimizer, at_rate
+from ..training.optimizers import SGD, Optimizer, at_rate
 from ..training.state import checked_optimizer
 from . import memory
 from .effects import LARGE, NOTABLE, effects
@@ -109,7 +109,7 @@ def as_it_learns(model: Core, X: Any, y: Any, sample_weight: Any = None) -> Core
         return model
     scaled = model.twin()
     # At a rate of its own: there is nothing that a plateau could monitor.
-    rule = at_rate(checked_optimizer(model.fit_state, None), 1.0)
+    rule = at_rate(checked_optimizer(model.fit_state, None, SGD()), 1.0)
     scaled.fit(X, y, epochs=0, optimizer=rule, sample_weight=sample_weight, verbose=0)
     return scaled
 
@@ -131,12 +131,12 @@ def after_step(
 def _take_step(
     model: Core, X: Any, y: Any, learning_rate: float | None, optimizer: Optimizer | None, sample_weight: Any
 ) -> None:
-    """One step of `fit` on all rows.
+    """One step of `fit` on all rows, of plain descent where the model has no optimizer yet.
 
     A learning rate of the step's own, as the rate that ReduceOnPlateau has come to, leaves the optimizer and the
     position in its schedule as they would be without it.
     """
-    going_on = model.training_state(optimizer)
+    going_on = model.training_state(checked_optimizer(model.fit_state, optimizer, SGD()))
     rule, rate = going_on.optimizer, learning_rate
     if rate is not None and (not is_number(rate) or not 0 < rate < math.inf):
         raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")

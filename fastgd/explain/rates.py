@@ -18,7 +18,7 @@ from ..model.core import Core
 from ..options import checked_names, is_number, positive_integer
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
-from ..training.optimizers import Optimizer, at_rate
+from ..training.optimizers import SGD, Optimizer, at_rate
 from ..training.state import checked_optimizer
 
 
@@ -125,7 +125,7 @@ def learning_rates(
     if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):
         raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
     start = copy.deepcopy(model)
-    rule = checked_optimizer(start.fit_state, optimizer)
+    rule = checked_optimizer(start.fit_state, optimizer, SGD())
     start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling and the encoding
     n_rows = len(start.schema.inputs(X).values)
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:

@@ -64,7 +64,8 @@ class Core(Model):
             y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes, whole numbers or text.
             epochs: passes over all rows.
             batch_size: rows per step; the last batch of an epoch may be smaller.
-            optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first SGD().
+            optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first
+                AdamW(0.01, weight_decay=0.1, clip_norm=1, ema_decay=0.99), which gets along with outliers.
             validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
             validation_split: share of the rows, drawn at random, that is held out for the same purpose.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
@@ -246,7 +247,7 @@ class Core(Model):
         return self.predictor().outputs(values)
 
     def training_state(self, optimizer: Any) -> TrainingState:
-        """What the next fit starts from; by default with the optimizer of the last one, at first plain descent."""
+        """What the next fit starts from; by default with the optimizer of the last one."""
         return training_state(self.fit_state, optimizer, self.net.parameters)
 
     def outputs_for(self, X: Any) -> Reals:

@@ -100,7 +100,7 @@ class Lines(Silent):
         self.every_epoch = every_epoch
 
     def compiling(self) -> None:
-        _write("compiling the loops for this machine, once; this takes some seconds")
+        say("compiling the loops for this machine, once; this takes some seconds")
 
     def begin(self, epochs: int, n_rows: int) -> None:
         self.epochs, self.n_rows = epochs, n_rows
@@ -112,7 +112,7 @@ class Lines(Silent):
         if done == 1 or done == self.epochs or (done % self.interval == 0 and done + self.interval <= self.epochs):
             speed = self.n_rows * done / max(time.perf_counter() - self.started, 1e-9)
             values = "  ".join(f"{name} {value:#.4g}" for name, value in logs.items() if name in SHOWN)
-            _write(f"epoch {done:>{len(str(self.epochs))}}/{self.epochs}  {values}  {speed:,.0f} rows/s")
+            say(f"epoch {done:>{len(str(self.epochs))}}/{self.epochs}  {values}  {speed:,.0f} rows/s")
 
     def end(self, history: History | None) -> None:
         _say_why(history)
@@ -177,12 +177,13 @@ def _bar() -> Display:
 
 def _say_why(history: History | None) -> None:
     if history is not None and history.ended != COMPLETED:
-        _write(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
+        say(f"stopped after {history.epochs} complete epochs: {history.stop_reason}")
     if history is not None and history.kept_weights():
-        _write(f"the model has the {history.kept_weights()}")
+        say(f"the model has the {history.kept_weights()}")
 
 
-def _write(line: str) -> None:
+def say(line: str) -> None:
+    """Write a line, in as many as the terminal has room for."""
     output, columns = Output(sys.stdout), columns_seen()
     if columns and len(line) > columns:
         line = textwrap.fill(line, columns)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number
+from ..options import checked_places, is_number
 
 __all__ = [
     "SCHEDULES",
@@ -40,7 +40,7 @@ DEEPEST = 50  # WarmUps inside each other
 MOST = 2.0**53  # steps and the like are exact in float64
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Schedule:
     """What all schedules share: numbers that are checked, and rates for an array of steps."""
 
@@ -58,10 +58,13 @@ class Schedule:
                 raise InvalidInputError(f"{entry.name} must be below 2**53, not {value!r}.")
         final, rate = getattr(self, "final", 0.0), getattr(self, "learning_rate", 0.0)
         if final > rate:
-            raise InvalidInputError(
-                f"final is the rate at the end, and must be at most the learning rate {rate!r}, not {final!r}; "
-                "a number of steps is given by its name, such as steps=1000."
-            )
+            raise InvalidInputError(f"final must be at most the learning rate {rate!r}, not {final!r}.")
+
+    def __repr__(self) -> str:
+        values = [(entry, getattr(self, entry.name)) for entry in fields(self)]
+        parts = [f"{value!r}" for entry, value in values if not entry.kw_only]
+        parts += [f"{entry.name}={value!r}" for entry, value in values if entry.kw_only and value != entry.default]
+        return f"{type(self).__name__}({', '.join(parts)})"
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """The learning rate of each of the steps; `total` is how many steps the running `fit` has."""
@@ -78,11 +81,14 @@ class Schedule:
 
 
 def _number(default: Any = None, *, least: float = 0, strict: bool = True, optional: bool = False) -> Any:
+    """What has a default is given by its name: a second number by its place means steps to some, a rate to others."""
     metadata = {"least": (least, strict, optional)}
-    return field(metadata=metadata) if default is None and not optional else field(default=default, metadata=metadata)
+    if default is None and not optional:
+        return field(metadata=metadata)
+    return field(default=default, metadata=metadata, kw_only=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Constant(Schedule):
     """The same rate at every step."""
 
@@ -93,7 +99,7 @@ class Constant(Schedule):
         return np.full(steps.shape, float(self.learning_rate))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class StepDecay(Schedule):
     """learning_rate · factor^⌊t / every⌋: multiplied by `factor` after each `every` steps."""
 
@@ -106,7 +112,7 @@ class StepDecay(Schedule):
         return self.learning_rate * np.power(float(self.factor), steps // self.every)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Exponential(Schedule):
     """learning_rate · factor^(t / every): falls smoothly, by `factor` in each `every` steps."""
 
@@ -119,7 +125,7 @@ class Exponential(Schedule):
         return self.learning_rate * np.power(float(self.factor), steps / self.every)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class InverseTime(Schedule):
     """learning_rate / (1 + t / every): half after `every` steps, a third after twice as many."""
 
@@ -131,7 +137,7 @@ class InverseTime(Schedule):
         return self.learning_rate / (1 + steps / self.every)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Cosine(Schedule):
     """Half a cosine from learning_rate down to `final` over `steps`; stays there afterwards.
 
@@ -139,8 +145,8 @@ class Cosine(Schedule):
     """
 
     learning_rate: float = _number()
-    final: float = _number(0.0, strict=False)
     steps: int | None = _number(least=1, strict=False, optional=True)
+    final: float = _number(0.0, strict=False)
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """final + ½ (learning_rate − final) (1 + cos(π t / steps))."""
@@ -148,7 +154,7 @@ class Cosine(Schedule):
         return self.final + 0.5 * (self.learning_rate - self.final) * (1 + np.cos(np.pi * part))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class CosineRestarts(Schedule):
     """The cosine again and again, each period `multiply` times as long as the one before (SGDR).
 
@@ -174,7 +180,7 @@ class CosineRestarts(Schedule):
         return self.final + 0.5 * (self.learning_rate - self.final) * (1 + np.cos(np.pi * part))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class OneCycle(Schedule):
     """Up to learning_rate over the first `rise` of the steps, then down to nearly nothing, both along cosines.
 
@@ -183,10 +189,10 @@ class OneCycle(Schedule):
     """
 
     learning_rate: float = _number()
+    steps: int | None = _number(least=1, strict=False, optional=True)
     rise: float = _number(0.3)
     start_divisor: float = _number(25.0, least=1, strict=False)
     final_divisor: float = _number(1e4, least=1, strict=False)
-    steps: int | None = _number(least=1, strict=False, optional=True)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -206,7 +212,7 @@ class OneCycle(Schedule):
         return np.where(steps < top, rising, falling)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WarmUp(Schedule):
     """A straight line from `start` to the rate where `schedule` begins, over `steps` steps; then the schedule."""
 
@@ -240,7 +246,7 @@ class WarmUp(Schedule):
         return as_schedule(self.schedule).plateau()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReduceOnPlateau(Schedule):
     """learning_rate, multiplied by `factor` whenever `monitor` has not become better for `patience` epochs.
 
@@ -254,7 +260,7 @@ class ReduceOnPlateau(Schedule):
     patience: int = _number(10, strict=False)
     threshold: float = _number(1e-4, strict=False)
     least: float = _number(0.0, strict=False)
-    monitor: str = "val_loss"
+    monitor: str = field(default="val_loss", kw_only=True)
     eps: float = _number(1e-8, strict=False)
 
     def __post_init__(self) -> None:
@@ -277,7 +283,7 @@ class ReduceOnPlateau(Schedule):
         return np.full(steps.shape, float(self.learning_rate))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Function(Schedule):
     """Any function of the step."""
 
@@ -299,7 +305,7 @@ SCHEDULES = {
     )
 }  # fmt: skip
 for _schedule in SCHEDULES.values():
-    _schedule.__init__ = checked_names(_schedule.__init__)  # type: ignore[method-assign]
+    _schedule.__init__ = checked_places(_schedule)  # type: ignore[method-assign]
 
 
 def as_schedule(value: Any) -> Schedule:

@@ -10,7 +10,7 @@ from ..errors import InvalidInputError
 from ..kernels.records import Reals, State
 from ..options import look_up
 from .callbacks import larger_is_better
-from .optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import ReduceOnPlateau, checked_rates
 
 
@@ -86,10 +86,14 @@ class TrainingState:
         return following
 
 
-def checked_optimizer(last: TrainingState | None, optimizer: Any) -> Optimizer:
-    """The optimizer that was given; by default that of the last training, at first plain descent."""
+def checked_optimizer(last: TrainingState | None, optimizer: Any, first: Optimizer = DEFAULT_OPTIMIZER) -> Optimizer:
+    """The optimizer that was given; by default that of the last training, at first the one for a first training.
+
+    A training without a step that was not told its optimizer leaves the choice to the next one.
+    """
     if optimizer is None:
-        optimizer = last.optimizer if last else SGD()
+        is_chosen = last is not None and (last.steps > 0 or last.optimizer != DEFAULT_OPTIMIZER)
+        optimizer = last.optimizer if last is not None and is_chosen else first
     if not isinstance(optimizer, Optimizer):
         raise InvalidInputError(_no_optimizer(optimizer))
     return optimizer

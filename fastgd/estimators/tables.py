@@ -1,0 +1,67 @@
+"""Tables as users of scikit-learn pass them: looked at by scikit-learn, and left as they are where there is text."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..data.arrays import as_array
+from ..data.frames import as_frame
+from .library import check_target, num_samples, validate_data
+
+REALS = [np.float64, np.float32]
+
+
+def checked_table(estimator: Any, X: Any, y: tuple[Any, ...], encodes: bool, reset: bool, **options: Any) -> Any:
+    """X, or X and y, as the network takes them, or the messages that users of scikit-learn know.
+
+    Numbers become an array. A table with columns of another kind stays as it is, if it is to be encoded.
+    """
+    if encodes and _has_labels(X):
+        return _left(estimator, X, y, reset, **options)
+    finite = {"ensure_all_finite": "allow-nan"} if encodes else {}
+    try:
+        return validate_data(estimator, X, *y, reset=reset, dtype=REALS, order="C", **finite, **options)
+    except ValueError as error:
+        if "could not convert string to float" not in str(error):
+            raise
+        if encodes:
+            return _left(estimator, as_array(X, "X"), y, reset, **options)
+        raise ValueError(
+            f"{error}. With encoding=None {type(estimator).__name__} takes numbers: columns of text and gaps go "
+            "through a ColumnTransformer, or leave encoding='auto'."
+        ) from None
+
+
+def _has_labels(X: Any) -> bool:
+    """Whether a data frame has columns that are not numbers."""
+    frame = as_frame(X, "X")
+    if frame is None or not hasattr(frame, "columns"):
+        return False
+    return any(not dtype.is_numeric() or dtype.is_decimal() for dtype in frame.schema.values())
+
+
+def _left(estimator: Any, X: Any, y: tuple[Any, ...], reset: bool, **options: Any) -> Any:
+    """A table as it is; scikit-learn has looked at its columns' number and names."""
+    validate_data(estimator, X, reset=reset, skip_check_array=True)
+    return (X, check_target(*y, estimator=estimator, **options)) if y else X
+
+
+def count_rows(X: Any) -> int:
+    """How many rows a table has."""
+    return int(num_samples(X))
+
+
+def count_numbers(X: Any) -> int:
+    """How many of its columns are numbers."""
+    frame = as_frame(X, "X")
+    if frame is None or not hasattr(frame, "columns"):
+        return int(X.shape[1])
+    return sum(dtype.is_numeric() for dtype in frame.schema.values())
+
+
+def real_dtype_of(X: Any) -> np.dtype[Any]:
+    """The precision in which a table came."""
+    dtype = getattr(X, "dtype", None)
+    return np.dtype(np.float32) if dtype == np.float32 else np.dtype(np.float64)
