@@ -158,7 +158,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, weights: Any, held_out: Any, recipe: Recipe, *, goes_on: bool, callbacks: list[Callback]
     ) -> Self:
         model = self._network(X, y, recipe, 0 if goes_on else self._seed())
-        if goes_on and model.network != self.model_.network:
+        if goes_on and model.network != dataclasses.replace(self.model_.network, encoded=None):
             raise ValueError(
                 f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
                 "that takes a new fit with warm_start=False."
