@@ -1,8 +1,8 @@
 """The first layer's looked-up columns: a position finds in a table what its bins and levels together add to z.
 
 With the weights W of a column fixed, that is piecewise linear in its position p = k + f, k whole, 0 ≤ f < 1, see
-records.Net: (1 − f) V[k] + f V[k+1]. The table V has a row for each knot, 0 to T + n_levels + 1, and one behind them,
-so that V[k+1] is always there; so has G, the loss's gradient in V, which becomes that of the weights.
+records.py: (1 − f) V[k] + f V[k+1]. The table V has a row for each knot, 0 to n_bins + n_levels + 1, and one behind, so
+that V[k+1] is always there; so has G, the loss's gradient in V, which becomes that of the weights.
 
 A block is done two vectors of z at a time, column by column, so that z and V, or dz and G, stay in the fastest cache.
 Tables of all columns, written once a step, took steps of 256 rows with 8 columns of 96 bins 24 % longer, because their
@@ -38,9 +38,9 @@ def add_lookups(z, x, W, workspace, B, n, net):
     find_knots(workspace, pointer(x, n_dense), B, net)
     for c in range(0, n, 2 * lanes(z)):
         for j in range(net.lookups.shape[0]):
-            row, T, n_levels = net.lookups[j, 0], net.lookups[j, 1], net.lookups[j, 2]
+            row, n_bins, n_levels = net.lookups[j, 0], net.lookups[j, 1], net.lookups[j, 2]
             mean, scale = pointer(net.bin_mean, row - n_dense), pointer(net.bin_scale, row - n_dense)
-            fill_knots(V, pointer(W, row * O + c), mean, scale, O, n - c, T, n_levels)
+            fill_knots(V, pointer(W, row * O + c), mean, scale, O, n - c, n_bins, n_levels)
             left, part = pointer(workspace.left, j * B), pointer(workspace.part, j * B)
             add_knots(pointer(z, c), V, left, part, O, B, n - c)
 
@@ -51,13 +51,13 @@ def lookup_gradient(dW, dz, workspace, B, n, fresh, net):
     O, n_dense, G = net.layers[0, N_OUT], net.lookups[0, 0], pointer(workspace.knots, 0)
     for c in range(0, n, 2 * lanes(dz)):
         for j in range(net.lookups.shape[0]):
-            row, T, n_levels = net.lookups[j, 0], net.lookups[j, 1], net.lookups[j, 2]
+            row, n_bins, n_levels = net.lookups[j, 0], net.lookups[j, 1], net.lookups[j, 2]
             mean, scale = pointer(net.bin_mean, row - n_dense), pointer(net.bin_scale, row - n_dense)
             left, part = pointer(workspace.left, j * B), pointer(workspace.part, j * B)
-            scatter(G, pointer(dz, c), left, part, O, B, n - c, T + n_levels + 3)
+            scatter(G, pointer(dz, c), left, part, O, B, n - c, n_bins + n_levels + 3)
             to = pointer(dW, row * O + c)
             initial, stride = (pointer(workspace.zeros, 0), SAME_ROW) if fresh else (to, O)
-            fold(to, initial, stride, G, mean, scale, O, n - c, T, n_levels)
+            fold(to, initial, stride, G, mean, scale, O, n - c, n_bins, n_levels)
 
 
 @kernel(inner=True)
@@ -78,31 +78,31 @@ def find_knots(workspace, p, B, net):
 
 
 @kernel(inner=True)
-def fill_knots(V, W, mean, scale, O, n, T, n_levels):
-    """V from the rows W (T + n_levels, O) of one column, two vectors of which n columns count.
+def fill_knots(V, W, mean, scale, O, n, n_bins, n_levels):
+    """V from the rows W (n_bins + n_levels, O) of one column, two vectors of which n columns count.
 
     Bin t adds −mean · scale · W[t] at all knots of numbers, and scale · W[t] at those to its right.
     """
     L, nothing = lanes(V), load_part(V, 0, 0)
     start0, start1, sum0, sum1 = nothing, nothing, nothing, nothing
-    for t in range(T):
+    for t in range(n_bins):
         w, a, m = pointer(W, t * O), scale[t], mean[t] * scale[t]
         w0, w1 = load_part(w, 0, n), load_part(w, L, n - L)
         store(V, 2 * t * L, sum0)
         store(V, 2 * t * L + L, sum1)
         start0, start1 = start0 - m * w0, start1 - m * w1
         sum0, sum1 = sum0 + a * w0, sum1 + a * w1
-    store(V, 2 * T * L, sum0)
-    store(V, 2 * T * L + L, sum1)
-    for k in range(T + 1):
+    store(V, 2 * n_bins * L, sum0)
+    store(V, 2 * n_bins * L + L, sum1)
+    for k in range(n_bins + 1):
         v = pointer(V, 2 * k * L)
         store(v, 0, start0 + load(v, 0))
         store(v, L, start1 + load(v, L))
-    for t in range(T, T + n_levels):
+    for t in range(n_bins, n_bins + n_levels):
         v, w = pointer(V, 2 * (t + 1) * L), pointer(W, t * O)
         store(v, 0, load_part(w, 0, n))
         store(v, L, load_part(w, L, n - L))
-    for k in range(T + n_levels + 1, T + n_levels + 3):
+    for k in range(n_bins + n_levels + 1, n_bins + n_levels + 3):
         store(V, 2 * k * L, nothing)
         store(V, 2 * k * L + L, nothing)
 
@@ -134,30 +134,25 @@ def scatter(G, dz, left, part, O, B, n, n_rows):
 
 
 @kernel(inner=True)
-def fold(dW, s, s_stride, G, mean, scale, O, n, T, n_levels):
-    """dW (T + n_levels, O) = s + the gradient of one column's weights, two vectors of which n columns count.
+def fold(dW, s, s_stride, G, mean, scale, O, n, n_bins, n_levels):
+    """dW (n_bins + n_levels, O) = s + the gradient of one column's weights, two vectors of which n columns count.
 
     forward was V[k] = Σ_{t<k} scale W[t] − Σ_t mean scale W[t], so dW[t] = scale (Σ_{k>t} G[k] − mean Σ_k G[k]), both
-    over the knots of numbers, 0 to T. A level's gradient is that of its knot.
+    over the knots of numbers, 0 to n_bins. A level's gradient is that of its knot.
     """
     L = lanes(G)
-    sum0, sum1 = load(G, 2 * T * L), load(G, 2 * T * L + L)
-    for k in range(T - 1, -1, -1):
+    sum0, sum1 = load(G, 2 * n_bins * L), load(G, 2 * n_bins * L + L)
+    for k in range(n_bins - 1, -1, -1):
         g = pointer(G, 2 * k * L)
         sum0, sum1 = sum0 + load(g, 0), sum1 + load(g, L)
         store(g, 0, sum0)
         store(g, L, sum1)
-    for t in range(T):
-        g, to, start, a, m = (
-            pointer(G, 2 * (t + 1) * L),
-            pointer(dW, t * O),
-            pointer(s, t * s_stride),
-            scale[t],
-            mean[t],
-        )
+    for t in range(n_bins):
+        g, to, start = pointer(G, 2 * (t + 1) * L), pointer(dW, t * O), pointer(s, t * s_stride)
+        a, m = scale[t], mean[t]
         store_part(to, 0, load_part(start, 0, n) + a * (load(g, 0) - m * sum0), n)
         store_part(to, L, load_part(start, L, n - L) + a * (load(g, L) - m * sum1), n - L)
-    for t in range(T, T + n_levels):
+    for t in range(n_bins, n_bins + n_levels):
         g, to, start = pointer(G, 2 * (t + 1) * L), pointer(dW, t * O), pointer(s, t * s_stride)
         store_part(to, 0, load_part(start, 0, n) + load(g, 0), n)
         store_part(to, L, load_part(start, L, n - L) + load(g, L), n - L)
