@@ -343,7 +343,7 @@ def test_learning_rates_are_judged(told, fresh):
 def test_a_learning_rate_is_found_for_a_table_as_it_comes():
     X, y = seen_by_new()
     model = new(random_state=0)
-    search = model.find_learning_rate(X, y, epochs=3)
+    search = model.find_learning_rate(X, y, epochs=3, optimizer=fastgd.SGD())
     assert model.encoder is None
     losses = []
     for rate in (search.learning_rate, search.learning_rate / 100):
@@ -361,6 +361,24 @@ def test_pictures_of_weights_and_the_way_down(told):
     ax = fastgd.plots.loss_surface(model, X, y, recorder, points=5)
     assert len(ax.lines[0].get_xdata()) == len(recorder.recorded)
     assert fastgd.plots.residuals(model, X, y).get_xlabel() == "predicted rent"
+
+
+def test_a_table_of_labels_alone_and_a_model_from_a_file(tmp_path):
+    X, y = seen_by_new(500)
+    X = X[["city", "lift"]]
+    model = fastgd.MLP([2, 8, 1], encoding="auto")
+    model.fit(X, y, epochs=30, optimizer=fastgd.Adam(0.01), verbose=0)
+    model.save(tmp_path / "rents.safetensors")
+    read = fastgd.load(tmp_path / "rents.safetensors")
+    assert read.blame(X, y).to_dict() == model.blame(X, y).to_dict()
+    assert read.blame(X, y)["input"] == ["city", "lift"]
+    found = permutation_importance(read, X, y)
+    assert found.to_dict() == permutation_importance(model, X, y).to_dict()
+    assert found.increase[0] > found.increase[1] > 0
+    theirs, ours = (some.health(X, y).layers["gradient"].tolist() for some in (read, model))
+    assert theirs == ours
+    bonn, _, ulm = partial_dependence(read, X, "city").predictions
+    assert ulm - bonn == pytest.approx(5, abs=1.5)
 
 
 @pytest.mark.slow

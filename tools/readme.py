@@ -16,6 +16,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -26,16 +27,18 @@ BLOCK = re.compile(
 CHANGING = re.compile(r"[\d,]+ rows/s|\d+\.\d+ m?s\b")
 
 
-def printed_by(language: str, code: str) -> str:
-    """What the code prints, run as a newcomer would."""
+def printed_by(language: str, code: str, folder: str) -> str:
+    """What the code prints, run as a newcomer would: Python in its page's folder, a console line in the project's."""
     if language == "python":
         command = [sys.executable, "-c", code]
     else:
+        folder = str(ROOT)
         program, *arguments = code.strip().removeprefix("$ ").split()
         program = sys.executable if program == "python" else str(Path(sys.executable).parent / Path(program).name)
         command = [program, *arguments]
-    environment = {**os.environ, "COLUMNS": "80"}
-    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=ROOT)
+    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONPATH": path}
+    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
     lines = [line.rstrip() for line in result.stdout.splitlines() if "compiling the loops" not in line]
     return "\n".join(lines) + "\n"
 
@@ -77,13 +80,14 @@ def renewed(text: str) -> tuple[str, list[str]]:
     stale = []
 
     def renew(match: re.Match[str]) -> str:
-        output = printed_by(match["language"], match["code"])
+        output = printed_by(match["language"], match["code"], folder)
         if without_times(output) == without_times(match["output"]):
             return match[0]
         stale.append(match["code"].strip().splitlines()[0])
         return match[0].replace(f"```text\n{match['output']}```", f"```text\n{output}```")
 
-    return BLOCK.sub(renew, text), stale
+    with tempfile.TemporaryDirectory() as folder:  # what one block of a page has written, later ones may read
+        return BLOCK.sub(renew, text), stale
 
 
 def main() -> None:

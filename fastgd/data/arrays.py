@@ -100,7 +100,7 @@ def too_large(dtype: np.dtype[Any]) -> str:
 
 
 def rows_per_chunk(values: Reals) -> int:
-    return max(1, CHUNK // int(values.shape[1]))
+    return max(1, CHUNK // max(1, int(values.shape[1])))
 
 
 def where(what: str, place: tuple[int, ...], names: tuple[str, ...] | None) -> str:

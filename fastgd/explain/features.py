@@ -108,9 +108,10 @@ def permutation_importance(
 
     The error is the "rmse" of `MLP.evaluate`, in the units of y; for classes, labels and quantiles the "loss". Rows
     that the model has not seen tell what it really needs. Of columns that say the same, each alone looks less important
-    than it is. All columns are shuffled in the same orders; the same random_state gives the same numbers, and more
-    repeats begin with the same orders. X is not changed, and only a block of its rows is copied at a
-    time. For a sum of independent columns the mean squared error grows by 2 w² var(x).
+    than it is. A column is shuffled as it is in X, whatever the model encodes it as, gaps included. All columns are
+    shuffled in the same orders; the same random_state gives the same numbers, and more repeats begin with the same
+    orders. X is not changed, and only a block of its rows is copied at a time. For a sum of independent columns the
+    mean squared error grows by 2 w² var(x).
     Sources: Breiman 2001; Fisher, Rudin and Dominici 2019.
 
     Args:
@@ -162,7 +163,8 @@ def partial_dependence(
     For each value the column is set to it in all rows, the others stay as they are. If columns go together, that makes
     rows that do not occur, for which predictions are guesses. At most 1,000 rows are used, evenly spaced over the
     table. The values are all distinct ones of the column if there are at most `grid`, else `grid` of its observed
-    values, from the quantile of 1 % to that of 99 % in equal steps (equal ones count once).
+    values, from the quantile of 1 % to that of 99 % in equal steps (equal ones count once); of labels the most frequent
+    ones. Gaps are no values: rows that have one get a value like all others.
     Source: Friedman 2001.
 
     Args:
