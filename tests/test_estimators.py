@@ -42,13 +42,18 @@ def of_the_whole_table_or_less(estimator):
     return MINI_BATCH if estimator.batch_size == 16 else {}
 
 
-@parametrize_with_checks(
+CHECKS = parametrize_with_checks(
     [
         fastgd.MLPRegressor(), fastgd.MLPRegressor(batch_size=16),
         fastgd.MLPClassifier(), fastgd.MLPClassifier(batch_size=16),
     ],
     expected_failed_checks=of_the_whole_table_or_less,
 )  # fmt: skip
+NAMES, CASES = CHECKS.args
+
+
+# As a list, because scikit-learn 1.7 hands over a generator, which pytest takes with a warning.
+@pytest.mark.parametrize(NAMES, list(CASES), **CHECKS.kwargs)
 def test_scikit_learns_own_checks(estimator, check):
     try:
         check(estimator)

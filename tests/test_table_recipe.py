@@ -1,4 +1,4 @@
-"""What estimators choose by the number of rows, that the choice names its arguments, each can be overridden."""
+"""What estimators choose by the number of rows; the choice names its arguments, and each can be overridden."""
 
 from __future__ import annotations
 
@@ -130,7 +130,9 @@ def test_with_early_stopping_the_rate_falls_over_all_epochs():
     assert model.n_iter_ == model.recipe_.epochs == recipe(180).epochs
     rates = model.history_.history["learning_rate"]
     assert rates[-1] < 1e-4 < 1e-3 < max(rates)
-    assert fastgd.MLPRegressor(early_stopping=True, tol=10.0, random_state=0).fit(X, y).n_iter_ == 11
+    for epochs, waited in ((12, 10), (80, 20)):
+        stopped = fastgd.MLPRegressor(early_stopping=True, epochs=epochs, tol=10.0, random_state=0).fit(X, y)
+        assert stopped.n_iter_ == 1 + waited
     assert fastgd.MLPRegressor(tol=10.0, random_state=0).fit(X, y).n_iter_ == recipe(200).epochs, "no patience without"
 
 
