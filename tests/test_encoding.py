@@ -126,7 +126,7 @@ def told(frame, X=None):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = read_columns(frame, len(frame.columns), None)
-        encoder = learn(Encoding(), table, NONE, None)
+        encoder = learn(Encoding(least_rows=10), table, NONE, None)
         if X is not None:
             encoder.encode(read_columns(X, len(frame.columns), table.names), F64, "plain")
             encoder.encode(read_columns(X, len(frame.columns), table.names), F64, "plain")  # and not once more
@@ -247,6 +247,16 @@ def test_a_fit_that_is_refused_changes_nothing():
         np.testing.assert_array_equal(model.parameters, fresh.parameters)
 
 
+def test_weights_that_were_given_are_kept_where_the_first_layer_reads_the_columns():
+    X, y = fastgd.datasets.houses(100, random_state=0)
+    start = [(np.full((4, 1), 0.5), np.zeros(1))]
+    model = fastgd.MLP([4, 1], encoding="auto", initializer=start)
+    model.fit(X, y, epochs=0, verbose=0)
+    np.testing.assert_array_equal(model.get_parameters()[0][0], 0.5)
+    with pytest.raises(InvalidInputError, match=r"weights of layer 0 have shape \(19, 1\), but \(4, 1\) was given"):
+        fastgd.MLP([4, 1], encoding=Encoding(bins=4), initializer=start).fit(X, y, epochs=0, verbose=0)
+
+
 def test_validation_rows_do_not_teach_the_encoding():
     frame, price = houses()
     odd = frame.copy()
@@ -298,7 +308,6 @@ def test_text_without_an_encoding_is_refused_with_advice():
     [
         ({"encoding": "bins"}, "encoding must be None, 'auto'"),
         ({"encoding": True}, "encoding must be None, 'auto'"),
-        ({"encoding": "auto", "initializer": [(np.zeros((1, 1)), np.zeros(1))]}, "initializer must be a name"),
         ({"log_target": 1.5}, "log_target"),
         ({"clip_predictions": "yes"}, "clip_predictions"),
         ({"log_target": True, "output_activation": "softplus"}, "output_activation='identity'"),

@@ -56,7 +56,7 @@ def prepared(
     class_weight: Any = None,
     validation_data: Any = None,
     validation_split: Any = 0.0,
-    initializer: str = "auto",
+    initializer: Any = "auto",
 ) -> Lesson:
     """Check everything that a user gave for a training; `schema` and `net` are the model's, and stay as they are.
 
@@ -82,13 +82,18 @@ def prepared(
 
 
 def _encoded(
-    schema: Schema, net: Net, table: Columns, weights: Weights, chosen: Any, initializer: str, seed: int
+    schema: Schema, net: Net, table: Columns, weights: Weights, chosen: Any, initializer: Any, seed: int
 ) -> tuple[Schema, Net, CheckedTable]:
-    """The table as the schema's encoder makes it; where there is none yet, it and a network for it are made."""
+    """The table as the schema's encoder makes it; where there is none yet, it and a network for it are made.
+
+    The network stays as it is where its first layer reads the columns themselves.
+    """
     if schema.encoder is not None:
         return schema, net, schema.encoded(table)
     assert schema.encoding is not None
     encoder = learn(schema.encoding, table, weights, chosen)
-    schema = replace(schema, encoder=encoder, network=replace(schema.network, encoded=encoder.inputs))
-    net = schema.network.new_net(initializer, schema.dtype, seed)._replace(**encoder.bins(schema.dtype))
+    schema = replace(schema, encoder=encoder)
+    if encoder.inputs != schema.network.inputs:
+        schema = replace(schema, network=replace(schema.network, encoded=encoder.inputs))
+        net = schema.network.new_net(initializer, schema.dtype, seed)._replace(**encoder.bins(schema.dtype))
     return schema, net, schema.encoded(table, is_new=False)

@@ -33,7 +33,8 @@ SHARED = {
         validation_fraction: share of the rows that early stopping holds out (of each class the same), where `fit` is
             not given X_val and y_val.
         n_iter_no_change: after how many epochs without an improvement by more than `tol` the training ends; math.inf
-            for all epochs, "auto" for 10 with early stopping, else all.
+            for all epochs, "auto" for a quarter of them with early stopping, but at least 10, and else for
+            all.
         tol: the improvement, of the loss in standard deviations of the target, or of the score with early stopping.
         warm_start: whether a further `fit` goes on exactly where the last one stopped.
         random_state: seed of the starting weights, the order of rows, dropout and splits.

@@ -45,6 +45,7 @@ from .watch import Patience, Subtasks
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 AUTO = StrOptions({"auto"})
+FEWEST_WAITED = 10  # epochs of early stopping; more where there are more epochs
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
 
@@ -158,7 +159,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         self, X: Any, y: Any, weights: Any, held_out: Any, recipe: Recipe, *, goes_on: bool, callbacks: list[Callback]
     ) -> Self:
         model = self._network(X, y, recipe, 0 if goes_on else self._seed())
-        if goes_on and model.network != self.model_.network:
+        if goes_on and model.network != dataclasses.replace(self.model_.network, encoded=None):
             raise ValueError(
                 f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
                 "that takes a new fit with warm_start=False."
@@ -166,7 +167,8 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         model = self.model_ if goes_on else model
         epochs = self.n_iter_no_change
         if isinstance(epochs, str):
-            epochs = 10 if self.early_stopping else math.inf
+            # The score may pause for long while the rate is high, and rise as it falls.
+            epochs = max(FEWEST_WAITED, recipe.epochs // 4) if self.early_stopping else math.inf
         patience = Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
         if self.verbose:
             say(str(recipe))

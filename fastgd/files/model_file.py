@@ -120,7 +120,8 @@ def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Array
         if target.range is not None:
             arrays["target.range"] = target.range.ravel()
     if encoding is not None:
-        header["encoding"] = {**asdict(encoding), "initializer": model.initializer}
+        name = model.initializer if isinstance(model.initializer, str) else "auto"  # arrays are in the parameters
+        header["encoding"] = {**asdict(encoding), "initializer": name}
     if encoder is not None:
         header["encoder"], of_encoder = encoders.described(encoder)
         arrays |= of_encoder

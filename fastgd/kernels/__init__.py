@@ -50,7 +50,8 @@ helpers of the package call `plain`'s: health activate_backward, and measures lo
                                                             returns scale · Σ w · loss over the rows, each target in
                                                             its unit (loss.units)
     backward(gradient, workspace, B, fresh, net)            gradient += (or =, if fresh) d loss / d parameters; `cpu`'s
-                                                            reads what its transpose_weights has written this step
+                                                            reads what its transpose_weights has written this step,
+                                                            and the positions that forward has found in this block
     clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole
     update(net, state, gradient, rule, learning_rate)       one step of the optimizer
     batch_weight(workspace, rows, place, n)                 returns the sum of the weights of n rows

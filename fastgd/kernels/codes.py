@@ -9,7 +9,7 @@ from .formulas import ACTIVATION_CODES, LOSS_CODES
 from .rules import UPDATE_CODES
 
 # Columns of the table of layers, one row a layer (int64).
-N_IN = 0  # inputs of the layer
+N_IN = 0  # inputs of the layer: rows of its weights, which in the first may be looked up, see records.py
 N_OUT = 1  # its outputs
 WEIGHTS = 2  # where its weights start in the flat parameter vector, stored (n_in, n_out)
 BIASES = 3  # where its biases start

@@ -12,6 +12,12 @@ The letters for sizes, here and in all kernels:
 
 In a layer, z (B, O) = x (B, I) @ W (I, O) + b (O,) and a (B, O) = f(z). A d before a letter is the loss's derivative in
 it: dz, dW, db, dx; dx is the da of the layer before. delta is the da of the last layer, which the loss writes.
+
+A column of a table may stand for many inputs of the first layer, which looks them up: rows then hold, behind the dense
+columns, one number for each such column, its position p. It has n_bins + n_levels rows of weights, behind all before.
+A number is at 0 ≤ p ≤ n_bins: bin t = 0, 1, … is filled to clip(p − t, 0, 1), which is standardised by the bin's mean
+and scale; all levels are 0. Level l, a category or a gap, is at p = n_bins + 1 + l: it is 1, and all else is 0, as if
+each bin stood at its mean. At p = n_bins + 1 + n_levels all is 0: nothing is known.
 """
 
 from __future__ import annotations
@@ -50,12 +56,12 @@ class Net(NamedTuple):
 
     parameters: Reals  # (n_parameters,) real: for each layer its weights (n_in, n_out), then its biases (n_out,)
     layers: Integers  # (n_layers, LAYER_COLUMNS), see codes.py
-    input_mean: Reals  # (n_in,) real
-    input_std: Reals  # (n_in,) real
+    input_mean: Reals  # (n_in,) real, n_in the columns of a row; 0 for a position
+    input_std: Reals  # (n_in,) real; 1 for a position
     target_mean: Reals  # (n_targets,) real
     target_std: Reals  # (n_targets,) real
     dropout: Reals  # (n_layers,) real: the share of a layer's outputs that training sets to zero
-    lookups: Integers  # (n_lookups, 3): of each looked-up column the first row of its weights, its bins T, its levels L
+    lookups: Integers  # (n_lookups, 3): of each looked-up column its first row of weights, n_bins, n_levels
     bin_mean: Reals  # (n_looked_up,) real: for each looked-up row of weights its bin's mean; 0 for a level
     bin_scale: Reals  # likewise 1 / its standard deviation, 0 for a bin that never varied; 1 for a level
 

@@ -14,7 +14,6 @@ from ..data.encoder import Encoder
 from ..data.encoding import Encoding, as_encoding
 from ..data.schema import Schema, checked_feature_names, new_schema
 from ..data.target import checked_target
-from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
 from ..network.losses import Loss
@@ -60,16 +59,11 @@ class Model:
         self.dtype = real_dtype(dtype)
         self.random_state = seed(random_state)
         self.net = self.network.new_net(initializer, self.dtype, self.random_state)
-        encoded = as_encoding(encoding)
-        if encoded and not isinstance(initializer, str):
-            raise InvalidInputError(
-                "With an encoding the first fit finds out how many weights there are: initializer must be a name."
-            )
-        self.initializer = initializer if isinstance(initializer, str) else "auto"  # of weights that a fit makes
+        self.initializer = initializer  # of weights that the first fit makes, where tables are encoded
         log, clip = yes_or_no(log_target, "log_target"), yes_or_no(clip_predictions, "clip_predictions")
         self.schema = new_schema(
-            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes, encoded,
-            checked_target(self.network, log, clip),
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes,
+            as_encoding(encoding), checked_target(self.network, log, clip),
         )  # fmt: skip
         self.fit_state: TrainingState | None = None
         self._device = DEFAULT_DEVICE
@@ -210,11 +204,12 @@ class Model:
         self.schema = schema
 
     def take_encoder(self, encoder: Encoder) -> None:
-        """Read tables through this encoder, with new weights."""
-        network = replace(self.network, encoded=encoder.inputs)
-        net = network.new_net(self.initializer, self.dtype, self.random_state)
-        schema = replace(self.schema, network=network, encoder=encoder)
-        self.take_over(schema, net._replace(**encoder.bins(self.dtype)))
+        """Read tables through this encoder, with weights of 0 where that takes others."""
+        schema, net = replace(self.schema, encoder=encoder), self.net
+        if encoder.inputs != self.network.inputs:
+            schema = replace(schema, network=replace(self.network, encoded=encoder.inputs))
+            net = schema.network.new_net("zeros", self.dtype, self.random_state)._replace(**encoder.bins(self.dtype))
+        self.take_over(schema, net)
 
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""
