@@ -20,7 +20,7 @@ def learned(frame, encoding=None, weights=NONE, chosen=None):
     table = read_columns(frame, len(frame.columns), None)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", InputWarning)
-        return learn(encoding or Encoding(), table, weights, chosen), table
+        return learn(encoding or Encoding(), table, weights, chosen, np.zeros((len(frame), 1))), table
 
 
 def houses(n=300, seed=0, gaps=True):
@@ -99,6 +99,17 @@ def test_how_many_bins_there_are(n_rows, n_columns, bins):
     assert Encoding(bins=5).bins_for(n_rows, n_columns) == 5
 
 
+@pytest.mark.parametrize("loss", ["mse", "cross_entropy", "binary_cross_entropy"])
+def test_bins_follow_the_target(loss):
+    generator = np.random.default_rng(0)
+    X = generator.uniform(0, 1, (6000, 2))
+    wave = np.sin(80 * X[:, 0])
+    y = {"mse": wave, "cross_entropy": np.digitize(wave, [-0.5, 0.5]), "binary_cross_entropy": wave > 0}[loss]
+    model = fastgd.MLP([2, 4, 3 if loss == "cross_entropy" else 1], loss=loss, encoding="auto")
+    model.fit(X, y, epochs=1, verbose=0)
+    assert [code.n_bins for code in model.encoder.codes] == [31, 8]
+
+
 def test_only_the_chosen_rows_that_count_teach():
     frame = pd.DataFrame({"x": [1.0, 2.0, 100.0, np.nan], "s": ["a", "b", "c", "d"]})
     encoder, _ = learned(frame, Encoding(least_rows=1), np.array([1.0, 1.0, 0.0, 1.0]), np.array([0, 1, 2]))
@@ -126,7 +137,7 @@ def told(frame, X=None):
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         table = read_columns(frame, len(frame.columns), None)
-        encoder = learn(Encoding(least_rows=10), table, NONE, None)
+        encoder = learn(Encoding(least_rows=10), table, NONE, None, np.zeros((len(frame), 1)))
         if X is not None:
             encoder.encode(read_columns(X, len(frame.columns), table.names), F64, "plain")
             encoder.encode(read_columns(X, len(frame.columns), table.names), F64, "plain")  # and not once more

@@ -94,3 +94,35 @@ def test_moments_of_bins():
     mean, std = numbers.bin_moments(values, weights, edges)
     np.testing.assert_allclose(mean, np.average(dense, axis=0, weights=weights))
     np.testing.assert_allclose(std**2, np.average((dense - mean) ** 2, axis=0, weights=weights))
+
+
+def telling(values, targets, most=192, weights=NONE):
+    found = numbers.distinct(values, weights)
+    return len(numbers.telling_edges(values, weights, np.atleast_2d(targets.T).T, found, most)) - 1
+
+
+def test_a_column_has_as_many_bins_as_tell_of_the_target():
+    generator = np.random.default_rng(0)
+    values, noise = generator.uniform(0, 1, 20_000), generator.normal(size=20_000)
+    assert telling(values, noise) == 8
+    assert telling(values, values + noise) in (8, 16)
+    assert telling(values, np.sin(150 * values) + 0.1 * noise) == 192
+    assert telling(values, np.sin(150 * values) + 0.1 * noise, most=64) == 64
+    assert telling(values, np.sin(150 * values) + 30 * noise) == 8  # too little is left of it
+    assert telling(values, np.column_stack([noise, np.sin(150 * values)])) == 192
+    assert telling(values, np.full((20_000, 2), 3.0)) == 8  # a target that does not vary tells nothing
+
+
+def test_few_rows_allow_few_bins():
+    generator = np.random.default_rng(0)
+    values = generator.uniform(0, 1, 1000)
+    assert telling(values, np.sin(9 * values) + generator.normal(size=1000)) <= 16
+    assert telling(values, np.sin(9 * values) + 0.01 * generator.normal(size=1000)) >= 64
+
+
+def test_weights_count_as_repeated_rows_for_the_number_of_bins():
+    generator = np.random.default_rng(0)
+    values, noise = generator.uniform(0, 1, 4000), generator.normal(size=4000)
+    target = np.where(np.arange(4000) < 3000, noise, np.sin(150 * values))  # a quarter of the rows waves
+    heavy = np.where(np.arange(4000) < 3000, 1e-6, 1.0)
+    assert telling(values, target, weights=heavy) > telling(values, target)

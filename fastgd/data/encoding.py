@@ -38,14 +38,17 @@ class Encoding:
     those of the fit count as the outermost. Where nothing is known, the number stands at its mean, and a column of its
     own says so.
 
+    A column has as many bins as tell of the target: twice as many are taken where the means of the target in them leave
+    less of its variance, by more than noise would (Mallows 1973, with a price of 4 for each bin).
+
     Text, categories and booleans become levels, one-hot; a gap is a level, too. Levels of fewer than `least_rows` rows,
     and all but the `most_levels` most frequent, are one level, rare; a level that the fit has not seen counts as rare,
     or as none where there is no such level.
 
     Args:
-        bins: of each column of numbers; 0 for none; "auto" for none below 1,000 rows, else one for each 192 rows, from
-            8 to 192; all columns of numbers together have at most 4,096, and one for each 4 rows (where that leaves
-            fewer than 8 for each: none, as for images).
+        bins: of each column of numbers; 0 for none; "auto" for none below 1,000 rows, else from 8 to 192, at most one
+            for each 192 rows; all columns of numbers together have at most 4,096, and one for each 4 rows (where that
+            leaves fewer than 8 for each: none, as for images).
         least_rows: rows that a level needs; "auto" for 10, less below 500 rows: one for each 50.
         most_levels: levels that a column may have besides rare and missing.
 
@@ -92,8 +95,13 @@ def as_encoding(value: Any) -> Encoding | None:
     raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {value!r}.")
 
 
-def learn(encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[np.int64] | None) -> Encoder:
-    """The encoder for these rows of a table, of which `chosen` (None: all) are learned from; weights may be (0,)."""
+def learn(
+    encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[np.int64] | None, targets: Numbers
+) -> Encoder:
+    """The encoder for these rows of a table, of which `chosen` (None: all) are learned from.
+
+    weights are (n_rows,) or (0,), targets (n_rows, n_targets): numbers, for classes a column of 0 and 1 for each.
+    """
     kept = np.arange(table.n_rows) if chosen is None else chosen
     kept = kept[weights[kept] > 0] if weights.size else kept
     some = (
@@ -105,7 +113,9 @@ def learn(encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[
     silent: list[str] = []  # what tells nothing
     for column in table.columns:
         if column.numbers is not None:
-            code, why = _learn_numbers(column.numbers[some], each, n_bins)
+            code, why = _learn_numbers(
+                column.numbers[some], each, n_bins, targets[some] if encoding.bins == "auto" else None
+            )
             has_gaps = bool(np.isnan(column.numbers[kept]).any()) and not why
             codes.append(code._replace(has_gaps=has_gaps))
             _tell_of_row_numbers(column, kept)
@@ -122,8 +132,8 @@ def learn(encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[
     return Encoder(tuple(codes))
 
 
-def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int) -> tuple[NumberCode, str]:
-    """The code, and what makes the column useless."""
+def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numbers | None) -> tuple[NumberCode, str]:
+    """The code, and what makes the column useless; with targets there may be fewer bins, as many as tell of them."""
     none = np.zeros(0)
     known = ~np.isnan(values)
     each = weights[known] if weights.size else weights
@@ -137,7 +147,10 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int) -> tuple[Numb
     why = f"is {found[0]:.6g} in every row" if len(found) == 1 and known.all() else ""
     if not n_bins or len(found) == 1:
         return plain._replace(mean=mean), why
-    edges = numbers.bin_edges(found, weight, n_bins)
+    if targets is None:
+        edges = numbers.bin_edges(found, weight, n_bins)
+    else:
+        edges = numbers.telling_edges(given, each, targets[known], (found, weight), n_bins)
     means, stds = numbers.bin_moments(given, each, edges)
     return NumberCode(edges, numbers.normal_values(found, weight, edges), means, stds, mean, False), ""
 

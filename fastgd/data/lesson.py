@@ -67,7 +67,7 @@ def prepared(
     weights = row_weights(sample_weight, given.n_rows)
     rows_of = choice(given.n_rows, validation_data, validation_split, seed)
     if isinstance(given, Columns):
-        schema, net, table = _encoded(schema, net, given, weights, rows_of.chosen, initializer, seed)
+        schema, net, table = _encoded(schema, net, given, target, weights, rows_of.chosen, initializer, seed)
     else:
         table = given
     schema, parts = parted(schema, table.values, target, weights, validation_data, rows_of)
@@ -82,7 +82,14 @@ def prepared(
 
 
 def _encoded(
-    schema: Schema, net: Net, table: Columns, weights: Weights, chosen: Any, initializer: Any, seed: int
+    schema: Schema,
+    net: Net,
+    table: Columns,
+    target: CheckedTable,
+    weights: Weights,
+    chosen: Any,
+    initializer: Any,
+    seed: int,
 ) -> tuple[Schema, Net, CheckedTable]:
     """The table as the schema's encoder makes it; where there is none yet, it and a network for it are made.
 
@@ -91,7 +98,10 @@ def _encoded(
     if schema.encoder is not None:
         return schema, net, schema.encoded(table)
     assert schema.encoding is not None
-    encoder = learn(schema.encoding, table, weights, chosen)
+    values = target.values.astype(np.float64)
+    if schema.network.loss.task == "classes":
+        values = (values == np.arange(schema.network.n_out)).astype(np.float64)
+    encoder = learn(schema.encoding, table, weights, chosen, values)
     schema = replace(schema, encoder=encoder)
     if encoder.inputs != schema.network.inputs:
         schema = replace(schema, network=replace(schema.network, encoded=encoder.inputs))
