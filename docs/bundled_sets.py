@@ -1,7 +1,8 @@
 """Print how good scikit-learn's networks and fastgd's are on the tables that scikit-learn brings, at equal settings.
 
-Both at their defaults, which are the same: 100 hidden units, relu, Adam at 0.001, batches of 200, 200 epochs. Inputs
-and numeric targets are standardised for both. Means over three times five folds: accuracy, or R² for diabetes.
+The settings are scikit-learn's defaults: 100 hidden units, relu, Adam at 0.001, batches of 200, 200 epochs; the last
+column has fastgd's own. Inputs and numeric targets are standardised for all. Means over three times five folds:
+accuracy, or R² for diabetes.
 """
 
 from __future__ import annotations
@@ -34,21 +35,33 @@ def theirs_for_numbers(seed):
     return TransformedTargetRegressor(scaled, transformer=StandardScaler())
 
 
+# scikit-learn's defaults in fastgd's words.
+EQUAL = {
+    "hidden_layer_sizes": (100,), "activation": "relu", "initializer": "glorot_uniform", "dropout": 0.0,
+    "optimizer": fastgd.Adam(), "epochs": 200, "batch_size": 200, "n_iter_no_change": 10,
+}  # fmt: skip
+
+
 def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     classes = (
         lambda seed: make_pipeline(StandardScaler(), MLPClassifier(random_state=seed)),
+        lambda seed: fastgd.MLPClassifier(random_state=seed, **EQUAL),
         lambda seed: fastgd.MLPClassifier(random_state=seed),
-        RepeatedStratifiedKFold,
     )
-    numbers = theirs_for_numbers, lambda seed: fastgd.MLPRegressor(random_state=seed), RepeatedKFold
-    print(f"{'':<16}{'scikit-learn':>16}{'fastgd':>16}")
-    for name, kind in (
-        ("iris", classes), ("wine", classes), ("breast_cancer", classes), ("digits", classes), ("diabetes", numbers),
-    ):  # fmt: skip
+    numbers = (
+        theirs_for_numbers,
+        lambda seed: fastgd.MLPRegressor(random_state=seed, **EQUAL),
+        lambda seed: fastgd.MLPRegressor(random_state=seed),
+    )
+    print(f"{'':<16}{'scikit-learn':>16}{'fastgd, equal':>16}{'fastgd':>16}")
+    for name, makes, folds in (
+        *((name, classes, RepeatedStratifiedKFold) for name in ("iris", "wine", "breast_cancer", "digits")),
+        ("diabetes", numbers, RepeatedKFold),
+    ):
         X, y = getattr(datasets, f"load_{name}")(return_X_y=True)
-        theirs, ours = (scored(make, X, y, kind[2]) for make in kind[:2])
-        shown = "".join(f"{np.mean(s):.3f} ± {np.std(s) / len(s) ** 0.5:.3f}".rjust(16) for s in (theirs, ours))
+        scores = [scored(make, X, y, folds) for make in makes]
+        shown = "".join(f"{np.mean(s):.3f} ± {np.std(s) / len(s) ** 0.5:.3f}".rjust(16) for s in scores)
         print(f"{name.replace('_', ' '):<16}{shown}")
 
 

@@ -51,7 +51,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
         >>> import fastgd
         >>> X, price = fastgd.datasets.houses(1000, random_state=0)
         >>> is_dear = price > 500_000
-        >>> model = fastgd.MLPClassifier(hidden_layer_sizes=(32,), random_state=0).fit(X[:800], is_dear[:800])
+        >>> model = fastgd.MLPClassifier(random_state=0).fit(X[:800], is_dear[:800])
         >>> model.score(X[800:], is_dear[800:]) > 0.9
         True
     """

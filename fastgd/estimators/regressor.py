@@ -44,7 +44,7 @@ class MLPRegressor(RegressorMixin, Estimator):
     Example:
         >>> import fastgd
         >>> X, y = fastgd.datasets.houses(1000, random_state=0)
-        >>> model = fastgd.MLPRegressor(hidden_layer_sizes=(32,), random_state=0).fit(X[:800], y[:800])
+        >>> model = fastgd.MLPRegressor(random_state=0).fit(X[:800], y[:800])
         >>> model.score(X[800:], y[800:]) > 0.9
         True
     """

@@ -35,7 +35,7 @@ class Size(NamedTuple):
 # One hidden layer, a high rate and much dropout for few rows: two layers learn the noise of 500 rows. From 3,000 on
 # strong decay costs accuracy where inputs are not encoded, and twice the steps help.
 SIZES = (
-    Size(1_000, 32, 2_000, (96,), 0.3, 0.008, 0.7),
+    Size(1_000, 32, 2_000, (96,), 0.3, 0.008, 0.5),
     Size(3_000, 64, 2_000, (96, 96), 0.2, 0.004, 0.4),
     Size(10_000, 128, 4_000, (96, 96), 0.1, 0.006, 0.1),
     Size(100_001, 256, 4_000, (96, 96), 0.1, 0.006, 0.1),
