@@ -78,10 +78,10 @@ def test_memory_beyond_the_data_does_not_grow_with_the_rows(batch_size):
     for n in (20_000, 200_000):
         X, y = generator.normal(size=(n, 4)).astype(np.float32), generator.normal(size=n).astype(np.float32)
         model = fastgd.MLP([4, 64, 64, 1])
-        model.fit(X[:300], y[:300], epochs=1, verbose=0)  # compiles
+        model.fit(X[:300], y[:300], epochs=1, optimizer=fastgd.SGD(), verbose=0)  # compiles
         (workspace,) = cpu.new_workspaces(net_of(model))
         tracemalloc.start()
-        model.fit(X, y, epochs=1, batch_size=batch_size, verbose=0)
+        model.fit(X, y, epochs=1, batch_size=batch_size, optimizer=fastgd.SGD(), verbose=0)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
         assert peaks[-1] < 2e6 + 8 * model.parameters.nbytes + sum(part.nbytes for part in workspace)

@@ -220,11 +220,8 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
 
 def _encoding(header: dict[str, Any]) -> Encoding | None:
     """The encoding that was asked for."""
-    if "encoding" not in header:
-        return None
-    options = dict(header["encoding"])
-    del options["initializer"]
-    return Encoding(**options)
+    options = {name: value for name, value in header.get("encoding", {}).items() if name != "initializer"}
+    return Encoding(**options) if "encoding" in header else None
 
 
 def _text(words: Any) -> str:

@@ -194,7 +194,6 @@ class Model:
         """
         if schema.network is not self.network:
             self.network, self.net, self.store = schema.network, Net(*(array.copy() for array in net)), Store()
-            self._predictor = self._objective = None
         for mine, its in zip(self.net, net, strict=True):
             if mine is not its:
                 mine[:] = its
