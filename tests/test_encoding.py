@@ -377,3 +377,27 @@ def test_both_engines_encode_the_same(dtype):
         far = encoder.encode(read_columns(new, 5, table.names), np.dtype(dtype), "cpu")
     np.testing.assert_array_equal(far, encoder.encode(read_columns(new, 5, table.names), np.dtype(dtype), "plain"))
     assert np.isfinite(far).all()
+
+
+def test_the_encoder_prints_what_became_of_each_column():
+    frame, price = houses()
+    model = fastgd.MLP([3, 4, 1], encoding="auto")
+    assert model.encoder is None
+    model.fit(frame, price, epochs=1, verbose=0)
+    assert repr(model.encoder).splitlines() == [
+        "column  how it is encoded",
+        "size    as it is, with gaps",
+        "city    4 levels: Bonn, Trier, Ulm, missing",
+        "garden  2 levels: False, True",
+    ]
+
+
+def test_a_model_that_was_never_fitted_reads_numbers_alone():
+    frame, price = houses()
+    model = fastgd.MLP([3, 4, 1], encoding="auto")
+    assert model.predict(np.zeros((2, 3))).shape == (2,)
+    for call in (model.predict, lambda X: model.evaluate(X, price)):
+        with pytest.raises(InvalidInputError, match=r"never been fitted.*call fit first"):
+            call(frame)
+    with pytest.raises(InvalidInputError, match="is a date"):
+        model.predict(frame.assign(garden=pd.Timestamp("2024-01-01")))

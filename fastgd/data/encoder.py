@@ -18,10 +18,11 @@ from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels import engine
 from ..kernels.records import Codes, Reals, read_only
 from ..network.network import Inputs
+from ..options import printable, shortened
 from .column_codes import LevelCode, NumberCode, as_numbers
 from .columns import Column, Columns, Numbers, as_labels
 
-SHOWN = 40  # columns that are printed
+SHOWN, WIDEST_NAME = 40, 24  # columns that are printed, characters of their names
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -29,12 +30,16 @@ class Encoder:
     """How the columns of one model's tables are encoded, as its first fit has learned it."""
 
     codes: tuple[NumberCode | LevelCode, ...]
+    names: tuple[str, ...] | None = None  # of the columns, where they have some
     told: set[int] = field(default_factory=set)  # columns of which something was said already
 
     def __repr__(self) -> str:
-        lines = [f"{number:>6}  {code.described()}" for number, code in enumerate(self.codes)]
-        more = [f"… and {len(lines) - SHOWN:,} more"] if len(lines) > SHOWN else []
-        return "\n".join(["column  how it is encoded", *lines[:SHOWN], *more])
+        names = ["column", *map(str, self.names or range(len(self.codes)))][: SHOWN + 1]
+        width = min(max(map(len, names)), WIDEST_NAME)
+        told = ["how it is encoded", *(code.described() for code in self.codes)]
+        lines = [f"{shortened(printable(name), width):<{width}}  {how}" for name, how in zip(names, told, strict=False)]
+        more = [f"… and {len(self.codes) - SHOWN:,} more"] if len(self.codes) > SHOWN else []
+        return "\n".join([*lines, *more])
 
     @cached_property
     def inputs(self) -> Inputs:

@@ -39,9 +39,17 @@ class Schema:
 
     def inputs(self, X: Any) -> CheckedTable:
         """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
-        if self.encoder is None:
+        if self.encoder is not None:
+            return self.encoded(self.columns(X))
+        try:
             return tables.inputs(X, self.dtype, self.network.n_in, self.feature_names)
-        return self.encoded(self.columns(X))
+        except InvalidInputError as error:
+            if self.encoding is None:
+                raise
+            self.columns(X)  # a table that no fit could take has a sentence of its own
+            raise InvalidInputError(
+                "The model has never been fitted, so that it reads nothing but whole tables of numbers: call fit first."
+            ) from error
 
     def columns(self, X: Any) -> Columns:
         """The columns of a table that is to be encoded."""

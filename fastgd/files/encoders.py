@@ -55,7 +55,7 @@ def inputs_of(words: Any) -> Inputs:
     return Inputs(len(of_numbers), tuple(looked_up))
 
 
-def rebuilt(words: Any, arrays: Arrays) -> Encoder:
+def rebuilt(words: Any, arrays: Arrays, names: tuple[str, ...] | None) -> Encoder:
     """The encoder that they describe."""
     if not isinstance(words, list) or any(set(column) != KINDS[column["kind"]] for column in words):
         raise InvalidInputError("its columns are not described in full")
@@ -81,7 +81,7 @@ def rebuilt(words: Any, arrays: Arrays) -> Encoder:
         if (np.diff(values["edges"]) <= 0).any() or not np.isfinite(mean) or (values["bin_std"] < 0).any():
             raise InvalidInputError("a column of numbers contradicts itself")
         codes.append(NumberCode(**values, mean=mean, has_gaps=has_gaps))
-    return Encoder(tuple(codes))
+    return Encoder(tuple(codes), names)
 
 
 def _labels(values: Any) -> tuple[str, ...]:

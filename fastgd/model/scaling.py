@@ -42,6 +42,7 @@ class Scaling:
         target_mean: of the columns of y, (n_targets,).
         target_std: their standard deviations, (n_targets,).
         feature_names: a name for each input, or None.
+        log_target: whether the numbers of the target are those of its logarithm.
 
     Example:
         >>> import fastgd, numpy as np
@@ -62,6 +63,7 @@ class Scaling:
     target_mean: Reals
     target_std: Reals
     feature_names: tuple[str, ...] | None = None
+    log_target: bool = False
 
     @property
     def ignored(self) -> NDArray[np.bool_]:
@@ -71,7 +73,8 @@ class Scaling:
     def __repr__(self) -> str:
         n_in, n_targets = len(self.input_std), len(self.target_std)
         names = self.feature_names or tuple(f"input {i}" for i in range(n_in))
-        targets = ["y"] if n_targets == 1 else [f"y, column {i}" for i in range(n_targets)]
+        y = "log y" if self.log_target else "y"
+        targets = [y] if n_targets == 1 else [f"{y}, column {i}" for i in range(n_targets)]
         rows = [
             HEADER,
             *map(_row, names[:SHOWN], self.input_mean, self.input_std),
@@ -98,9 +101,9 @@ def scaling_of(net: Net, schema: Schema) -> Scaling:
     """The scaling as it is now; what a model learns later does not change it."""
     copies = {name: read_only(getattr(net, name).copy()) for name in SCALING}
     if schema.encoder is None:
-        return Scaling(**copies, feature_names=schema.feature_names)
+        return Scaling(**copies, feature_names=schema.feature_names, log_target=schema.target.log)
     dense = slice(schema.network.inputs.n_dense)  # positions have no scale
     numbers = {name: copies[name][dense] for name in SCALING[:2]}
     known = schema.feature_names or [f"input {i}" for i in range(schema.network.n_in)]
     names = tuple(known[column] for column in schema.encoder.origins[dense])
-    return Scaling(**{**copies, **numbers}, feature_names=names)
+    return Scaling(**{**copies, **numbers}, feature_names=names, log_target=schema.target.log)
