@@ -17,7 +17,6 @@ import numpy as np
 
 import fastgd
 from fastgd.kernels import engine
-from fastgd.kernels.records import Net
 from fastgd.network.network import Network
 
 STEPS = 5000
@@ -73,8 +72,7 @@ OPTIMIZERS = {
 def steps_needed(surface: Surface, optimizer: fastgd.training.optimizers.Optimizer, most: int) -> int | None:
     """How many steps bring the loss below the mark, if `most` are enough."""
     kernels, network = engine("cpu"), Network.from_names([1, 1])
-    empty = np.zeros(0)
-    net = Net(np.array(surface.start), network.layers(), empty, empty, empty, empty, empty)
+    net = network.new_net("zeros", np.dtype(np.float64), 0)._replace(parameters=np.array(surface.start))
     state, rule, rate = optimizer.new_state(net.parameters), optimizer.rule(), float(optimizer.learning_rate)
     for step in range(most + 1):
         try:

@@ -199,3 +199,19 @@ def test_logarithms_and_range():
     assert model.predict(far).max() <= price.max() * (1 + 1e-6)
     with pytest.raises(ValueError, match="log_target needs positive values"):
         fastgd.MLPRegressor(log_target=True).fit(frame, -price)
+
+
+def test_logarithms_are_offered_and_never_taken_unasked(capfd):
+    X, y = fastgd.datasets.houses(200, random_state=0)
+
+    def said(y, **options):
+        fastgd.MLPRegressor(epochs=1, verbose=2, **options).fit(X, y)
+        return "log_target=True is worth a try" in "".join(capfd.readouterr())
+
+    skewed = np.exp(y / y.std())
+    assert said(skewed)
+    assert fastgd.MLPRegressor(epochs=1).fit(X, skewed).model_.schema.target.log is False
+    assert not said(skewed, log_target=True)
+    assert not said(-skewed)
+    assert not said(np.linspace(1, 2, 200))
+    assert not said(skewed, loss="poisson")

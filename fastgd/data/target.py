@@ -70,3 +70,10 @@ def checked_target(network: Network, log: bool, clip: bool) -> Target:
     if log and not network.standardizes_target:
         raise InvalidInputError("log_target needs output_activation='identity', because logarithms have no range.")
     return Target(log, clip)
+
+
+def skewness(values: Reals) -> float:
+    """How far the longer tail reaches: the mean of ((y − mean) / standard deviation)³; 0 where y does not vary."""
+    wide = np.asarray(values, np.float64)
+    spread = wide.std()
+    return float((((wide - wide.mean()) / spread) ** 3).mean()) if spread else 0.0

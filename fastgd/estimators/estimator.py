@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -172,6 +172,8 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         patience = Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
         if self.verbose:
             say(str(recipe))
+            for offer in self._offers(y):
+                say(offer)
         history = model.fit(
             X,
             y,
@@ -306,6 +308,10 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
         """A new network for this table."""
         raise NotImplementedError
+
+    def _offers(self, y: Any) -> Iterator[str]:
+        """What may be worth a try for such targets, and is not done unasked."""
+        yield from ()
 
     def _weights_of_classes(self, y: Any, weights: Any) -> dict[Any, float] | None:
         """How much each class counts."""

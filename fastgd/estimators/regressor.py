@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, Self
 
+from ..data.target import LOGGED, skewness
 from ..kernels.records import Reals
 from ..mlp import MLP
 from ..network.losses import LOSSES, Loss, as_loss
@@ -19,6 +20,7 @@ from .tables import real_dtype_of
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
+SKEWED = 1.0  # from which on logarithms are offered
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -97,6 +99,14 @@ class MLPRegressor(RegressorMixin, Estimator):
             X, n_targets, recipe, loss=loss, random_state=seed, log_target=self.log_target,
             clip_predictions=self.clip_predictions,
         )  # fmt: skip
+
+    def _offers(self, y: Any) -> Iterator[str]:
+        tail = skewness(y)
+        if not self.log_target and as_loss(self.loss).name in LOGGED and y.min() > 0 and tail > SKEWED:
+            yield (
+                f"y is positive, with a long tail (skewness {tail:.1f}): log_target=True is worth a try, if 10 % off "
+                "weighs the same for small and large values."
+            )
 
     def _score_of(self, held_out: Any) -> Callable[[Any, Logs], float]:
         if held_out is not None and as_loss(self.loss).name == "mse":
