@@ -23,7 +23,7 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 192, 8, 192
 # a quarter of the rows.
 MOST_OF_TABLE, ROWS_PER_BIN_OF_TABLE = 4096, 4
 ROWS_OF_A_LEVEL, ROWS_PER_ROW_OF_A_LEVEL = 10, 50
-MOST_LOOKED_AT = 1 << 18  # rows that quantiles are taken from
+MOST_LOOKED_AT = 1 << 17  # rows that quantiles are taken from
 MOST_ASKED_FOR = 10_000  # bins
 MOST_REMEMBERED = 10_000  # labels of a column
 
@@ -150,7 +150,7 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numb
     if targets is None:
         edges = numbers.bin_edges(found, weight, n_bins)
     else:
-        edges = numbers.telling_edges(given, each, targets[known], (found, weight), n_bins)
+        edges = numbers.telling_edges(given, each, targets[known], n_bins)
     means, stds = numbers.bin_moments(given, each, edges)
     return NumberCode(edges, numbers.normal_values(found, weight, edges), means, stds, mean, False), ""
 

@@ -48,9 +48,7 @@ def bin_edges(values: Numbers, weights: Numbers, n_bins: int) -> Numbers:
     return edges
 
 
-def telling_edges(
-    values: Numbers, weights: Numbers, targets: Numbers, found: tuple[Numbers, Numbers], most: int
-) -> Numbers:
+def telling_edges(values: Numbers, weights: Numbers, targets: Numbers, most: int) -> Numbers:
     """Edges of as many bins, `most` at most, as tell more of the targets (n_rows, n_targets) than noise would.
 
     Where the means of a column's bins leave less of the targets' variance with twice as many bins, that many are
@@ -61,16 +59,17 @@ def telling_edges(
     centred = targets - np.average(targets, axis=0, weights=each)
     spread = np.average(centred**2, axis=0, weights=each)
     centred = centred[:, spread > 0] / np.sqrt(spread[spread > 0])
-    total, tried = each.sum() * centred.shape[1], []
+    found, place = np.unique(values, return_inverse=True)
+    of_value = [np.bincount(place.reshape(-1), each * column, len(found)) for column in (1.0, *centred.T)]
+    up_to = np.concatenate([np.zeros((1, len(of_value))), np.cumsum(np.column_stack(of_value), axis=0)])
+    tried = []
     for n_bins in [n for n in STEPS_OF_BINS if n < most] + [most]:
-        edges = bin_edges(*found, n_bins)
-        k, _ = place(values, edges)  # type: ignore[no-untyped-call]
-        counts = np.bincount(k, each, len(edges) - 1)
-        sums = (np.bincount(k, each * target, len(edges) - 1) for target in centred.T)
-        told = sum(float((of_bin[counts > 0] ** 2 / counts[counts > 0]).sum()) for of_bin in sums)
-        tried.append((told, edges))
+        edges = bin_edges(found, of_value[0], n_bins)
+        starts = np.searchsorted(found, edges[:-1])
+        in_bin = np.diff(up_to[[*starts, len(found)]], axis=0)
+        tried.append((float((in_bin[:, 1:] ** 2 / in_bin[:, :1]).sum()), edges))
     finest, edges = tried[-1]
-    noise = (total - finest) / max(len(values) - len(edges), 1)
+    noise = (each.sum() * centred.shape[1] - finest) / max(len(values) - len(edges), 1)
     return max(tried, key=lambda each: each[0] - PRICE * noise * len(each[1]))[1]
 
 
