@@ -66,9 +66,8 @@ def read_columns(X: Any, n_in: int, wanted: tuple[str, ...] | None) -> Columns:
     if values.dtype.kind not in "biuf":
         return Columns([_of_array(values[:, at], where[at]) for at in range(n_in)], None, len(values))
     matrix = np.ascontiguousarray(values, np.float64)
-    wrong = np.argwhere(np.abs(matrix) > LARGEST)
-    if wrong.size:
-        row, column = (int(place) for place in wrong[0])
+    if max(np.fmax.reduce(matrix, axis=None), -np.fmin.reduce(matrix, axis=None)) > LARGEST:
+        row, column = (int(place) for place in np.argwhere(np.abs(matrix) > LARGEST)[0])
         raise InvalidInputError(_too_large(where[column], row, values[row, column]))
     return Columns([Column(where[at], matrix[:, at], None) for at in range(n_in)], None, len(values), matrix)
 
