@@ -60,7 +60,8 @@ def telling_edges(values: Numbers, weights: Numbers, targets: Numbers, most: int
     spread = np.average(centred**2, axis=0, weights=each)
     centred = centred[:, spread > 0] / np.sqrt(spread[spread > 0])
     found, place = np.unique(values, return_inverse=True)
-    of_value = [np.bincount(place.reshape(-1), each * column, len(found)) * 1.0 for column in (1.0, *centred.T)]
+    sums = (np.bincount(place.reshape(-1), each * column, len(found)) for column in (1.0, *centred.T))
+    of_value: list[Numbers] = [of_column.astype(np.float64) for of_column in sums]
     up_to = np.concatenate([np.zeros((1, len(of_value))), np.cumsum(np.column_stack(of_value), axis=0)])
     tried = []
     for n_bins in [n for n in STEPS_OF_BINS if n < most] + [most]:
