@@ -65,7 +65,8 @@ class Core(Model):
             epochs: passes over all rows.
             batch_size: rows per step; the last batch of an epoch may be smaller.
             optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first
-                AdamW(0.01, weight_decay=0.1, clip_norm=1, ema_decay=0.99), which gets along with outliers.
+                AdamW with a rate of 0.01 after 20 steps of warm-up, weight_decay=0.1, clip_norm=1 and ema_decay=0.99,
+                which gets along with outliers.
             validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
             validation_split: share of the rows, drawn at random, that is held out for the same purpose.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
