@@ -155,7 +155,7 @@ class Encoder:
         for code in self.codes:
             if isinstance(code, NumberCode):
                 means.append(code.bin_mean)
-                scales.append(np.divide(1, code.bin_std, out=np.zeros(code.n_bins), where=code.bin_std > 0))
+                scales.append(1 / code.bin_std)
             means.append(np.zeros(code.n_levels))
             scales.append(np.ones(code.n_levels))
         return {"bin_mean": np.concatenate(means).astype(dtype), "bin_scale": np.concatenate(scales).astype(dtype)}
