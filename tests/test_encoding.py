@@ -404,6 +404,22 @@ def test_a_model_that_was_never_fitted_reads_numbers_alone():
         model.predict(frame.assign(garden=pd.Timestamp("2024-01-01")))
 
 
+def test_the_encoder_has_the_names_that_the_model_has(tmp_path):
+    frame, price = houses()
+    frame["garden"] = "yes"
+    model = fastgd.MLP([3, 8, 1], encoding="auto")
+    with pytest.warns(InputWarning, match="'yes' in every row"):
+        model.fit(frame.to_numpy(), price, epochs=0, verbose=0)
+    assert repr(model.encoder).splitlines()[1].startswith("0 ")
+    model.fit(frame, price, epochs=0, verbose=0)
+    assert repr(model.encoder).splitlines()[1].startswith("size ")
+    model.feature_names = ["area", "city", "garden"]
+    assert repr(model.encoder).splitlines()[1].startswith("area ")
+    assert repr(model.encoder).splitlines()[3] == "garden  left out"
+    model.save(tmp_path / "m")
+    assert repr(fastgd.load(tmp_path / "m").encoder) == repr(model.encoder)
+
+
 # What one table left behind is nothing for another.
 
 

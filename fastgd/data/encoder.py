@@ -30,7 +30,7 @@ class Encoder:
     """How the columns of one model's tables are encoded, as its first fit has learned it."""
 
     codes: tuple[NumberCode | LevelCode, ...]
-    names: tuple[str, ...] | None = None  # of the columns, where they have some
+    names: tuple[str, ...] | None = None  # of the columns, where a model that prints it has some
     told: set[int] = field(default_factory=set)  # columns of which something was said already
 
     def __repr__(self) -> str:

@@ -129,7 +129,7 @@ def learn(
         warn(f"{silent[0]}, which tells nothing{more}: left out of what is learned.", InputWarning)
     if not any(code.is_dense or code.n_levels for code in codes):
         raise InvalidInputError(f"X has nothing to learn from: {silent[0]}.")
-    return Encoder(tuple(codes), table.names)
+    return Encoder(tuple(codes))
 
 
 def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numbers | None) -> tuple[NumberCode, str]:

@@ -101,7 +101,6 @@ def _encoded(
     values = target.values.astype(np.float64)
     if schema.network.loss.task == "classes":
         values = (values == np.arange(schema.network.n_out)).astype(np.float64)
-    table = table._replace(names=table.names or schema.feature_names)
     encoder = learn(schema.encoding, table, weights, chosen, values)
     schema = replace(schema, encoder=encoder)
     if encoder.inputs != schema.network.inputs:

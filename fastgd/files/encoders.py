@@ -59,7 +59,7 @@ def inputs_of(words: Any) -> Inputs:
     return Inputs(len(of_numbers), tuple(looked_up))
 
 
-def rebuilt(words: Any, arrays: Arrays, names: tuple[str, ...] | None) -> Encoder:
+def rebuilt(words: Any, arrays: Arrays) -> Encoder:
     """The encoder that they describe."""
     if not isinstance(words, list) or any(set(column) != KINDS[column["kind"]] for column in words):
         raise InvalidInputError("its columns are not described in full")
@@ -87,7 +87,7 @@ def rebuilt(words: Any, arrays: Arrays, names: tuple[str, ...] | None) -> Encode
         if not (is_sound and (np.abs(of_bins) < BEYOND_ONE).all() and ((std > LEAST_STD) & (std < BEYOND_ONE)).all()):
             raise InvalidInputError("a column of numbers contradicts itself")
         codes.append(NumberCode(**values, mean=mean, has_gaps=has_gaps))
-    return Encoder(tuple(codes), names)
+    return Encoder(tuple(codes))
 
 
 def _labels(values: Any) -> tuple[str, ...]:

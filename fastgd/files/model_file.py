@@ -192,7 +192,7 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
         look_up(name, {"auto": None, **INITIALIZERS}, "initializer")
         model.initializer = name
     if "encoder" in header:
-        model.take_encoder(encoders.rebuilt(header["encoder"], arrays, model.feature_names))
+        model.take_encoder(encoders.rebuilt(header["encoder"], arrays))
     for name, array in arrays.items():
         _check_numbers(name, array)
         if not name.startswith(("training.", "encoder.", "target.")):
