@@ -420,6 +420,23 @@ def test_the_encoder_has_the_names_that_the_model_has(tmp_path):
     assert repr(fastgd.load(tmp_path / "m").encoder) == repr(model.encoder)
 
 
+def test_many_classes_take_no_room_for_each_row():
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(900, 2)), generator.integers(0, 2000, 900)
+    model = fastgd.MLP([2, 2000], encoding="auto", loss="cross_entropy", classes=range(2000))
+    assert peak(lambda: model.fit(X, y, epochs=0, verbose=0)) < 900 * 2000 * 8
+
+
+def test_no_position_is_called_far():
+    generator = np.random.default_rng(0)
+    X = [[number, f"level {row:04d}"] for row, number in enumerate(generator.normal(size=1500))]
+    model = fastgd.MLP([2, 1], encoding=Encoding(least_rows=1, most_levels=2000))
+    model.fit(X, generator.normal(size=1500), epochs=0, verbose=0)
+    model.parameters[:] = 3e38
+    with pytest.raises(InvalidInputError, match="The weights of the model are too large"):
+        model.predict([[100, X[1499][1]]])
+
+
 # What one table left behind is nothing for another.
 
 
