@@ -6,6 +6,7 @@ A column of numbers has NaN where nothing is known, a column of labels None. Tex
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -135,7 +136,7 @@ def _of_objects(values: list[Any], where: str, empty: NDArray[np.bool_] | None) 
         )
     if _label in kinds:
         return Column(where, None, [None if value is None else _label(value) for value in converted])
-    numbers = np.array([np.nan if value is None else float(value) for value in converted], np.float64)
+    numbers = np.array([_number(value, f"{where}, row {row}") for row, value in enumerate(converted)], np.float64)
     return _of_numbers(numbers, where, None)
 
 
@@ -148,6 +149,15 @@ def _kind(value: Any, cell: str) -> Callable[..., Any]:
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64):
         raise InvalidInputError(f"{cell} {DATE}.")
     raise InvalidInputError(f"{cell} is a {type(value).__name__}: only numbers, text and booleans can be learned from.")
+
+
+def _number(value: Any, cell: str) -> float:
+    try:
+        return math.nan if value is None else float(value)
+    except OverflowError as error:
+        raise InvalidInputError(f"{cell} is too large for float64: use other units.") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{cell} is {value}: correct it, or leave the cell empty.") from error
 
 
 def _is_gap(value: Any) -> bool:

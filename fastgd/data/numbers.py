@@ -86,11 +86,15 @@ def normal_values(values: Numbers, weights: Numbers, edges: Numbers) -> Numbers:
 
 
 def bin_moments(values: Numbers, weights: Numbers, edges: Numbers) -> tuple[Numbers, Numbers]:
-    """Mean and standard deviation of each bin's value, which runs from 0 to 1 between its edges."""
+    """Mean and standard deviation of each bin's value, which runs from 0 to 1 between its edges.
+
+    The deviation is at least that of a bin that a quarter of a row lies beside: beside a row that counts next to
+    nothing it would be so small that this row lies thousands of them away, and has absurd predictions.
+    """
     n_bins = len(edges) - 1
     whole, part = place(values, edges)  # type: ignore[no-untyped-call]
     each = weights if weights.size else np.ones(len(values))
     at, of_part, of_square = (np.bincount(whole, each * f, n_bins) for f in (1.0, part, part**2))
     beyond = np.cumsum(at[::-1])[::-1] - at  # the weight of rows right of the bin, whose value is 1
     mean = (beyond + of_part) / each.sum()
-    return mean, np.sqrt(np.maximum((beyond + of_square) / each.sum() - mean**2, 0))
+    return mean, np.sqrt(np.maximum((beyond + of_square) / each.sum() - mean**2, 0.25 / len(values)))

@@ -114,8 +114,8 @@ class Core(Model):
         before = self.twin() if lesson.schema.network is not self.network else None
         old_schema, old_device = self.schema, self.device
         self.take_over(lesson.schema, lesson.net)
-        if before:  # the weights are new ones
-            state = self.training_state(optimizer)
+        if before:  # the weights are new ones, and what a fit without a step has left is of other ones
+            state = training_state(None, state.optimizer, self.net.parameters)
         self.fit_state, self.device = state, device
         if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
             seen = lesson.measured()
