@@ -385,9 +385,10 @@ def test_the_encoder_prints_what_became_of_each_column():
     model = fastgd.MLP([3, 4, 1], encoding="auto")
     assert model.encoder is None
     model.fit(frame, price, epochs=1, verbose=0)
+    code = model.encoder.codes[0]
     assert repr(model.encoder).splitlines() == [
         "column  how it is encoded",
-        "size    as it is, with gaps",
+        f"size    as it is, from {code.low:.6g} to {code.high:.6g}, with gaps",
         "city    4 levels: Bonn, Trier, Ulm, missing",
         "garden  2 levels: False, True",
     ]
@@ -538,3 +539,77 @@ def test_files_whose_encoder_is_of_other_tables(tmp_path, change):
     assert peak(lambda: fastgd.load(tmp_path / "m")) < 1 << 22
     with pytest.raises(ModelFileError, match="its encoder is not one of"):
         fastgd.load(tmp_path / "m")
+
+
+def test_an_outlier_of_a_small_table_counts_as_lying_at_a_fence():
+    """One value of a million among those from 0 to 6 would take all difference from the others."""
+    generator = np.random.default_rng(0)
+    X = np.column_stack([generator.uniform(0, 6, 400), generator.normal(size=400)])
+    y = 2 * X[:, 0] + X[:, 1]
+    X[3, 0] = 1e6
+    r2 = []
+    for encoding in ("auto", None):
+        model = fastgd.MLP([2, 16, 1], encoding=encoding, random_state=0)
+        model.fit(X, y, epochs=30, verbose=0)
+        r2.append(model.evaluate(np.delete(X, 3, 0), np.delete(y, 3))["r2"])
+    assert r2[0] > 0.99
+    assert r2[1] < 0.5
+    encoded = fastgd.MLP([2, 16, 1], encoding="auto")
+    encoded.fit(X, y, epochs=1, verbose=0)
+    low, high = encoded.encoder.codes[0].low, encoded.encoder.codes[0].high
+    assert -35 < low < -20
+    assert 25 < high < 40
+    far = np.array([[1e9, 0], [high, 0], [-1e9, 0], [low, 0]])
+    for device in ("cpu", "plain"):
+        encoded.device = device
+        predicted = encoded.predict(far)
+        np.testing.assert_array_equal(predicted[[0, 2]], predicted[[1, 3]])
+
+
+@pytest.mark.parametrize("first", [bool, int])
+def test_yes_and_no_read_the_same_as_1_and_0(first):
+    frame, price = houses()
+    price = price + 300_000 * frame["garden"]
+    model = fastgd.MLP([3, 8, 1], encoding="auto", random_state=0)
+    model.fit(frame.assign(garden=frame["garden"].astype(first)), price, epochs=20, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        as_numbers, as_bools = (
+            model.predict(frame.assign(garden=frame["garden"].astype(kind))) for kind in (int, bool)
+        )
+    np.testing.assert_array_equal(as_numbers, as_bools)
+    assert as_numbers[frame["garden"]].mean() > as_numbers[~frame["garden"]].mean() + 200_000
+    with pytest.warns(InputWarning, match="'2'") if first is bool else warnings.catch_warnings():
+        model.predict(frame.assign(garden=2))
+
+
+def test_a_gap_that_was_told_does_not_hide_unseen_labels():
+    frame, price = houses(gaps=False)
+    model = fastgd.MLP([3, 4, 1], encoding="auto")
+    model.fit(frame, price, epochs=1, verbose=0)
+    one_gap = frame.assign(city=[None, *frame["city"][1:]])
+    with pytest.warns(InputWarning, match="row 0 is empty"):
+        model.predict(one_gap)
+    with pytest.warns(InputWarning, match="300 of 300 rows have such categories"):
+        model.predict(frame.assign(city="Mars"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(one_gap.assign(city="Mars"))
+
+
+def test_of_columns_that_are_left_out_nothing_is_said_later():
+    frame, price = houses()
+    model = fastgd.MLP([4, 4, 1], encoding="auto")
+    with pytest.warns(InputWarning, match="300 categories"):
+        model.fit(frame.assign(id=[f"i{i}" for i in range(300)]), price, epochs=1, verbose=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(frame.assign(id="new"))
+
+
+def test_numbers_that_are_stored_as_text_are_told():
+    frame, price = houses(gaps=False)
+    with pytest.warns(InputWarning, match="though its text reads as numbers"):
+        fastgd.MLP([4, 4, 1], encoding="auto").fit(
+            frame.assign(area=frame["size"].rank().astype(str)), price, epochs=1, verbose=0
+        )

@@ -215,3 +215,34 @@ def test_logarithms_are_offered_and_never_taken_unasked(capfd):
     assert not said(-skewed)
     assert not said(np.linspace(1, 2, 200))
     assert not said(skewed, loss="poisson")
+
+
+def test_a_target_far_from_zero_is_learned_in_float64():
+    frame, price = homes(1200)
+    far = 1e9 + price / price.std()
+    model = fastgd.MLPRegressor(epochs=10, random_state=0).fit(frame, far)
+    assert model.model_.dtype == np.float64
+    assert model.score(frame, far) > 0.8
+    assert fastgd.MLPRegressor(epochs=1).fit(frame, price).model_.dtype == np.float32
+
+
+def test_probabilities_add_up_to_the_precision_of_the_table():
+    frame, price = homes(1200)
+    y = np.digitize(price, np.quantile(price, [0.3, 0.6]))
+    for labels in (y, y > 0):
+        model = fastgd.MLPClassifier(epochs=2, random_state=0).fit(frame, labels)
+        assert model.model_.dtype == np.float32
+        assert abs(model.predict_proba(frame).sum(axis=1) - 1).max() < 1e-15
+
+
+def test_a_label_that_is_missing_is_named():
+    frame, _ = homes(60)
+    with pytest.raises(ValueError, match="y, row 1 is empty: fill it"):
+        fastgd.MLPClassifier().fit(frame, np.array(["a", None, "b"] * 20, object))
+
+
+def test_explanations_say_what_to_pass():
+    frame, price = homes(60)
+    model = fastgd.MLPRegressor(epochs=1).fit(frame, price)
+    with pytest.raises(InvalidInputError, match="not MLPRegressor: pass its model_"):
+        fastgd.features.permutation_importance(model, frame, price)

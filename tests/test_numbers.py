@@ -125,3 +125,25 @@ def test_weights_count_as_repeated_rows_for_the_number_of_bins():
     target = np.where(np.arange(4000) < 3000, noise, np.sin(150 * values))  # a quarter of the rows waves
     heavy = np.where(np.arange(4000) < 3000, 1e-6, 1.0)
     assert telling(values, target, weights=heavy) > telling(values, target)
+
+
+def test_fences_leave_normal_numbers_alone_and_stop_outliers():
+    generator = np.random.default_rng(0)
+    for values in (generator.normal(size=10_000), generator.uniform(size=10_000), np.repeat([0.0, 1.0], 5000)):
+        low, high = numbers.fences(*sorted_values(values))
+        assert low < values.min()
+        assert high > values.max()
+    values = np.append(generator.normal(size=999), 1e6)
+    assert numbers.fences(*sorted_values(values))[1] < 20
+    mostly_zero = np.append(np.zeros(900), generator.uniform(0, 100, 100))
+    low, high = numbers.fences(*sorted_values(mostly_zero))
+    assert low < 0
+    assert high > 100
+    assert numbers.fences(*sorted_values(np.append(np.zeros(999), 5.0))) == (-np.inf, np.inf)
+
+
+def test_fences_count_weights_as_repeated_rows():
+    generator = np.random.default_rng(0)
+    values, weights = generator.normal(size=300), generator.integers(1, 5, 300)
+    repeated = numbers.fences(*sorted_values(np.repeat(values, weights)))
+    np.testing.assert_allclose(numbers.fences(*sorted_values(values, weights.astype(float))), repeated)

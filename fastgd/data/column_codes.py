@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -13,6 +14,7 @@ from ..options import shortened
 from .columns import Column, Numbers, as_labels
 
 RARE, MISSING = "rare", "missing"
+BOOLEANS = "False", "True"
 
 
 class NumberCode(NamedTuple):
@@ -24,6 +26,8 @@ class NumberCode(NamedTuple):
     bin_std: Numbers  # (n_bins,)
     mean: float  # what stands for a gap where there are no bins
     has_gaps: bool  # whether the rows of the fit have some
+    low: float  # where there are no bins: what lies below counts as this number,
+    high: float  # and what lies above as this one
 
     @property
     def is_dense(self) -> bool:
@@ -44,15 +48,16 @@ class NumberCode(NamedTuple):
         """What the kernels encode, (n_rows,): numbers, NaN for a gap."""
         return as_numbers(column)
 
-    def unlike_the_fit(self, column: Column) -> str:
-        """What is to be said of rows unlike those of the fit, and how they count."""
+    def unlike_the_fit(self, column: Column) -> Iterator[tuple[str, str]]:
+        """The kinds of rows unlike those of the fit, and what is to be said of them."""
         gaps = np.isnan(as_numbers(column))
-        return "" if self.has_gaps or not gaps.any() else _said(column.where, gaps, "is empty", "its mean", "gaps")
+        if gaps.any() and not self.has_gaps:
+            yield "gaps", _said(column.where, gaps, "is empty", "its mean", "gaps")
 
     def described(self) -> str:
         """What a person is told of it."""
         how = f"by rank, and {self.n_bins} bins from {self.edges[0]:.6g} to {self.edges[-1]:.6g}" if self.n_bins else ""
-        return (how or "as it is") + ", with gaps" * self.has_gaps
+        return (how or f"as it is, from {self.low:.6g} to {self.high:.6g}") + ", with gaps" * self.has_gaps
 
     def names(self, name: str) -> list[str]:
         """What the looked-up rows of its weights are."""
@@ -89,19 +94,29 @@ class LevelCode(NamedTuple):
         unseen = len(self.levels) + 1 if self.has_rare else nothing
         place_of: dict[str | None, int] = {level: place + 1 for place, level in enumerate(self.levels)}
         place_of[None] = self.n_levels if self.has_gaps else nothing
-        labels = as_labels(column)
+        labels = self.labels_of(column)
         return np.fromiter((place_of.get(label, unseen) for label in labels), np.float64, len(labels))
 
-    def unlike_the_fit(self, column: Column) -> str:
-        """What is to be said of rows unlike those of the fit, and how they count."""
-        labels, known = as_labels(column), self.known
+    def labels_of(self, column: Column) -> list[str | None]:
+        """Its labels; where the fit had yes and no, 1 and 0 are the same."""
+        labels = as_labels(column)
+        if column.numbers is not None and self.known and self.known <= set(BOOLEANS):
+            return [BOOLEANS[int(label)] if label in ("0", "1") else label for label in labels]
+        return labels
+
+    def unlike_the_fit(self, column: Column) -> Iterator[tuple[str, str]]:
+        """The kinds of rows unlike those of the fit, and what is to be said of them; nothing of a column left out."""
+        if not self.n_levels:
+            return
+        labels, known = self.labels_of(column), self.known
         unseen = set(labels) - {None} - (known or set())
         if unseen and known is not None:
             wrong = np.array([label in unseen for label in labels], bool)
             what, rule = f"is {labels[int(np.argmax(wrong))]!r}", "a rare one" if self.has_rare else "none"
-            return _said(column.where, wrong, f"{what}, which the fit has not seen", rule, "such categories")
+            yield "unseen", _said(column.where, wrong, f"{what}, which the fit has not seen", rule, "such categories")
         gaps = np.array([label is None for label in labels], bool)
-        return "" if self.has_gaps or not gaps.any() else _said(column.where, gaps, "is empty", "none", "gaps")
+        if gaps.any() and not self.has_gaps:
+            yield "gaps", _said(column.where, gaps, "is empty", "none", "gaps")
 
     def described(self) -> str:
         """What a person is told of it."""
@@ -127,10 +142,12 @@ def _told_apart(edges: Numbers) -> list[str]:
 
 
 def as_numbers(column: Column) -> Numbers:
-    """Numbers, also of a column that has only gaps now."""
+    """Numbers, also of a column that has only gaps, or yes and no, now."""
     if column.numbers is not None:
         return column.numbers
     assert column.labels is not None
+    if set(column.labels) <= {*BOOLEANS, None}:
+        return np.array([np.nan if label is None else BOOLEANS.index(label) for label in column.labels], np.float64)
     row = next((row for row, label in enumerate(column.labels) if label is not None), None)
     if row is None:  # a column of gaps has no kind
         return np.full(len(column.labels), np.nan)

@@ -31,7 +31,7 @@ class Encoder:
 
     codes: tuple[NumberCode | LevelCode, ...]
     names: tuple[str, ...] | None = None  # of the columns, where a model that prints it has some
-    told: set[int] = field(default_factory=set)  # columns of which something was said already
+    told: set[tuple[int, str]] = field(default_factory=set)  # columns, and the kind of what was said of each already
 
     def __repr__(self) -> str:
         names = ["column", *map(str, self.names or range(len(self.codes)))][: SHOWN + 1]
@@ -56,16 +56,17 @@ class Encoder:
     @cached_property
     def record(self) -> Codes:
         """How columns become inputs, as kernels take it."""
-        columns, first, gaps = np.full((len(self.codes), 4), -1, np.int64), 0, np.zeros(len(self.codes))
+        columns, first = np.full((len(self.codes), 4), -1, np.int64), 0
+        gaps, lowest, highest = np.zeros((3, len(self.codes)))
         for number, (code, places) in enumerate(zip(self.codes, self._places(), strict=True)):
             columns[number] = (*(-1 if place is None else place for place in places), first, code.n_bins)
             if isinstance(code, NumberCode):
                 first += len(code.edges)
-                gaps[number] = 0 if code.n_bins else code.mean
+                gaps[number], lowest[number], highest[number] = 0 if code.n_bins else code.mean, code.low, code.high
         numbers = [code for code in self.codes if isinstance(code, NumberCode)]
         edges, normal = (np.concatenate([np.zeros(0), *arrays]) for arrays in
                          ([code.edges for code in numbers], [code.normal for code in numbers]))  # fmt: skip
-        return Codes(columns, edges, normal, gaps)
+        return Codes(columns, edges, normal, gaps, lowest, highest)
 
     def _places(self) -> Iterator[tuple[int | None, int | None]]:
         """Of each column of the user's table where its number and its position stand among the inputs."""
@@ -123,13 +124,12 @@ class Encoder:
         return X
 
     def _tell(self, table: Columns, X: Numbers) -> None:
-        """Warn of rows unlike those of the fit, of each column once."""
+        """Warn of rows unlike those of the fit, of each column and kind once."""
         missing: NDArray[np.bool_] = np.asarray(np.isnan(X).any(axis=0))
         for number, (code, column) in enumerate(zip(self.codes, table.columns, strict=True)):
-            if number not in self.told and (missing[number] or isinstance(code, LevelCode)):
-                said = code.unlike_the_fit(column)
-                if said:
-                    self.told.add(number)
+            for kind, said in code.unlike_the_fit(column) if missing[number] or isinstance(code, LevelCode) else ():
+                if (number, kind) not in self.told:
+                    self.told.add((number, kind))
                     warn(said, InputWarning)
 
     def observed(self, table: Columns, column: int) -> NDArray[Any]:

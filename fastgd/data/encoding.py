@@ -27,13 +27,15 @@ ROWS_OF_A_LEVEL, ROWS_PER_ROW_OF_A_LEVEL = 10, 50
 MOST_LOOKED_AT = 1 << 17  # rows that quantiles are taken from
 MOST_ASKED_FOR = 10_000  # bins
 MOST_REMEMBERED = 10_000  # labels of a column
+MOST_CLASSES = 10  # that bins are chosen by, the most frequent ones: each takes as long as a target
 
 
 @dataclass(frozen=True)
 class Encoding:
     """How a model turns columns of numbers, text and gaps into what its first layer reads.
 
-    Numbers are standardised. With bins they become normally distributed by their rank, and beside that each has
+    Numbers are standardised; an outlier, ten times the range of the middle half beyond it, counts as lying there. With
+    bins they become normally distributed by their rank, and beside that each has
     piecewise-linear bins between quantiles: a bin's value rises from 0 to 1 as the number runs through it (Gorishniy,
     Rubachev and Babenko 2022, arXiv 2203.05556). A number that many rows share has bins of its own. Numbers beyond
     those of the fit count as the outermost. Where nothing is known, the number stands at its mean, and a column of its
@@ -118,7 +120,7 @@ def learn(
     n_bins = encoding.bins_for(len(kept), sum(column.numbers is not None for column in table.columns))
     told: Numbers | None = None  # of the rows that are looked at alone: classes take much room
     if encoding.bins == "auto" and n_bins:
-        told = (targets[some] == np.arange(n_classes) if n_classes else targets[some]).astype(np.float64)
+        told = _indicators(targets[some, 0], n_classes) if n_classes else targets[some].astype(np.float64)
     codes: list[NumberCode | LevelCode] = []
     silent: list[str] = []  # what tells nothing
     for column in table.columns:
@@ -140,16 +142,27 @@ def learn(
     return Encoder(tuple(codes))
 
 
+def _indicators(numbers_of_classes: Reals, n_classes: int) -> Numbers:
+    """A column of 0 and 1 for each of the most frequent classes."""
+    counts = np.bincount(numbers_of_classes.astype(np.int64), minlength=n_classes)
+    frequent = np.argsort(-counts, kind="stable")[:MOST_CLASSES]
+    indicators: Numbers = np.equal(numbers_of_classes[:, None], frequent).astype(np.float64)
+    return indicators
+
+
 def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numbers | None) -> tuple[NumberCode, str]:
     """The code, and what makes the column useless; with targets there may be fewer bins, as many as tell of them."""
     none = np.zeros(0)
     known = ~np.isnan(values)
     each = weights[known] if weights.size else weights
-    plain = NumberCode(none, none, none, none, 0.0, False)
+    plain = NumberCode(none, none, none, none, 0.0, False, -np.inf, np.inf)
     if not known.any():
         return plain, "is empty in every row"
     given = values[known]
     found, weight = numbers.distinct(given, each)
+    if not n_bins:
+        low, high = numbers.fences(found, weight)
+        plain, given = plain._replace(low=low, high=high), given.clip(low, high)
     mean = float(np.average(given, weights=each if each.size else None))
     mean = mean if len(found) > 1 and np.isfinite(mean) else float(found[len(found) // 2])
     why = f"is {found[0]:.6g} in every row" if len(found) == 1 and known.all() else ""
@@ -160,7 +173,8 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numb
     else:
         edges = numbers.telling_edges(given, each, targets[known], n_bins)
     means, stds = numbers.bin_moments(given, each, edges)
-    return NumberCode(edges, numbers.normal_values(found, weight, edges), means, stds, mean, False), ""
+    normal = numbers.normal_values(found, weight, edges)
+    return plain._replace(edges=edges, normal=normal, bin_mean=means, bin_std=stds, mean=mean), ""
 
 
 def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -> tuple[LevelCode, str]:
@@ -183,7 +197,16 @@ def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -
     why = f"is {levels[0]!r} in every row" if levels else "is empty in every row"
     if has_rare:
         why = f"has {len(ranked):,} categories, none of which has {least} rows"
+        if all(map(_reads_as_a_number, ranked)):
+            why = f"has {why[4:]}, though its text reads as numbers (make them numbers)"
     return LevelCode((), False, False, known), why
+
+
+def _reads_as_a_number(label: str | None) -> bool:
+    try:
+        return float(label or "") == float(label or "")
+    except ValueError:
+        return False
 
 
 def _tell_of_row_numbers(column: Column, kept: NDArray[np.int64]) -> None:

@@ -17,6 +17,8 @@ Numbers = NDArray[np.float64]
 OUTERMOST = 1e-3  # probability beyond which the normal value stays the same: ±3.09
 STEPS_OF_BINS = 8, 16, 32, 64, 128
 PRICE = 4.0
+MIDDLES = 0.25, 0.05, 0.01
+FAR = 10.0  # so far lie 3 of 1,000 lognormal values, and none of a normal distribution
 LEAST_SHARE = 4  # 1 / this of the bins are left for values that few rows share, however many atoms there are
 
 
@@ -46,6 +48,20 @@ def bin_edges(values: Numbers, weights: Numbers, n_bins: int) -> Numbers:
         chosen = np.concatenate([chosen, np.searchsorted(total, steps).clip(0, len(values) - 1)])
     edges: Numbers = values[np.unique(np.concatenate([chosen, [0, len(values) - 1]]))]
     return edges
+
+
+def fences(values: Numbers, weights: Numbers) -> tuple[float, float]:
+    """The numbers beyond which one is an outlier, from distinct values in ascending order; infinite where none is.
+
+    They are FAR times the range of the middle half beyond it, or of more of the rows where the half is one value.
+    """
+    total = np.cumsum(weights)
+    for share in MIDDLES:
+        places = np.searchsorted(total, np.array([share, 1 - share]) * total[-1])
+        low, high = values[places.clip(0, len(values) - 1)]
+        if low < high:
+            return float(low - FAR * (high - low)), float(high + FAR * (high - low))
+    return -np.inf, np.inf
 
 
 def telling_edges(values: Numbers, weights: Numbers, targets: Numbers, most: int) -> Numbers:

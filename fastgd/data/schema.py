@@ -67,7 +67,7 @@ class Schema:
             numbers, code = table.columns[origins[place]].numbers, encoder.codes[origins[place]]
             if numbers is None or not isinstance(code, NumberCode) or place >= n_dense or encoder.has_bins:
                 return values[:, place]
-            return np.where(np.isnan(numbers), code.mean, numbers)
+            return np.where(np.isnan(numbers), code.mean, numbers.clip(code.low, code.high))
 
         return CheckedTable(values, table.names, given)
 

@@ -116,7 +116,9 @@ class MLPClassifier(ClassifierMixin, Estimator):
         model = self._fitted()
         X = self._numbers(X, reset=False)
         found: Reals = model.predict_proba(X)
-        return found.astype(real_dtype_of(X), copy=False)
+        found = found.astype(real_dtype_of(X), copy=False)
+        # A float32 network's probabilities add up to 1 with its precision; scikit-learn asks for that of X.
+        return found if self._has_several_labels() else found / found.sum(axis=1, keepdims=True)
 
     def decision_function(self, X: Any) -> Reals:
         """The network's sums before they become probabilities, which do not round to 0 and 1.

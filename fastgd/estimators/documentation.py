@@ -27,7 +27,7 @@ SHARED = {
         encoding: how columns become numbers: "auto" for text, gaps and numbers as they come, fastgd.Encoding(...) for
             rules of your own, None for numbers alone, as they are.
         dtype: "float32" or "float64", in which the network calculates; "auto" for float32 from 1,000 rows on, else that
-            of X.
+            of X, as where a target hardly varies beside its size.
         early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best
             epoch are kept.
         validation_fraction: share of the rows that early stopping holds out (of each class the same), where `fit` is

@@ -40,7 +40,7 @@ from .library import (
     is_regressor,
     train_test_split,
 )
-from .tables import checked_table, count_numbers, count_rows, real_dtype_of
+from .tables import check_is_whole, checked_table, count_numbers, count_rows, real_dtype_of
 from .watch import Patience, Subtasks
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
@@ -212,6 +212,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         """A table to learn from."""
         X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
+        check_is_whole(y)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _numbers(self, X: Any, *y: Any, reset: bool, **options: Any) -> Any:
@@ -269,11 +270,11 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         has_bins = encoding is not None and encoding.bins_for(n_rows, count_numbers(X)) > 0
         return recipe(n_rows, encoded=has_bins, classes=not is_regressor(self), **given)
 
-    def _mlp(self, X: Any, n_out: int, recipe: Recipe, **options: Any) -> MLP:
-        """A new network for a table, with these options beside the estimator's own."""
+    def _mlp(self, X: Any, n_out: int, recipe: Recipe, is_flat: bool = False, **options: Any) -> MLP:
+        """A new network for a table, with these options beside the estimator's own; for targets that hardly vary?"""
         dtype = self.dtype
         if dtype == "auto":  # so few rows take no time, and keep all digits
-            dtype = real_dtype_of(X).name if count_rows(X) < ROWS_OF_FLOAT32 else "float32"
+            dtype = real_dtype_of(X).name if is_flat or count_rows(X) < ROWS_OF_FLOAT32 else "float32"
         sizes = np.ravel(recipe.hidden_layer_sizes).tolist()
         hidden = [positive_integer(size, f"hidden_layer_sizes[{i}]") for i, size in enumerate(sizes)]
         return MLP(

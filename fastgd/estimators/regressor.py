@@ -16,7 +16,7 @@ from ..training.recipe import Recipe
 from .documentation import documented
 from .estimator import Estimator
 from .library import RegressorMixin, StrOptions, in_fit_context
-from .tables import real_dtype_of
+from .tables import hardly_varies, real_dtype_of
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
@@ -96,7 +96,7 @@ class MLPRegressor(RegressorMixin, Estimator):
         if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
             raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
         return self._mlp(
-            X, n_targets, recipe, loss=loss, random_state=seed, log_target=self.log_target,
+            X, n_targets, recipe, hardly_varies(y), loss=loss, random_state=seed, log_target=self.log_target,
             clip_predictions=self.clip_predictions,
         )  # fmt: skip
 

@@ -11,6 +11,7 @@ from ..data.frames import as_frame
 from .library import check_target, num_samples, validate_data
 
 REALS = [np.float64, np.float32]
+FLAT = 1000 * float(np.finfo(np.float32).eps)  # standard deviation over mean
 
 
 def checked_table(estimator: Any, X: Any, y: tuple[Any, ...], encodes: bool, reset: bool, **options: Any) -> Any:
@@ -65,3 +66,17 @@ def real_dtype_of(X: Any) -> np.dtype[Any]:
     """The precision in which a table came."""
     dtype = getattr(X, "dtype", None)
     return np.dtype(np.float32) if dtype == np.float32 else np.dtype(np.float64)
+
+
+def hardly_varies(y: Any) -> bool:
+    """Whether float32 hardly tells values of a target apart, because they lie close together far from 0."""
+    wide = np.asarray(y, np.float64)
+    return bool((wide.std(axis=0) < FLAT * np.abs(wide.mean(axis=0))).any())
+
+
+def check_is_whole(y: Any) -> None:
+    """Whether each row has a label."""
+    if y.dtype.kind == "O":
+        empty = [value is None or value != value for value in y.ravel().tolist()]
+        if any(empty):
+            raise ValueError(f"y, row {empty.index(True) // (y.size // len(y))} is empty: fill it, or drop the row.")

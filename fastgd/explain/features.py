@@ -281,7 +281,8 @@ def _grid(column: NDArray[Any], most: int) -> NDArray[Any]:
 
 def _check_model(model: Any) -> None:
     if not isinstance(model, Core):
-        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
+        inner = ": pass its model_" if isinstance(getattr(model, "model_", None), Core) else ""
+        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}{inner}.")
     if (model.standardize or model.schema.encoding is not None) and not model.schema.scaled:
         raise InvalidInputError("The model has never been fitted, so that no column means anything to it: call fit.")
 

@@ -16,7 +16,7 @@ from .tensors import Arrays
 ARRAYS = ("edges", "normal", "bin_mean", "bin_std")
 LONGEST_LABEL = 1 << 16  # characters
 BEYOND_ONE, LEAST_STD = 1.001, 1e-9  # of what a bin may have
-KINDS = {"numbers": {"kind", "n_bins", "mean", "has_gaps"},
+KINDS = {"numbers": {"kind", "n_bins", "mean", "low", "high", "has_gaps"},
          "levels": {"kind", "levels", "has_rare", "has_gaps", "known"}}  # fmt: skip
 
 
@@ -25,7 +25,8 @@ def described(encoder: Encoder) -> tuple[list[dict[str, Any]], Arrays]:
     words: list[dict[str, Any]] = []
     for code in encoder.codes:
         if isinstance(code, NumberCode):
-            kind = {"kind": "numbers", "n_bins": code.n_bins, "mean": repr(code.mean)}
+            kind = {"kind": "numbers", "n_bins": code.n_bins}
+            kind |= {name: repr(getattr(code, name)) for name in ("mean", "low", "high")}
         else:
             besides = None if code.known is None else sorted(code.known - set(code.levels))  # labels that are no level
             kind = {"kind": "levels", "levels": list(code.levels), "has_rare": code.has_rare, "known": besides}
@@ -78,15 +79,15 @@ def rebuilt(words: Any, arrays: Arrays) -> Encoder:
             known = None if besides is None else frozenset((*levels, *_labels(besides)))
             codes.append(LevelCode(levels, yes_or_no(column["has_rare"], "has_rare"), has_gaps, known))
             continue
-        n, mean = column["n_bins"], float(column["mean"])
+        n, mean, low, high = column["n_bins"], *(float(column[name]) for name in ("mean", "low", "high"))
         values = {
             name: part(name, length) for name, length in zip(ARRAYS, (n + (n > 0), n + (n > 0), n, n), strict=True)
         }
         of_bins, std = values["bin_mean"], values["bin_std"]  # of numbers from 0 to 1
-        is_sound = (np.diff(values["edges"]) > 0).all() and np.isfinite(mean)
+        is_sound = (np.diff(values["edges"]) > 0).all() and np.isfinite(mean) and low <= high
         if not (is_sound and (np.abs(of_bins) < BEYOND_ONE).all() and ((std > LEAST_STD) & (std < BEYOND_ONE)).all()):
             raise InvalidInputError("a column of numbers contradicts itself")
-        codes.append(NumberCode(**values, mean=mean, has_gaps=has_gaps))
+        codes.append(NumberCode(**values, mean=mean, has_gaps=has_gaps, low=low, high=high))
     return Encoder(tuple(codes))
 
 

@@ -69,15 +69,17 @@ class Net(NamedTuple):
 class Codes(NamedTuple):
     """How the columns of a user's table become the inputs of a network. A gap is NaN.
 
-    A number without bins stays as it is. With bins it becomes a position k + f, f of the way from edge k to the next,
-    and the number `normal` there, both as they are at the outermost edges beyond them. A column without a number
-    among the inputs holds positions already.
+    A number without bins stays as it is, up to the lowest and the highest of its column. With bins it becomes a
+    position k + f, f of the way from edge k to the next, and the number `normal` there, both as they are at the
+    outermost edges beyond them. A column without a number among the inputs holds positions already.
     """
 
     columns: Integers  # (n_columns, 4): where inputs and edges of a column are, see codes.py
     edges: NDArray[np.float64]  # (n_edges,) of all columns one after the other, those of one ascending
     normal: NDArray[np.float64]  # (n_edges,)
     gaps: NDArray[np.float64]  # (n_columns,): what stands for a gap
+    lowest: NDArray[np.float64]  # (n_columns,): of a number without bins
+    highest: NDArray[np.float64]  # likewise
 
 
 class Rows(NamedTuple):

@@ -50,7 +50,7 @@ def encode_column(out, X, codes, j, start, end):
             if position >= 0:
                 out[i, position] = n_bins + 1
         elif n_bins == 0:
-            out[i, dense] = x
+            out[i, dense] = min(max(x, codes.lowest[j]), codes.highest[j])
             if position >= 0:
                 out[i, position] = 0
         else:

@@ -7,7 +7,8 @@ import numpy as np
 
 def encode(out, X, codes):
     """out (n, n_dense + n_lookups) = the rows of X (n, n_columns) as the network reads them."""
-    for column, gap, (dense, position, first, n_bins) in zip(X.T, codes.gaps, codes.columns, strict=True):
+    for j, (dense, position, first, n_bins) in enumerate(codes.columns):
+        column, gap = X[:, j], codes.gaps[j]
         missing = np.isnan(column)
         if n_bins:
             edges, normal = codes.edges[first : first + n_bins + 1], codes.normal[first : first + n_bins + 1]
@@ -15,7 +16,7 @@ def encode(out, X, codes):
             out[:, dense] = np.where(missing, gap, normal[k] + f * (normal[k + 1] - normal[k]))
             out[:, position] = np.where(missing, n_bins + 1, k + f)
         elif dense >= 0:
-            out[:, dense] = np.where(missing, gap, column)
+            out[:, dense] = np.where(missing, gap, np.clip(column, codes.lowest[j], codes.highest[j]))
             if position >= 0:
                 out[:, position] = missing
         elif position >= 0:
