@@ -152,7 +152,7 @@ class Core(Model):
                 is no finite number.
         """
         predictions = answers(self.schema, self.outputs_for(X))
-        if not yes_or_no(as_frame, "as_frame"):
+        if as_frame is False or not yes_or_no(as_frame, "as_frame"):  # a row alone takes 3 µs
             return predictions
         return frame_like(X, named(predictions, output_names(self.network)))
 

@@ -19,7 +19,7 @@ class Predictor:
     """One network's predictions on one engine. Several threads may ask at once: each has scratch of its own."""
 
     def __init__(self, engine: ModuleType, net: Net, objective: LossRecord, target: Target) -> None:
-        self.target = target
+        self.target, self.is_as_learned = target, not (target.log or target.clip)
         self.engine, self.net, self.objective = engine, resting(net), objective
         self.n_in, self.n_out = len(net.input_std), int(net.layers[-1, N_OUT])
         self.ignores = bool(np.isinf(net.input_std).any())  # whether there are inputs that never varied
@@ -33,10 +33,10 @@ class Predictor:
     def outputs(self, values: Reals) -> tuple[Reals, bool]:
         """Outputs (n_rows, n_out) in the user's units, and whether these and the scaled inputs are all finite."""
         out, finite = self._predicted(values, self.ready, self.net, self.objective)
-        if self.target.log or self.target.clip:
-            out = self.target.predictions(out)
-            finite = finite and bool(np.isfinite(out).all())
-        return out, finite
+        if self.is_as_learned:
+            return out, finite
+        out = self.target.predictions(out)
+        return out, finite and bool(np.isfinite(out).all())
 
     def outputs_as_they_are(self, values: Reals) -> tuple[Reals, bool]:
         """The last layer's outputs (n_rows, n_out), as the loss takes them, and whether all are finite."""
