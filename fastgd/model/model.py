@@ -158,6 +158,11 @@ class Model:
         self.schema = replace(self.schema, classes=labels)
 
     @property
+    def members(self) -> tuple[Self, ...]:
+        """The model itself, as whatever looks at several models asks for it."""
+        return (self,)
+
+    @property
     def engine(self) -> ModuleType:
         """The kernels of the model's device."""
         return engine(self.device)

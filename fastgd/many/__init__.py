@@ -1,0 +1,1 @@
+"""Many networks: trained side by side, and as one."""
