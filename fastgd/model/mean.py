@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ..data.frames import frame_like
 from ..data.rows import Measured, measured
 from ..data.schema import Schema
+from ..data.splits import group_numbers
 from ..errors import InvalidInputError
 from ..kernels.records import Net, Reals
 from ..network.network import Network
@@ -19,6 +20,7 @@ from . import measures
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .blend import blended, blended_classes, outputs_behind
 from .core import Core
+from .intervals import Band, Calibration, calibrated
 
 
 class Mean:
@@ -33,6 +35,7 @@ class Mean:
     def __init__(self, models: Sequence[Core], weights: Any = None) -> None:
         self.members = _checked(models)
         self.weights = _checked_weights(weights, len(self.members))
+        self.calibration: Calibration | None = None
         self.shares = np.array(self.weights) / sum(self.weights)
 
     def __len__(self) -> int:
@@ -104,7 +107,9 @@ class Mean:
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the mean is: the same numbers as of one model, see `MLP.evaluate`.
 
-        The "loss" is that of the first model, in its scaling, if it predicted what the mean predicts.
+        The "loss" is that of the first model, in its scaling, if it predicted what the mean predicts. With calibrated
+        models there are "inside_0.9", the share of actual values within the intervals of `predict_interval`, and
+        "width_0.9", the mean width of these in the units of y.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -115,7 +120,57 @@ class Mean:
             InvalidInputError: a table that cannot be used, or a row that has no finite prediction.
         """
         rows = [measured(member.schema, X, y, sample_weight) for member in self.members]
-        return measures.metrics(self.loss_of(*rows), self.schema, rows[0], self.outputs_for(X))
+        found = measures.metrics(self.loss_of(*rows), self.schema, rows[0], self.outputs_for(X))
+        return found if self.calibration is None else found | self._of_intervals(X, rows[0])
+
+    @checked_names
+    def calibrate(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn from held-out rows how wide intervals must be, for `predict_interval`; returns the ensemble itself.
+
+        The intervals hold for new rows that are like these. Distances of numbers are taken in units that grow with the
+        spread of the models' predictions; of networks with quantiles the outermost two are widened.
+
+        Args:
+            X: inputs of rows that no model has learned from, (n_rows, n_in) numbers or a data frame.
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            groups: which rows belong together, (n_rows,), such as the sales of one house; no model may have learned
+                from a row of these groups.
+
+        Raises:
+            InvalidInputError: a table that cannot be used, too few rows or groups, or models that predict classes.
+        """
+        rows, band = measured(self.schema, X, y, None), self._band(X)
+        members = None if groups is None else group_numbers(groups, len(rows.X))
+        self.calibration = calibrated(band, self._learned(rows), members)
+        return self
+
+    @checked_names
+    def predict_interval(self, X: Any, coverage: float = 0.9, as_frame: bool = False) -> Any:
+        """Intervals that hold a share of the actual values: (n_rows, 2), or (n_rows, n_targets, 2), low and high.
+
+        By split-conformal prediction: of new rows like those of `calibrate` (of new groups, where it was given groups)
+        so many are inside, whatever the models are worth; better ones have narrower intervals.
+
+        Args:
+            X: inputs, (n_rows, n_in) numbers or a data frame.
+            coverage: the share, between 0 and 1.
+            as_frame: whether to return a data frame of the same library, with columns "low" and "high".
+
+        Raises:
+            InvalidInputError: a table that cannot be used, no calibration yet, or one with too few rows.
+        """
+        if not is_number(coverage) or not 0 < coverage < 1:
+            raise InvalidInputError(f"coverage must be a share between 0 and 1, such as 0.9, not {coverage!r}.")
+        if self.calibration is None:
+            raise InvalidInputError("Intervals need rows that nothing was learned from: call calibrate(X, y) first.")
+        found = self.calibration.interval(self._band(X), float(coverage))
+        if self._is_log:
+            found = np.exp(found)
+        if not yes_or_no(as_frame, "as_frame"):
+            return found[:, 0] if found.shape[1] == 1 else found
+        ends = ["low", "high"]
+        numbered = [f"{end} {target}" for target in range(found.shape[1]) for end in ends]
+        return frame_like(X, named(found, ends if found.shape[1] == 1 else numbered))
 
     def outputs_for(self, X: Any) -> Reals:
         """The mean of what the models put out for a table, (n_rows, n_out) in the user's units."""
@@ -140,6 +195,40 @@ class Mean:
             outs = [member.outputs_of(of.X)[0] for member, of in zip(self.members, rows, strict=True)]
             behind = outputs_behind(self.schema, self.net, blended(self.network, outs, self.shares))
         return measures.loss_of(self.schema, self.net, rows[0], behind)
+
+    @property
+    def _is_log(self) -> bool:
+        """Whether all models have learned logarithms, in which distances are taken then."""
+        return all(member.schema.target.log for member in self.members)
+
+    def _learned(self, rows: Measured) -> NDArray[np.float64]:
+        actual = rows.actual.astype(np.float64)
+        return np.log(actual) if self._is_log else actual
+
+    def _band(self, X: Any) -> Band:
+        """What is predicted of rows, in the unit in which distances are taken."""
+        network = self.network
+        if network.loss.task in ("classes", "labels"):
+            raise InvalidInputError(
+                "Intervals are for numbers; of classes predict_proba tells how sure the models are."
+            )
+        outs = [member.outputs_for(X).astype(np.float64) for member in self.members]
+        outs = [np.log(out) for out in outs] if self._is_log else outs
+        mean, n = blended(network, outs, self.shares), network.n_targets
+        if network.loss.name == "gaussian_nll":
+            return Band(mean[:, :n], mean[:, :n], mean[:, n:])
+        if network.n_out > n:
+            levels = np.sort(mean.reshape(len(mean), n, -1), axis=2)
+            return Band(levels[:, :, 0], levels[:, :, -1], levels[:, :, -1] - levels[:, :, 0])
+        return Band(mean, mean, np.sqrt(blended(network, [(out - mean) ** 2 for out in outs], self.shares)))
+
+    def _of_intervals(self, X: Any, rows: Measured) -> dict[str, float]:
+        """How many actual values of rows are inside, and how wide intervals are."""
+        ends = self.predict_interval(X).reshape(len(rows.X), -1, 2)
+        inside = (ends[:, :, 0] <= rows.actual) & (rows.actual <= ends[:, :, 1])
+        weights = rows.weights if rows.weights.size else None
+        shown = {"inside_0.9": inside, "width_0.9": ends[:, :, 1] - ends[:, :, 0]}
+        return {name: float(np.average(values.mean(axis=1), weights=weights)) for name, values in shown.items()}
 
     def _blended(self, outs: Sequence[Reals]) -> Reals:
         dtype = np.result_type(*(member.dtype for member in self.members))
