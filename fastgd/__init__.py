@@ -18,6 +18,7 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "MLPClassifier": "sklearn",
     "MLPRegressor": "sklearn",
     "History": "training.history",
+    "fit_many": "many.fit_many",
     "load": "mlp",
     "SGD": "training.optimizers",
     "Adagrad": "training.optimizers",
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from . import plots as plots
     from . import schedules as schedules
     from .data.encoding import Encoding as Encoding
+    from .many.fit_many import fit_many as fit_many
     from .mlp import MLP as MLP
     from .mlp import load as load
     from .sklearn import MLPClassifier as MLPClassifier
