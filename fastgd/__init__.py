@@ -19,6 +19,7 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "MLPClassifier": "sklearn",
     "MLPRegressor": "sklearn",
     "History": "training.history",
+    "fit_many": "many.fit_many",
     "load": "many.ensemble",
     "SGD": "training.optimizers",
     "Adagrad": "training.optimizers",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .data.encoding import Encoding as Encoding
     from .many.ensemble import Ensemble as Ensemble
     from .many.ensemble import load as load
+    from .many.fit_many import fit_many as fit_many
     from .mlp import MLP as MLP
     from .sklearn import MLPClassifier as MLPClassifier
     from .sklearn import MLPRegressor as MLPRegressor

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # What the rooms around ask of a model. These names work as all others, but tab completion is for users.
 INNER = {
-    "become", "engine", "fit_state", "initializer", "loss_of", "loss_unit", "members", "net", "objective",
+    "become", "engine", "fit_state", "initializer", "let_go", "loss_of", "loss_unit", "members", "net", "objective",
     "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over", "training_state", "twin",
 }  # fmt: skip
 

@@ -1,1 +1,1 @@
-"""Many networks: trained side by side, and as one."""
+"""Many networks on one table: trained side by side, searched among, and as one."""

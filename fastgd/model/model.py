@@ -215,6 +215,10 @@ class Model:
             net = schema.network.new_net("zeros", self.dtype, self.random_state)._replace(**encoder.bins(self.dtype))
         self.take_over(schema, net)
 
+    def let_go(self) -> None:
+        """Drop scratch, which a further call makes again: what is left is the network and what its optimizer knows."""
+        self.store, self._predictor = Store(), None
+
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""
         if self._predictor is None:
