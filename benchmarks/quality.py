@@ -5,7 +5,8 @@
 
 It needs `pip install -e '.[quality]'`. FASTGD_DATA, a folder as described in CONTRIBUTING.md, adds California housing
 (the test rows of its publication) and listings in Barcelona (no unit on both sides, the logarithm of the price). The
-other tables are scikit-learn's, in five folds. Seconds are those of a fit and its predictions, without compilation.
+other tables are scikit-learn's, in five folds. Seconds are those of the fastest fit with its
+predictions, without compilation.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ import fastgd
 
 PAGE = Path(__file__).parents[1] / "docs" / "estimators.md"
 START, END = "<!-- benchmarks/quality.py -->\n", "<!-- end -->\n"
+FITS = 3  # where there is one split
 Split = tuple[Any, Any]  # rows to learn from, rows to test with
 
 
@@ -122,18 +124,18 @@ def methods(is_classes: bool) -> Iterator[tuple[str, Any]]:
 
 
 def measured(model: Any, table: Table, X: Any, y: Any, splits: list[Split]) -> tuple[float, float]:
-    """The mean score of the splits, and the mean seconds."""
+    """The mean score of the splits, and the seconds of the fastest fit, which is the least disturbed one."""
     from sklearn.base import clone
 
     few = splits[0][0][:200]
     clone(model).fit(X[few], y[few])  # what is compiled, loaded or started is so before the clock runs
     scores, seconds = [], []
-    for train, test in splits:
+    for train, test in splits * (FITS if len(splits) == 1 else 1):
         started = time.perf_counter()
         predicted = np.ravel(clone(model).fit(X[train], y[train]).predict(X[test]))
         seconds.append(time.perf_counter() - started)
         scores.append(table.score(y[test], predicted))
-    return float(np.mean(scores)), float(np.mean(seconds))
+    return float(np.mean(scores)), min(seconds)
 
 
 def lines(tables: list[Table]) -> Iterator[str]:

@@ -86,6 +86,8 @@ def test_labels_that_come_as_numbers_read_the_same():
         (pl.DataFrame({"x": [[1, 2]]}), "X, column 0 (x) holds several values in a row"),
         (np.array([[1j]]), "X, column 0 has complex numbers"),
         ([[1], ["?"], [2]], "X, column 0 has both numbers and text; row 1 holds '?'"),
+        ([[1], [10**400]], "X, column 0, row 1 is too large for float64: use other units"),
+        ([[1], [Decimal("sNaN")]], "X, column 0, row 1 is sNaN: correct it"),
         ([["a"], [b"b"]], "X, column 0, row 1 is a bytes: only numbers, text and booleans"),
         (pd.DataFrame({"x": [1.0, np.inf]}), "X, column 0 (x), row 1 is inf: correct it"),
         (np.zeros((0, 1)), "X is empty"),

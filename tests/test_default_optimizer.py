@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from inside import memory_of
 from samples import houses
 
 import fastgd
-from fastgd.errors import BlowUpWarning, DivergenceError
+from fastgd.errors import BlowUpWarning, DivergenceError, TrainingWarning
 from fastgd.network.losses import LOSSES
 from fastgd.training.optimizers import DEFAULT_OPTIMIZER
 
@@ -52,6 +54,14 @@ def test_the_default_is_as_good_as_plain_descent_on_houses():
         model.fit(X[:2000], y[:2000], optimizer=optimizer, verbose=0)
         errors.append(model.evaluate(X[2000:], y[2000:])["rmse"])
     assert errors[0] <= errors[1] < errors[2], "the last is the control"
+
+
+def test_wide_networks_begin_without_a_warning():
+    X, y = houses(2000)
+    fastgd.MLP([4, 256, 256, 1], random_state=0).fit(X, y, epochs=2, verbose=0)
+    at_once = dataclasses.replace(DEFAULT_OPTIMIZER, learning_rate=0.01)
+    with pytest.warns(TrainingWarning):
+        fastgd.MLP([4, 256, 256, 1], random_state=0).fit(X, y, epochs=2, optimizer=at_once, verbose=0)
 
 
 def test_a_step_by_hand_is_plain_descent_and_goes_on():

@@ -6,12 +6,13 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from model_files import assembled, parts, peak, with_header
 
 import fastgd
 from fastgd.data.column_codes import NumberCode
 from fastgd.data.columns import read_columns
 from fastgd.data.encoding import Encoding, learn
-from fastgd.errors import InputWarning, InvalidInputError, PrecisionWarning
+from fastgd.errors import InputWarning, InvalidInputError, ModelFileError, PrecisionWarning
 
 NONE, F64 = np.zeros(0), np.dtype(np.float64)
 
@@ -401,3 +402,139 @@ def test_a_model_that_was_never_fitted_reads_numbers_alone():
             call(frame)
     with pytest.raises(InvalidInputError, match="is a date"):
         model.predict(frame.assign(garden=pd.Timestamp("2024-01-01")))
+
+
+def test_the_encoder_has_the_names_that_the_model_has(tmp_path):
+    frame, price = houses()
+    frame["garden"] = "yes"
+    model = fastgd.MLP([3, 8, 1], encoding="auto")
+    with pytest.warns(InputWarning, match="'yes' in every row"):
+        model.fit(frame.to_numpy(), price, epochs=0, verbose=0)
+    assert repr(model.encoder).splitlines()[1].startswith("0 ")
+    model.fit(frame, price, epochs=0, verbose=0)
+    assert repr(model.encoder).splitlines()[1].startswith("size ")
+    model.feature_names = ["area", "city", "garden"]
+    assert repr(model.encoder).splitlines()[1].startswith("area ")
+    assert repr(model.encoder).splitlines()[3] == "garden  left out"
+    model.save(tmp_path / "m")
+    assert repr(fastgd.load(tmp_path / "m").encoder) == repr(model.encoder)
+
+
+def test_many_classes_take_no_room_for_each_row():
+    generator = np.random.default_rng(0)
+    X, y = generator.normal(size=(900, 2)), generator.integers(0, 2000, 900)
+    model = fastgd.MLP([2, 2000], encoding="auto", loss="cross_entropy", classes=range(2000))
+    assert peak(lambda: model.fit(X, y, epochs=0, verbose=0)) < 900 * 2000 * 8
+
+
+def test_no_position_is_called_far():
+    generator = np.random.default_rng(0)
+    X = [[number, f"level {row:04d}"] for row, number in enumerate(generator.normal(size=1500))]
+    model = fastgd.MLP([2, 1], encoding=Encoding(least_rows=1, most_levels=2000))
+    model.fit(X, generator.normal(size=1500), epochs=0, verbose=0)
+    model.parameters[:] = 3e38
+    with pytest.raises(InvalidInputError, match="The weights of the model are too large"):
+        model.predict([[100, X[1499][1]]])
+
+
+# What one table left behind is nothing for another.
+
+
+def test_two_searches_of_a_new_model_have_scratch_of_their_own():
+    frame, price = houses(gaps=False)
+    many = frame.assign(city=[f"city {row % 40}" for row in range(len(frame))])
+    model, other = (fastgd.MLP([3, 8, 1], encoding="auto") for _ in range(2))
+    model.find_learning_rate(many, price, epochs=2, lowest=0.01, highest=0.1)
+    again = model.find_learning_rate(frame, price, epochs=2, lowest=0.01, highest=0.1)
+    assert len(model.store.kept) == 2
+    np.testing.assert_array_equal(
+        again.losses, other.find_learning_rate(frame, price, epochs=2, lowest=0.01, highest=0.1).losses
+    )
+
+
+def test_a_fit_without_a_step_leaves_nothing_of_its_size():
+    class Refuses(fastgd.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            raise RuntimeError
+
+    X, y = fastgd.datasets.houses(300, random_state=0)
+    more, prices = fastgd.datasets.houses(2000, random_state=1)
+    model, other = (fastgd.MLP([4, 8, 1], encoding="auto") for _ in range(2))
+    with pytest.raises(RuntimeError):
+        model.fit(X, y, optimizer=fastgd.Adam(0.02), callbacks=[Refuses()], verbose=0)
+    model.fit(more, prices, epochs=0, verbose=0)
+    assert model.encoder.has_bins
+    assert model.fit_state.state.velocity.size == model.parameters.size
+    model.fit(more, prices, epochs=1, verbose=0)
+    other.fit(more, prices, epochs=1, optimizer=fastgd.Adam(0.02), verbose=0)
+    np.testing.assert_array_equal(model.parameters, other.parameters)
+
+
+def test_a_constant_with_gaps_is_constant():
+    frame, price = houses()
+    frame["rooms"] = np.where(np.arange(len(frame)) % 3 == 0, np.nan, 5.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", PrecisionWarning)
+        fastgd.MLP([4, 8, 1], encoding="auto").fit(frame, price, epochs=0, verbose=0)
+    frame["rooms"] = np.where(np.isnan(frame["rooms"]), np.nan, 5e12 + np.arange(len(frame)))
+    with pytest.warns(PrecisionWarning, match=r"column 3 \(rooms\) varies by 7\d\.\d around"):
+        fastgd.MLP([4, 8, 1], encoding="auto").fit(frame, price, epochs=0, verbose=0)
+
+
+def test_a_row_that_counts_next_to_nothing_stays_near(tmp_path):
+    generator = np.random.default_rng(0)
+    X = np.column_stack([generator.choice([1.0, 2.0], 2000), generator.normal(size=2000)])
+    X[0, 0], weights = 0, np.ones(2000)
+    y = X.sum(axis=1)
+    for weights[0] in (1e-10, 1e-30):
+        model = fastgd.MLP([2, 16, 1], encoding="auto", random_state=0)
+        model.fit(X, y, epochs=2, sample_weight=weights, verbose=0)
+        assert abs(model.predict(X[:1]) - y[0]) < 20
+        model.save(tmp_path / "m")
+        np.testing.assert_array_equal(fastgd.load(tmp_path / "m").predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        *(("bin_std", value) for value in (-1.0, 0.0, 5e-324, 1e300, np.nan)),
+        *(("bin_mean", value) for value in (-2.0, 1e300, np.nan)), ("edges", -1e300), ("edges", np.nan),
+    ],
+)  # fmt: skip
+def test_files_with_bins_that_cannot_be(tmp_path, place, value):
+    X, y = fastgd.datasets.houses(1000, random_state=0)
+    model = fastgd.MLP([4, 8, 1], encoding="auto")
+    model.fit(X, y, epochs=0, verbose=0)
+    model.save(tmp_path / "m")
+    outer, inner, arrays = parts(tmp_path / "m")
+    start = outer[f"encoder.{place}"]["data_offsets"][0] + 8
+    assembled(tmp_path / "m", outer, inner, arrays)
+    fastgd.load(tmp_path / "m")
+    assembled(tmp_path / "m", outer, inner, arrays[:start] + np.float64(value).tobytes() + arrays[start + 8 :])
+    with pytest.raises(ModelFileError, match="a column of numbers contradicts itself"):
+        fastgd.load(tmp_path / "m")
+
+
+@pytest.mark.parametrize("change", ["no encoding", "one more column", "a million columns"])
+def test_files_whose_encoder_is_of_other_tables(tmp_path, change):
+    frame, price = houses()
+    model = fastgd.MLP([3, 8, 1], encoding="auto")
+    model.fit(frame, price, epochs=1, verbose=0)
+    model.save(tmp_path / "m")
+
+    def changed(header):
+        if change == "no encoding":
+            del header["encoding"]
+        elif change == "one more column":
+            header["encoder"].append(
+                {"kind": "levels", "levels": [], "has_rare": False, "known": [], "has_gaps": False}
+            )
+        else:
+            header["layer_sizes"][0], header["feature_names"] = 1_000_000, None
+
+    with_header(tmp_path / "m", lambda header: None)
+    fastgd.load(tmp_path / "m")
+    with_header(tmp_path / "m", changed)
+    assert peak(lambda: fastgd.load(tmp_path / "m")) < 1 << 22
+    with pytest.raises(ModelFileError, match="its encoder is not one of"):
+        fastgd.load(tmp_path / "m")

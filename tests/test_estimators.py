@@ -44,8 +44,8 @@ def of_the_whole_table_or_less(estimator):
 
 CHECKS = parametrize_with_checks(
     [
-        fastgd.MLPRegressor(), fastgd.MLPRegressor(batch_size=16),
-        fastgd.MLPClassifier(), fastgd.MLPClassifier(batch_size=16),
+        fastgd.MLPRegressor(random_state=0), fastgd.MLPRegressor(random_state=0, batch_size=16),
+        fastgd.MLPClassifier(random_state=0), fastgd.MLPClassifier(random_state=0, batch_size=16),
     ],
     expected_failed_checks=of_the_whole_table_or_less,
 )  # fmt: skip

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 import fastgd
-from fastgd.errors import InvalidInputError
+from fastgd.errors import InvalidInputError, ModelFileError
+from fastgd.pages.drawing import predictions
 
 X = np.random.default_rng(0).uniform(-1, 1, (400, 2))
 PRICE = np.exp(X @ [2.0, 1.0] + 3)
@@ -68,3 +69,20 @@ def test_several_targets_have_ranges_of_their_own():
     out = model.predict(X * 50)
     assert out[:, 0].min() >= np.float32(PRICE.min())
     assert out[:, 1].max() <= np.float32(-PRICE.min())
+
+
+def test_plots_show_the_target_as_it_was_given():
+    model = fastgd.MLP([2, 8, 1], log_target=True)
+    model.fit(X, PRICE, epochs=20, verbose=0)
+    predicted, actual, _ = predictions(model, X, PRICE)
+    np.testing.assert_array_equal(actual[:, 0], PRICE)
+    np.testing.assert_array_equal(predicted[:, 0], model.predict(X))
+
+
+@pytest.mark.parametrize("low", [np.inf, 1e300])
+def test_a_file_with_a_range_that_cannot_be(tmp_path, low):
+    model = fastgd.MLP([2, 1], clip_predictions=True)
+    model.fit(X, PRICE, epochs=1, verbose=0)
+    model.schema.target.range[0] = low
+    with pytest.raises(ModelFileError, match="range"):
+        model.save(tmp_path / "m")

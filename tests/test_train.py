@@ -78,6 +78,13 @@ def test_a_training_that_learns_nothing_says_so(tmp_path):
     assert hint not in run("train", path, *ARGUMENTS, "--epochs", 30).output
 
 
+def test_outliers_do_not_make_it_diverge(tmp_path):
+    sizes = [30 + i % 50 for i in range(200)]
+    sizes[7] = 10_000_000
+    path = write(tmp_path / "houses.csv", size=sizes)
+    assert run("train", path, *ARGUMENTS, "--epochs", 5).exit_code == 0
+
+
 def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
     path = write(tmp_path / "houses.csv", price=[42] * 200)
     result = run("train", path, *ARGUMENTS, "--epochs", 2)

@@ -66,7 +66,9 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
 @click.option("--hidden", default="64,64", show_default=True, type=_Widths(), help="Widths of the hidden layers.")
 @click.option("--epochs", default=40, show_default=True, type=click.IntRange(min=1), help="Passes over all rows.")
 @click.option("--batch-size", default=32, show_default=True, type=click.IntRange(min=1), help="Rows per step.")
-@click.option("--learning-rate", default=0.05, show_default=True, type=float, help="Size of a step.")
+@click.option(
+    "--learning-rate", default=None, type=float, help="Of plain gradient descent, in place of what fits most tables."
+)
 @click.option("--group", default=None, help="Column whose equal values stay on one side of the split.")
 @click.option(
     "--validation",
@@ -87,7 +89,7 @@ def train(
     hidden: list[int],
     epochs: int,
     batch_size: int,
-    learning_rate: float,
+    learning_rate: float | None,
     group: str | None,
     validation: float,
     seed: int,
@@ -104,14 +106,15 @@ def train(
     from ..pages.page import Part, Text, write_page
     from ..training.callbacks import Recorder
     from ..training.history import INTERRUPTED
-    from ..training.optimizers import SGD
+    from ..training.optimizers import DEFAULT_OPTIMIZER, SGD
 
     target, groups = target.strip(), [] if group is None else [group.strip()]
     if not 0 < validation < 1:  # not-a-number passes every range
         raise InvalidInputError(f"--validation must be a share between 0 and 1, not {validation}.")
     if target in features:
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
-    optimizer, recorder = SGD(learning_rate=learning_rate), Recorder()
+    recorder = Recorder()
+    optimizer = DEFAULT_OPTIMIZER if learning_rate is None else SGD(learning_rate=learning_rate)
     check_can_write(save, report, table=file)
     if report is not None:
         from ..pages import drawing

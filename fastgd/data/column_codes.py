@@ -105,6 +105,8 @@ class LevelCode(NamedTuple):
 
     def described(self) -> str:
         """What a person is told of it."""
+        if not self.n_levels:
+            return "left out"
         own = shortened(", ".join(self.levels), 50)
         return f"{self.n_levels} levels: {own}" + f", {RARE}" * self.has_rare + f", {MISSING}" * self.has_gaps
 

@@ -6,6 +6,7 @@ A column of numbers has NaN where nothing is known, a column of labels None. Tex
 from __future__ import annotations
 
 import datetime
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from fractions import Fraction
@@ -66,9 +67,8 @@ def read_columns(X: Any, n_in: int, wanted: tuple[str, ...] | None) -> Columns:
     if values.dtype.kind not in "biuf":
         return Columns([_of_array(values[:, at], where[at]) for at in range(n_in)], None, len(values))
     matrix = np.ascontiguousarray(values, np.float64)
-    wrong = np.argwhere(np.abs(matrix) > LARGEST)
-    if wrong.size:
-        row, column = (int(place) for place in wrong[0])
+    if max(np.fmax.reduce(matrix, axis=None), -np.fmin.reduce(matrix, axis=None)) > LARGEST:
+        row, column = (int(place) for place in np.argwhere(np.abs(matrix) > LARGEST)[0])
         raise InvalidInputError(_too_large(where[column], row, values[row, column]))
     return Columns([Column(where[at], matrix[:, at], None) for at in range(n_in)], None, len(values), matrix)
 
@@ -136,7 +136,7 @@ def _of_objects(values: list[Any], where: str, empty: NDArray[np.bool_] | None) 
         )
     if _label in kinds:
         return Column(where, None, [None if value is None else _label(value) for value in converted])
-    numbers = np.array([np.nan if value is None else float(value) for value in converted], np.float64)
+    numbers = np.array([_number(value, f"{where}, row {row}") for row, value in enumerate(converted)], np.float64)
     return _of_numbers(numbers, where, None)
 
 
@@ -149,6 +149,15 @@ def _kind(value: Any, cell: str) -> Callable[..., Any]:
     if isinstance(value, datetime.date | datetime.time | datetime.timedelta | np.datetime64 | np.timedelta64):
         raise InvalidInputError(f"{cell} {DATE}.")
     raise InvalidInputError(f"{cell} is a {type(value).__name__}: only numbers, text and booleans can be learned from.")
+
+
+def _number(value: Any, cell: str) -> float:
+    try:
+        return math.nan if value is None else float(value)
+    except OverflowError as error:
+        raise InvalidInputError(f"{cell} is too large for float64: use other units.") from error
+    except ValueError as error:
+        raise InvalidInputError(f"{cell} is {value}: correct it, or leave the cell empty.") from error
 
 
 def _is_gap(value: Any) -> bool:

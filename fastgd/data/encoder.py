@@ -30,7 +30,7 @@ class Encoder:
     """How the columns of one model's tables are encoded, as its first fit has learned it."""
 
     codes: tuple[NumberCode | LevelCode, ...]
-    names: tuple[str, ...] | None = None  # of the columns, where they have some
+    names: tuple[str, ...] | None = None  # of the columns, where a model that prints it has some
     told: set[int] = field(default_factory=set)  # columns of which something was said already
 
     def __repr__(self) -> str:
@@ -155,7 +155,7 @@ class Encoder:
         for code in self.codes:
             if isinstance(code, NumberCode):
                 means.append(code.bin_mean)
-                scales.append(np.divide(1, code.bin_std, out=np.zeros(code.n_bins), where=code.bin_std > 0))
+                scales.append(1 / code.bin_std)
             means.append(np.zeros(code.n_levels))
             scales.append(np.ones(code.n_levels))
         return {"bin_mean": np.concatenate(means).astype(dtype), "bin_scale": np.concatenate(scales).astype(dtype)}

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
+from ..kernels.records import Reals
 from ..options import positive_integer
 from . import numbers
 from .column_codes import LevelCode, NumberCode
@@ -23,7 +24,7 @@ ROWS_PER_BIN, FEWEST_BINS, MOST_BINS = 192, 8, 192
 # a quarter of the rows.
 MOST_OF_TABLE, ROWS_PER_BIN_OF_TABLE = 4096, 4
 ROWS_OF_A_LEVEL, ROWS_PER_ROW_OF_A_LEVEL = 10, 50
-MOST_LOOKED_AT = 1 << 18  # rows that quantiles are taken from
+MOST_LOOKED_AT = 1 << 17  # rows that quantiles are taken from
 MOST_ASKED_FOR = 10_000  # bins
 MOST_REMEMBERED = 10_000  # labels of a column
 
@@ -96,11 +97,17 @@ def as_encoding(value: Any) -> Encoding | None:
 
 
 def learn(
-    encoding: Encoding, table: Columns, weights: Numbers, chosen: NDArray[np.int64] | None, targets: Numbers
+    encoding: Encoding,
+    table: Columns,
+    weights: Numbers,
+    chosen: NDArray[np.int64] | None,
+    targets: Reals,
+    n_classes: int = 0,
 ) -> Encoder:
     """The encoder for these rows of a table, of which `chosen` (None: all) are learned from.
 
-    weights are (n_rows,) or (0,), targets (n_rows, n_targets): numbers, for classes a column of 0 and 1 for each.
+    weights are (n_rows,) or (0,), targets (n_rows, n_targets): numbers, or those of classes where there are some, each
+    of which is then a target of 0 and 1.
     """
     kept = np.arange(table.n_rows) if chosen is None else chosen
     kept = kept[weights[kept] > 0] if weights.size else kept
@@ -109,13 +116,14 @@ def learn(
     )
     each = weights[some] if weights.size else weights
     n_bins = encoding.bins_for(len(kept), sum(column.numbers is not None for column in table.columns))
+    told: Numbers | None = None  # of the rows that are looked at alone: classes take much room
+    if encoding.bins == "auto" and n_bins:
+        told = (targets[some] == np.arange(n_classes) if n_classes else targets[some]).astype(np.float64)
     codes: list[NumberCode | LevelCode] = []
     silent: list[str] = []  # what tells nothing
     for column in table.columns:
         if column.numbers is not None:
-            code, why = _learn_numbers(
-                column.numbers[some], each, n_bins, targets[some] if encoding.bins == "auto" else None
-            )
+            code, why = _learn_numbers(column.numbers[some], each, n_bins, told)
             has_gaps = bool(np.isnan(column.numbers[kept]).any()) and not why
             codes.append(code._replace(has_gaps=has_gaps))
             _tell_of_row_numbers(column, kept)
@@ -129,7 +137,7 @@ def learn(
         warn(f"{silent[0]}, which tells nothing{more}: left out of what is learned.", InputWarning)
     if not any(code.is_dense or code.n_levels for code in codes):
         raise InvalidInputError(f"X has nothing to learn from: {silent[0]}.")
-    return Encoder(tuple(codes), table.names)
+    return Encoder(tuple(codes))
 
 
 def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numbers | None) -> tuple[NumberCode, str]:
@@ -150,7 +158,7 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numb
     if targets is None:
         edges = numbers.bin_edges(found, weight, n_bins)
     else:
-        edges = numbers.telling_edges(given, each, targets[known], (found, weight), n_bins)
+        edges = numbers.telling_edges(given, each, targets[known], n_bins)
     means, stds = numbers.bin_moments(given, each, edges)
     return NumberCode(edges, numbers.normal_values(found, weight, edges), means, stds, mean, False), ""
 

@@ -98,11 +98,8 @@ def _encoded(
     if schema.encoder is not None:
         return schema, net, schema.encoded(table)
     assert schema.encoding is not None
-    values = target.values.astype(np.float64)
-    if schema.network.loss.task == "classes":
-        values = (values == np.arange(schema.network.n_out)).astype(np.float64)
-    table = table._replace(names=table.names or schema.feature_names)
-    encoder = learn(schema.encoding, table, weights, chosen, values)
+    n_classes = schema.network.n_out if schema.network.loss.task == "classes" else 0
+    encoder = learn(schema.encoding, table, weights, chosen, target.values, n_classes)
     schema = replace(schema, encoder=encoder)
     if encoder.inputs != schema.network.inputs:
         schema = replace(schema, network=replace(schema.network, encoded=encoder.inputs))

@@ -84,9 +84,12 @@ def mean_one(weights: Weights, dtype: np.dtype[Any]) -> Reals:
 
 def sample(rows: Rows, most: int) -> Rows:
     """At most `most` of the rows, drawn at random but always the same, in their order."""
-    if len(rows.X) <= most:
-        return rows
-    return taken(rows, np.sort(np.random.default_rng(0).choice(len(rows.X), most, replace=False)))
+    return rows if len(rows.X) <= most else taken(rows, drawn(len(rows.X), most))
+
+
+def drawn(n_rows: int, most: int) -> NDArray[np.int64]:
+    """The numbers of at most `most` of so many rows, drawn likewise."""
+    return np.sort(np.random.default_rng(0).choice(n_rows, min(most, n_rows), replace=False))
 
 
 def by_row(by_class: Weights, Y: Reals, weights: Weights, purpose: str) -> Weights:

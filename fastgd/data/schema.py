@@ -15,6 +15,7 @@ from ..kernels.records import Reals
 from ..network.network import Network
 from . import labels, tables
 from .arrays import CheckedTable, column_name
+from .column_codes import NumberCode
 from .columns import Columns, read_columns
 from .encoder import Encoder
 from .encoding import Encoding
@@ -65,8 +66,10 @@ class Schema:
         origins, n_dense = encoder.origins, encoder.inputs.n_dense
 
         def given(place: int) -> Reals:
-            numbers = table.columns[origins[place]].numbers
-            return values[:, place] if numbers is None or place >= n_dense or encoder.has_bins else numbers
+            numbers, code = table.columns[origins[place]].numbers, encoder.codes[origins[place]]
+            if numbers is None or not isinstance(code, NumberCode) or place >= n_dense or encoder.has_bins:
+                return values[:, place]
+            return np.where(np.isnan(numbers), code.mean, numbers)
 
         return CheckedTable(values, table.names, given)
 

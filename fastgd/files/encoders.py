@@ -15,6 +15,7 @@ from .tensors import Arrays
 
 ARRAYS = ("edges", "normal", "bin_mean", "bin_std")
 LONGEST_LABEL = 1 << 16  # characters
+BEYOND_ONE, LEAST_STD = 1.001, 1e-9  # of what a bin may have
 KINDS = {"numbers": {"kind", "n_bins", "mean", "has_gaps"},
          "levels": {"kind", "levels", "has_rare", "has_gaps", "known"}}  # fmt: skip
 
@@ -34,8 +35,11 @@ def described(encoder: Encoder) -> tuple[list[dict[str, Any]], Arrays]:
     return words, {f"encoder.{name}": array for name, array in arrays.items()}
 
 
-def promised(words: Any) -> dict[str, tuple[str, int]]:
-    """The kind and the length of each array."""
+def promised(header: dict[str, Any], n_columns: int) -> dict[str, tuple[str, int]]:
+    """The kind and the length of each array of a file whose tables have so many columns."""
+    words = header["encoder"]
+    if "encoding" not in header or not isinstance(words, list) or len(words) != n_columns:
+        raise InvalidInputError(f"its encoder is not one of {n_columns:,} columns that are to be encoded")
     bins = [positive_integer(column["n_bins"], "n_bins", least=0) for column in words if column["kind"] == "numbers"]
     n_bins, n_edges = sum(bins), sum(n + (n > 0) for n in bins)
     return {
@@ -55,7 +59,7 @@ def inputs_of(words: Any) -> Inputs:
     return Inputs(len(of_numbers), tuple(looked_up))
 
 
-def rebuilt(words: Any, arrays: Arrays, names: tuple[str, ...] | None) -> Encoder:
+def rebuilt(words: Any, arrays: Arrays) -> Encoder:
     """The encoder that they describe."""
     if not isinstance(words, list) or any(set(column) != KINDS[column["kind"]] for column in words):
         raise InvalidInputError("its columns are not described in full")
@@ -78,10 +82,12 @@ def rebuilt(words: Any, arrays: Arrays, names: tuple[str, ...] | None) -> Encode
         values = {
             name: part(name, length) for name, length in zip(ARRAYS, (n + (n > 0), n + (n > 0), n, n), strict=True)
         }
-        if (np.diff(values["edges"]) <= 0).any() or not np.isfinite(mean) or (values["bin_std"] < 0).any():
+        of_bins, std = values["bin_mean"], values["bin_std"]  # of numbers from 0 to 1
+        is_sound = (np.diff(values["edges"]) > 0).all() and np.isfinite(mean)
+        if not (is_sound and (np.abs(of_bins) < BEYOND_ONE).all() and ((std > LEAST_STD) & (std < BEYOND_ONE)).all()):
             raise InvalidInputError("a column of numbers contradicts itself")
         codes.append(NumberCode(**values, mean=mean, has_gaps=has_gaps))
-    return Encoder(tuple(codes), names)
+    return Encoder(tuple(codes))
 
 
 def _labels(values: Any) -> tuple[str, ...]:

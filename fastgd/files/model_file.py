@@ -140,7 +140,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         look_up(name, {"auto": None, **INITIALIZERS}, "initializer")
         model.initializer = name
     if "encoder" in header:
-        model.take_encoder(encoders.rebuilt(header["encoder"], arrays, model.feature_names))
+        model.take_encoder(encoders.rebuilt(header["encoder"], arrays))
     for name, array in arrays.items():
         _check_numbers(name, array)
         if not name.startswith(("training.", "encoder.", "target.")):
@@ -151,8 +151,10 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         is_known = yes_or_no(kept.get("known", schema.scaled), "known")
         schema = replace(schema, classes=_classes(kept, model.network), classes_known=is_known)
     if "target.range" in arrays:
-        given = replace(schema.target, range=arrays["target.range"].reshape(2, -1))
-        schema = replace(schema, target=given)
+        low, high = limits = arrays["target.range"].reshape(2, -1)
+        if not (low <= high).all() or np.abs(limits).max() > np.finfo(model.dtype).max:
+            raise InvalidInputError("the range of its target is none")
+        schema = replace(schema, target=replace(schema.target, range=limits))
     model.schema = schema
     if "training" in header:
         model.fit_state = _training(header["training"], arrays)
@@ -249,7 +251,7 @@ def promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
     if header.get("target", NO_TARGET)["has_range"]:
         beside["target.range"] = ("F64", 2 * network.n_targets)
     if "encoder" in header:
-        beside |= encoders.promised(header["encoder"])
+        beside |= encoders.promised(header, network.n_in)
         network = replace(network, encoded=encoders.inputs_of(header["encoder"]))
     n, n_in, n_targets = network.n_parameters, network.inputs.n_columns, network.n_targets
     lengths = {"parameters": n, **dict(zip(SCALING, (n_in, n_in, n_targets, n_targets), strict=True))}

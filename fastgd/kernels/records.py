@@ -63,7 +63,7 @@ class Net(NamedTuple):
     dropout: Reals  # (n_layers,) real: the share of a layer's outputs that training sets to zero
     lookups: Integers  # (n_lookups, 3): of each looked-up column its first row of weights, n_bins, n_levels
     bin_mean: Reals  # (n_looked_up,) real: for each looked-up row of weights its bin's mean; 0 for a level
-    bin_scale: Reals  # likewise 1 / its standard deviation, 0 for a bin that never varied; 1 for a level
+    bin_scale: Reals  # likewise 1 / its standard deviation; 1 for a level
 
 
 class Codes(NamedTuple):

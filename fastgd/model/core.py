@@ -64,7 +64,8 @@ class Core(Model):
             epochs: passes over all rows.
             batch_size: rows per step; the last batch of an epoch may be smaller.
             optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first
-                AdamW(0.01, weight_decay=0.1, clip_norm=1, ema_decay=0.99), which gets along with outliers.
+                AdamW with a rate of 0.01 after 20 steps of warm-up, weight_decay=0.1, clip_norm=1 and ema_decay=0.99,
+                which gets along with outliers.
             validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
             validation_split: share of the rows, drawn at random, that is held out for the same purpose.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
@@ -112,8 +113,8 @@ class Core(Model):
         before = self.twin() if lesson.schema.network is not self.network else None
         old_schema, old_device = self.schema, self.device
         self.take_over(lesson.schema, lesson.net)
-        if before:  # the weights are new ones
-            state = self.training_state(optimizer)
+        if before:  # the weights are new ones, and what a fit without a step has left is of other ones
+            state = training_state(None, state.optimizer, self.net.parameters)
         self.fit_state, self.device = state, device
         if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
             seen = lesson.measured()

@@ -120,7 +120,8 @@ class Model:
     @property
     def encoder(self) -> Encoder | None:
         """What the first fit has learned of each column, printed as a table; None before it, and without encoding."""
-        return self.schema.encoder
+        learned = self.schema.encoder
+        return None if learned is None else replace(learned, names=self.feature_names)
 
     @property
     def standardize(self) -> bool:

@@ -26,9 +26,10 @@ def refuse(net: Net, X: Reals, out: Reals, schema: Schema) -> None:
             f"fitted on (mean {mean:.6g}, spread {spread:.6g}): correct it, or drop the row."
         )
     row, output = (int(place) for place in np.argwhere(~np.isfinite(out))[0])
-    column = int(np.abs(x[row]).argmax())
+    far = np.abs(x[row, : schema.network.inputs.n_dense])  # positions have no scale
     why = "The weights of the model are too large: start again from a new model, with a smaller learning rate."
-    if abs(x[row, column]) > FAR:
+    if far.max(initial=0) > FAR:
+        column = int(far.argmax())
         cell = _cell(schema, row, column)
         why = (
             f"Its inputs are far from the rows of the fit ({cell}: {X[row, column]:.6g}): correct it, or drop the row."

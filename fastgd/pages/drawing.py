@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.rows import labelled, sample
+from ..data.rows import drawn, measured
 from ..errors import InvalidInputError, not_installed
-from ..kernels.records import Reals
+from ..kernels.records import Reals, read_only
 from ..network.losses import Quantile
 from ..options import layer_number, printable, shortened
 
@@ -95,12 +95,13 @@ def predictions(model: MLP, X: Any, y: Any) -> tuple[Reals, Reals, str]:
     loss = model.network.loss
     if loss.task in ("classes", "labels"):
         raise InvalidInputError(f"This plot is of numbers, but a model with loss={loss.name!r} predicts classes.")
-    rows = sample(labelled(model.schema, X, y, None), MOST_DOTS)
-    out, called = model.outputs_of(rows.X)[0], "predicted"
+    rows = measured(model.schema, X, y, None)
+    some = drawn(len(rows.X), MOST_DOTS)
+    out, called = model.outputs_of(read_only(rows.X[some]))[0], "predicted"
     if isinstance(loss, Quantile):
         place = int(np.argmin(np.abs(np.subtract(loss.levels, 0.5))))
         out, called = out[:, place :: len(loss.levels)], f"predicted {loss.levels[place]:g} quantile of"
-    return out[:, : model.network.n_targets].astype(np.float64), rows.Y.astype(np.float64), called
+    return out[:, : model.network.n_targets].astype(np.float64), rows.actual[some].astype(np.float64), called
 
 
 def name_of(y: Any) -> str:

@@ -60,6 +60,12 @@ class Store:
         return {"kept": {}}  # it holds addresses of this process
 
 
-def shape_of_work(engine: ModuleType, loss: LossRecord, rule: Rule, batch_size: int, steps: int, most: int) -> Hashable:
-    """What equipment depends on, and how long a chunk of steps may be, within a factor of two."""
-    return engine.__name__, loss.code, rule_of(rule), rule.code, batch_size, steps.bit_length(), most
+def shape_of_work(
+    engine: ModuleType, net: Net, loss: LossRecord, rule: Rule, batch_size: int, steps: int, most: int
+) -> Hashable:
+    """What equipment depends on, and how long a chunk of steps may be, within a factor of two.
+
+    The network is part of it: for a model that encodes tables, each search of a learning rate makes one of its own.
+    """
+    shape = net.layers.tobytes(), net.lookups.tobytes()
+    return engine.__name__, shape, loss.code, rule_of(rule), rule.code, batch_size, steps.bit_length(), most

@@ -20,7 +20,7 @@ from ..errors import InvalidInputError
 from ..kernels.records import Reals, Rule, State
 from ..kernels.rules import UPDATE_CODES, rule_of
 from ..options import checked_names, is_number, yes_or_no
-from .schedules import Schedule, as_schedule
+from .schedules import Schedule, WarmUp, as_schedule
 
 Rate = float | Schedule | Callable[[int], float]
 
@@ -218,8 +218,9 @@ def at_rate(rule: Optimizer, rate: float) -> Optimizer:
 
 
 # What `fit` takes where nothing else is asked for. On inputs with outliers plain descent diverges, Adam predicts absurd
-# numbers without the decay, and the likelihoods blow up without the clipping; the average takes the scatter of steps.
-DEFAULT_OPTIMIZER = AdamW(learning_rate=0.01, weight_decay=0.1, clip_norm=1.0, ema_decay=0.99)
+# numbers without the decay, the likelihoods blow up without the clipping, and wide networks begin in the wrong
+# direction without the warm-up; the average takes the scatter of steps.
+DEFAULT_OPTIMIZER = AdamW(learning_rate=WarmUp(0.01, 20, start=0.001), weight_decay=0.1, clip_norm=1.0, ema_decay=0.99)
 
 OPTIMIZERS = {optimizer.__name__: optimizer for optimizer in (SGD, Adagrad, RMSprop, Adam, AdamW)}
 for _optimizer in OPTIMIZERS.values():

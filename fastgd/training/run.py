@@ -73,7 +73,7 @@ class Run:
     def equipment(self) -> Equipment:
         """What an earlier fit has left, or new."""
         job, most = self.job, self.job.threads.most
-        self.key = shape_of_work(job.engine, job.loss, self.rule, self.batch_size, self.steps_per_epoch, most)
+        self.key = shape_of_work(job.engine, job.net, job.loss, self.rule, self.batch_size, self.steps_per_epoch, most)
         kept = job.store.taken(self.key)
         return kept or Equipment(job.engine, job.net, job.loss, self.rule, self.batch_size, most)
 
