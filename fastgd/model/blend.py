@@ -46,9 +46,15 @@ def blended_classes(network: Network, outputs: Sequence[Reals], weights: Wide) -
 
 
 def outputs_behind(schema: Schema, net: Net, out: Wide) -> Wide:
-    """What a network with this scaling would have put out to predict `out` (n_rows, n_out), numbers or rates."""
+    """What a network with this scaling would have put out to predict `out` (n_rows, n_out).
+
+    Probabilities are kept away from 0 and 1, as far as float64 tells them apart.
+    """
     network, mean, std = schema.network, net.target_mean.astype(np.float64), net.target_std.astype(np.float64)
     with np.errstate(all="ignore"):
+        if network.loss.task in ("classes", "labels"):
+            p = np.clip(out, np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg)
+            return np.log(p) if network.loss.task == "classes" else np.asarray(np.log(p) - np.log1p(-p))
         if network.loss.task == "counts":
             return np.asarray(np.log(out / std))
         n = network.n_targets
