@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from safetensors import safe_open
 
@@ -14,7 +15,7 @@ import fastgd
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs" / "file_format.md").read_text(encoding="utf-8")
-PREDICTING, CHECKING = re.findall(r"```python\n(.*?)```", PAGE, re.S)
+PREDICTING, ENCODING, CHECKING = re.findall(r"```python\n(.*?)```", PAGE, re.S)
 
 
 def rows(heading):
@@ -41,7 +42,7 @@ def opened(path):
 def of_page():
     """What the page defines."""
     space = {"__name__": "page"}
-    exec(PREDICTING + CHECKING, space)
+    exec(PREDICTING + ENCODING + CHECKING, space)
     return space
 
 
@@ -121,17 +122,18 @@ def test_the_tables_name_what_is_in_a_file(whole, tmp_path):
     _, path = whole
     metadata, header, arrays = opened(path)
     kinds = names("name")
-    assert set(arrays) | {"training.raw"} == set(kinds)
+    assert set(arrays) | {"training.raw"} == {name for name in kinds if not name.startswith("encoder")}
     assert len(kinds) == len(set(kinds))
-    assert names("header") == list(header)
+    of_tables = "encoding", "encoder", "target"
+    assert [name for name in names("header") if name not in of_tables] == list(header)
     assert set(metadata) == {"fastgd", "checksum"}
     for part in ("classes", "training"):
         description = next(row[1] for row in rows("header") if row[0] == f"`{part}`")
         assert all(f"`{name}`" in description for name in header[part])
     saved(tmp_path / "plain")
     _, header, arrays = opened(tmp_path / "plain")
-    assert set(arrays) == {name for name in kinds if not name.startswith("training")}
-    assert list(header) == names("header")[:-1]
+    assert set(arrays) == {name for name in kinds if not name.startswith(("training", "encoder"))}
+    assert list(header) == [name for name in names("header") if name not in of_tables][:-1]
 
 
 def test_the_lengths_of_arrays(whole):
@@ -156,3 +158,43 @@ def test_what_the_first_files_lack():
     assert "known" not in header["classes"]
     assert not {"start", "lowest"} & set(header["training"])
     assert header["format"] == 1
+
+
+@pytest.mark.parametrize("n_rows", [400, 3000])
+def test_the_page_encodes_tables(tmp_path, n_rows):
+    generator = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        {
+            "size": generator.gamma(3, 30, n_rows),
+            "city": generator.choice(
+                ["Bonn", "Ulm", "Trier", "Kiel", "Jena"], n_rows, p=[0.4, 0.3, 0.298, 0.001, 0.001]
+            ),
+            "age": generator.integers(0, 90, n_rows).astype(float),
+            "lift": generator.choice(["yes", "no"], n_rows),
+        }
+    )
+    y = np.log(frame["size"]) + (frame["city"] == "Ulm")
+    frame.loc[::7, "age"], frame.loc[::9, "city"] = np.nan, None
+    model = fastgd.MLP([4, 8, 1], encoding="auto", dtype="float64", activation="tanh")
+    model.fit(frame, y, epochs=3, verbose=0)
+    model.save(tmp_path / "m")
+    _, header, arrays = opened(tmp_path / "m")
+    labels = {"city": [None if label is np.nan else label for label in frame["city"].to_numpy(object)]}
+    columns = [labels.get(name, frame[name].to_numpy()) for name in frame]
+    x = of_page()["inputs"](columns, header, arrays)
+    (W, b), (V, c) = model.get_parameters()
+    assert x.shape[1] == len(W)
+    out = (np.tanh(x @ W + b) @ V + c) * arrays["target_std"] + arrays["target_mean"]
+    np.testing.assert_allclose(out[:, 0], model.predict(frame), rtol=1e-9)
+    assert (n_rows > 1000) == ("encoder.edges" in arrays and arrays["encoder.edges"].size > 0)
+    told = {word for row in rows("of a column of `encoder`") for word in re.findall("`(.+?)`", row[0])}
+    assert told == {name for column in header["encoder"] for name in column}
+
+
+def test_the_page_tells_of_logarithms_and_ranges(tmp_path):
+    model, X = saved(tmp_path / "m", targets=np.exp, log_target=True, clip_predictions=True)
+    _, header, arrays = opened(tmp_path / "m")
+    assert header["target"] == {"log": True, "clip": True, "has_range": True}
+    low, high = arrays["target.range"]
+    out = np.exp(of_page()["predict"](tmp_path / "m", X * 2)).clip(low, high)[:, 0]
+    np.testing.assert_allclose(out, model.predict(X * 2), rtol=1e-9)
