@@ -19,10 +19,11 @@ from samples import houses
 import fastgd
 from fastgd.data import columns, schema
 from fastgd.errors import DivergenceError, InputWarning, InvalidInputError
-from fastgd.many import tasks
+from fastgd.many import crew, tasks
 from fastgd.model.model import Model
 from fastgd.training.equipment import Store
 
+GOOD = {"layer_sizes": [4, 8, 1]}
 ROWS = np.arange(300)
 STOP = fastgd.callbacks.EarlyStopping(patience=2, min_delta=1e30)  # nothing is such an improvement
 MIXED = [
@@ -55,7 +56,8 @@ def alone(spec, X, y, **defaults):
 
 
 @pytest.mark.parametrize("n_threads", [1, 2, 3])
-def test_each_network_has_the_bits_of_its_own_fit(n_threads):
+def test_each_network_has_the_bits_of_its_own_fit(n_threads, monkeypatch):
+    monkeypatch.setattr(crew, "SHORT", 0.0)  # side by side, though they are short
     X, y = houses(700)
     records = fastgd.fit_many(MIXED, X, y, epochs=5, n_threads=n_threads, verbose=0)
     assert [record.number for record in records] == list(range(len(MIXED)))
@@ -146,9 +148,10 @@ def test_what_several_would_warn_of_is_said_once_with_their_numbers():
     X, _ = houses(100)
     label = np.full(100, "same")
     specs = [{"layer_sizes": [4, 2], "random_state": k} for k in range(7)]
-    with pytest.warns(InputWarning, match=r"^specs 0, 1, 2, 3, 4 and 2 more: y has 1 class \(same\)") as told:
+    with pytest.warns(InputWarning, match=r"^spec 0: y has 1 class \(same\)") as told:
         records = fastgd.fit_many(specs, X, label, loss="cross_entropy", epochs=1, verbose=0)
     assert len(told) == 1
+    assert "(The like holds for specs 1, 2, 3, 4, 5 and 1 more: " in str(told[0].message)
     assert [len(record.warnings) for record in records] == [1] * 7
 
 
@@ -166,7 +169,7 @@ def test_a_model_goes_on_where_it_stopped():
 
 def test_the_longest_come_first():
     X, y = houses(300)
-    specs = [{"layer_sizes": [4, n, 1], "epochs": epochs} for n, epochs in ((4, 1), (32, 1), (8, 50), (4, 2))]
+    specs = [{"layer_sizes": [4, n, 1], "epochs": epochs} for n, epochs in ((4, 1), (32, 3), (8, 50), (16, 2))]
     order = []
 
     class Notes(fastgd.callbacks.Callback):
@@ -174,7 +177,23 @@ def test_the_longest_come_first():
             order.append(self.model.network.sizes[1])
 
     fastgd.fit_many(specs, X, y, callbacks=[Notes()], n_threads=1, verbose=0)
-    assert order == [8, 32, 4, 4]
+    assert order == [8, 32, 16, 4]
+
+
+@pytest.mark.parametrize(("short", "most"), [(1e9, 1), (0.0, 3)])
+def test_networks_of_short_epochs_have_one_thread(monkeypatch, short, most):
+    names = set()
+    meeting = threading.Barrier(most)
+
+    class Notes(fastgd.callbacks.Callback):
+        def on_train_begin(self, logs=None):
+            meeting.wait(30)
+            names.add(threading.current_thread().name)
+
+    monkeypatch.setattr(crew, "SHORT", short)
+    X, y = houses(100)
+    fastgd.fit_many([GOOD] * 6, X, y, epochs=1, callbacks=[Notes()], n_threads=3, verbose=0)
+    assert len(names) == most
 
 
 def memory_of(n, X, y):
@@ -199,7 +218,6 @@ def test_a_network_takes_little_memory_beside_its_parameters(monkeypatch):
     assert (memory_of(30, X, y) - memory_of(10, X, y)) / 20 > 8
 
 
-GOOD = {"layer_sizes": [4, 8, 1]}
 NAMES = r"^spec 1: "
 
 
@@ -283,6 +301,7 @@ INTERRUPTED = """
 import signal, sys, threading, time
 import fastgd
 from fastgd.callbacks import Callback
+from fastgd.many import crew
 
 class Tell(Callback):
     def on_epoch_end(self, epoch, logs=None):
@@ -293,6 +312,7 @@ class Tell(Callback):
 X, y = fastgd.datasets.houses(2000, random_state=0)
 specs = [dict(layer_sizes=[4, 8, 1], epochs=10), *[dict(layer_sizes=[4, 16, 1], epochs=10**7, callbacks=[Tell()])] * 3]
 specs[0]["epochs"] = 10**9
+crew.SHORT = 0.0  # side by side, though they are short
 specs[0] |= dict(callbacks=[fastgd.callbacks.EarlyStopping(patience=0, min_delta=1e30, monitor="loss")])
 records = fastgd.fit_many(specs, X, y, n_threads=2, verbose=0)
 print([(record.ended, record.model is None) for record in records], flush=True)

@@ -18,7 +18,7 @@ from ..training.interrupts import Interrupts
 from ..training.progress import Silent
 from .progress import Overview
 from .records import Record
-from .tasks import Task
+from .tasks import SHORT, Task
 
 LOOKS = 0.1  # seconds between two looks of the thread that waits
 GRACE = 1.0  # seconds that networks have to stop, once Ctrl-C was pressed a second time
@@ -44,14 +44,17 @@ class Crew:
     """The threads, what is left to do for them, and what is done."""
 
     def __init__(self, tasks: Sequence[Task], device: str, n_threads: int) -> None:
-        self.waiting = deque(sorted(tasks, key=lambda task: -task.work))
+        longest_first = sorted(tasks, key=lambda task: -task.work)
+        self.waiting = deque(task for task in longest_first if task.work_of_epoch >= SHORT)
+        self.short = deque(task for task in longest_first if task.work_of_epoch < SHORT)
+        self.taker: threading.Thread | None = None  # who has the short ones, once the others are begun
         self.all_work = sum(task.work for task in tasks) or 1.0
         self.device = device
         self.stops = False  # whether networks are to end at their next chunk
         self.is_closed = False  # whether nobody waits for them any more
         self.finished: list[Record] = []
         self.done_work, self.under_way = 0.0, dict[int, float]()
-        self.lock, self.left = threading.Lock(), min(n_threads, len(tasks))
+        self.lock, self.left = threading.Lock(), min(n_threads, len(self.waiting) + bool(self.short))
         self.is_over = threading.Event()
         self.refused: BaseException | None = None  # what the fit of a network said before it began
         self.threads = [
@@ -96,11 +99,7 @@ class Crew:
         """One thread: networks until there are none left."""
         kept: tuple[Any, Store] = (None, Store())  # scratch for networks of one shape
         try:
-            while not self.stops:
-                try:
-                    task = self.waiting.popleft()
-                except IndexError:
-                    return
+            while not self.stops and (task := self._next()):
                 shape = task.model.network, task.model.dtype
                 if kept[0] != shape:
                     kept = shape, Store()
@@ -110,6 +109,16 @@ class Crew:
                 self.left -= 1
                 if not self.left:
                     self.is_over.set()
+
+    def _next(self) -> Task | None:
+        """The longest that waits. One thread alone has those of short epochs: several would be slower."""
+        with self.lock:
+            if self.waiting:
+                return self.waiting.popleft()
+            if self.short and self.taker in (None, threading.current_thread()):
+                self.taker = threading.current_thread()
+                return self.short.popleft()
+        return None
 
     def _train(self, task: Task, store: Store) -> None:
         """Train one network, and keep of it what is worth keeping."""

@@ -85,13 +85,14 @@ def fit_many(
 
 
 def _tell(records: Sequence[Record]) -> None:
-    """Warn once of what several networks would have warned of; an error has said it better."""
-    said: dict[tuple[str, type[FastgdWarning]], list[int]] = {}
+    """Warn once of what several networks would have warned of, perhaps in other numbers; errors have said it better."""
+    said: dict[type[FastgdWarning], tuple[str, list[int]]] = {}
     for record in records:
         for message, category in record.warnings:
             if record.error is None or not issubclass(category, TrainingWarning):
-                said.setdefault((message, category), []).append(record.number)
-    for (message, category), numbers in said.items():
-        named = ", ".join(map(str, numbers[:NAMED]))
-        more = f" and {len(numbers) - NAMED:,} more" if len(numbers) > NAMED else ""
-        warn(f"spec{'s' if len(numbers) > 1 else ''} {named}{more}: {message}", category)
+                said.setdefault(category, (message, []))[1].append(record.number)
+    for category, (message, numbers) in said.items():
+        others = list(dict.fromkeys(numbers))[1:]
+        named = ", ".join(map(str, others[:NAMED])) + f" and {len(others) - NAMED:,} more" * (len(others) > NAMED)
+        alike = f" (The like holds for spec{'s' * (len(others) > 1)} {named}: see `warnings` of the records.)"
+        warn(f"spec {numbers[0]}: {message}{alike if others else ''}", category)
