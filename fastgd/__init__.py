@@ -14,11 +14,13 @@ __version__ = "0.1.0"
 
 _HOME = {  # public name → the module that holds it; None: it is a module itself
     "Encoding": "data.encoding",
+    "Ensemble": "many.ensemble",
     "MLP": "mlp",
     "MLPClassifier": "sklearn",
     "MLPRegressor": "sklearn",
     "History": "training.history",
-    "load": "mlp",
+    "fit_many": "many.fit_many",
+    "load": "many.ensemble",
     "SGD": "training.optimizers",
     "Adagrad": "training.optimizers",
     "RMSprop": "training.optimizers",
@@ -49,8 +51,10 @@ if TYPE_CHECKING:
     from . import plots as plots
     from . import schedules as schedules
     from .data.encoding import Encoding as Encoding
+    from .many.ensemble import Ensemble as Ensemble
+    from .many.ensemble import load as load
+    from .many.fit_many import fit_many as fit_many
     from .mlp import MLP as MLP
-    from .mlp import load as load
     from .sklearn import MLPClassifier as MLPClassifier
     from .sklearn import MLPRegressor as MLPRegressor
     from .training.history import History as History

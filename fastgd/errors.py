@@ -5,9 +5,15 @@ They are one family below `FastgdError`, and each is also the built-in class tha
 
 from __future__ import annotations
 
+import contextvars
 import sys
 import warnings
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = [
     "BlowUpWarning",
@@ -63,6 +69,9 @@ class FastgdWarning(UserWarning):
     """The base of all warnings of this package."""
 
 
+Told = tuple[str, type[FastgdWarning]]  # a warning's message and category
+
+
 class CacheWarning(FastgdWarning):
     """Compiled kernels could not be kept on disk."""
 
@@ -107,8 +116,27 @@ def not_installed(what: str, library: str) -> InvalidInputError:
     return InvalidInputError(f"{what} need {library}: run `pip install {library}`.")
 
 
+# Where a thread's warnings go, if they are kept.
+_kept: contextvars.ContextVar[list[Told] | None] = contextvars.ContextVar("kept", default=None)
+
+
+@contextmanager
+def kept_warnings() -> Iterator[list[Told]]:
+    """Keep what this thread would warn of in a list, for whoever tells of many trainings together."""
+    told: list[Told] = []
+    token = _kept.set(told)
+    try:
+        yield told
+    finally:
+        _kept.reset(token)
+
+
 def warn(message: str, category: type[FastgdWarning]) -> None:
     """Warn, pointing at the line outside this package that led here."""
+    told = _kept.get()
+    if told is not None:
+        told.append((message, category))
+        return
     package = str(Path(__file__).parent)
     level, frame = 1, sys._getframe()
     while frame.f_back is not None and frame.f_code.co_filename.startswith(package):

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 # What the rooms around ask of a model. These names work as all others, but tab completion is for users.
 INNER = {
-    "become", "engine", "fit_state", "initializer", "loss_of", "loss_unit", "net", "objective", "outputs_for",
-    "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over", "training_state", "twin",
+    "become", "engine", "fit_state", "initializer", "let_go", "loss_of", "loss_unit", "members", "net", "objective",
+    "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over", "training_state", "twin",
 }  # fmt: skip
 
 
@@ -319,31 +319,9 @@ class MLP(Core):
         Raises:
             ModelFileError: the file cannot be written, or the model has numbers that `load` would refuse.
         """
-        from .files.model_file import save
+        from .files.disk import save
 
         save(self, path, yes_or_no(training_state, "training_state"))
 
 
 MLP.__doc__ = with_names(MLP.__doc__, activations=ACTIVATIONS, losses=LOSSES, initializers=INITIALIZERS)
-
-
-def load(path: str | Path) -> MLP:
-    """Read a model that `MLP.save` wrote; it is on the CPU, wherever it was before.
-
-    Args:
-        path: the file.
-
-    Raises:
-        ModelFileError: no such file, a file of another kind, a truncated or damaged one, or one from a newer version.
-
-    Example:
-        >>> import fastgd, tempfile, pathlib
-        >>> path = pathlib.Path(tempfile.mkdtemp()) / "house.safetensors"
-        >>> model = fastgd.MLP([4, 8, 1])
-        >>> model.save(path)
-        >>> bool((fastgd.load(path).parameters == model.parameters).all())
-        True
-    """
-    from .files.model_file import read
-
-    return read(path, MLP)

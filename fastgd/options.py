@@ -11,7 +11,7 @@ import numbers
 import operator
 import re
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
 from difflib import get_close_matches
 from textwrap import fill
@@ -112,12 +112,17 @@ def checked_names(function: Function) -> Function:
 
     @functools.wraps(function)
     def wrapper(*args: Any, **options: Any) -> Any:
-        for name in options:
-            if name not in known:
-                raise InvalidInputError(_unknown_option(name, [k for k in known if k != "self"]))
+        check_names(options, known)
         return function(*args, **options)
 
     return wrapper  # type: ignore[return-value]
+
+
+def check_names(options: Iterable[str], known: Sequence[str]) -> None:
+    """Make an option that is not known an error that names the right one."""
+    for name in options:
+        if name not in known:
+            raise InvalidInputError(_unknown_option(name, [k for k in known if k != "self"]))
 
 
 def checked_places(kind: type[Any]) -> Callable[..., None]:

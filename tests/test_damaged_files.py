@@ -41,7 +41,7 @@ def test_files_that_are_no_models(tmp_path):
     save_file({"x": np.zeros(3)}, tmp_path / "foreign", metadata={"format": "pt"})
     refused("but not one that fastgd wrote", "foreign")
     for change, message in (
-        (lambda header: header.update(format=2), "has format 2, and this version of fastgd reads up to 1: update"),
+        (lambda header: header.update(format=3), "has format 3, and this version of fastgd reads up to 2: update"),
         (lambda header: header.update(layer_sizes=[4, 9, 1]), "does not hold a whole model"),
         (lambda header: header.update(loss={"name": "mystery"}), "does not hold a whole model"),
         (lambda header: header.update(loss={"name": "huber", "delta": -1}), "delta must be a positive number"),

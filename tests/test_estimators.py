@@ -46,6 +46,7 @@ CHECKS = parametrize_with_checks(
     [
         fastgd.MLPRegressor(random_state=0), fastgd.MLPRegressor(random_state=0, batch_size=16),
         fastgd.MLPClassifier(random_state=0), fastgd.MLPClassifier(random_state=0, batch_size=16),
+        fastgd.MLPRegressor(random_state=0, n_networks=2), fastgd.MLPClassifier(random_state=0, n_networks=2),
     ],
     expected_failed_checks=of_the_whole_table_or_less,
 )  # fmt: skip

@@ -343,8 +343,14 @@ def test_what_is_printed_stays_within_80_columns():
         (lambda m, X, y: permutation_importance(m, X[:1], y[:1]), "X has 1 row, but values can only be shuffled"),
         (lambda m, X, y: permutation_importance(m, X, y[:-1]), "X and y have different lengths"),
         (lambda m, X, y: permutation_importance(m, X[:, :3], y), "X has 3 columns, but the network has 4 inputs"),
-        (lambda m, X, y: permutation_importance(X, y, m), "model must be a fastgd.MLP, not ndarray"),
-        (lambda m, X, y: partial_dependence(None, X, 0), "model must be a fastgd.MLP, not NoneType"),
+        (
+            lambda m, X, y: permutation_importance(X, y, m),
+            "model must be a fastgd.MLP or a fastgd.Ensemble, not ndarray",
+        ),
+        (
+            lambda m, X, y: partial_dependence(None, X, 0),
+            "model must be a fastgd.MLP or a fastgd.Ensemble, not NoneType",
+        ),
         (lambda m, X, y: partial_dependence(m, X, "Sise"), "There is no feature 'Sise'.*Did you mean 'Size'"),
         (lambda m, X, y: partial_dependence(m, X, 4), "feature must be a name, or a whole number from 0 to 3, not 4"),
         (lambda m, X, y: partial_dependence(m, X, 1.0), "feature must be a name, or a whole number from 0 to 3"),

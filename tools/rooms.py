@@ -27,6 +27,7 @@ FLOORS = (
     ("model",),
     ("explain", "files"),
     ("mlp",),
+    ("many",),
     ("estimators", "pages"),
     ("command",),
     ("callbacks", "datasets", "features", "losses", "plots", "schedules", "sklearn"),

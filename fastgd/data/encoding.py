@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels.records import Reals
-from ..options import positive_integer
+from ..options import is_number, positive_integer
 from . import numbers
 from .column_codes import LevelCode, NumberCode
 from .columns import Column, Columns, Numbers
@@ -54,6 +54,7 @@ class Encoding:
             leaves fewer than 8 for each: none, as for images).
         least_rows: rows that a level needs; "auto" for 10, less below 500 rows: one for each 50.
         most_levels: levels that a column may have besides rare and missing.
+        finer: how many times as many bins a column gets as bins="auto" finds to tell of the target.
 
     Raises:
         InvalidInputError: an option that cannot be used.
@@ -62,6 +63,7 @@ class Encoding:
     bins: int | str = "auto"
     least_rows: int | str = "auto"
     most_levels: int = 255
+    finer: float = 1.0
 
     def __post_init__(self) -> None:
         if self.bins != "auto":
@@ -72,6 +74,9 @@ class Encoding:
         if self.least_rows != "auto":
             object.__setattr__(self, "least_rows", positive_integer(self.least_rows, "least_rows"))
         object.__setattr__(self, "most_levels", positive_integer(self.most_levels, "most_levels"))
+        if not is_number(self.finer) or not 0.01 <= self.finer <= 100:
+            raise InvalidInputError(f"finer must be a number from 0.01 to 100, not {self.finer!r}.")
+        object.__setattr__(self, "finer", float(self.finer))
 
     def least_rows_for(self, n_rows: int) -> int:
         """How many rows a level needs."""
@@ -125,7 +130,7 @@ def learn(
     silent: list[str] = []  # what tells nothing
     for column in table.columns:
         if column.numbers is not None:
-            code, why = _learn_numbers(column.numbers[some], each, n_bins, told)
+            code, why = _learn_numbers(column.numbers[some], each, n_bins, told, encoding.finer)
             has_gaps = bool(np.isnan(column.numbers[kept]).any()) and not why
             codes.append(code._replace(has_gaps=has_gaps))
             _tell_of_row_numbers(column, kept)
@@ -150,7 +155,9 @@ def _indicators(numbers_of_classes: Reals, n_classes: int) -> Numbers:
     return indicators
 
 
-def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numbers | None) -> tuple[NumberCode, str]:
+def _learn_numbers(
+    values: Numbers, weights: Numbers, n_bins: int, targets: Numbers | None, finer: float
+) -> tuple[NumberCode, str]:
     """The code, and what makes the column useless; with targets there may be fewer bins, as many as tell of them."""
     none = np.zeros(0)
     known = ~np.isnan(values)
@@ -172,6 +179,8 @@ def _learn_numbers(values: Numbers, weights: Numbers, n_bins: int, targets: Numb
         edges = numbers.bin_edges(found, weight, n_bins)
     else:
         edges = numbers.telling_edges(given, each, targets[known], n_bins)
+        if finer != 1:
+            edges = numbers.bin_edges(found, weight, max(round(finer * (len(edges) - 1)), 1))
     means, stds = numbers.bin_moments(given, each, edges)
     normal = numbers.normal_values(found, weight, edges)
     return plain._replace(edges=edges, normal=normal, bin_mean=means, bin_std=stds, mean=mean), ""

@@ -28,6 +28,8 @@ class Labels(NamedTuple):
 
 def labels(y: Any, n_rows: int) -> Labels:
     """Check labels of classes: (n_rows,) whole numbers, truth values or text."""
+    if isinstance(y, Labels):
+        return y
     frame = as_frame(y, "y")
     if frame is not None:
         if hasattr(frame, "columns"):
@@ -110,6 +112,8 @@ def declared_classes(classes: Any, n_classes: int | None) -> NDArray[Any]:
 
 def has_shares(y: Any) -> bool:
     """Whether y holds numbers that are not whole: probabilities of the second class instead of labels."""
+    if isinstance(y, Labels):
+        return False
     frame = as_frame(y, "y")
     try:
         values = as_array(y if frame is None else frame.to_native(), "y")

@@ -42,6 +42,8 @@ class Schema:
         """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
         if self.encoder is not None:
             return self.encoded(self.columns(X))
+        if isinstance(X, CheckedTable):  # whoever trains many models has it checked once
+            return X
         try:
             return tables.inputs(X, self.dtype, self.network.n_in, self.feature_names)
         except InvalidInputError as error:
@@ -54,7 +56,7 @@ class Schema:
 
     def columns(self, X: Any) -> Columns:
         """The columns of a table that is to be encoded."""
-        return read_columns(X, self.network.n_in, self.feature_names)
+        return X if isinstance(X, Columns) else read_columns(X, self.network.n_in, self.feature_names)
 
     def encoded(self, table: Columns, is_new: bool = True) -> CheckedTable:
         """Such a table as its encoder makes it."""
@@ -97,14 +99,14 @@ class Schema:
 
     def targets(self, y: Any, n_rows: int) -> CheckedTable:
         """Actual values, checked, as kernels take them and as they were given: (n_rows, n_targets)."""
-        if self._takes_labels(y):
+        if self.takes_labels(y):
             return self._numbers(labels.labels(y, n_rows))
         return self._values(y, n_rows)
 
     def learned(self, y: Any, n_rows: int, names: tuple[str, ...] | None = None) -> tuple[Schema, CheckedTable]:
         """The same for targets to learn from: their new classes, and the names of the inputs, become the schema's."""
         known = self if self.feature_names is not None or names is None else replace(self, feature_names=names)
-        if not self._takes_labels(y):
+        if not self.takes_labels(y):
             return known, self._values(y, n_rows)
         given, n_classes = labels.labels(y, n_rows), self.network.n_classes
         assert n_classes is not None
@@ -124,7 +126,8 @@ class Schema:
             )
         return labels.class_weights(class_weight, Y, self.classes)
 
-    def _takes_labels(self, y: Any) -> bool:
+    def takes_labels(self, y: Any) -> bool:
+        """Whether targets are labels of classes; else they are numbers."""
         return self.network.n_classes is not None and (self.network.loss.task == "classes" or not labels.has_shares(y))
 
     def _numbers(self, given: labels.Labels) -> CheckedTable:

@@ -94,7 +94,7 @@ def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int)
     Shuffled groups are held out one after another. A group that would bring more than `fraction` of the rows is passed
     over, unless nothing else could be held out.
     """
-    members = np.arange(n) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].reshape(-1)
+    members = np.arange(n) if groups is None else group_numbers(groups, n)
     sizes = np.bincount(members)
     if sizes.size < 2:
         what = "There is only 1 row" if n == 1 else f"All {n:,} rows are one group"
@@ -111,3 +111,11 @@ def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int)
     if held_out.all():
         raise InvalidInputError(f"To hold out {fraction:.6g} of {n:,} rows leaves none to train on: hold out fewer.")
     return np.flatnonzero(~held_out[members]), np.flatnonzero(held_out[members])
+
+
+def group_numbers(groups: Any, n_rows: int) -> NDArray[np.int64]:
+    """The number of each row's group, (n_rows,), from 0 on."""
+    given = np.asarray(groups)
+    if given.shape not in ((n_rows,), (n_rows, 1)):
+        raise InvalidInputError(f"groups has shape {given.shape}, but there are {n_rows} rows.")
+    return np.asarray(np.unique(given, return_inverse=True)[1].reshape(-1))

@@ -12,13 +12,16 @@ from numpy.typing import NDArray
 from ..kernels.records import Reals
 from ..mlp import MLP
 from ..model import unseen
+from ..model.blend import blended_classes
 from ..training.callbacks import Logs
 from ..training.recipe import Recipe
+from .choices import goes_on_alone
 from .documentation import documented
 from .estimator import Estimator
 from .library import (
     ClassifierMixin,
     StrOptions,
+    available_if,
     check_classification_targets,
     check_partial_fit_first_call,
     compute_class_weight,
@@ -63,6 +66,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
         "class_weight": [StrOptions({"balanced"}), dict, None],
     }
 
+    @available_if(goes_on_alone)
     @in_fit_context
     def partial_fit(self, X: Any, y: Any, classes: Any = None, sample_weight: Any = None) -> Self:
         """Learn from some rows for one epoch; the scaling is that of the first rows.
@@ -132,10 +136,11 @@ class MLPClassifier(ClassifierMixin, Estimator):
             ValueError: a table that cannot be used.
         """
         model = self._fitted()
-        values = model.schema.inputs(self._numbers(X, reset=False)).values
-        outputs, finite = model.predictor().outputs_as_they_are(values)
-        if not finite:
-            unseen.refuse(model.net, values, outputs, model.schema)
+        X = self._numbers(X, reset=False)
+        of_members = [_outputs_as_they_are(member, X) for member in model.members]
+        outputs = of_members[0]
+        if len(of_members) > 1:
+            outputs = blended_classes(model.network, of_members, model.shares).astype(outputs.dtype)
         return outputs[:, 0] if model.network.n_out == 1 else outputs
 
     def predict_log_proba(self, X: Any) -> Reals:
@@ -144,7 +149,8 @@ class MLPClassifier(ClassifierMixin, Estimator):
             return np.log(self.predict_proba(X))
 
     def _has_several_labels(self) -> bool:
-        return self.model_.network.loss.name == "binary_cross_entropy" and self.model_.network.n_out > 1
+        network = self.model_.network
+        return bool(network.loss.name == "binary_cross_entropy" and network.n_out > 1)
 
     def _meet(self, y: Any, weights: Any) -> None:
         check_classification_targets(y)
@@ -153,13 +159,13 @@ class MLPClassifier(ClassifierMixin, Estimator):
         if counted.size < 2:
             raise ValueError(f"MLPClassifier needs two classes, but y has one class: {counted[0]}.")
 
-    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int, encoding: Any) -> MLP:
         n_classes, several = len(self.classes_), y.ndim == 2
         n_out, loss = (n_classes, "cross_entropy") if n_classes > 2 else (1, "binary_cross_entropy")
         if several:
             n_out, loss = n_classes, "binary_cross_entropy"
         classes = None if several else self.classes_
-        return self._mlp(X, n_out, recipe, loss=loss, classes=classes, random_state=seed)
+        return self._mlp(X, n_out, recipe, encoding=encoding, loss=loss, classes=classes, random_state=seed)
 
     def _weights_of_classes(self, y: Any, weights: Any) -> dict[Any, float] | None:
         if self.class_weight is None:
@@ -178,6 +184,15 @@ class MLPClassifier(ClassifierMixin, Estimator):
         tags = super().__sklearn_tags__()
         tags.classifier_tags.multi_label = True
         return tags
+
+
+def _outputs_as_they_are(model: MLP, X: Any) -> Reals:
+    """A network's sums before they become probabilities."""
+    values = model.schema.inputs(X).values
+    outputs, finite = model.predictor().outputs_as_they_are(values)
+    if not finite:
+        unseen.refuse(model.net, values, outputs, model.schema)
+    return outputs
 
 
 MLPClassifier.__doc__ = documented(MLPClassifier.__doc__)

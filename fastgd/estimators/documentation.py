@@ -37,15 +37,24 @@ SHARED = {
             all.
         tol: the improvement, of the loss in standard deviations of the target, or of the score with early stopping.
         warm_start: whether a further `fit` goes on exactly where the last one stopped.
+        n_networks: how many networks are trained, side by side, whose mean predicts. Each has a recipe of its own,
+            drawn at random around what suits the table: rate, decay, dropout, units and layers, activation, bins and
+            epochs. What is given, such as a learning_rate, stays.
+        selection: "mean" of all networks, or "greedy": of those that make the best mean on a validation_fraction of the
+            rows; they are then trained again on all rows (but not with early_stopping).
+        time_budget: seconds that a fit may take: as many networks as fit into them, n_networks at most, where that is
+            more than 1. The first networks are measured; loops that are still to be compiled count, too.
         random_state: seed of the starting weights, the order of rows, dropout and splits.
         n_threads: how many threads may share the work; "auto" for all cores, one inside of workers.
         device: {devices}.
         verbose: 0 (nothing), "auto" or 1 (a bar), 2 (every epoch); not 0, what was chosen is said first.""",
     "attributes": """recipe_: what was chosen where nothing else was given; print(recipe_) names the arguments.
-        model_: the fastgd.MLP that learned, with blame, health, save and all the rest.
-        history_: the History of the last training.
+            recipes_ are those of several networks.
+        model_: the fastgd.MLP that learned, with blame, health, save and all the rest; of several networks a
+            fastgd.Ensemble.
+        history_: the History of the last training; of several networks a list of them.
         loss_curve_: the mean loss of each epoch's steps, in the units of y; loss_ is the last, best_loss_ the lowest
-            (None with early stopping).
+            (None with early stopping). Of several networks the mean, likewise of the scores.
         validation_scores_: with early stopping the score after each epoch, else None; best_validation_score_ is the
             highest.
         n_iter_: how many epochs there were; t_ how many rows they looked at.

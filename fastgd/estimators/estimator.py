@@ -7,104 +7,36 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Iterator, Sequence
-from numbers import Integral, Real
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Iterator
+from typing import Any, Self
 
-import numpy as np
-
-from ..data.encoding import Encoding, as_encoding
-from ..kernels import DEFAULT_DEVICE, DEVICES
+from ..many.variety import MANY_ROWS
 from ..mlp import MLP
-from ..network.activations import ACTIVATIONS
-from ..network.initializers import INITIALIZERS
-from ..options import positive_integer
 from ..training.callbacks import Callback, Logs
 from ..training.history import History
-from ..training.optimizers import DEFAULT_OPTIMIZER, Optimizer
+from ..training.optimizers import DEFAULT_OPTIMIZER
 from ..training.progress import say
-from ..training.recipe import Recipe, recipe
-from ..training.schedules import Schedule
+from ..training.recipe import Recipe
+from .choices import FREE, Choices, is_open
+from .held_out import Rows, parted, rows_of
 from .library import (
-    BaseEstimator,
-    CallbackSupportMixin,
-    Interval,
-    Options,
-    StrOptions,
     check_consistent_length,
     check_is_fitted,
-    check_random_state,
     check_sample_weight,
     column_or_1d,
     in_fit_context,
     is_regressor,
-    train_test_split,
 )
-from .tables import check_is_whole, checked_table, count_numbers, count_rows, real_dtype_of
+from .several import Team
+from .tables import check_is_whole, checked_table, count_rows, real_dtype_of
 from .watch import Patience, Subtasks
 
-ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
-AUTO = StrOptions({"auto"})
 FEWEST_WAITED = 10  # epochs of early stopping; more where there are more epochs
-NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
-
-
-def _is_auto(value: Any) -> bool:
-    return isinstance(value, str) and value == "auto"
 
 
 @dataclasses.dataclass(eq=False, repr=False)
-class Estimator(CallbackSupportMixin, BaseEstimator):
-    """As a dataclass it has an __init__ that keeps what it is given and does nothing else, as scikit-learn wants it."""
-
-    hidden_layer_sizes: Any = "auto"
-    _: dataclasses.KW_ONLY
-    activation: str | Sequence[str] = "auto"
-    initializer: Any = "auto"
-    dropout: float | str | Sequence[float] = "auto"
-    optimizer: Optimizer | None = None
-    learning_rate: Any = None
-    weight_decay: float | None = None
-    epochs: int | str = "auto"
-    batch_size: int | str = "auto"
-    shuffle: bool = True
-    standardize: bool = True
-    encoding: str | Encoding | None = "auto"
-    dtype: str = "auto"
-    early_stopping: bool = False
-    validation_fraction: float = 0.1
-    n_iter_no_change: float | str = "auto"
-    tol: float = 1e-4
-    warm_start: bool = False
-    random_state: Any = None
-    n_threads: int | str = "auto"
-    device: str = DEFAULT_DEVICE
-    verbose: int | str = 0
-
-    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
-        "hidden_layer_sizes": [AUTO, "array-like", Interval(Integral, 1, None, closed="left")],
-        "activation": [StrOptions({"auto", *ACTIVATIONS}), "array-like"],
-        "initializer": [StrOptions({"auto", *INITIALIZERS}), list, tuple],
-        "dropout": [AUTO, Interval(Real, 0, 1, closed="left"), "array-like"],
-        "optimizer": [Optimizer, None],
-        "learning_rate": [Interval(Real, 0, None, closed="neither"), Schedule, callable, None],
-        "weight_decay": [Interval(Real, 0, None, closed="left"), None],
-        "epochs": [AUTO, Interval(Integral, 1, None, closed="left")],
-        "batch_size": [AUTO, Interval(Integral, 1, None, closed="left")],
-        "shuffle": ["boolean"],
-        "standardize": ["boolean"],
-        "encoding": [AUTO, Encoding, None],
-        "dtype": [StrOptions({"auto", "float32", "float64"})],
-        "early_stopping": ["boolean"],
-        "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
-        "n_iter_no_change": [AUTO, Interval(Integral, 1, None, closed="left"), Options(Real, {np.inf})],
-        "tol": [Interval(Real, 0, None, closed="left")],
-        "warm_start": ["boolean"],
-        "random_state": ["random_state"],
-        "n_threads": [AUTO, Interval(Integral, 1, None, closed="left")],
-        "device": [StrOptions(set(DEVICES))],
-        "verbose": [AUTO, Interval(Integral, 0, 2, closed="both"), "boolean"],
-    }
+class Estimator(Choices):
+    """One training, or several."""
 
     @in_fit_context
     def fit(
@@ -113,6 +45,7 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         y: Any,
         sample_weight: Any = None,
         *,
+        groups: Any = None,
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
@@ -123,27 +56,43 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
             X: inputs, (n_rows, n_in), numbers, text and gaps, an array or a data frame.
             y: actual values, (n_rows,) or (n_rows, n_targets); for classes labels, or a column of 0 and 1 for each.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count.
-            X_val, y_val, sample_weight_val: rows for early stopping, instead of a validation_fraction of X.
+            groups: which rows belong together, (n_rows,): of each group all rows are held out, or none.
+            X_val, y_val, sample_weight_val: rows for early stopping and greedy selection, instead of a
+                validation_fraction of X.
 
         Raises:
             ValueError: a table or an option that cannot be used.
             DivergenceError: the loss became infinite or NaN.
         """
+        several = self._is_several()
+        if several and self.warm_start:
+            raise ValueError("One network alone can go on: warm_start takes n_networks=1 and time_budget=None.")
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         X, y = self._checked(X, y, reset=not goes_on)
-        weights = self._checked_weights(sample_weight, X)
+        rows = rows_of(X, y, self._checked_weights(sample_weight, X), groups)
         if not goes_on:
-            self._meet(y, weights)
-        held_out = self._given(X_val, y_val, sample_weight_val)
-        if self.early_stopping and held_out is None:
-            X, y, weights, held_out = self._split(X, y, weights)
-        recipe = self._recipe(X, goes_on, self.optimizer, self.epochs)
-        callbacks: list[Callback] = []
-        if hasattr(self, "_init_callback_context"):
-            metadata = None if weights is None else {"sample_weight": weights}
-            told = {"estimator": self, "X": X, "y": y, "metadata": metadata}
-            callbacks = [Subtasks(self._init_callback_context(max_subtasks=recipe.epochs), told)]
-        return self._train(X, y, weights, held_out, recipe, goes_on=goes_on, callbacks=callbacks)
+            self._meet(y, rows.weights)
+        held_out, (all_rows, aside) = self._given(X_val, y_val, sample_weight_val), self._set_aside(rows)
+        rows = all_rows
+        is_apart = held_out is None and (self.early_stopping or (several and self.selection == "greedy"))
+        if is_apart:
+            classes = hasattr(self, "classes_")
+            rows, held_out = parted(all_rows, self.validation_fraction, self._seed(), classes, "validation_fraction")
+        recipe = self._recipe(rows.X, goes_on, self.optimizer, self.epochs)
+        if several:
+            self._train_several(rows, held_out, None if self.early_stopping or not is_apart else all_rows, recipe)
+        else:
+            self._train(rows, held_out, recipe, goes_on=goes_on, callbacks=self._subtasks(rows, recipe))
+        self._calibrate_with(aside)
+        return self
+
+    def _subtasks(self, rows: Rows, recipe: Recipe) -> list[Callback]:
+        """What tells scikit-learn's callbacks of the epochs."""
+        if not hasattr(self, "_init_callback_context"):
+            return []
+        metadata = None if rows.weights is None else {"sample_weight": rows.weights}
+        told = {"estimator": self, "X": rows.X, "y": rows.y, "metadata": metadata}
+        return [Subtasks(self._init_callback_context(max_subtasks=recipe.epochs), told)]
 
     def _train_once(self, X: Any, y: Any, sample_weight: Any) -> Self:
         """The epoch of a partial_fit."""
@@ -153,34 +102,29 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         goes_on = self.__sklearn_is_fitted__()
         optimizer = DEFAULT_OPTIMIZER if self.optimizer is None else self.optimizer
         recipe = self._recipe(X, goes_on, optimizer, epochs=1)
-        return self._train(X, y, weights, None, recipe, goes_on=goes_on, callbacks=[])
+        return self._train(Rows(X, y, weights), None, recipe, goes_on=goes_on, callbacks=[])
 
     def _train(
-        self, X: Any, y: Any, weights: Any, held_out: Any, recipe: Recipe, *, goes_on: bool, callbacks: list[Callback]
+        self, rows: Rows, held_out: Rows | None, recipe: Recipe, *, goes_on: bool, callbacks: list[Callback]
     ) -> Self:
-        model = self._network(X, y, recipe, 0 if goes_on else self._seed())
+        X, y, weights, _ = rows
+        model: Any = self._network(X, y, recipe, 0 if goes_on else self._seed(), self.encoding)
         if goes_on and model.network != dataclasses.replace(self.model_.network, encoded=None):
             raise ValueError(
                 f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
                 "that takes a new fit with warm_start=False."
             )
         model = self.model_ if goes_on else model
-        epochs = self.n_iter_no_change
-        if isinstance(epochs, str):
-            # The score may pause for long while the rate is high, and rise as it falls.
-            epochs = max(FEWEST_WAITED, recipe.epochs // 4) if self.early_stopping else math.inf
-        patience = Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
-        if self.verbose:
-            say(str(recipe))
-            for offer in self._offers(y):
-                say(offer)
+        validation = None if held_out is None else held_out.told
+        patience = self._patience(validation, recipe)
+        self._say(recipe, y)
         history = model.fit(
             X,
             y,
             epochs=recipe.epochs,
             batch_size=recipe.batch_size,
             optimizer=recipe.optimizer,
-            validation_data=held_out,
+            validation_data=validation,
             sample_weight=weights,
             class_weight=self._weights_of_classes(y, weights),
             shuffle=self.shuffle,
@@ -193,21 +137,55 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
         self._note(model, history, patience.scores if held_out else None, goes_on)
         return self
 
+    def _train_several(self, rows: Rows, held_out: Rows | None, all_rows: Rows | None, recipe: Recipe) -> None:
+        self._say(recipe, rows.y)
+        chosen = {"learning_rate", "weight_decay"} if self.optimizer is not None else set()
+        chosen |= {name for name in ("learning_rate", "weight_decay") if getattr(self, name) is not None}
+        free = frozenset(name for name in FREE if name not in chosen and is_open(getattr(self, name)))
+        is_rich = self._has_bins(rows.X) and count_rows(rows.X) >= MANY_ROWS
+        team = Team(self, recipe, free, is_rich)
+        self.model_: Any = team.mean(rows, held_out, all_rows)
+        self.recipe_, self.recipes_ = recipe, [variant.recipe for variant in team.variants]
+        self.history_: Any = [record.history for record in team.records]
+        self.loss_curve_: list[float] = team.curve("loss")
+        self.n_iter_ = len(self.loss_curve_)
+        self.t_ = sum(record.history.rows_seen for record in team.records if record.history)
+        validates = self.early_stopping and held_out is not None
+        self._sum_up(team.scores() if validates else None)
+
+    def _say(self, recipe: Recipe, y: Any) -> None:
+        """What was chosen, and what may be worth a try."""
+        if self.verbose:
+            say(str(recipe))
+            for offer in self._offers(y):
+                say(offer)
+
+    def _patience(self, held_out: Any, recipe: Recipe) -> Patience:
+        """What ends a training early."""
+        epochs = self.n_iter_no_change
+        if isinstance(epochs, str):
+            # The score may pause for long while the rate is high, and rise as it falls.
+            epochs = max(FEWEST_WAITED, recipe.epochs // 4) if self.early_stopping else math.inf
+        return Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
+
     def _note(self, model: MLP, history: History, scores: list[float] | None, goes_on: bool) -> None:
         """Keep what a training has led to; a further one adds to it."""
         if not goes_on:
-            self.loss_curve_: list[float] = []
+            self.loss_curve_ = []
             self.validation_scores_: list[float] | None = None
             self.n_iter_, self.t_ = 0, 0
         self.model_, self.history_ = model, history
         self.loss_curve_ = [*self.loss_curve_, *history.history["loss"]]
         self.n_iter_ += history.epochs
         self.t_ += history.rows_seen
+        self._sum_up(None if scores is None else [*(self.validation_scores_ or []), *scores])
+
+    def _sum_up(self, scores: list[float] | None) -> None:
+        """The last and the best of the curves."""
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
-        validates = scores is not None
-        self.validation_scores_ = [*(self.validation_scores_ or []), *(scores or [])] if validates else None
-        self.best_validation_score_ = max(self.validation_scores_ or [math.nan]) if validates else None
-        self.best_loss_ = None if validates else min(self.loss_curve_, default=math.nan)
+        self.validation_scores_ = scores
+        self.best_validation_score_ = None if scores is None else max(scores, default=math.nan)
+        self.best_loss_ = min(self.loss_curve_, default=math.nan) if scores is None else None
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         """A table to learn from."""
@@ -233,63 +211,13 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val belong together: give both or neither.")
-        if not self.early_stopping:
+        if not self.early_stopping and self.selection != "greedy":
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True.")
         X_val = self._numbers(X_val, reset=False)
         check_consistent_length(X_val, y_val)
-        return X_val, y_val, self._checked_weights(sample_weight_val, X_val)
+        return Rows(X_val, y_val, self._checked_weights(sample_weight_val, X_val))
 
-    def _split(self, X: Any, y: Any, weights: Any) -> tuple[Any, Any, Any, Any]:
-        """Hold out rows for early stopping, of each class the same share."""
-        whole = [X, y] if weights is None else [X, y, weights]
-        stratify = y if hasattr(self, "classes_") and y.ndim == 1 else None
-        parts = train_test_split(
-            *whole, test_size=self.validation_fraction, stratify=stratify, random_state=self._seed()
-        )
-        if len(parts[1]) < 2:
-            raise ValueError("The validation set is too small: increase validation_fraction, or give X_val and y_val.")
-        X, y, weights = (*parts[::2], None)[:3]
-        return X, y, weights, tuple(parts[1::2])
-
-    def _seed(self) -> int:
-        """The seed of the network: a whole number stays as it is, so that fastgd.MLP learns the same with it."""
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
-
-    def _recipe(self, X: Any, goes_on: bool, optimizer: Optimizer | None, epochs: Any) -> Recipe:
-        """What suits such a table, where nothing else is given; what goes on keeps its network."""
-        n_rows, encoding = count_rows(X), as_encoding(self.encoding)
-        options = {name: getattr(self, name) for name in NETWORK}
-        if goes_on:
-            options = {name: getattr(self.recipe_, name) if _is_auto(value) else value
-                       for name, value in options.items()}  # fmt: skip
-        options |= {"epochs": epochs, "batch_size": self.batch_size, "optimizer": optimizer}
-        options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
-        given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
-        has_bins = encoding is not None and encoding.bins_for(n_rows, count_numbers(X)) > 0
-        return recipe(n_rows, encoded=has_bins, classes=not is_regressor(self), **given)
-
-    def _mlp(self, X: Any, n_out: int, recipe: Recipe, is_flat: bool = False, **options: Any) -> MLP:
-        """A new network for a table, with these options beside the estimator's own; for targets that hardly vary?"""
-        dtype = self.dtype
-        if dtype == "auto":  # so few rows take no time, and keep all digits
-            dtype = real_dtype_of(X).name if is_flat or count_rows(X) < ROWS_OF_FLOAT32 else "float32"
-        sizes = np.ravel(recipe.hidden_layer_sizes).tolist()
-        hidden = [positive_integer(size, f"hidden_layer_sizes[{i}]") for i, size in enumerate(sizes)]
-        return MLP(
-            [self.n_features_in_, *hidden, n_out],
-            dtype=dtype,
-            encoding=self.encoding,
-            activation=recipe.activation if isinstance(recipe.activation, str) else list(recipe.activation),
-            initializer=self.initializer,
-            dropout=recipe.dropout,
-            standardize=self.standardize,
-            feature_names=getattr(self, "feature_names_in_", None),
-            **options,
-        )
-
-    def _fitted(self) -> MLP:
+    def _fitted(self) -> Any:
         check_is_fitted(self)
         return self.model_
 
@@ -306,9 +234,16 @@ class Estimator(CallbackSupportMixin, BaseEstimator):
     def _meet(self, y: Any, weights: Any) -> None:
         """Look at the targets of a first fit."""
 
-    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int, encoding: Any) -> MLP:
         """A new network for this table."""
         raise NotImplementedError
+
+    def _set_aside(self, rows: Rows) -> tuple[Rows, Rows | None]:
+        """Rows to learn from, and rows that are kept for what comes after the training."""
+        return rows, None
+
+    def _calibrate_with(self, aside: Rows | None) -> None:
+        """What comes after it."""
 
     def _offers(self, y: Any) -> Iterator[str]:
         """What may be worth a try for such targets, and is not done unasked."""

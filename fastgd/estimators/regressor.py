@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any, ClassVar, Self
 
 from ..data.target import LOGGED, skewness
 from ..kernels.records import Reals
+from ..many.ensemble import Ensemble
 from ..mlp import MLP
 from ..network.losses import LOSSES, Loss, as_loss
 from ..options import with_names
 from ..training.callbacks import Logs
 from ..training.recipe import Recipe
+from .choices import goes_on_alone
 from .documentation import documented
 from .estimator import Estimator
-from .library import RegressorMixin, StrOptions, in_fit_context
+from .held_out import Rows, parted
+from .library import Interval, RegressorMixin, StrOptions, available_if, in_fit_context
 from .tables import hardly_varies, real_dtype_of
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
@@ -34,6 +38,8 @@ class MLPRegressor(RegressorMixin, Estimator):
         log_target: whether the logarithm of y is learned, which must be positive, as for prices; predictions stay in
             the units of y.
         clip_predictions: whether predictions are kept within the lowest and the highest y of the rows of the fit.
+        calibration_fraction: share of the rows that is kept for `predict_interval`, which nothing else learns from; 0
+            where `calibrate` is given rows of its own.
 
     Attributes:
         {attributes}
@@ -54,14 +60,17 @@ class MLPRegressor(RegressorMixin, Estimator):
     loss: Any = "mse"
     log_target: bool = False
     clip_predictions: bool = False
+    calibration_fraction: float = 0.0
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Estimator._parameter_constraints,
         "loss": [StrOptions(set(REGRESSION)), Loss],
         "log_target": ["boolean"],
         "clip_predictions": ["boolean"],
+        "calibration_fraction": [Interval(Real, 0, 1, closed="left")],
     }
 
+    @available_if(goes_on_alone)
     @in_fit_context
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Learn from some rows for one epoch; the scaling is that of the first rows.
@@ -75,6 +84,7 @@ class MLPRegressor(RegressorMixin, Estimator):
             ValueError: a table or an option that cannot be used.
         """
         X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
+        self.__dict__.pop("intervals_", None)
         return self._train_once(X, y, sample_weight)
 
     def predict(self, X: Any) -> Reals:
@@ -91,13 +101,64 @@ class MLPRegressor(RegressorMixin, Estimator):
         predicted: Reals = model.predict(X)
         return predicted.astype(real_dtype_of(X), copy=False)
 
-    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int) -> MLP:
+    def calibrate(self, X: Any, y: Any, groups: Any = None) -> Self:
+        """Learn from rows that the fit has not seen how wide intervals must be; see `fastgd.Ensemble.calibrate`.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+            y: actual values, (n_rows,) or (n_rows, n_targets).
+            groups: which rows belong together, (n_rows,).
+
+        Raises:
+            ValueError: a table that cannot be used, or too few rows or groups.
+        """
+        model = self._fitted()
+        whole = model if isinstance(model, Ensemble) else Ensemble([model])
+        self.intervals_ = whole.calibrate(self._numbers(X, reset=False), y, groups)
+        return self
+
+    def predict_interval(self, X: Any, coverage: float = 0.9) -> Reals:
+        """Intervals that hold a share of the actual values: (n_rows, 2), or (n_rows, n_targets, 2), low and high.
+
+        That takes rows that nothing was learned from: a calibration_fraction, or `calibrate`. Of new rows like these so
+        many are inside; given groups, of rows of new groups.
+
+        Args:
+            X: inputs, (n_rows, n_in).
+            coverage: the share, between 0 and 1.
+
+        Raises:
+            ValueError: a table that cannot be used, or no rows to calibrate with.
+        """
+        self._fitted()
+        if not hasattr(self, "intervals_"):
+            raise ValueError(
+                "predict_interval needs rows that nothing was learned from: fit with calibration_fraction=0.2, or call "
+                "calibrate(X, y)."
+            )
+        X = self._numbers(X, reset=False)
+        found: Reals = self.intervals_.predict_interval(X, coverage)
+        return found.astype(real_dtype_of(X), copy=False)
+
+    def _set_aside(self, rows: Rows) -> tuple[Rows, Rows | None]:
+        self.__dict__.pop("intervals_", None)  # they are those of another fit
+        if not self.calibration_fraction:
+            return rows, None
+        if self.warm_start:
+            raise ValueError("calibration_fraction is for one fit alone: that takes warm_start=False.")
+        return parted(rows, self.calibration_fraction, self._seed(), False, "calibration_fraction")
+
+    def _calibrate_with(self, aside: Rows | None) -> None:
+        if aside is not None:
+            self.calibrate(aside.X, aside.y, aside.groups)
+
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int, encoding: Any) -> MLP:
         loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
         if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
             raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
         return self._mlp(
-            X, n_targets, recipe, hardly_varies(y), loss=loss, random_state=seed, log_target=self.log_target,
-            clip_predictions=self.clip_predictions,
+            X, n_targets, recipe, hardly_varies(y), encoding=encoding, loss=loss, random_state=seed,
+            log_target=self.log_target, clip_predictions=self.clip_predictions,
         )  # fmt: skip
 
     def _offers(self, y: Any) -> Iterator[str]:

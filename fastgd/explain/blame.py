@@ -16,6 +16,7 @@ from ..data.rows import labelled, measured
 from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals, Rows
 from ..model.core import Core
+from ..model.mean import Mean
 from ..options import is_number, layer_numbers, look_up
 from ..training.optimizers import SGD, Optimizer, at_rate
 from ..training.state import checked_optimizer
@@ -23,7 +24,7 @@ from . import memory
 from .effects import LARGE, NOTABLE, effects
 from .gain import Scatter, gradients_of_rows
 from .parts import Part
-from .table import Table
+from .table import Table, input_names
 
 GAINS = 0.05, 0.005, 0.0005  # part of the error that a weight could take away, at least, for each word of blame
 SCALED_FIRST = "The model is new: how inputs and target are scaled was learned from these rows first, as in fit."
@@ -61,6 +62,18 @@ def blame(
         columns["per_row"] = _gradients_of_rows(model, rows, part)
     unsigned = ("share", "gain", *(("value", "gradient") if by_input else ()))  # of an input they are lengths
     return Table(columns, "gradient", unprinted=("per_row",), unsigned=unsigned, note=note)
+
+
+def blame_of_all(whole: Mean, X: Any, y: Any, sample_weight: Any = None) -> Table:
+    """See Ensemble.blame."""
+    tables = [blame(member, X, y, by="input", sample_weight=sample_weight) for member in whole.members]
+    means = {
+        name: np.average([table[name] for table in tables], axis=0, weights=whole.shares)
+        for name in ("value", "gradient", "share", "gain")
+    }
+    severity = np.array(BLAMED, object)[_degrees(means["share"], means["gain"])].tolist()
+    columns = {"input": input_names(whole, 0), **means, "severity": severity}
+    return Table(columns, "gradient", unsigned=tuple(means))
 
 
 def nudge(

@@ -15,18 +15,18 @@ from numpy.typing import NDArray
 
 from ..data.rows import Measured, measured
 from ..errors import InvalidInputError
-from ..kernels.records import Reals, read_only
+from ..kernels.records import Reals
 from ..model.answers import probabilities
 from ..model.core import Core
-from ..model.unseen import refuse
+from ..model.mean import Mean
 from ..network.losses import Quantile
 from ..options import checked_names, look_up, positive_integer, shortened
+from .members import Setting, outputs
 from .table import SHOWN, Table, input_names
 
 __all__ = ["Importance", "PartialDependence", "partial_dependence", "permutation_importance"]
 
 BLOCK = 8192  # rows that are copied and measured together
-ROWS_OF_A_CURVE = 1000  # a mean over more of them hardly changes
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class PartialDependence:
 
 @checked_names
 def permutation_importance(
-    model: Core, X: Any, y: Any, repeats: int = 5, sample_weight: Any = None, random_state: int = 0
+    model: Core | Mean, X: Any, y: Any, repeats: int = 5, sample_weight: Any = None, random_state: int = 0
 ) -> Importance:
     """How much the error grows when the values of one column are shuffled among the rows.
 
@@ -115,7 +115,7 @@ def permutation_importance(
     Sources: Breiman 2001; Fisher, Rudin and Dominici 2019.
 
     Args:
-        model: the model to look at.
+        model: the model to look at, or a fastgd.Ensemble.
         X: inputs, (n_rows, n_in) numbers or a data frame, at least 2 rows.
         y: actual values, (n_rows,) or (n_rows, n_targets).
         repeats: how often each column is shuffled.
@@ -137,26 +137,24 @@ def permutation_importance(
     _check_model(model)
     repeats = positive_integer(repeats, "repeats")
     generator = np.random.default_rng(positive_integer(random_state, "random_state", least=0))
-    rows = measured(model.schema, X, y, sample_weight)
-    n_rows, n_in = len(rows.X), model.network.n_in
+    rows = [measured(member.schema, X, y, sample_weight) for member in model.members]
+    n_rows, n_in = len(rows[0].X), model.network.n_in
     if n_rows < 2:
         raise InvalidInputError("X has 1 row, but values can only be shuffled among at least 2.")
-    out, finite = model.outputs_of(rows.X)
-    if not finite:
-        refuse(model.net, rows.X, out, model.schema)
+    outputs(model, [of_member.X for of_member in rows])
     name = _error_name(model)
     baseline = _error(model, name, rows)
     growth = np.empty((n_in, repeats))
     for repeat in range(repeats):
         order = generator.permutation(n_rows)
         for column in range(n_in):
-            growth[column, repeat] = _error(model, name, rows, model.schema.columns_of(column), order) - baseline
+            growth[column, repeat] = _error(model, name, rows, column, order) - baseline
     return Importance(input_names(model, 0), growth.mean(axis=1), growth.std(axis=1), baseline, name)
 
 
 @checked_names
 def partial_dependence(
-    model: Core, X: Any, feature: str | int, grid: int = 40, output: int | str | None = None
+    model: Core | Mean, X: Any, feature: str | int, grid: int = 40, output: int | str | None = None
 ) -> PartialDependence:
     """What the model predicts, on average over the rows, as one column runs over its observed values.
 
@@ -168,7 +166,7 @@ def partial_dependence(
     Source: Friedman 2001.
 
     Args:
-        model: the model to look at.
+        model: the model to look at, or a fastgd.Ensemble.
         X: inputs, (n_rows, n_in) numbers or a data frame.
         feature: a name, or the number of a column, counted from 0.
         grid: the most values to try, at least 2.
@@ -194,38 +192,36 @@ def partial_dependence(
     _check_model(model)
     grid = positive_integer(grid, "grid", least=2)
     column, schema = _column(feature, input_names(model, 0)), model.schema
-    table = schema.inputs(X).values
     values = _grid(schema.observed(X, column), grid)
-    columns, settings = schema.columns_of(column), schema.settings(column, values)
-    places = np.linspace(0, len(table) - 1, min(len(table), ROWS_OF_A_CURVE)).round().astype(np.int64)
-    changed = table[places]  # a copy
-    n_outputs = _predicted(model, changed[:1]).shape[1]
+    seen = [Setting(member.schema, X, column, values) for member in model.members]
+    n_outputs = _predicted(model, [of_member.changed[:1] for of_member in seen]).shape[1]
     place_of = _output(model, output, n_outputs)
     means, tenths = np.empty(len(values)), np.empty((2, len(values)))
-    for place, setting in enumerate(settings):
-        changed[:, columns] = setting
-        predictions = _predicted(model, changed)[:, place_of].astype(np.float64)
+    for place in range(len(values)):
+        predictions = _predicted(model, [of_member.at(place) for of_member in seen])[:, place_of].astype(np.float64)
         means[place], tenths[:, place] = predictions.mean(), np.quantile(predictions, [0.1, 0.9])
     name, meaning = input_names(model, 0)[column], _meaning(model, place_of, n_outputs)
     return PartialDependence(name, values, means, tenths[0], tenths[1], meaning)
 
 
-def _error_name(model: Core) -> str:
+def _error_name(model: Core | Mean) -> str:
     """Which number of `MLP.evaluate` is looked at."""
     loss = model.network.loss
     return "loss" if loss.task in ("classes", "labels") or isinstance(loss, Quantile) else "rmse"
 
 
 def _error(
-    model: Core, name: str, rows: Measured, columns: Sequence[int] = (), order: NDArray[np.int64] | None = None
+    model: Core | Mean, name: str, rows: list[Measured], column: int = 0, order: NDArray[np.int64] | None = None
 ) -> float:
-    """The error, with the values of some columns in another order if there is one: from the sums of blocks."""
+    """The error, with the values of a column in another order if there is one: from the sums of blocks."""
     total = weight = 0.0
-    for block in _blocks(rows, columns, order):
-        part = float(block.weights.sum(dtype=np.float64)) if block.weights.size else len(block.X)
+    members = zip(model.members, rows, strict=True)
+    for blocks in zip(*(_blocks(of, member.schema.columns_of(column), order) for member, of in members), strict=True):
+        weights = blocks[0].weights
+        part = float(weights.sum(dtype=np.float64)) if weights.size else len(blocks[0].X)
         if part == 0:
             continue  # rows that do not count have no mean
-        mean = _mean_square(model, block) if name == "rmse" else model.loss_of(block)
+        mean = _mean_square(model, blocks) if name == "rmse" else model.loss_of(*blocks)
         total, weight = total + part * mean, weight + part
     return float(np.sqrt(total / weight)) if name == "rmse" else total / weight
 
@@ -243,21 +239,19 @@ def _blocks(rows: Measured, columns: Sequence[int], order: NDArray[np.int64] | N
         yield Measured(X, rows.Y[part], rows.actual[part], weights, weights)
 
 
-def _mean_square(model: Core, rows: Measured) -> float:
+def _mean_square(model: Core | Mean, blocks: Sequence[Measured]) -> float:
     """The mean squared error over rows and outputs."""
-    error = np.subtract(model.outputs_of(rows.X)[0][:, : model.network.n_targets], rows.actual, dtype=np.float64)
-    return float(np.average((error**2).mean(axis=1), weights=rows.weights if rows.weights.size else None))
+    out, actual, weights = model.outputs_of(*(rows.X for rows in blocks))[0], blocks[0].actual, blocks[0].weights
+    error = np.subtract(out[:, : model.network.n_targets], actual, dtype=np.float64)
+    return float(np.average((error**2).mean(axis=1), weights=weights if weights.size else None))
 
 
-def _predicted(model: Core, values: Reals) -> Reals:
+def _predicted(model: Core | Mean, values: Sequence[Reals]) -> Reals:
     """Predictions for checked inputs; probabilities for classes and labels."""
-    out, finite = model.outputs_of(read_only(values.view()))
-    if not finite:
-        refuse(model.net, values, out, model.schema)
-    return probabilities(model.network, out)
+    return probabilities(model.network, outputs(model, values))
 
 
-def _meaning(model: Core, output: int, n_outputs: int) -> str:
+def _meaning(model: Core | Mean, output: int, n_outputs: int) -> str:
     """What an output stands for, in words."""
     if model.network.loss.task in ("classes", "labels"):
         known = [] if model.classes is None else list(model.classes)
@@ -280,9 +274,11 @@ def _grid(column: NDArray[Any], most: int) -> NDArray[Any]:
 
 
 def _check_model(model: Any) -> None:
+    if isinstance(model, Mean):
+        return  # of fitted models only
     if not isinstance(model, Core):
-        inner = ": pass its model_" if isinstance(getattr(model, "model_", None), Core) else ""
-        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}{inner}.")
+        inner = ": pass its model_" if isinstance(getattr(model, "model_", None), Core | Mean) else ""
+        raise InvalidInputError(f"model must be a fastgd.MLP or a fastgd.Ensemble, not {type(model).__name__}{inner}.")
     if (model.standardize or model.schema.encoding is not None) and not model.schema.scaled:
         raise InvalidInputError("The model has never been fitted, so that no column means anything to it: call fit.")
 
@@ -293,7 +289,7 @@ def _column(feature: Any, names: Sequence[str]) -> int:
     return _number_below(feature, len(names), "feature must be a name, or")
 
 
-def _output(model: Core, output: Any, n_outputs: int) -> int:
+def _output(model: Core | Mean, output: Any, n_outputs: int) -> int:
     known = [] if model.classes is None else [str(name) for name in model.classes]
     if output is None:
         if len(known) == 2 or n_outputs == 1:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ..model.core import Core
+from ..model.mean import Mean
 from ..options import look_up, printable, shortened, side_by_side
 from ..training.progress import columns_seen
 
@@ -125,7 +126,7 @@ def _cell(value: Any, unsigned: bool) -> str:
     return printable(str(value))
 
 
-def input_names(model: Core, index: int) -> list[str]:
+def input_names(model: Core | Mean, index: int) -> list[str]:
     """What a layer's inputs are called: features, or units of the layer before."""
     n_in = model.network.sizes[index]
     if index == 0:

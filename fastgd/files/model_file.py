@@ -1,39 +1,33 @@
-"""One file format out and in: safetensors (arrays and a JSON header). Nothing in a file is executed.
+"""A model in words and arrays, and back. A header counts only if its model would be described in the same words.
 
-Nothing in a file is believed either. What the header promises is compared with the arrays that are there before any
-memory is taken; a header counts only if the model that is made from it would be described in the same words; and a
-checksum covers the header and every array. It stands beside the header, where the first version of format 1 does not
-look; a file without it, and without what optimizers and the like did not have then, is read all the same.
+A file of an earlier version, without what optimizers and the like did not have then, is read all the same.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import asdict, fields, replace
 from numbers import Integral
-from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.encoding import Encoding
 from ..data.scaling import SCALING
-from ..errors import InvalidInputError, ModelFileError
+from ..errors import InvalidInputError
 from ..kernels.records import State
 from ..model.core import Core
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.losses import LOSSES
 from ..network.network import Network
-from ..options import look_up, shortened, yes_or_no
+from ..options import look_up, yes_or_no
 from ..training.optimizers import OPTIMIZERS, Optimizer
 from ..training.schedules import SCHEDULES, Schedule
 from ..training.state import Plateau, TrainingState
-from . import encoders, tensors
-from .atomic import write_whole
+from . import encoders
 from .tensors import Arrays
 
 Model = TypeVar("Model", bound=Core)
@@ -45,55 +39,9 @@ REALS = {"float32": "F32", "float64": "F64"}
 LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
 MOST_STEPS = 1 << 62
 NO_TARGET = {"log": False, "clip": False, "has_range": False}
-NOT_WHOLE = (LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError)
 
 
-def save(model: Core, path: str | Path, training_state: bool) -> None:
-    """Write the model, and on request what a further training needs."""
-    from safetensors.numpy import save as to_bytes
-
-    path = _as_path(path)
-    header, arrays = _described(model, training_state)
-    try:
-        text = json.dumps(header, allow_nan=False)
-        _rebuilt(json.loads(text), arrays, Core)
-    except NOT_WHOLE as error:
-        why = _why(error)
-        advice = "save it without training_state" if "training" in why else "change that first"
-        raise ModelFileError(
-            f"{path} cannot be written, because this model could not be loaded again ({why}): {advice}."
-        ) from error
-    metadata = {"fastgd": text, "checksum": tensors.checksum(text, arrays)}
-    write_whole(path, to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
-
-
-def read(path: str | Path, kind: type[Model]) -> Model:
-    """Read a model that `save` wrote; see fastgd.load."""
-    path = _as_path(path)
-    try:
-        with tensors.opened(path) as file:
-            return _read(file, path, kind)
-    except ModelFileError:
-        raise
-    except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-
-
-def _as_path(path: Any) -> Path:
-    try:
-        name = os.fspath(path)
-        os.fsencode(name)
-    except (TypeError, ValueError):  # ValueError: half a character
-        name = "\0"
-    if not isinstance(name, str) or "\0" in name:
-        raise ModelFileError(f"{path!r} is not the name of a file.")
-    return Path(name)
-
-
-# A model in words and arrays.
-
-
-def _described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays]:
+def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays]:
     """The header and the arrays of a file."""
     network, classes, kept = model.network, model.classes, model.fit_state
     header: dict[str, Any] = {
@@ -169,7 +117,7 @@ def _made(description: Any, table: Any) -> Any:
                    for name, value in values.items()})  # fmt: skip
 
 
-def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
+def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
     """The model that a header and arrays describe."""
     activations = header["activations"]
     model = kind(
@@ -210,7 +158,7 @@ def _rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model
     model.schema = schema
     if "training" in header:
         model.fit_state = _training(header["training"], arrays)
-    again, _ = _described(model, training_state=True)
+    again, _ = described(model, training_state=True)
     if kept and again["classes"]:
         again["classes"]["dtype"] = kept["dtype"]  # an array of labels may be wider than its labels
     given = _completed(header, again)
@@ -291,36 +239,7 @@ def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
     return training
 
 
-def _read(file: BinaryIO, path: Path, kind: type[Model]) -> Model:
-    """The model in a file."""
-    try:
-        metadata, entries = tensors.index(file)
-    except NOT_WHOLE as error:
-        raise ModelFileError(f"{path} is truncated, or not a safetensors file ({_why(error)}).") from error
-    if "fastgd" not in metadata:
-        raise ModelFileError(f"{path} is a safetensors file, but not one that fastgd wrote.")
-    try:
-        header = tensors.parsed(metadata["fastgd"])
-        if type(header["format"]) is not int or header["format"] < 1 or metadata.keys() - {"fastgd", "checksum"}:
-            raise ValueError
-    except NOT_WHOLE as error:
-        raise ModelFileError(f"{path} has a damaged header: save the model again.") from error
-    if header["format"] > FORMAT:
-        raise ModelFileError(
-            f"{path} has format {header['format']}, and this version of fastgd reads up to {FORMAT}: update fastgd."
-        )
-    try:
-        arrays = tensors.read(file, entries, _promised(header))
-        model = _rebuilt(header, arrays, kind)
-    except NOT_WHOLE as error:
-        raise ModelFileError(f"{path} does not hold a whole model ({_why(error)}).") from error
-    checksum = tensors.checksum(metadata["fastgd"], arrays)
-    if metadata.get("checksum", checksum) != checksum:
-        raise ModelFileError(f"{path} was damaged: its checksum is not that of its content; save the model again.")
-    return model
-
-
-def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
+def promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
     """The kind and the length of each array that a header speaks of; nothing of that length is made here."""
     activations, real = header["activations"], REALS[header["dtype"]]
     if set(activations) - set(ACTIVATIONS):
@@ -343,8 +262,3 @@ def _promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
     lengths |= {f"training.{name}": n * there for name, there in zip(list(STATE)[1:], kept, strict=True)}
     lengths["training.raw"] = n
     return {"training.step": ("I64", 1), **beside, **{name: (real, length) for name, length in lengths.items()}}
-
-
-def _why(error: BaseException) -> str:
-    what = str(error) if isinstance(error, InvalidInputError) else f"{type(error).__name__}: {error}"
-    return shortened(" ".join(what.split()).rstrip("."), 300)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.schema import Schema
-from ..errors import NonFiniteWarning, warn
+from ..errors import InvalidInputError, NonFiniteWarning, warn
 from ..kernels.records import Reals
 from ..network.losses import Quantile
 from ..network.network import Network
@@ -26,6 +26,21 @@ def probabilities(network: Network, out: Reals) -> Reals:
     if network.loss.task == "labels" and network.n_out == 1:
         return np.column_stack([1 - out[:, 0], out[:, 0]])
     return out
+
+
+def check_classes(network: Network) -> None:
+    """Whether there are probabilities to tell."""
+    if network.loss.task not in ("classes", "labels"):
+        raise InvalidInputError(
+            f"A model with loss={network.loss.name!r} has no probabilities: "
+            "that takes 'cross_entropy' or 'binary_cross_entropy'."
+        )
+
+
+def named_probabilities(schema: Schema, found: Reals) -> dict[str, Reals]:
+    """Probabilities by the names of their classes."""
+    classes = [] if schema.classes is None else [str(name) for name in schema.classes]
+    return named(found, [*classes, *(f"label {i}" for i in range(len(classes), found.shape[1]))])
 
 
 def output_names(network: Network) -> list[str]:

@@ -14,7 +14,6 @@ from ..data import tables
 from ..data.frames import frame_like
 from ..data.lesson import prepared
 from ..data.rows import Measured, labelled, measured
-from ..errors import InvalidInputError
 from ..kernels import DEVICES
 from ..kernels.records import Reals, read_only
 from ..options import checked_names, look_up, positive_integer, yes_or_no
@@ -27,7 +26,7 @@ from ..training.progress import display
 from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
-from .answers import answers, named, output_names, probabilities
+from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .model import Model
 from .validation import measured_names, validation
 
@@ -170,16 +169,9 @@ class Core(Model):
         Raises:
             InvalidInputError: a table that cannot be used, or a model that does not predict classes.
         """
-        if self.network.loss.task not in ("classes", "labels"):
-            raise InvalidInputError(
-                f"A model with loss={self.network.loss.name!r} has no probabilities: "
-                "that takes 'cross_entropy' or 'binary_cross_entropy'."
-            )
+        check_classes(self.network)
         found = probabilities(self.network, self.outputs_for(X))
-        if not yes_or_no(as_frame, "as_frame"):
-            return found
-        classes = [] if self.classes is None else [str(name) for name in self.classes]
-        return frame_like(X, named(found, [*classes, *(f"label {i}" for i in range(len(classes), found.shape[1]))]))
+        return frame_like(X, named_probabilities(self.schema, found)) if yes_or_no(as_frame, "as_frame") else found
 
     @checked_names
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:

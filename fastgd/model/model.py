@@ -159,6 +159,11 @@ class Model:
         self.schema = replace(self.schema, classes=labels)
 
     @property
+    def members(self) -> tuple[Self, ...]:
+        """The model itself, as whatever looks at several models asks for it."""
+        return (self,)
+
+    @property
     def engine(self) -> ModuleType:
         """The kernels of the model's device."""
         return engine(self.device)
@@ -210,6 +215,10 @@ class Model:
             schema = replace(schema, network=replace(self.network, encoded=encoder.inputs))
             net = schema.network.new_net("zeros", self.dtype, self.random_state)._replace(**encoder.bins(self.dtype))
         self.take_over(schema, net)
+
+    def let_go(self) -> None:
+        """Drop scratch, which a further call makes again: what is left is the network and what its optimizer knows."""
+        self.store, self._predictor = Store(), None
 
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""

@@ -161,6 +161,8 @@ class Bar:
 
 def display(verbose: Any) -> Display:
     """The display for `verbose`: "auto", 0 (nothing), 1 (live bar) or 2 (a line per epoch)."""
+    if isinstance(verbose, Silent):  # of whoever trains many models, and tells of them together
+        return verbose
     if isinstance(verbose, str) and verbose == "auto":
         return _bar() if Output(sys.stdout).isatty() else Lines()
     if isinstance(verbose, int | np.integer) and 0 <= verbose <= 2:

@@ -1,0 +1,150 @@
+"""Threads that each take the next network, the longest first; Ctrl-C ends them at their next chunk of steps.
+
+The loops release the GIL, so that threads of Python are enough. What a network learns does not depend on them.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import kept_warnings
+from ..training.equipment import Store
+from ..training.history import History
+from ..training.interrupts import Interrupts
+from ..training.progress import Silent
+from .progress import Overview
+from .records import Record
+from .tasks import SHORT, Task
+
+LOOKS = 0.1  # seconds between two looks of the thread that waits
+GRACE = 1.0  # seconds that networks have to stop, once Ctrl-C was pressed a second time
+
+
+class Watcher(Silent):
+    """What hears of the chunks of one training: it counts its rows, and ends it where all are to stop."""
+
+    def __init__(self, crew: Crew, task: Task) -> None:
+        self.crew, self.task = crew, task
+        self.has_begun = False
+
+    def begin(self, epochs: int, n_rows: int) -> None:
+        self.has_begun, self.rows, self.all_rows = True, n_rows, epochs * n_rows
+
+    def advance(self, epoch: int, rows_done: int, loss: float) -> None:
+        self.crew.under_way[self.task.record.number] = (epoch * self.rows + rows_done) / self.all_rows * self.task.work
+        if self.crew.stops:
+            raise KeyboardInterrupt
+
+
+class Crew:
+    """The threads, what is left to do for them, and what is done."""
+
+    def __init__(self, tasks: Sequence[Task], device: str, n_threads: int) -> None:
+        longest_first = sorted(tasks, key=lambda task: -task.work)
+        self.waiting = deque(task for task in longest_first if task.work_of_epoch >= SHORT)
+        self.short = deque(task for task in longest_first if task.work_of_epoch < SHORT)
+        self.taker: threading.Thread | None = None  # who has the short ones, once the others are begun
+        self.all_work = sum(task.work for task in tasks) or 1.0
+        self.device = device
+        self.stops = False  # whether networks are to end at their next chunk
+        self.is_closed = False  # whether nobody waits for them any more
+        self.finished: list[Record] = []
+        self.done_work, self.under_way = 0.0, dict[int, float]()
+        self.lock, self.left = threading.Lock(), min(n_threads, len(self.waiting) + bool(self.short))
+        self.is_over = threading.Event()
+        self.refused: BaseException | None = None  # what the fit of a network said before it began
+        self.threads = [
+            threading.Thread(target=self._work, name=f"fastgd-{i}", daemon=True) for i in range(self.left)
+        ]  # daemons: the program may end while one still trains
+
+    def work(self, overview: Overview) -> None:
+        """Train all networks; Ctrl-C returns early."""
+        with Interrupts() as interrupts:
+            try:
+                interrupts.listen()
+                for thread in self.threads:
+                    thread.start()
+                while not self.is_over.wait(LOOKS):
+                    overview.look(self.share(), list(self.finished))
+            except KeyboardInterrupt:
+                self._wind_up(interrupts)
+            finally:
+                with self.lock:
+                    self.stops = self.is_closed = True
+                overview.end(list(self.finished))
+
+    def share(self) -> float:
+        """How much of the work is done."""
+        return min((self.done_work + sum(list(self.under_way.values()))) / self.all_work, 1.0)
+
+    def _wind_up(self, interrupts: Interrupts) -> None:
+        """Wait for the networks that train; once Ctrl-C is pressed again, not for long."""
+        self.stops, deadline = True, threading.TIMEOUT_MAX
+        interrupts.answered()
+        while True:
+            try:
+                begun = [thread for thread in self.threads if thread.ident is not None]
+                while any(thread.is_alive() for thread in begun) and time.monotonic() < deadline:
+                    self.is_over.wait(LOOKS)
+                return
+            except KeyboardInterrupt:
+                interrupts.answered()
+                deadline = min(deadline, time.monotonic() + GRACE)
+
+    def _work(self) -> None:
+        """One thread: networks until there are none left."""
+        kept: tuple[Any, Store] = (None, Store())  # scratch for networks of one shape
+        try:
+            while not self.stops and (task := self._next()):
+                shape = task.model.network, task.model.dtype
+                if kept[0] != shape:
+                    kept = shape, Store()
+                self._train(task, kept[1])
+        finally:
+            with self.lock:
+                self.left -= 1
+                if not self.left:
+                    self.is_over.set()
+
+    def _next(self) -> Task | None:
+        """The longest that waits. One thread alone has those of short epochs: several would be slower."""
+        with self.lock:
+            if self.waiting:
+                return self.waiting.popleft()
+            if self.short and self.taker in (None, threading.current_thread()):
+                self.taker = threading.current_thread()
+                return self.short.popleft()
+        return None
+
+    def _train(self, task: Task, store: Store) -> None:
+        """Train one network, and keep of it what is worth keeping."""
+        record, model, watcher = task.record, task.model, Watcher(self, task)
+        model.store = store
+        record.model = None  # until nobody writes to it any more
+        history: History | None = None
+        error: BaseException | None = None
+        started = time.perf_counter()
+        with kept_warnings() as told:
+            try:
+                options = task.options | task.data()
+                options |= {"n_threads": 1, "device": self.device, "verbose": watcher}
+                history = model.fit(**options)
+            except KeyboardInterrupt:  # nothing was to be trained, and all are to stop
+                pass
+            except BaseException as failure:
+                error = failure
+                if not watcher.has_begun:
+                    self.refused = failure
+        model.let_go()
+        with self.lock:
+            if self.is_closed:
+                return
+            record.model, record.history, record.error, record.warnings = model, history, error, told
+            record.seconds = time.perf_counter() - started
+            self.under_way.pop(record.number, None)
+            self.done_work += task.work
+            self.finished.append(record)

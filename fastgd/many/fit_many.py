@@ -1,0 +1,98 @@
+"""fit_many: independent networks of any mix of options, side by side on one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..errors import FastgdWarning, InvalidInputError, TrainingWarning, warn
+from ..kernels import DEFAULT_DEVICE, DEVICES
+from ..options import look_up
+from ..training.cores import allowance
+from .crew import Crew
+from .progress import overview
+from .records import Record, Records
+from .tasks import tasks_of
+
+NAMED = 5  # specs that a warning names
+
+
+def fit_many(
+    specs: Sequence[Mapping[str, Any]],
+    X: Any,
+    y: Any,
+    *,
+    n_threads: int | str = "auto",
+    device: str = DEFAULT_DEVICE,
+    verbose: str | int = "auto",
+    **defaults: Any,
+) -> Records:
+    """Train independent networks side by side, each as its own `fit` would, to the bit.
+
+    A spec is a dict of options: those of fastgd.MLP (layer_sizes, activation, loss, dropout, random_state, …), those of
+    its `fit` (epochs, batch_size, optimizer, sample_weight, class_weight, validation_data, validation_split, shuffle,
+    callbacks), and
+
+    - rows: which rows to learn from, numbers or a mask of booleans; by default all, but validation_rows;
+    - validation_rows: rows whose loss is measured after each epoch, as "val_loss";
+    - model: a fastgd.MLP to go on with, in place of a new network.
+
+    All specs are checked before anything trains. The table is read once, and an array of a network's dtype is not
+    copied. Each thread takes the next network, the longest first. One that diverges, or meets another error, becomes a
+    record with that error, and the others go on. Callbacks are copied for each network, because they remember; a
+    record has its own. Ctrl-C returns what there is: networks that were training stop within a moment, as `fit` does,
+    and those whose turn never came have no history.
+
+    Args:
+        specs: a dict of options for each network.
+        X: inputs, (n_rows, n_in) numbers or a data frame.
+        y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes.
+        n_threads: how many networks train at the same time; "auto": one for each core that the process may use.
+        device: "cpu" for the compiled loops, "plain" for the same in NumPy.
+        verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (a line for each).
+        defaults: any options of specs, for all that do not have their own.
+
+    Returns:
+        A record for each spec, in their order; the list prints as a table.
+
+    Raises:
+        InvalidInputError: a table or option that cannot be used; the message names the spec, and nothing was trained.
+
+    Example:
+        >>> import fastgd
+        >>> X, y = fastgd.datasets.houses(500, random_state=0)
+        >>> specs = [{"layer_sizes": [4, n_hidden, 1], "random_state": 1} for n_hidden in (4, 8, 16)]
+        >>> records = fastgd.fit_many(specs, X, y, epochs=20, validation_split=0.2, verbose=0)
+        >>> [record.history.epochs for record in records]
+        [20, 20, 20]
+        >>> best = min(records, key=lambda record: record.measured["val_loss"])
+        >>> best.model.predict(X[:2]).shape
+        (2,)
+    """
+    n_most = allowance(n_threads).most
+    device = look_up(device, {name: name for name in DEVICES}, "device")
+    tasks = tasks_of(specs, X, y, defaults)
+    crew = Crew(tasks, device, n_most)
+    crew.work(overview(verbose, len(tasks)))
+    records = Records(task.record for task in tasks)
+    if len(tasks) == 1 and isinstance(crew.refused, InvalidInputError):
+        raise InvalidInputError(f"spec 0: {crew.refused}") from crew.refused
+    for record in records:
+        if record.model is None:
+            record.error = KeyboardInterrupt("given up while it trained")
+    _tell(records)
+    return records
+
+
+def _tell(records: Sequence[Record]) -> None:
+    """Warn once of what several networks would have warned of, perhaps in other numbers; errors have said it better."""
+    said: dict[type[FastgdWarning], tuple[str, list[int]]] = {}
+    for record in records:
+        for message, category in record.warnings:
+            if record.error is None or not issubclass(category, TrainingWarning):
+                said.setdefault(category, (message, []))[1].append(record.number)
+    for category, (message, numbers) in said.items():
+        others = list(dict.fromkeys(numbers))[1:]
+        named = ", ".join(map(str, others[:NAMED])) + f" and {len(others) - NAMED:,} more" * (len(others) > NAMED)
+        alike = f" (The like holds for spec{'s' * (len(others) > 1)} {named}: see `warnings` of the records.)"
+        warn(f"spec {numbers[0]}: {message}{alike if others else ''}", category)

@@ -1,0 +1,44 @@
+"""Which of several networks make the best mean on held-out rows.
+
+Source: Caruana, Niculescu-Mizil, Crew and Ksikes 2004.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.rows import measured
+from ..mlp import MLP
+from ..model import measures
+from ..model.blend import outputs_behind
+
+STEPS = 3  # times the networks there are: the shares of those that are taken have so fine a grid
+
+
+def greedy(models: Sequence[MLP], X: Any, y: Any, sample_weight: Any = None) -> NDArray[np.int64]:
+    """How often each network is taken, (n_models,), where one after another is added that makes the loss smallest.
+
+    A network may be taken again. Of all these means the best one counts.
+    """
+    first = models[0]
+    rows = [measured(model.schema, X, y, sample_weight) for model in models]
+    outs = [model.outputs_of(of.X)[0].astype(np.float64) for model, of in zip(models, rows, strict=True)]
+
+    def loss(out: NDArray[np.float64]) -> float:
+        behind = outputs_behind(first.schema, first.net, out)
+        return measures.loss_of(first.schema, first.net, rows[0], behind)
+
+    counts, total = np.zeros(len(models), np.int64), np.zeros_like(outs[0])
+    best, lowest = counts, np.inf
+    for step in range(1, STEPS * len(models) + 1):
+        losses = [loss((total + out) / step) for out in outs]
+        chosen = int(np.argmin(losses))
+        counts = counts + (np.arange(len(models)) == chosen)
+        total = total + outs[chosen]
+        if losses[chosen] < lowest:
+            best, lowest = counts, losses[chosen]
+    return best

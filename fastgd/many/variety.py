@@ -1,0 +1,129 @@
+"""Recipes around one recipe, drawn at random: networks that differ make different mistakes, which their mean evens out.
+
+What each ingredient gives is measured in benchmarks/NOTES.md. What a user has chosen stays as it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Set
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..data.encoding import Encoding
+from ..options import is_number
+from ..training.recipe import Recipe
+from ..training.schedules import Schedule, WarmUp
+
+ACTIVATIONS = "silu", "gelu", "relu"
+WIDTHS = 2 / 3, 1.0, 4 / 3  # times the units of a layer
+DEEPER = 1 / 3  # the share of networks with one more layer, of many rows with bins
+FINER = 0.5, 1.0, 2.0  # times the bins
+LONGER = 1.0, 1.5  # times the epochs, likewise
+
+
+class Range(NamedTuple):
+    """From … to, times what the recipe has."""
+
+    rate: tuple[float, float]
+    decay: tuple[float, float]
+    dropout: tuple[float, float]
+
+
+# Wide ranges are safe: less decay suits tables with much to find out, more of it those with noise, and the mean does
+# well on both. Where rows are few, or inputs have no bins, they made means worse than one network, as did more layers
+# and epochs.
+OF_BINS = Range((0.6, 1.6), (0.15, 3.0), (0.4, 1.6))
+PLAIN = Range((0.6, 1.6), (0.5, 2.0), (0.7, 1.3))
+MANY_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One network of several: how it is built and trained, how its table is encoded, and its seed."""
+
+    recipe: Recipe
+    encoding: Encoding | None
+    seed: int
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is drawn for one network; rate, decay and dropout are places in their range, from 0 to 1."""
+
+    activation: str
+    width: float
+    is_deeper: bool
+    finer: float
+    longer: float
+    rate: float
+    decay: float
+    dropout: float
+    seed: int
+
+    def around(self, base: Recipe, encoding: Encoding | None, free: Set[str], is_rich: bool) -> Variant:
+        """The recipe with what was drawn; only what is `free` differs. `is_rich`: there are bins, and MANY_ROWS."""
+        changes: dict[str, Any] = {}
+        ranges = OF_BINS if is_rich else PLAIN
+        if "activation" in free:
+            changes["activation"] = self.activation
+        if "hidden_layer_sizes" in free:
+            sizes = [max(round(self.width * size / 8) * 8, 8) for size in base.hidden_layer_sizes]
+            changes["hidden_layer_sizes"] = (*sizes, *sizes[-1:]) if self.is_deeper and is_rich else tuple(sizes)
+        if "dropout" in free:
+            changes["dropout"] = round(base.dropout * _between(*ranges.dropout, self.dropout), 3)
+        optimizer: Any = base.optimizer
+        if "learning_rate" in free:
+            optimizer = dataclasses.replace(
+                optimizer, learning_rate=_faster(optimizer.learning_rate, _between(*ranges.rate, self.rate))
+            )
+        if "weight_decay" in free:
+            decay = float(f"{optimizer.weight_decay * _between(*ranges.decay, self.decay):.3g}")
+            optimizer = dataclasses.replace(optimizer, weight_decay=decay)
+        if is_rich and "epochs" in free:
+            changes["epochs"] = round(base.epochs * self.longer)
+            if "learning_rate" in free:
+                optimizer = dataclasses.replace(optimizer, learning_rate=_longer(optimizer.learning_rate, self.longer))
+        if encoding is not None and encoding.bins == "auto":
+            encoding = dataclasses.replace(encoding, finer=encoding.finer * self.finer)
+        return Variant(dataclasses.replace(base, optimizer=optimizer, **changes), encoding, self.seed)
+
+
+def draws(seed: int) -> Iterator[Draw]:
+    """One after another, without an end: more networks begin with the same ones."""
+    for number in itertools.count():
+        random = np.random.default_rng((seed, number))
+        yield Draw(
+            activation=ACTIVATIONS[random.integers(len(ACTIVATIONS))],
+            width=WIDTHS[random.integers(len(WIDTHS))],
+            is_deeper=bool(random.random() < DEEPER),
+            finer=FINER[random.integers(len(FINER))],
+            longer=LONGER[random.integers(len(LONGER))],
+            rate=float(random.random()),
+            decay=float(random.random()),
+            dropout=float(random.random()),
+            seed=int(random.integers(np.iinfo(np.int32).max)),
+        )
+
+
+def _between(least: float, most: float, place: float) -> float:
+    """Equal steps of the place are equal factors."""
+    return float(least * (most / least) ** place)
+
+
+def _faster(rate: Any, times: float) -> Any:
+    """A rate or a schedule, so many times as fast."""
+    if isinstance(rate, WarmUp):
+        return dataclasses.replace(rate, schedule=_faster(rate.schedule, times))
+    if isinstance(rate, Schedule):
+        schedule: Any = rate
+        return dataclasses.replace(schedule, learning_rate=_faster(schedule.learning_rate, times))
+    return float(f"{rate * times:.3g}") if is_number(rate) else rate
+
+
+def _longer(rate: Any, times: float) -> Any:
+    """A schedule whose rate warms up so many times as long."""
+    return dataclasses.replace(rate, steps=round(rate.steps * times)) if isinstance(rate, WarmUp) else rate

@@ -1,0 +1,261 @@
+"""Estimators of several networks: what they share, how they differ, which are taken, and how long they take."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.model_selection import GroupKFold, cross_val_score
+
+import fastgd
+from fastgd.errors import InvalidInputError, TrainingWarning
+from fastgd.many import budget, variety
+from fastgd.many.records import Record
+from fastgd.many.selection import greedy
+from fastgd.training.recipe import recipe
+
+QUICK = {"hidden_layer_sizes": (8,), "epochs": 4, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def market():
+    return fastgd.datasets.houses(1500, random_state=0)
+
+
+def made(n, **options):
+    return fastgd.MLPRegressor(n_networks=n, **{**QUICK, **options})
+
+
+def test_they_are_an_ensemble_that_predicts_their_mean(market):
+    X, y = market
+    model = made(3).fit(X, y)
+    assert isinstance(model.model_, fastgd.Ensemble)
+    assert (len(model.model_), len(model.recipes_), len(model.history_)) == (3, 3, 3)
+    mean = np.mean([member.predict(X).astype(np.float64) for member in model.model_], axis=0)
+    np.testing.assert_allclose(model.predict(X), mean, rtol=1e-6)
+    assert model.loss_curve_ == pytest.approx(np.mean([history.loss for history in model.history_], axis=0))
+    assert (model.n_iter_, model.t_) == (4, 3 * 4 * len(X))
+    again = made(3, n_threads=1).fit(X, y)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert np.abs(made(3, random_state=1).fit(X, y).predict(X) - model.predict(X)).max() > 1
+    first = made(2).fit(X, y)  # fewer networks are the first of more
+    np.testing.assert_array_equal(first.model_[0].predict(X), model.model_[0].predict(X))
+
+
+def test_recipes_differ_but_for_what_is_given(market):
+    X, y = market
+    free = fastgd.MLPRegressor(n_networks=6, epochs=1, random_state=0).fit(X, y).recipes_
+    for name in ("hidden_layer_sizes", "activation", "dropout", "optimizer"):
+        assert len({str(getattr(each, name)) for each in free}) > 1
+    given = {"activation": "tanh", "dropout": 0.2, "learning_rate": 0.01, "weight_decay": 0.3}
+    fixed = made(6, **given).fit(X, y)
+    assert len(set(map(str, fixed.recipes_))) == 1
+    assert str(fixed.recipes_[0]) == str(fixed.recipe_)
+    by_optimizer = made(6, optimizer=fastgd.SGD(0.01)).fit(X, y).recipes_
+    assert {str(each.optimizer) for each in by_optimizer} == {str(fastgd.SGD(0.01))}
+    assert len({member.random_state for member in fixed.model_}) == 6
+    bins = {str(member.encoder) for member in fixed.model_}
+    assert 2 <= len(bins) <= 3  # half, once and twice as many
+
+
+def test_what_is_drawn_stays_within_its_bounds():
+    base = recipe(20_000, encoded=True)
+    everything = frozenset(("hidden_layer_sizes", "activation", "dropout", "learning_rate", "weight_decay", "epochs"))
+    drawn = list(itertools.islice(variety.draws(0), 200))
+    variants = [draw.around(base, fastgd.Encoding(), everything, True).recipe for draw in drawn]
+    top = base.optimizer.learning_rate.schedule.learning_rate
+    rates = [variant.optimizer.learning_rate.schedule.learning_rate / top for variant in variants]
+    decays = [variant.optimizer.weight_decay / base.optimizer.weight_decay for variant in variants]
+    for found, (least, most) in ((rates, variety.OF_BINS.rate), (decays, variety.OF_BINS.decay)):
+        assert least * 0.99 < min(found) < max(found) < most * 1.01
+        assert np.exp(np.mean(np.log(found))) == pytest.approx(math.sqrt(least * most), rel=0.1)
+    assert {len(variant.hidden_layer_sizes) for variant in variants} == {2, 3}
+    few = [draw.around(recipe(20), None, everything, False).recipe for draw in drawn]
+    assert {variant.dropout for variant in few} == {0.0}  # so few rows are learned whole
+    assert {draw.around(base, None, frozenset(), True).recipe for draw in drawn} == {base}
+
+
+def test_classes_and_labels(market):
+    X, y = market
+    names = np.array(["cheap", "fair", "dear"])[np.digitize(y, [3e5, 5e5])]
+    model = fastgd.MLPClassifier(n_networks=2, class_weight="balanced", **QUICK).fit(X, names)
+    np.testing.assert_allclose(
+        model.predict_proba(X), np.mean([member.predict_proba(X) for member in model.model_], axis=0), atol=1e-6
+    )
+    sums = model.decision_function(X)
+    np.testing.assert_allclose(np.exp(sums) / np.exp(sums).sum(axis=1)[:, None], model.predict_proba(X), atol=1e-5)
+    two = fastgd.MLPClassifier(n_networks=2, **QUICK).fit(X, y > 4e5)
+    np.testing.assert_allclose(1 / (1 + np.exp(-two.decision_function(X))), two.predict_proba(X)[:, 1], atol=1e-5)
+    labels = fastgd.MLPClassifier(n_networks=2, **QUICK).fit(X, np.column_stack([y > 4e5, y > 5e5]).astype(int))
+    assert labels.predict(X).shape == (len(X), 2)
+
+
+def test_early_stopping_is_for_each(market):
+    X, y = market
+    model = made(3, epochs=30, early_stopping=True, n_iter_no_change=1, tol=0.01).fit(X, y)
+    epochs = [history.epochs for history in model.history_]
+    assert len(set(epochs)) > 1
+    assert max(epochs) == model.n_iter_ == len(model.validation_scores_)
+    assert model.best_loss_ is None
+
+
+def network(slope):
+    one = fastgd.MLP([1, 1], standardize=False)
+    one.set_parameters([([[slope]], [0.0])])
+    return one
+
+
+def test_greedy_selection_finds_the_mean_that_is_right():
+    X = np.linspace(-1, 1, 50)[:, None]
+    counts = greedy([network(0.0), network(3.0), network(9.0)], X, X[:, 0])
+    assert counts.tolist() in ([2, 1, 0], [4, 2, 0])  # (2 · 0 + 3) / 3 = 1
+    assert greedy([network(0.0), network(3.0)], X, X[:, 0] * 3).tolist() == [0, 1]
+    weights = (X[:, 0] > 0).astype(float)
+    assert greedy([network(0.0), network(3.0)], X, np.where(X[:, 0] > 0, 3, 0) * X[:, 0], weights).tolist() == [0, 1]
+
+
+def test_greedy_selection_leaves_the_useless_out_and_learns_again_from_all_rows(market):
+    X, y = market
+    model = made(4, selection="greedy", epochs=8, validation_fraction=0.3).fit(X, y)
+    assert len(model.model_) <= 4
+    assert {history.rows_seen for history in model.history_} == {8 * len(X)}
+    stopped = made(4, selection="greedy", early_stopping=True, validation_fraction=0.3).fit(X, y)
+    assert max(history.rows_seen for history in stopped.history_) <= 4 * 0.71 * len(X)  # these rows stay held out
+    given = made(4, selection="greedy").fit(X[:1000], y[:1000], X_val=X[1000:], y_val=y[1000:])
+    assert {history.rows_seen for history in given.history_} == {4 * 1000}
+    counts = greedy(list(made(4).fit(X[:1000], y[:1000]).model_), X[1000:], y[1000:])
+    assert given.model_.weights == tuple(counts[counts > 0].astype(float))
+
+
+def test_groups_are_held_out_as_a_whole(market):
+    X, y = market
+    groups = np.repeat(np.arange(150), 10)
+    seen = []
+
+    class Spy(fastgd.MLPRegressor):
+        def _patience(self, held_out, recipe):
+            seen.append(held_out)
+            return super()._patience(held_out, recipe)
+
+    Spy(early_stopping=True, validation_fraction=0.2, **QUICK).fit(X, y, groups=groups)
+    held = [int(np.flatnonzero((row == X).all(axis=1))[0]) for row in seen[0][0]]
+    assert len(held) == 300
+    assert len({groups[row] for row in held}) == 30
+    scores = cross_val_score(made(2), X, y, groups=groups, cv=GroupKFold(3))
+    assert len(scores) == 3
+
+
+def test_what_makes_no_sense_is_refused(market):
+    X, y = market
+    for options in ({"n_networks": 2}, {"time_budget": 5}):
+        with pytest.raises(ValueError, match="One network alone can go on: warm_start takes"):
+            fastgd.MLPRegressor(warm_start=True, **options).fit(X, y)
+        with pytest.raises(AttributeError, match="partial_fit") as caught:
+            fastgd.MLPRegressor(**options).partial_fit(X, y)
+        assert "One network alone can go on: partial_fit takes" in str(caught.value.__cause__)
+    for options in ({"n_networks": 0}, {"selection": "best"}, {"time_budget": 0}, {"calibration_fraction": 1.0}):
+        with pytest.raises(ValueError, match="parameter"):
+            fastgd.MLPRegressor(**options).fit(X, y)
+    with pytest.raises(InvalidInputError, match="groups has shape"):
+        made(2).fit(X, y, groups=[1, 2, 3])
+
+
+def test_networks_that_diverge_are_left_out(market):
+    X, y = market
+    with pytest.raises(fastgd.errors.DivergenceError):
+        made(2, optimizer=fastgd.SGD(1e6)).fit(X, y)
+
+    class OneDiverges(fastgd.MLPRegressor):
+        def _network(self, X, y, recipe, seed, encoding):
+            model = super()._network(X, y, recipe, seed, encoding)
+            if not hasattr(self, "spoilt_"):
+                self.spoilt_ = True
+                model.initializer = [(np.full((w.shape), 1e30), b) for w, b in model.get_parameters()]
+                model.set_parameters(model.initializer)
+            return model
+
+    with pytest.warns(TrainingWarning, match="1 of 3 networks are left out"):
+        model = OneDiverges(n_networks=3, encoding=None, **QUICK).fit(X, y)
+    assert len(model.model_) == 2
+
+
+class Clock:
+    """Seconds that pass only where networks are trained."""
+
+    def __init__(self, monkeypatch, each):
+        self.now, self.each, self.rounds = 0.0, each, []
+        monkeypatch.setattr(budget.time, "perf_counter", lambda: self.now)
+
+    def train(self, chosen):
+        self.rounds.append(len(chosen))
+        took = [self.each * budget._work(variant, 4) / 1e5 for _, variant in chosen]
+        self.now += max(sum(took) / 2, max(took))  # two threads
+        return [Record(k, {}, None, error=ValueError(), seconds=seconds) for k, seconds in enumerate(took)]
+
+
+def pairs():
+    base = recipe(20_000, encoded=True)
+    free = frozenset(("hidden_layer_sizes", "epochs"))
+    return ((draw, draw.around(base, None, free, True)) for draw in variety.draws(0))
+
+
+@pytest.mark.parametrize("each", [0.05, 0.2, 0.8])
+def test_a_budget_is_kept_within_a_tenth(monkeypatch, each):
+    clock = Clock(monkeypatch, each)
+    records = budget.within(60, pairs(), clock.train, 2, 10_000, 4)
+    assert 54 <= clock.now <= 66
+    assert len(records) == sum(clock.rounds)
+    assert clock.rounds[0] == 2  # those that are measured
+    few = Clock(monkeypatch, each)
+    assert len(budget.within(60, pairs(), few.train, 2, 3, 4)) == 3
+
+
+def test_a_budget_that_is_too_small_leaves_the_first_and_says_so(monkeypatch):
+    clock = Clock(monkeypatch, 1)
+    with pytest.warns(TrainingWarning, match="time_budget=0.1 was exceeded by"):
+        assert len(budget.within(0.1, pairs(), clock.train, 2, 100, 4)) == 2
+
+
+@pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy
+def test_a_budget_makes_as_many_networks_as_fit(market):
+    X, y = market
+    model = fastgd.MLPRegressor(time_budget=1.5, **QUICK).fit(X, y)
+    assert len(model.model_) > 2
+    assert len(made(2, time_budget=60).fit(X, y).model_) == 2  # n_networks at most
+    taken = fastgd.MLPRegressor(time_budget=1.5, selection="greedy", **QUICK).fit(X, y)
+    assert isinstance(taken.model_, fastgd.Ensemble)
+
+
+def test_intervals_of_estimators(market):
+    X, y = fastgd.datasets.houses(6000, random_state=1)
+    groups = np.repeat(np.arange(2000), 3)
+    with pytest.raises(ValueError, match=r"fit with calibration_fraction=0.2, or call calibrate"):
+        made(2).fit(X, y).predict_interval(X)
+    for n in (1, 3):
+        model = made(n, calibration_fraction=0.3, epochs=10).fit(X[:4500], y[:4500], groups=groups[:4500])
+        assert model.intervals_.calibration.n_groups == 450
+        low, high = model.predict_interval(X[4500:]).T
+        assert abs(((low <= y[4500:]) & (y[4500:] <= high)).mean() - 0.9) < 0.04
+        narrow = model.predict_interval(X[4500:], coverage=0.5)
+        assert np.ptp(narrow, axis=1).mean() < (high - low).mean()
+    model.fit(*market, groups=None)
+    assert model.intervals_.calibration.n_groups == 450  # of these 1,500 rows
+    later = made(2).fit(X[:3000], y[:3000]).calibrate(X[3000:], y[3000:])
+    assert later.predict_interval(X[:5]).shape == (5, 2)
+    assert not hasattr(later.fit(X[:3000], y[:3000]), "intervals_")
+    with pytest.raises(ValueError, match="calibration_fraction is for one fit alone"):
+        made(1, calibration_fraction=0.3, warm_start=True).fit(X, y)
+
+
+def test_a_clone_and_a_table_with_text(market):
+    import pandas as pd
+
+    X, y = market
+    frame = pd.DataFrame(X, columns=["size", "rooms", "distance", "age"])
+    frame["town"] = np.where(frame["distance"] > frame["distance"].median(), "Bonn", "Köln")
+    model = clone(made(2, selection="greedy")).fit(frame, y)
+    assert model.model_.feature_names == ("size", "rooms", "distance", "age", "town")
+    assert model.score(frame, y) > 0
