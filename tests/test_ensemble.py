@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,10 @@ import pytest
 from model_files import with_header
 
 import fastgd
+from fastgd.data import columns
 from fastgd.errors import InvalidInputError, ModelFileError
+from fastgd.model import mean
+from fastgd.training.cores import Allowance
 
 NAMES = ["size", "rooms", "distance", "age"]
 
@@ -52,6 +56,29 @@ def test_the_mean_of_predictions_in_the_users_units():
     wanted = np.sqrt(np.mean((mean - y) ** 2))
     assert ensemble.evaluate(X, y)["rmse"] == pytest.approx(wanted)
     assert (len(ensemble), list(ensemble), ensemble[1]) == (3, models, models[1])
+
+
+def test_many_rows_are_predicted_in_threads_and_the_table_is_read_once(monkeypatch):
+    models, _, _ = various()
+    X, _ = houses(5000)
+    frame, threads, read = pd.DataFrame(X, columns=NAMES), set(), []
+    outputs_for, as_frame = type(models[0]).outputs_for, columns.as_frame
+
+    def noted(model, table):
+        threads.add(threading.get_ident())
+        return outputs_for(model, table)
+
+    monkeypatch.setattr(type(models[0]), "outputs_for", noted)
+    monkeypatch.setattr(mean, "allowance", lambda asked: Allowance(3, ""))
+    monkeypatch.setattr(columns, "as_frame", lambda table, what: read.append(what) or as_frame(table, what))
+    whole = fastgd.Ensemble(models).predict(X)
+    assert threading.get_ident() not in threads
+    fastgd.Ensemble(models[2:] * 3).predict(frame)
+    assert len(read) == 1
+    threads.clear()
+    parts = [fastgd.Ensemble(models).predict(X[start : start + 500]) for start in range(0, 5000, 500)]
+    assert threads == {threading.get_ident()}
+    np.testing.assert_array_equal(whole, np.concatenate(parts))
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import numpy as np
 from ..data.encoding import Encoding
 from ..data.lesson import prepared
 from ..data.schema import Schema
+from ..data.shared import Places, SharedTable, inputs_at, row_numbers, targets_at
 from ..errors import InvalidInputError, kept_warnings
 from ..mlp import MLP
 from ..model.validation import measured_names
@@ -21,7 +22,6 @@ from ..options import check_names, positive_integer, yes_or_no
 from ..training.callbacks import Callback, CallbackList
 from ..training.state import checked_optimizer
 from .records import Record
-from .shared import Places, SharedTable, inputs_at, row_numbers, targets_at
 
 OF_ALL = ("n_threads", "device", "verbose")
 OF_NETWORK = tuple(name for name in inspect.signature(MLP).parameters)

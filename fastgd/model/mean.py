@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
 import numpy as np
@@ -11,16 +12,20 @@ from numpy.typing import NDArray
 from ..data.frames import frame_like
 from ..data.rows import Measured, measured
 from ..data.schema import Schema
+from ..data.shared import SharedTable
 from ..data.splits import group_numbers
 from ..errors import InvalidInputError
 from ..kernels.records import Net, Reals
 from ..network.network import Network
 from ..options import checked_names, is_number, yes_or_no
+from ..training.cores import allowance
 from . import measures
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .blend import blended, blended_classes, outputs_behind
 from .core import Core
 from .intervals import Band, Calibration, calibrated
+
+MANY_ROWS = 1000  # from which on threads take less time than their start does
 
 
 class Mean:
@@ -119,7 +124,8 @@ class Mean:
         Raises:
             InvalidInputError: a table that cannot be used, or a row that has no finite prediction.
         """
-        rows = [measured(member.schema, X, y, sample_weight) for member in self.members]
+        table = SharedTable(X)
+        rows = [measured(member.schema, table.inputs(member.schema), y, sample_weight) for member in self.members]
         found = measures.metrics(self.loss_of(*rows), self.schema, rows[0], self.outputs_for(X))
         return found if self.calibration is None else found | self._of_intervals(X, rows[0])
 
@@ -174,7 +180,17 @@ class Mean:
 
     def outputs_for(self, X: Any) -> Reals:
         """The mean of what the models put out for a table, (n_rows, n_out) in the user's units."""
-        return self._blended([member.outputs_for(X) for member in self.members])
+        return self._blended(self._outputs(X))
+
+    def _outputs(self, X: Any) -> list[Reals]:
+        """What each model puts out for a table, which is read once; of many rows in threads."""
+        table = SharedTable(X)
+        inputs = [table.inputs(member.schema) for member in self.members]
+        n_threads = min(allowance("auto").most, len(self.members)) if inputs[0].n_rows >= MANY_ROWS else 1
+        if n_threads == 1:
+            return [member.outputs_for(values) for member, values in zip(self.members, inputs, strict=True)]
+        with ThreadPoolExecutor(n_threads) as threads:
+            return list(threads.map(lambda member, values: member.outputs_for(values), self.members, inputs))
 
     # What the rooms around ask for, as they ask it of one model, with checked inputs for each.
 
@@ -212,7 +228,7 @@ class Mean:
             raise InvalidInputError(
                 "Intervals are for numbers; of classes predict_proba tells how sure the models are."
             )
-        outs = [member.outputs_for(X).astype(np.float64) for member in self.members]
+        outs = [out.astype(np.float64) for out in self._outputs(X)]
         outs = [np.log(out) for out in outs] if self._is_log else outs
         mean, n = blended(network, outs, self.shares), network.n_targets
         if network.loss.name == "gaussian_nll":

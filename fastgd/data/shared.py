@@ -12,14 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data import labels, tables
-from ..data.arrays import CheckedTable
-from ..data.columns import Column, Columns
-from ..data.labels import Labels
-from ..data.rows import row_weights
-from ..data.schema import Schema
 from ..errors import InvalidInputError
 from ..kernels.records import read_only
+from . import labels, tables
+from .arrays import CheckedTable
+from .columns import Column, Columns
+from .labels import Labels
+from .rows import row_weights
+from .schema import Schema
 
 Places = NDArray[np.int64]  # numbers of rows
 
@@ -27,7 +27,7 @@ Places = NDArray[np.int64]  # numbers of rows
 class SharedTable:
     """Inputs and targets as a user has them, and as networks took them so far."""
 
-    def __init__(self, X: Any, y: Any) -> None:
+    def __init__(self, X: Any, y: Any = None) -> None:
         self.X, self.y = X, y
         self.kept: dict[Hashable, Any] = {}
 
