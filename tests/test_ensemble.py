@@ -73,6 +73,7 @@ def test_many_rows_are_predicted_in_threads_and_the_table_is_read_once(monkeypat
     monkeypatch.setattr(columns, "as_frame", lambda table, what: read.append(what) or as_frame(table, what))
     whole = fastgd.Ensemble(models).predict(X)
     assert threading.get_ident() not in threads
+    read.clear()
     fastgd.Ensemble(models[2:] * 3).predict(frame)
     assert len(read) == 1
     threads.clear()
