@@ -159,6 +159,10 @@ def test_what_makes_no_sense_is_refused(market):
     for options in ({"n_networks": 0}, {"selection": "best"}, {"time_budget": 0}, {"calibration_fraction": 1.0}):
         with pytest.raises(ValueError, match="parameter"):
             fastgd.MLPRegressor(**options).fit(X, y)
+    with pytest.raises(ValueError, match="^selection='greedy' chooses among several networks: set n_networks=8"):
+        fastgd.MLPRegressor(selection="greedy").fit(X, y)
+    with pytest.raises(ValueError, match="^time_budget=1e-06 allows no network: one takes at least"):
+        fastgd.MLPRegressor(time_budget=1e-6).fit(X, y)
     with pytest.raises(InvalidInputError, match="groups has shape"):
         made(2).fit(X, y, groups=[1, 2, 3])
 
@@ -205,18 +209,23 @@ def pairs():
 @pytest.mark.parametrize("each", [0.05, 0.2, 0.8])
 def test_a_budget_is_kept_within_a_tenth(monkeypatch, each):
     clock = Clock(monkeypatch, each)
-    records = budget.within(60, pairs(), clock.train, 2, 10_000, 4)
+    records = budget.within(60, pairs(), clock.train, 2, 10_000, (100, 4))
     assert 54 <= clock.now <= 66
     assert len(records) == sum(clock.rounds)
     assert clock.rounds[0] == 2  # those that are measured
     few = Clock(monkeypatch, each)
-    assert len(budget.within(60, pairs(), few.train, 2, 3, 4)) == 3
+    assert len(budget.within(60, pairs(), few.train, 2, 3, (100, 4))) == 3
 
 
 def test_a_budget_that_is_too_small_leaves_the_first_and_says_so(monkeypatch):
     clock = Clock(monkeypatch, 1)
     with pytest.warns(TrainingWarning, match="time_budget=0.1 was exceeded by"):
-        assert len(budget.within(0.1, pairs(), clock.train, 2, 100, 4)) == 2
+        assert len(budget.within(0.1, pairs(), clock.train, 2, 100, (100, 4))) == 2
+    with pytest.raises(
+        InvalidInputError, match=r"^time_budget=0.1 allows no network: one takes at least \d.* s with 1,000,000 rows"
+    ):
+        budget.within(0.1, pairs(), clock.train, 2, 100, (10**6, 4))
+    assert len(clock.rounds) == 1  # nothing was trained
 
 
 @pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy

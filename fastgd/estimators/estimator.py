@@ -67,6 +67,8 @@ class Estimator(Choices):
         several = self._is_several()
         if several and self.warm_start:
             raise ValueError("One network alone can go on: warm_start takes n_networks=1 and time_budget=None.")
+        if self.selection == "greedy" and not several:
+            raise ValueError("selection='greedy' chooses among several networks: set n_networks=8, or a time_budget.")
         goes_on = self.warm_start and self.__sklearn_is_fitted__()
         X, y = self._checked(X, y, reset=not goes_on)
         rows = rows_of(X, y, self._checked_weights(sample_weight, X), groups)

@@ -24,6 +24,7 @@ from ..training.cores import allowance
 from ..training.progress import say
 from ..training.recipe import Recipe
 from .held_out import Rows
+from .tables import count_rows
 
 POOL = 0.45  # of a budget is for the networks of which some are then trained again
 MANY = 1_000_000
@@ -84,7 +85,9 @@ class Team:
 
             pairs = ((draw, self._variant(draw)) for draw in drawn)
             most = n_networks if n_networks > 1 else MANY
-            records = within(budget, pairs, train, self.n_threads, most, self.estimator.n_features_in_)
+            records = within(
+                budget, pairs, train, self.n_threads, most, (count_rows(rows.X), self.estimator.n_features_in_)
+            )
         found = [(draw, record) for draw, record in zip(chosen, records, strict=True) if _is_whole(record)]
         if not found:
             raise next((record.error for record in records if record.error is not None), KeyboardInterrupt())

@@ -8,7 +8,7 @@ from itertools import islice, pairwise
 
 import numpy as np
 
-from ..errors import TrainingWarning, warn
+from ..errors import InvalidInputError, TrainingWarning, warn
 from .records import Record
 from .variety import Draw, Variant
 
@@ -18,16 +18,23 @@ Train = Callable[[Sequence[Drawn]], Sequence[Record]]
 SHARE = 0.7  # of the seconds that are left, which the next round takes: it tells better how long the last ones take
 LOOKED_AT = 8  # variants, of which those that still fit are taken in the end
 OVERHEAD = 100  # products that a row costs besides those of its layers
+FASTEST = 1e-11  # seconds that a product of a row takes at least, forward and backward: a core makes 1e11 a second
 
 
 def within(
-    seconds: float, variants: Iterator[Drawn], train: Train, n_threads: int, most: int, n_in: int
+    seconds: float, variants: Iterator[Drawn], train: Train, n_threads: int, most: int, shape: tuple[int, int]
 ) -> list[Record]:
-    """Records of networks, trained in rounds until the seconds are over; at least one."""
+    """Records of networks for a table of this shape, trained in rounds until the seconds are over; at least one."""
     end = time.perf_counter() + seconds
+    n_rows, n_in = shape
     records: list[Record] = []
     work = taken = 0.0
     chosen = list(islice(variants, min(n_threads, most)))
+    least = FASTEST * n_rows * min(_work(variant, n_in) for _, variant in chosen)
+    if seconds < least:
+        raise InvalidInputError(
+            f"time_budget={seconds:g} allows no network: one takes at least {least:.1g} s with {n_rows:,} rows."
+        )
     while chosen:
         begun = time.perf_counter()
         done = train(chosen)
