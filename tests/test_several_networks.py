@@ -159,9 +159,9 @@ def test_what_makes_no_sense_is_refused(market):
     for options in ({"n_networks": 0}, {"selection": "best"}, {"time_budget": 0}, {"calibration_fraction": 1.0}):
         with pytest.raises(ValueError, match="parameter"):
             fastgd.MLPRegressor(**options).fit(X, y)
-    with pytest.raises(ValueError, match="^selection='greedy' chooses among several networks: set n_networks=8"):
+    with pytest.raises(ValueError, match=r"^selection='greedy' chooses among several networks: set n_networks=8"):
         fastgd.MLPRegressor(selection="greedy").fit(X, y)
-    with pytest.raises(ValueError, match="^time_budget=1e-06 allows no network: one takes at least"):
+    with pytest.raises(ValueError, match=r"^time_budget=1e-06 allows no network: one takes at least"):
         fastgd.MLPRegressor(time_budget=1e-6).fit(X, y)
     with pytest.raises(InvalidInputError, match="groups has shape"):
         made(2).fit(X, y, groups=[1, 2, 3])
