@@ -15,7 +15,8 @@ SHARED = {
         initializer: of the weights; "auto" for what suits each activation, a list of (weights, biases), or
             {initializers}.
         dropout: share of each hidden layer's outputs that training sets to zero, or a list with one for each; "auto"
-            for 0.3 where there are less than 1,000 rows, 0.2 below 3,000, else 0.1.
+            for 0.3 where there are less than 1,000 rows, 0.2 below 3,000, else 0.1; of many rows less, where the loss
+            (mse) is small.
         optimizer: such as fastgd.SGD(momentum=0.9); None for what suits the number of rows, an AdamW whose rate falls
             to 0 over the epochs. partial_fit, which knows no end, then has the constant rate of fastgd.MLP's default.
         learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule. Where there is no

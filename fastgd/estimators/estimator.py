@@ -130,7 +130,7 @@ class Estimator(Choices):
             sample_weight=weights,
             class_weight=self._weights_of_classes(y, weights),
             shuffle=self.shuffle,
-            callbacks=[patience, *callbacks],
+            callbacks=[patience, *self._beside(rows), *callbacks],
             n_threads=self.n_threads,
             device=self.device,
             verbose=self.verbose,
@@ -239,6 +239,10 @@ class Estimator(Choices):
     def _network(self, X: Any, y: Any, recipe: Recipe, seed: int, encoding: Any) -> MLP:
         """A new network for this table."""
         raise NotImplementedError
+
+    def _beside(self, rows: Rows) -> list[Callback]:
+        """What goes along with the training of each network."""
+        return []
 
     def _set_aside(self, rows: Rows) -> tuple[Rows, Rows | None]:
         """Rows to learn from, and rows that are kept for what comes after the training."""

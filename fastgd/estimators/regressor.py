@@ -13,17 +13,19 @@ from ..many.ensemble import Ensemble
 from ..mlp import MLP
 from ..network.losses import LOSSES, Loss, as_loss
 from ..options import with_names
-from ..training.callbacks import Logs
+from ..training.callbacks import Callback, Logs
 from ..training.recipe import Recipe
-from .choices import goes_on_alone
+from .choices import goes_on_alone, is_open
 from .documentation import documented
 from .estimator import Estimator
 from .held_out import Rows, parted
 from .library import Interval, RegressorMixin, StrOptions, available_if, in_fit_context
-from .tables import hardly_varies, real_dtype_of
+from .tables import count_rows, hardly_varies, real_dtype_of
+from .watch import FadingDropout
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
+MANY_ROWS, ROWS_OF_A_COLUMN = 1000, 50  # from which on dropout may fade
 SKEWED = 1.0  # from which on logarithms are offered
 
 
@@ -139,6 +141,12 @@ class MLPRegressor(RegressorMixin, Estimator):
         X = self._numbers(X, reset=False)
         found: Reals = self.intervals_.predict_interval(X, coverage)
         return found.astype(real_dtype_of(X), copy=False)
+
+    def _beside(self, rows: Rows) -> list[Callback]:
+        # The loss of few rows falls because they are learned by heart: it does not tell how noisy the target is.
+        n_rows, n_columns = count_rows(rows.X), self.n_features_in_
+        tells = as_loss(self.loss).name == "mse" and n_rows >= max(MANY_ROWS, ROWS_OF_A_COLUMN * n_columns)
+        return [FadingDropout()] if is_open(self.dropout) and tells else []
 
     def _set_aside(self, rows: Rows) -> tuple[Rows, Rows | None]:
         self.__dict__.pop("intervals_", None)  # they are those of another fit

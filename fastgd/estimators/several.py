@@ -109,7 +109,9 @@ class Team:
                 "epochs": recipe.epochs,
                 "batch_size": recipe.batch_size,
                 "optimizer": recipe.optimizer,
-                "callbacks": [estimator._patience(None if held_out is None else held_out.told, recipe)],
+                "callbacks": [
+                    estimator._patience(None if held_out is None else held_out.told, recipe), *estimator._beside(rows)
+                ],
             })  # fmt: skip
         return fit_many(
             specs, rows.X, rows.y,
