@@ -73,6 +73,10 @@ def test_what_is_drawn_stays_within_its_bounds():
         assert least * 0.99 < min(found) < max(found) < most * 1.01
         assert np.exp(np.mean(np.log(found))) == pytest.approx(math.sqrt(least * most), rel=0.1)
     assert {len(variant.hidden_layer_sizes) for variant in variants} == {2, 3}
+    selected = [draw.around(base, None, everything, True, selects=True).recipe for draw in drawn]
+    for recipes, (least, most) in ((variants, variety.OF_BINS.dropout), (selected, variety.SELECTED.dropout)):
+        dropouts = [variant.dropout / base.dropout for variant in recipes]
+        assert least <= min(dropouts) < least + 0.1 < most - 0.1 < max(dropouts) <= most
     few = [draw.around(recipe(20), None, everything, False).recipe for draw in drawn]
     assert {variant.dropout for variant in few} == {0.0}  # so few rows are learned whole
     assert {draw.around(base, None, frozenset(), True).recipe for draw in drawn} == {base}

@@ -97,7 +97,8 @@ class Team:
         return found
 
     def _variant(self, draw: Draw) -> Variant:
-        return draw.around(self.base, as_encoding(self.estimator.encoding), self.free, self.is_rich)
+        selects = self.estimator.selection == "greedy"
+        return draw.around(self.base, as_encoding(self.estimator.encoding), self.free, self.is_rich, selects)
 
     def _records(self, drawn: Sequence[Draw], rows: Rows, held_out: Rows | None) -> list[Record]:
         estimator = self.estimator

@@ -36,8 +36,10 @@ class Range(NamedTuple):
 # Wide ranges are safe: less decay suits tables with much to find out, more of it those with noise, and the mean does
 # well on both. Where rows are few, or inputs have no bins, they made means worse than one network, as did more layers
 # and epochs.
-OF_BINS = Range((0.6, 1.6), (0.15, 3.0), (0.4, 1.6))
+OF_BINS = Range((0.6, 1.6), (0.15, 3.0), (0.4, 1.4))
 PLAIN = Range((0.6, 1.6), (0.5, 2.0), (0.7, 1.3))
+# Where those that do best are selected, ranges may be wider still: what suits a table is among them.
+SELECTED = Range((0.5, 2.0), (0.1, 3.0), (0.0, 1.5))
 MANY_ROWS = 10_000
 
 
@@ -64,17 +66,28 @@ class Draw:
     dropout: float
     seed: int
 
-    def around(self, base: Recipe, encoding: Encoding | None, free: Set[str], is_rich: bool) -> Variant:
-        """The recipe with what was drawn; only what is `free` differs. `is_rich`: there are bins, and MANY_ROWS."""
+    def around(
+        self, base: Recipe, encoding: Encoding | None, free: Set[str], is_rich: bool, selects: bool = False
+    ) -> Variant:
+        """The recipe with what was drawn; only what is `free` differs.
+
+        Args:
+            base: what is drawn around.
+            encoding: of the table.
+            free: names of options.
+            is_rich: whether there are bins, and MANY_ROWS.
+            selects: whether the best ones are selected.
+        """
         changes: dict[str, Any] = {}
-        ranges = OF_BINS if is_rich else PLAIN
+        ranges = SELECTED if selects else OF_BINS if is_rich else PLAIN
         if "activation" in free:
             changes["activation"] = self.activation
         if "hidden_layer_sizes" in free:
             sizes = [max(round(self.width * size / 8) * 8, 8) for size in base.hidden_layer_sizes]
             changes["hidden_layer_sizes"] = (*sizes, *sizes[-1:]) if self.is_deeper and is_rich else tuple(sizes)
         if "dropout" in free:
-            changes["dropout"] = round(base.dropout * _between(*ranges.dropout, self.dropout), 3)
+            least, most = ranges.dropout
+            changes["dropout"] = round(base.dropout * (least + (most - least) * self.dropout), 3)
         optimizer: Any = base.optimizer
         if "learning_rate" in free:
             optimizer = dataclasses.replace(
