@@ -199,7 +199,7 @@ class Search:
         n_failed = sum(candidate.error is not None for candidate in alive)
         failed = f", {n_failed} failed" if n_failed else ""
         self.telling.tell(
-            f"{told}{len(alive)} candidates after {epochs}{failed}, best {self.metric} {full(first.score)}"
+            f"{told}{len(alive)} candidate{'s' * (len(alive) > 1)} after {epochs}{failed}, best {self.metric} {full(first.score)}"
         )
 
 

@@ -149,7 +149,8 @@ def _tasks(
     candidates: list[Candidate], X: Any, y: Any, cv: Any, groups: Any, random_state: int
 ) -> tuple[list[Fold], dict[int, list[Task]]]:
     """The folds, and for each candidate a task for each of them."""
-    (one,) = tasks_of([candidates[0].spec], X, y, {}, ["candidate 0"])
+    alone = {**candidates[0].spec, "validation_split": 0.5}  # so that callbacks may look at "val_loss"
+    (one,) = tasks_of([alone], X, y, {}, ["candidate 0"])
     schema = one.model.schema
     n_rows = one.table.inputs(schema).n_rows
     classes: NDArray[Any] | None = None
