@@ -7,6 +7,7 @@ import re
 import signal
 import time
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -280,6 +281,33 @@ def test_early_stopping_without_halving():
     refused("callbacks would begin anew in each round", fastgd.search, {"random_state": [1, 2, 3]}, X, y, **asked)
 
 
+# The same with Optuna.
+
+
+def test_the_page_has_the_same_in_optuna():
+    optuna = pytest.importorskip("optuna")
+    page = (Path(__file__).parents[1] / "docs" / "search.md").read_text(encoding="utf-8")
+    (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "optuna" in block)
+    defined = {}
+    exec(code, defined)
+    trials = defined["study"].trials
+    reports = {
+        state: {len(trial.intermediate_values) for trial in trials if trial.state == state}
+        for state in (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
+    }
+    assert len(trials) == 27
+    assert reports[optuna.trial.TrialState.COMPLETE] == {len(defined["parts"])}
+    assert min(reports[optuna.trial.TrialState.PRUNED]) < len(defined["parts"])
+    best, (X, price) = defined["study"].best_params, fastgd.datasets.houses(5_000, random_state=0)
+    model = fastgd.MLP(defined["sizes"][best["hidden"]], activation=best["activation"])
+    rates = {name: best[name] for name in ("learning_rate", "weight_decay")}
+    model.fit(
+        X[:4000], price[:4000], epochs=27, verbose=0, optimizer=fastgd.AdamW(**rates, clip_norm=1.0, ema_decay=0.99)
+    )
+    # What was trained in four parts is what is trained in one go.
+    assert model.evaluate(X[4000:], price[4000:])["rmse"] == defined["study"].best_value
+
+
 # What goes wrong.
 
 
@@ -477,7 +505,7 @@ def test_the_table_fits_and_names_what_it_needs():
     assert re.fullmatch(r"9 candidates, 3 folds, 3 rounds, \d+\.\d s", lines[0])
     assert max(map(len, lines)) <= 80
     assert list(result.table) == [
-        "candidate", "learning_rate", "layer_sizes", "rmse", "spread", "epochs", "seconds", "ended",
+        "candidate", "rmse", "spread", "epochs", "learning_rate", "layer_sizes", "seconds", "ended",
     ]  # fmt: skip
     assert f"{result.score:,.0f}" in lines[3]
     assert result.table["ended"][0] == "completed"

@@ -14,6 +14,7 @@ from .candidates import Candidate, written
 from .importance import importance_of
 from .scores import larger_is_better
 
+SHOWN = 12  # candidates that are printed
 LONGEST_VALUE = 24  # characters of a drawn value in the table
 
 
@@ -57,23 +58,33 @@ class SearchResult:
 
     @property
     def table(self) -> Table:
-        """A row for each candidate, best first: its options, score and spread over the folds, epochs, and its end."""
+        """A row for each candidate, best first: its score, the spread over the folds, epochs, options, and its end.
+
+        Seconds are not printed, nor are ends where none failed or was interrupted: the epochs tell them.
+        """
         ranked = self.candidates
-        columns: dict[str, Any] = {"candidate": [str(candidate.number) for candidate in ranked]}
-        for name in ranked[0].options:
-            values = [candidate.options[name] for candidate in ranked]
-            numbers = all(map(is_number, values))
-            columns[name] = values if numbers else [shortened(written(value), LONGEST_VALUE) for value in values]
-        columns[self.metric] = [candidate.score for candidate in ranked]
+        columns: dict[str, Any] = {
+            "candidate": [str(candidate.number) for candidate in ranked],
+            self.metric: [candidate.score for candidate in ranked],
+        }
         if self.n_folds > 1:
             columns["spread"] = [candidate.spread for candidate in ranked]
         columns["epochs"] = [candidate.epochs for candidate in ranked]
+        for name in ranked[0].options:
+            values = [candidate.options[name] for candidate in ranked]
+            numbers = all(map(is_number, values))
+            texts = [shortened(written(value), LONGEST_VALUE) for value in values]
+            columns[name if name not in columns else f"option {name}"] = values if numbers else texts
         columns["seconds"] = [candidate.seconds for candidate in ranked]
         columns["ended"] = [self._ended(candidate) for candidate in ranked]
         signed = larger_is_better(self.metric) and any(candidate.score < 0 for candidate in ranked)
         unsigned = tuple(name for name in columns if not (signed and name == self.metric))
-        reasons = [f"Candidate {c.number}: {c.error}" for c in ranked if c.error][:1]
-        return Table(columns, unsigned=unsigned, in_full=(self.metric, "spread"), note=" ".join(reasons))
+        reasons = [f"Candidate {c.number}: {c.error}" for c in ranked if c.error is not None][:1]
+        unprinted = ("seconds",) if reasons or self.interrupted else ("seconds", "ended")
+        return Table(
+            columns, unprinted=unprinted, unsigned=unsigned, in_full=(self.metric, "spread"), most=SHOWN,
+            note=" ".join(reasons),
+        )  # fmt: skip
 
     @property
     def importance(self) -> Table:

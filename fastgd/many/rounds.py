@@ -198,9 +198,8 @@ class Search:
         epochs = f"{first.epochs} epoch{'s' * (first.epochs != 1)}"
         n_failed = sum(candidate.error is not None for candidate in alive)
         failed = f", {n_failed} failed" if n_failed else ""
-        self.telling.tell(
-            f"{told}{len(alive)} candidate{'s' * (len(alive) > 1)} after {epochs}{failed}, best {self.metric} {full(first.score)}"
-        )
+        counted = f"{len(alive)} candidate{'s' * (len(alive) > 1)}"
+        self.telling.tell(f"{told}{counted} after {epochs}{failed}, best {self.metric} {full(first.score)}")
 
 
 def _was_stopped(record: Record) -> bool:
