@@ -394,6 +394,7 @@ SMALL = {"layer_sizes": [4, 8, 1], "epochs": 3}
         ({"loss": ["mse", "mae"]}, {}, "^space: with loss in it losses cannot be compared: give a metric"),
         ({"random_state": [1]}, {"learning_rate": 0.1}, r"^`learning_rate` belongs to the optimizer"),
         ({"random_state": [1]}, {"n_iter": 3}, "^There is no option `n_iter`"),
+        ({"random_state": [1]}, {"n_jobs": 3}, "^`n_jobs` is called `n_threads`"),
         ({"random_state": [1]}, {"validation_split": 0.2}, "^There is no option `validation_split`"),
         ({"random_state": [1]}, {"n_candidates": 0}, "^n_candidates must be a whole number of at least 1"),
         ({"random_state": [1]}, {"epochs": 0}, "^candidate 0: epochs=0 trains nothing"),
@@ -405,8 +406,18 @@ SMALL = {"layer_sizes": [4, 8, 1], "epochs": 3}
         ({"random_state": [1]}, {"cv": 101}, "^cv=101 needs 101 rows, but there are 100"),
         ({"random_state": [1]}, {"groups": [1, 2]}, "^groups has shape"),
         ({"random_state": [1]}, {"layer_sizes": [3, 1]}, "^candidate 0: X has 4 columns, but the network has 3"),
-        ({"random_state": [1]}, {"sample_weight": [-1] * 100}, "^candidate 0, fold 0: sample_weight, row 0 is -1"),
-        ({"random_state": [1]}, {"cv": 0.2, "loss": "poisson"}, "^candidate 0, fold 0: y, row 0 is -5"),
+        ({"random_state": [1]}, {"sample_weight": [-1] * 100}, "^candidate 0: sample_weight, row 0 is -1"),
+        ({"random_state": [1]}, {"cv": 0.2, "loss": "poisson"}, "^candidate 0: y, row 0 is -5"),
+        (
+            {"random_state": [1]},
+            {"sample_weight": [1] + [0] * 99},
+            "^candidate 0, fold 0: .*sample_weight is 0 in every",
+        ),
+        (
+            {"random_state": [1]},
+            {"sample_weight": [1] + [0] * 99, "cv": 0.2},
+            "^candidate 0, fold 0: .*sample_weight is",
+        ),
         (
             {"random_state": [1]},
             {"optimizer": fastgd.SGD(fastgd.schedules.ReduceOnPlateau(0.1))},
@@ -420,6 +431,14 @@ def test_bad_input_is_one_sentence_before_anything_trains(space, options, messag
     overheard(monkeypatch, "train", lambda call: steps.append(call.learning_rates.size))
     refused(message, fastgd.search, space, X, np.r_[-5.0, y[1:]], **{**SMALL, **options}, **QUIET)
     assert sum(steps) == 0
+
+
+def test_rows_are_counted_as_in_the_table():
+    X, y = houses(100)
+    y = np.where(np.arange(100) == 50, np.nan, y)
+    folds = [(np.arange(40, 100), np.arange(40))]
+    asked = {**SMALL, **QUIET, "cv": folds}
+    refused("^candidate 0: y, row 50 is nan", fastgd.search, {"random_state": [1]}, X, y, **asked)
 
 
 def test_quantiles_have_no_best_share_below():

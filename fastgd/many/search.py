@@ -19,9 +19,12 @@ from .fit_many import tell_of
 from .folds import Fold, folds_of
 from .found import SearchResult, ranked
 from .rounds import Plan, Search, Telling, plan_of
-from .scores import check_metric, new_model
+from .scores import check_metric
+from .shared import SharedTable
 from .space import as_space, drawn
 from .tasks import Task, tasks_of
+
+OF_SEARCH = ("n_candidates", "cv", "groups", "halving", "metric", "refit", "n_threads", "device", "verbose")
 
 
 def search(
@@ -101,7 +104,7 @@ def search(
     if not isinstance(halving, bool | np.bool_):
         halving = positive_integer(halving, "halving", least=2)
     random_state = seed(random_state)
-    check_names(defaults, OPTIONS)
+    check_names(defaults, (*OPTIONS, *OF_SEARCH))
     candidates = _candidates(space, n_candidates, {"random_state": random_state, **defaults})
     folds, tasks = _tasks(candidates, X, y, cv, groups, random_state)
     check_metric(metric, tasks[0], candidates[0].options)
@@ -112,7 +115,7 @@ def search(
     for _ in range(plan.n_rounds):
         n_trainings, n_left = n_trainings + n_left * len(folds), plan.going_on(n_left)
     telling = Telling(verbose, n_trainings, plan.work(len(candidates)))
-    first = {number: of_folds[0] for number, of_folds in tasks.items()} if refit else {}
+    table = tasks[0][0].table
     running = Search(candidates, tasks, plan, metric, device, n_threads_most, telling)
     interrupted = running.run()
     result = SearchResult(ranked(candidates, metric), metric, len(folds), plan.n_rounds, interrupted=interrupted)
@@ -121,7 +124,7 @@ def search(
         why = result.candidates[0]
         warn(f"All candidates failed; candidate {why.number}: {why.error}", TrainingWarning)
     elif refit and not interrupted and result.best is not None:
-        _refit(result, first[result.candidates[0].number], n_threads, device)
+        _refit(result, table, n_threads, device)
     result.seconds = time.perf_counter() - started
     return result
 
@@ -151,6 +154,11 @@ def _tasks(
     """The folds, and for each candidate a task for each of them."""
     alone = {**candidates[0].spec, "validation_split": 0.5}  # so that callbacks may look at "val_loss"
     (one,) = tasks_of([alone], X, y, {}, ["candidate 0"])
+    try:
+        # All rows, so that messages count them as the table does.
+        replace(one, options={**one.options, "validation_split": 0.0}).check()
+    except InvalidInputError as error:
+        raise InvalidInputError(f"candidate 0: {error}") from error
     schema = one.model.schema
     n_rows = one.table.inputs(schema).n_rows
     classes: NDArray[Any] | None = None
@@ -164,7 +172,7 @@ def _tasks(
         for fold in folds
     ]
     names = [f"candidate {candidate.number}, fold {fold}" for candidate in candidates for fold in range(len(folds))]
-    tasks = tasks_of(specs, one.table, y, {}, names)
+    tasks = tasks_of(specs, one.table, None, {}, names)
     if len(tasks) == 1:
         try:
             tasks[0].check()
@@ -197,17 +205,17 @@ def _check_refit(tasks: dict[int, list[Task]]) -> None:
             )
 
 
-def _refit(result: SearchResult, task: Task, n_threads: int | str, device: str) -> None:
+def _refit(result: SearchResult, table: SharedTable, n_threads: int | str, device: str) -> None:
     """Train the best candidate on all rows."""
     best = result.candidates[0]
-    model = new_model(task)
-    whole = replace(task, model=model, rows=None, held=None)
-    options = whole.options | whole.data() | {"callbacks": []}
-    if task.options["callbacks"]:  # such as EarlyStopping, which has nothing to look at here
-        options["epochs"] = max(round(float(np.mean(best.epochs_kept))), 1)
+    spec = {**best.spec, "callbacks": []}
+    if best.spec.get("callbacks"):  # such as EarlyStopping, which has nothing to look at here
+        spec["epochs"] = max(round(float(np.mean(best.epochs_kept))), 1)
+    (task,) = tasks_of([spec], table, None, {}, [f"candidate {best.number}"])
     try:
         with kept_warnings() as told:
-            history = model.fit(**options, n_threads=n_threads, device=device, verbose=0)
+            options = task.options | task.data()
+            history = task.model.fit(**options, n_threads=n_threads, device=device, verbose=0)
     except KeyboardInterrupt:
         result.interrupted = True
         return
@@ -223,4 +231,4 @@ def _refit(result: SearchResult, task: Task, n_threads: int | str, device: str) 
     if history.ended != "completed":
         result.interrupted = True
         return
-    result.model, result.history = model, history
+    result.model, result.history = task.model, history

@@ -119,6 +119,8 @@ class Task:
 def tasks_of(specs: Any, X: Any, y: Any, defaults: dict[str, Any], names: Sequence[str] | None = None) -> list[Task]:
     """The networks that are asked for, made and checked; `names` are what messages call them, by default spec 0, ….
 
+    X may be a SharedTable, which has y, too.
+
     Raises:
         InvalidInputError: whatever `fit` would refuse; the message names the spec.
     """
