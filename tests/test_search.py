@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import re
 import signal
@@ -21,7 +22,8 @@ from fastgd.errors import InputWarning, InvalidInputError, TrainingWarning
 from fastgd.many import crew, rounds
 from fastgd.many.candidates import Candidate, Whole, at_rate, spec_of
 from fastgd.many.folds import folds_of
-from fastgd.many.importance import importance_of
+from fastgd.many.found import ranked
+from fastgd.many.importance import explained, importance_of
 from fastgd.many.space import as_space, drawn
 from fastgd.space import Choice, Integer, LogUniform, Uniform
 
@@ -141,6 +143,28 @@ def test_folds_that_cannot_be(cv, groups, message):
     refused(message, folds_of, cv, 10, groups, None, 0)
 
 
+def test_groups_keep_what_was_learned_by_heart_out_of_the_score():
+    """Rows of a group are alike, and targets are noise: only who has seen the group knows its target."""
+    random = np.random.default_rng(0)
+    groups = np.repeat(np.arange(40), 5)
+    X, y = random.normal(size=(40, 4))[groups], random.normal(size=40)[groups]
+    asked = {"layer_sizes": [4, 64, 1], "epochs": 100, "refit": False, "halving": False, "metric": "r2", "verbose": 0}
+    by_group = fastgd.search({"learning_rate": [0.01]}, X, y, groups=groups, **asked)
+    by_row = fastgd.search({"learning_rate": [0.01]}, X, y, **asked)
+    assert by_group.score < 0.1
+    assert by_row.score > 0.8
+
+
+def test_each_fold_can_measure_a_rare_class():
+    X, _ = houses(100)
+    y = np.where(np.arange(100) < 5, "rare", "often")
+    asked = {"layer_sizes": [4, 4, 2], "loss": "cross_entropy", "metric": "roc_auc", "epochs": 1, "refit": False}
+    result = fastgd.search({"random_state": [1]}, X, y, **asked, **QUIET)
+    assert len(result.candidates[0].scores) == 5
+    by_chance = [(None, np.arange(k, 100, 6)) for k in range(6)]
+    refused("fold 5: There is no metric 'roc_auc'", fastgd.search, {"random_state": [1]}, X, y, cv=by_chance, **asked)
+
+
 def test_folds_that_are_given():
     mask = np.arange(10) < 3
     (fold,) = folds_of([(None, mask)], 10, None, None, 0)
@@ -212,6 +236,20 @@ def test_the_best_get_more_epochs_and_stand_first():
     assert result.score == candidates[0].score == np.mean(candidates[0].scores)
     assert result.best == candidates[0].options
     assert result.history.epochs == 9
+
+
+def test_networks_that_were_given_up_take_no_memory(monkeypatch):
+    alive, tell = [], rounds.Search._tell
+
+    def count(search, number, candidates):
+        gc.collect()
+        alive.append(sum(isinstance(found, fastgd.MLP) for found in gc.get_objects()))
+        tell(search, number, candidates)
+
+    monkeypatch.setattr(rounds.Search, "_tell", count)
+    X, y = houses(100)
+    fastgd.search(SPACE, X, y, n_candidates=9, cv=3, epochs=9, **QUIET)
+    assert np.diff(alive).tolist() == [-6 * 3, -2 * 3]
 
 
 def test_scores_are_those_of_evaluate_on_held_out_rows():
@@ -513,6 +551,27 @@ def test_the_option_that_matters_is_found():
     nothing = importance_of(planted(lambda options, random: random.random()))
     assert max(nothing["importance"]) < 0.2  # the control: nothing matters
     assert importance_of(planted(lambda options, random: 0, 5)).note
+
+
+def test_many_groups_explain_nothing_by_chance():
+    random = np.random.default_rng(0)
+    draws = [(random.permutation(60).astype(float), random.permutation(60) // 3) for _ in range(40)]
+    assert np.mean([explained(*draw) for draw in draws]) < 0.1
+    within = np.mean([[ranks[groups == g].var() for g in range(20)] for ranks, groups in draws])
+    assert 1 - within / np.arange(60).var() > 0.25  # what they seem to explain without the correction
+    assert explained(np.arange(60.0), np.arange(60) // 3) > 0.99
+
+
+def test_who_went_further_stands_before_who_was_measured_better():
+    def candidate(number, rounds, score, error=None):
+        return Candidate(number, {}, {}, scores=[] if score is None else [score], rounds=rounds, error=error)
+
+    drawn = [
+        candidate(0, 1, 1.0, ArithmeticError()), candidate(1, 0, None), candidate(2, 1, 5.0), candidate(3, 2, 9.0),
+        candidate(4, 1, 4.0), candidate(5, 2, 8.0),
+    ]  # fmt: skip
+    assert [found.number for found in ranked(drawn, "rmse")] == [5, 3, 4, 2, 1, 0]
+    assert [found.number for found in ranked(drawn, "r2")] == [3, 5, 2, 4, 1, 0]
 
 
 def test_the_table_fits_and_names_what_it_needs():
