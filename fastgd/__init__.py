@@ -21,6 +21,7 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "History": "training.history",
     "fit_many": "many.fit_many",
     "load": "many.ensemble",
+    "search": "many.search",
     "SGD": "training.optimizers",
     "Adagrad": "training.optimizers",
     "RMSprop": "training.optimizers",
@@ -34,6 +35,7 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "losses": None,
     "plots": None,
     "schedules": None,
+    "space": None,
 }
 
 # What needs an optional library is not for `from fastgd import *`, which works without it.
@@ -50,10 +52,12 @@ if TYPE_CHECKING:
     from . import losses as losses
     from . import plots as plots
     from . import schedules as schedules
+    from . import space as space
     from .data.encoding import Encoding as Encoding
     from .many.ensemble import Ensemble as Ensemble
     from .many.ensemble import load as load
     from .many.fit_many import fit_many as fit_many
+    from .many.search import search as search
     from .mlp import MLP as MLP
     from .sklearn import MLPClassifier as MLPClassifier
     from .sklearn import MLPRegressor as MLPRegressor

@@ -25,7 +25,8 @@ def public(names):
 
 
 def test_dir_of_the_package():
-    assert {"losses", "callbacks", "schedules", "datasets", "features", "plots", "explain", "errors"} == set(PARTS)
+    known = {"losses", "callbacks", "schedules", "datasets", "features", "plots", "explain", "errors", "space"}
+    assert known == set(PARTS)
     assert dir(fastgd) == sorted([*fastgd.__all__, *ESTIMATORS])
     assert {"mlp", "model", "options", "annotations", "import_module", "TYPE_CHECKING"} & set(vars(fastgd))
     code = "import fastgd; before = dir(fastgd); fastgd.MLP([2, 1]).predict([[1, 2]]); assert dir(fastgd) == before"

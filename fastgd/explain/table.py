@@ -35,6 +35,7 @@ class Table:
     unsigned: tuple[str, ...] = ()  # columns that cannot be below 0
     most: int = SHOWN  # rows that are printed
     note: str = ""  # a sentence that is printed below it
+    in_full: tuple[str, ...] = ()  # columns that are compared to the fourth figure, 31,234 rather than 3.12e+04
 
     def __getitem__(self, name: str) -> Any:
         return look_up(name, self.columns, "column")
@@ -85,7 +86,10 @@ class Table:
             order = np.sort(np.argsort(-np.abs(self.columns[self.largest_by]), kind="stable")[: self.most])
         printed = ((name, column) for name, column in self.columns.items() if name not in self.unprinted)
         cells = [
-            [printable(name), *(_cell(column[i], name in self.unsigned) for i in order[: self.most])]
+            [
+                printable(name),
+                *(_cell(column[i], name in self.unsigned, name in self.in_full) for i in order[: self.most]),
+            ]
             for name, column in printed
         ]
         return [list(row) for row in zip(*cells, strict=True)], max(len(self) - self.most, 0)
@@ -120,10 +124,17 @@ class Table:
         )
 
 
-def _cell(value: Any, unsigned: bool) -> str:
+def _cell(value: Any, unsigned: bool, in_full: bool) -> str:
     if isinstance(value, float | np.floating):
+        if in_full:
+            return full(float(value))
         return f"{value:.3g}" if unsigned else f"{value:+.4g}"
     return printable(str(value))
+
+
+def full(value: float) -> str:
+    """A number to its fourth figure at least, such as 31,234."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e8 else f"{value:.4g}"
 
 
 def input_names(model: Core | Mean, index: int) -> list[str]:

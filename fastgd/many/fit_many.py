@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from ..errors import FastgdWarning, InvalidInputError, TrainingWarning, warn
+from ..errors import FastgdWarning, InvalidInputError, Told, TrainingWarning, warn
 from ..kernels import DEFAULT_DEVICE, DEVICES
 from ..options import look_up
 from ..training.cores import allowance
 from .crew import Crew
 from .progress import overview
-from .records import Record, Records
+from .records import Records
 from .tasks import tasks_of
 
 NAMED = 5  # specs that a warning names
@@ -80,19 +80,23 @@ def fit_many(
     for record in records:
         if record.model is None:
             record.error = KeyboardInterrupt("given up while it trained")
-    _tell(records)
+    tell_of([(record.number, record.warnings, record.error) for record in records], "spec")
     return records
 
 
-def _tell(records: Sequence[Record]) -> None:
-    """Warn once of what several networks would have warned of, perhaps in other numbers; errors have said it better."""
+def tell_of(trained: Iterable[tuple[int, list[Told], BaseException | None]], what: str) -> None:
+    """Warn once of what several networks would have warned of, perhaps in other numbers; errors have said it better.
+
+    Of each network: its number, what it would have warned of, and the error that ended it.
+    """
     said: dict[type[FastgdWarning], tuple[str, list[int]]] = {}
-    for record in records:
-        for message, category in record.warnings:
-            if record.error is None or not issubclass(category, TrainingWarning):
-                said.setdefault(category, (message, []))[1].append(record.number)
+    for number, told, error in trained:
+        for message, category in told:
+            if error is None or not issubclass(category, TrainingWarning):
+                said.setdefault(category, (message, []))[1].append(number)
     for category, (message, numbers) in said.items():
         others = list(dict.fromkeys(numbers))[1:]
         named = ", ".join(map(str, others[:NAMED])) + f" and {len(others) - NAMED:,} more" * (len(others) > NAMED)
-        alike = f" (The like holds for spec{'s' * (len(others) > 1)} {named}: see `warnings` of the records.)"
-        warn(f"spec {numbers[0]}: {message}{alike if others else ''}", category)
+        where = "records" if what == "spec" else "candidates"
+        alike = f" (The like holds for {what}{'s' * (len(others) > 1)} {named}: see `warnings` of the {where}.)"
+        warn(f"{what} {numbers[0]}: {message}{alike if others else ''}", category)

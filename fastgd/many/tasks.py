@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -116,8 +116,10 @@ class Task:
         )  # fmt: skip
 
 
-def tasks_of(specs: Any, X: Any, y: Any, defaults: dict[str, Any]) -> list[Task]:
-    """The networks that are asked for, made and checked.
+def tasks_of(specs: Any, X: Any, y: Any, defaults: dict[str, Any], names: Sequence[str] | None = None) -> list[Task]:
+    """The networks that are asked for, made and checked; `names` are what messages call them, by default spec 0, ….
+
+    X may be a SharedTable, which has y, too.
 
     Raises:
         InvalidInputError: whatever `fit` would refuse; the message names the spec.
@@ -129,7 +131,7 @@ def tasks_of(specs: Any, X: Any, y: Any, defaults: dict[str, Any]) -> list[Task]
         )
     if not specs:
         raise InvalidInputError("specs is empty: there is no network to train.")
-    shared = Tables(SharedTable(X, y))
+    shared = Tables(X if isinstance(X, SharedTable) else SharedTable(X, y))
     tasks: list[Task] = []
     checked: set[Hashable] = set()
     for number, spec in enumerate(specs):
@@ -139,7 +141,7 @@ def tasks_of(specs: Any, X: Any, y: Any, defaults: dict[str, Any]) -> list[Task]
                 task.check()
                 checked.add(task.kind)
         except InvalidInputError as error:
-            raise InvalidInputError(f"spec {number}: {error}") from error
+            raise InvalidInputError(f"{names[number] if names else f'spec {number}'}: {error}") from error
         tasks.append(task)
     return tasks
 
@@ -157,7 +159,7 @@ class Tables:
         """The rows to learn from and those to validate with; None: all, or none. Networks of one fold share them."""
         key = id(rows), id(held)
         if key not in self.chosen:
-            self.chosen[key] = rows, held, *_chosen(rows, held, n_rows)  # kept alive, so that an id stays its
+            self.chosen[key] = rows, held, *chosen(rows, held, n_rows)  # kept alive, so that an id stays its
         return self.chosen[key][2:]
 
     def of(self, validation_data: Any) -> SharedTable | None:
@@ -229,7 +231,8 @@ def _copies(callbacks: Any) -> Any:
         ) from error
 
 
-def _chosen(given: Any, held_out: Any, n_rows: int) -> tuple[Places | None, Places | None]:
+def chosen(given: Any, held_out: Any, n_rows: int) -> tuple[Places | None, Places | None]:
+    """The rows to learn from and those to validate with, as numbers; rows that stand on both sides are refused."""
     rows = None if given is None else row_numbers(given, n_rows, "rows")
     if held_out is None:
         return rows, None

@@ -13,6 +13,7 @@ from ..explain import surface
 from ..options import checked_names, positive_integer
 from . import dependence, drawing
 from .class_plots import confusion_matrix, reliability
+from .search_plot import search
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "confusion_matrix", "importance", "learning_rate_search", "learning_rates", "loss", "loss_surface", "nudges",
-    "partial_dependence", "predicted_against_actual", "reliability", "residuals", "weights",
+    "partial_dependence", "predicted_against_actual", "reliability", "residuals", "search", "weights",
 ]  # fmt: skip
 
 
