@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.shared import Places
 from ..data.splits import group_numbers, split_rows
 from ..errors import InvalidInputError
 from ..options import is_number
-from .shared import Places
 from .tasks import chosen
 
 

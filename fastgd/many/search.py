@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.shared import SharedTable
 from ..errors import InvalidInputError, TrainingWarning, kept_warnings, warn
 from ..kernels import DEFAULT_DEVICE, DEVICES
 from ..options import check_names, look_up, positive_integer, seed, yes_or_no
@@ -20,7 +21,6 @@ from .folds import Fold, folds_of
 from .found import SearchResult, ranked
 from .rounds import Plan, Search, Telling, plan_of
 from .scores import check_metric
-from .shared import SharedTable
 from .space import as_space, drawn
 from .tasks import Task, tasks_of
 
