@@ -267,6 +267,15 @@ def test_bad_input_is_named_with_its_spec_before_anything_trains(specs, message,
     assert sum(steps) == 0
 
 
+@pytest.mark.parametrize("options", [{"rows": range(30, 50)}, {"rows": range(30), "validation_rows": range(30, 50)}])
+def test_a_message_counts_rows_as_the_table_does(options):
+    X, y = houses(50)
+    y[40] = -1
+    specs = [{**GOOD, "rows": range(30)}, {**GOOD, "log_target": True, **options}]
+    with pytest.raises(InvalidInputError, match=r"^spec 1: y, row 40 is -1"):
+        fastgd.fit_many(specs, X, y, epochs=1, verbose=0)
+
+
 def test_the_same_model_twice_and_wrong_defaults():
     X, y = houses(50)
     model = fastgd.MLP([4, 1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import re
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -94,12 +95,23 @@ class Task:
         schema, options = self.model.schema, self.options
         if schema.encoding is not None and schema.encoder is None:
             schema = replace(schema, encoding=replace(schema.encoding, bins=0))
-        with kept_warnings():  # fit tells them
-            prepared(
-                schema, self.model.net, **self.data(schema), seed=self.model.random_state, shuffle=options["shuffle"],
-                class_weight=options["class_weight"], validation_split=options["validation_split"],
-                initializer="zeros",
-            )  # fmt: skip
+        try:
+            with kept_warnings():  # fit tells them
+                prepared(
+                    schema, self.model.net, **self.data(schema), seed=self.model.random_state,
+                    shuffle=options["shuffle"], class_weight=options["class_weight"],
+                    validation_split=options["validation_split"], initializer="zeros",
+                )  # fmt: skip
+        except InvalidInputError as error:
+            raise InvalidInputError(self._of_the_table(str(error))) from error
+
+    def _of_the_table(self, message: str) -> str:
+        """A message about a row of y, which is counted as in the table, not among the chosen rows."""
+        places = self.held if message.startswith("validation_data") else self.rows
+        if places is None or not message.removeprefix("validation_data: ").startswith("y, row"):
+            return message
+        counted = re.sub(r"row (\d+)", lambda found: f"row {places[int(found[1])]}", message, count=1)
+        return counted.removeprefix("validation_data: ")
 
     @property
     def kind(self) -> Hashable:
