@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.model_selection import GroupKFold, cross_val_score
 
 import fastgd
 from fastgd.errors import InvalidInputError, TrainingWarning
-from fastgd.estimators import several
+from fastgd.estimators import choices, several
 from fastgd.many import budget, variety
 from fastgd.many.records import Record
 from fastgd.many.selection import greedy
@@ -238,11 +239,32 @@ def test_a_budget_that_is_too_small_leaves_the_first_and_says_so(monkeypatch):
 
 
 @pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy
+def test_a_long_budget_selects_and_is_used(market, monkeypatch):
+    X, y = market
+    pools, again, records = [], [], several.Team._records
+
+    def noted(team, drawn, rows, held_out):
+        (again if len(rows.X) == len(X) else pools).append(len(drawn))
+        return records(team, drawn, rows, held_out)
+
+    monkeypatch.setattr(several.Team, "_records", noted)
+    monkeypatch.setattr(choices, "LONG", 2.0)
+    begun = time.perf_counter()
+    model = fastgd.MLPRegressor(time_budget=2, **QUICK).fit(X, y)
+    assert time.perf_counter() - begun > 1
+    assert sum(pools) > sum(again) == len(model.model_)  # some are selected, and trained once more
+    assert len(again) == 1
+    for options in ({"time_budget": 1.9}, {"time_budget": 2, "selection": "mean"}, {"n_networks": 2}):
+        assert not made(options.pop("n_networks", 1), **options)._selects()
+    assert not fastgd.MLPRegressor(time_budget=2, early_stopping=True)._selects()
+
+
+@pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy
 def test_a_budget_makes_as_many_networks_as_fit(market):
     X, y = market
     model = fastgd.MLPRegressor(time_budget=1.5, **QUICK).fit(X, y)
     assert len(model.model_) > 2
-    assert len(made(2, time_budget=60).fit(X, y).model_) == 2  # n_networks at most
+    assert len(made(2, time_budget=60, selection="mean").fit(X, y).model_) == 2  # n_networks at most
     taken = fastgd.MLPRegressor(time_budget=1.5, selection="greedy", **QUICK).fit(X, y)
     assert isinstance(taken.model_, fastgd.Ensemble)
 

@@ -30,6 +30,7 @@ from .library import (
 from .tables import count_numbers, count_rows, real_dtype_of
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
+LONG = 10.0  # seconds, in which there is time to train many networks and some of them once more
 AUTO = StrOptions({"auto"})
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
@@ -70,7 +71,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
     tol: float = 1e-4
     warm_start: bool = False
     n_networks: int = 1
-    selection: str = "mean"
+    selection: str = "auto"
     time_budget: float | None = None
     random_state: Any = None
     n_threads: int | str = "auto"
@@ -97,7 +98,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         "tol": [Interval(Real, 0, None, closed="left")],
         "warm_start": ["boolean"],
         "n_networks": [Interval(Integral, 1, None, closed="left")],
-        "selection": [StrOptions({"mean", "greedy"})],
+        "selection": [StrOptions({"auto", "mean", "greedy"})],
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "n_threads": [AUTO, Interval(Integral, 1, None, closed="left")],
@@ -108,6 +109,12 @@ class Choices(CallbackSupportMixin, BaseEstimator):
     def _is_several(self) -> bool:
         """Whether there are several networks."""
         return self.n_networks > 1 or self.time_budget is not None
+
+    def _selects(self) -> bool:
+        """Whether the best of several networks are selected on held-out rows."""
+        if self.selection == "auto":
+            return self.time_budget is not None and self.time_budget >= LONG and not self.early_stopping
+        return self.selection == "greedy"
 
     def _seed(self) -> int:
         """The seed of the network: a whole number stays as it is, so that fastgd.MLP learns the same with it."""

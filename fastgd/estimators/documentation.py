@@ -42,7 +42,8 @@ SHARED = {
             drawn at random around what suits the table: rate, decay, dropout, units and layers, activation, bins and
             epochs. What is given, such as a learning_rate, stays.
         selection: "mean" of all networks, or "greedy": of those that make the best mean on a validation_fraction of the
-            rows; they are then trained again on all rows (but not with early_stopping).
+            rows; they are then trained again on all rows (but not with early_stopping). "auto" for the mean, and for
+            greedy with a time_budget of 10 seconds or more.
         time_budget: seconds that a fit may take: as many networks as fit into them, n_networks at most, where that is
             more than 1. The first networks are measured; loops that are still to be compiled count, too.
         random_state: seed of the starting weights, the order of rows, dropout and splits.

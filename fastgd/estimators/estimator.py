@@ -76,7 +76,7 @@ class Estimator(Choices):
             self._meet(y, rows.weights)
         held_out, (all_rows, aside) = self._given(X_val, y_val, sample_weight_val), self._set_aside(rows)
         rows = all_rows
-        is_apart = held_out is None and (self.early_stopping or (several and self.selection == "greedy"))
+        is_apart = held_out is None and (self.early_stopping or (several and self._selects()))
         if is_apart:
             classes = hasattr(self, "classes_")
             rows, held_out = parted(all_rows, self.validation_fraction, self._seed(), classes, "validation_fraction")
@@ -213,7 +213,7 @@ class Estimator(Choices):
             return None
         if X_val is None or y_val is None:
             raise ValueError("X_val and y_val belong together: give both or neither.")
-        if not self.early_stopping and self.selection != "greedy":
+        if not self.early_stopping and not self._selects():
             raise ValueError("X_val and y_val are for early stopping: set early_stopping=True.")
         X_val = self._numbers(X_val, reset=False)
         check_consistent_length(X_val, y_val)

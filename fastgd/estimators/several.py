@@ -6,6 +6,7 @@ all rows.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
@@ -21,12 +22,14 @@ from ..many.records import Record
 from ..many.selection import greedy
 from ..many.variety import Draw, Variant, draws
 from ..training.cores import allowance
+from ..training.history import INTERRUPTED
 from ..training.progress import say
 from ..training.recipe import Recipe
 from .held_out import Rows
 from .tables import count_rows
 
-POOL = 0.45  # of a budget is for the networks of which some are then trained again
+POOL = 0.45  # of a budget is for the networks of which some are then trained again; of what is left, once more
+LEFT = 0.1  # of a budget, which is worth another round
 MANY = 1_000_000
 
 
@@ -42,30 +45,42 @@ class Team:
 
     def __init__(self, estimator: Any, base: Recipe, free: frozenset[str], is_rich: bool) -> None:
         self.estimator, self.base, self.free, self.is_rich = estimator, base, free, is_rich
+        self.selects = estimator._selects()
         self.n_threads = allowance(estimator.n_threads).most
         self.records: list[Record] = []  # of the networks of the ensemble
         self.variants: list[Variant] = []
 
     def mean(self, rows: Rows, held_out: Rows | None, all_rows: Rows | None) -> Ensemble:
         """Train them; with all_rows those that a selection on held_out has taken learn again, from all rows."""
-        estimator = self.estimator
-        is_greedy = estimator.selection == "greedy"
-        budget = estimator.time_budget
-        share = POOL if is_greedy and all_rows is not None else 1.0
-        validation = None if is_greedy and not estimator.early_stopping else held_out
-        drawn = draws(estimator._seed())
-        found = self._trained(rows, validation, drawn, None if budget is None else share * budget)
-        if not is_greedy:
+        estimator, budget = self.estimator, self.estimator.time_budget
+        begun, drawn = time.perf_counter(), draws(estimator._seed())
+        validation = None if self.selects and not estimator.early_stopping else held_out
+        learns_again = self.selects and all_rows is not None
+        found = self._trained(rows, validation, drawn, budget and budget * (POOL if learns_again else 1))
+        if not self.selects or _is_interrupted(found):
             return self._whole(found, None)
         assert held_out is not None
-        counts = greedy([record.model for _, record in found], *held_out.told)  # type: ignore[misc]
-        taken = [(pair, int(count)) for pair, count in zip(found, counts, strict=True) if count]
+        while True:
+            counts = greedy([record.model for _, record in found], *held_out.told)  # type: ignore[misc]
+            taken = [(pair, int(count)) for pair, count in zip(found, counts, strict=True) if count]
+            if all_rows is None or budget is None:
+                break
+            seconds = [record.seconds for (_, record), _ in taken]
+            again = max(sum(seconds) / self.n_threads, *seconds, 0) * count_rows(all_rows.X) / count_rows(rows.X)
+            left = budget - (time.perf_counter() - begun) - again
+            if left < LEFT * budget or estimator.n_networks > 1:
+                break
+            found += self._trained(rows, validation, drawn, POOL * left)
+            if _is_interrupted(found):
+                return self._whole(found, None)
         if estimator.verbose:
             say(f"{len(taken)} of {len(found)} networks are taken.")
         if all_rows is None:
             return self._whole([pair for pair, _ in taken], [count for _, count in taken])
-        again = self._records([draw for (draw, _), _ in taken], all_rows, None)
-        pairs = [((draw, record), n) for ((draw, _), n), record in zip(taken, again, strict=True) if _is_whole(record)]
+        refitted = self._records([draw for (draw, _), _ in taken], all_rows, None)
+        pairs = [
+            ((draw, record), n) for ((draw, _), n), record in zip(taken, refitted, strict=True) if _is_whole(record)
+        ]
         return self._whole([pair for pair, _ in pairs], [count for _, count in pairs])
 
     def _trained(
@@ -97,8 +112,7 @@ class Team:
         return found
 
     def _variant(self, draw: Draw) -> Variant:
-        selects = self.estimator.selection == "greedy"
-        return draw.around(self.base, as_encoding(self.estimator.encoding), self.free, self.is_rich, selects)
+        return draw.around(self.base, as_encoding(self.estimator.encoding), self.free, self.is_rich, self.selects)
 
     def _records(self, drawn: Sequence[Draw], rows: Rows, held_out: Rows | None) -> list[Record]:
         estimator = self.estimator
@@ -137,6 +151,10 @@ class Team:
 
 def _is_whole(record: Record) -> bool:
     return record.error is None and record.history is not None
+
+
+def _is_interrupted(found: Sequence[tuple[Draw, Record]]) -> bool:
+    return any(record.history is not None and record.history.ended == INTERRUPTED for _, record in found)
 
 
 def _mean(curves: Sequence[Sequence[float]]) -> list[float]:

@@ -16,7 +16,7 @@ from ..mlp import MLP
 from ..model import measures
 from ..model.blend import outputs_behind
 
-STEPS = 3  # times the networks there are: the shares of those that are taken have so fine a grid
+STEPS, MOST_STEPS = 3, 48  # times the networks there are: the shares of those that are taken have so fine a grid
 
 
 def greedy(models: Sequence[MLP], X: Any, y: Any, sample_weight: Any = None) -> NDArray[np.int64]:
@@ -34,7 +34,7 @@ def greedy(models: Sequence[MLP], X: Any, y: Any, sample_weight: Any = None) -> 
 
     counts, total = np.zeros(len(models), np.int64), np.zeros_like(outs[0])
     best, lowest = counts, np.inf
-    for step in range(1, STEPS * len(models) + 1):
+    for step in range(1, min(STEPS * len(models), MOST_STEPS) + 1):
         losses = [loss((total + out) / step) for out in outs]
         chosen = int(np.argmin(losses))
         counts = counts + (np.arange(len(models)) == chosen)

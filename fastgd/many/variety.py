@@ -22,7 +22,7 @@ ACTIVATIONS = "silu", "gelu", "relu"
 WIDTHS = 2 / 3, 1.0, 4 / 3  # times the units of a layer
 DEEPER = 1 / 3  # the share of networks with one more layer, of many rows with bins
 FINER = 0.5, 1.0, 2.0  # times the bins
-LONGER = 1.0, 1.5  # times the epochs, likewise
+LONGER, LONGER_SELECTED = (1.0, 1.5), (1.0, 1.5, 2.0)  # times the epochs, likewise
 
 
 class Range(NamedTuple):
@@ -54,7 +54,7 @@ class Variant:
 
 @dataclass(frozen=True)
 class Draw:
-    """What is drawn for one network; rate, decay and dropout are places in their range, from 0 to 1."""
+    """What is drawn for one network; epochs, rate, decay and dropout are places in their range, from 0 to 1."""
 
     activation: str
     width: float
@@ -97,9 +97,11 @@ class Draw:
             decay = float(f"{optimizer.weight_decay * _between(*ranges.decay, self.decay):.3g}")
             optimizer = dataclasses.replace(optimizer, weight_decay=decay)
         if is_rich and "epochs" in free:
-            changes["epochs"] = round(base.epochs * self.longer)
+            lengths = LONGER_SELECTED if selects else LONGER
+            longer = lengths[int(self.longer * len(lengths))]
+            changes["epochs"] = round(base.epochs * longer)
             if "learning_rate" in free:
-                optimizer = dataclasses.replace(optimizer, learning_rate=_longer(optimizer.learning_rate, self.longer))
+                optimizer = dataclasses.replace(optimizer, learning_rate=_longer(optimizer.learning_rate, longer))
         if encoding is not None and encoding.bins == "auto":
             encoding = dataclasses.replace(encoding, finer=encoding.finer * self.finer)
         return Variant(dataclasses.replace(base, optimizer=optimizer, **changes), encoding, self.seed)
@@ -114,7 +116,7 @@ def draws(seed: int) -> Iterator[Draw]:
             width=WIDTHS[random.integers(len(WIDTHS))],
             is_deeper=bool(random.random() < DEEPER),
             finer=FINER[random.integers(len(FINER))],
-            longer=LONGER[random.integers(len(LONGER))],
+            longer=float(random.random()),
             rate=float(random.random()),
             decay=float(random.random()),
             dropout=float(random.random()),
