@@ -17,6 +17,7 @@ COLOURS = {  # light, dark
     "CatBoost": ("#7e22ce", "#c084fc"),
 }
 LEFT, TOP, WIDTH, HEIGHT, GAP = 56, 34, 320, 260, 76
+PLACES = {"one network": (-8, 4, "end"), "8 networks": (-2, -9, "end")}  # of a name beside its point, else below
 TICKS = 6  # about so many steps of an axis of scores
 
 
@@ -120,7 +121,9 @@ def drawn(panel: Panel, number: int, line: list[Point], is_ours: bool) -> Iterat
         hollow = ' style="fill-opacity:0.15;stroke-width:1.5"' if point.setting in ("defaults", "one network") else ""
         yield f'<circle class="c{number}"{hollow} cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
         if is_ours:
-            yield f'<text class="s" x="{x + 6:.1f}" y="{y + 15:.1f}">{point.setting}</text>'
+            right, down, anchor = PLACES.get(point.setting, (0, 17, "middle"))
+            place = f'x="{x + right:.1f}" y="{y + down:.1f}" text-anchor="{anchor}"'
+            yield f'<text class="s" {place}>{point.setting}</text>'
 
 
 def legend(families: list[str]) -> Iterator[str]:
