@@ -9,7 +9,8 @@
 It needs `pip install -e '.[dev,quality]'`, and FASTGD_DATA, a folder as described in CONTRIBUTING.md: the tables are
 `quality.py`'s California and Barcelona. Trees run with their defaults, and with a small rate and as many trees as are
 best on a held-out part of the rows to learn from, in Barcelona of whole units. Seconds are those of fit and
-predict, holding out included, compilation not; of several seeds the median, and of scores the mean.
+predict, holding out included, compilation not; of several seeds the median, and of scores the mean. The machine should
+be quiet: threads of trees wait for each other by spinning, and may take a hundred times as long beside other work.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@
 All train networks of one shape, which differ in seed and rate, with Adam, through what their users call, on the same
 rows and for as many epochs. Each is in a process of its own; rounds are interleaved, and the median counts. What is
 compiled, or chosen among forms, before the first round is told beside it. Slow ones train a part of the networks,
-evenly spread, and are counted by networks per second. Everybody's loss must be near to ours on the same networks.
+evenly spread, and are counted by networks per second. "One order" is a stack whose networks all see the same batches,
+which is less work than ours. Everybody's loss must be near to ours on the same networks.
 
 Exit code: 0 all that are installed were measured, 1 one crashed or learned something else, 2 a mistake.
 """
@@ -58,6 +59,7 @@ class Job(NamedTuple):
     seeds: tuple[int, ...]
     rates: tuple[float, ...]
     threads: int = 1
+    one_order: bool = False  # of rows for all networks, where they are stacked
 
     @property
     def title(self) -> str:
@@ -66,10 +68,10 @@ class Job(NamedTuple):
         epochs = f"{self.epochs} epoch{'s' * (self.epochs > 1)}"
         return f"{len(self.seeds)} networks of {shape}, {self.n_rows:,} rows, batch {self.batch_size}, {epochs} of Adam"
 
-    def part(self, numbers: list[int], threads: int) -> Job:
+    def part(self, numbers: list[int], threads: int, one_order: bool) -> Job:
         """The same for some of the networks."""
         seeds, rates = (tuple(values[i] for i in numbers) for values in (self.seeds, self.rates))
-        return self._replace(seeds=seeds, rates=rates, threads=threads)
+        return self._replace(seeds=seeds, rates=rates, threads=threads, one_order=one_order)
 
 
 class Contender(NamedTuple):
@@ -81,6 +83,7 @@ class Contender(NamedTuple):
     package: str
     cores: int | None  # None: all
     share: float = 1.0  # of the networks, in a round
+    one_order: bool = False  # whether all networks see the same batches, which is less work than ours
 
 
 OURS = "fastgd"
@@ -89,7 +92,9 @@ CONTENDERS = [
     Contender(OURS, "fastgd", "many_fastgd", "fastgd", None),
     Contender("joblib", "joblib, sklearn", "many_joblib", "sklearn", None, 1 / 8),
     Contender("torch", "torch.func, vmap", "many_torch", "torch", None),
+    Contender("torch_one_order", "torch, one order", "many_torch", "torch", None, one_order=True),
     Contender("jax", "JAX, vmap", "many_jax", "jax", None),
+    Contender("jax_one_order", "JAX, one order", "many_jax", "jax", None, one_order=True),
     Contender("jax_threads", "JAX, threads", "many_jax_threads", "jax", None, 1 / 4),
 ]
 RIVALS = [contender.name for contender in CONTENDERS if contender.package != "fastgd"]
@@ -165,11 +170,11 @@ def measured(job: Job, contenders: list[Contender], cores: int) -> tuple[dict[st
     trained = {contender.name: numbers_of(contender, len(job.seeds)) for contender in contenders}
     try:
         for contender in contenders:
-            print(f"{contender.title} ×{contender.cores or cores} …", file=sys.stderr)
+            print(f"{contender.name} ×{contender.cores or cores} …", file=sys.stderr)
             threads = contender.cores or cores
             # A process of joblib has one thread of BLAS: there are as many processes as cores.
             environment = peers.pinned(1 if contender.name == "joblib" else threads)
-            command = serving(contender, job.part(trained[contender.name], threads))
+            command = serving(contender, job.part(trained[contender.name], threads, contender.one_order))
             servers[contender.name] = server = peers.Server(command, environment)
             server.start()
         for _ in range(ROUNDS):
@@ -219,7 +224,7 @@ def lines_of(job: Job, contenders: list[Contender], results: dict[str, Result], 
             f"{before:.1f}", f"{np.median(result.losses):.4f}", f"{ours / result.rate:.2f} ×",
         ])  # fmt: skip
         if result.form:
-            notes.append(f"{contender.title}: {result.form}.")
+            notes.append(f"- {contender.title}: {result.form}.")
     return [f"{job.title}:", "", *aligned(rows), "", *([*notes, ""] if notes else [])]
 
 
@@ -243,9 +248,9 @@ def run(options: argparse.Namespace) -> int:
         raise ToolError("--write keeps whole runs only: leave out --quick and --peers.")
     wanted = [contender for contender in CONTENDERS if contender.name in options.peers or contender.package == "fastgd"]
     there = [contender for contender in wanted if importlib.util.find_spec(contender.package)]
-    missing = [contender.title for contender in wanted if contender not in there]
+    missing = list(dict.fromkeys(contender.package for contender in wanted if contender not in there))
     if missing:
-        print(f"many: not installed, left out: {'; '.join(missing)}. pip install -e '.[peers]'.", file=sys.stderr)
+        print(f"many: not installed, left out: {', '.join(missing)}. pip install -e '.[peers]'.", file=sys.stderr)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     lines: list[str] = []
     failures: dict[str, str] = {}

@@ -16,6 +16,7 @@ def prepare(job: Any, X: Any, y: Any) -> Any:
         for seed, rate in zip(job.seeds, job.rates, strict=True)
     ]
     options = {"layer_sizes": job.sizes, "epochs": job.epochs, "batch_size": job.batch_size}
+    options["initializer"] = "glorot_uniform"  # scikit-learn's, which the others have, too
     return {"specs": specs, "options": options, "X": X, "y": y, "threads": job.threads}
 
 

@@ -1,7 +1,7 @@
 """JAX: stacked networks under vmap, an epoch of them one jitted lax.scan, in the form that is fastest for the job.
 
-The forms: rows gathered step by step or once an epoch; an order of rows for each network, or one for all, which is
-less work; the scan unrolled once or four times. The old weights are given away (donated).
+The forms: rows gathered step by step or once an epoch; the scan unrolled once or four times. The old weights are given
+away (donated). Each network has an order of rows of its own, unless the job asks for one for all, which is less work.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from jax import lax
 
 from .stacked import BETA1, BETA2, EPSILON, batches_of, weights_of
 
-FORMS = tuple(product((False, True), (False, True), (1, 4)))  # gathered once an epoch, one order for all, unrolled
+FORMS = tuple(product((False, True), (1, 4)))  # whether rows are gathered once an epoch, and how far it is unrolled
 FEW_STEPS = 15  # of a form that is tried
 
 
@@ -26,16 +26,15 @@ def prepare(job: Any, X: Any, y: Any) -> Any:
     state = {"job": job, "X": jnp.array(X), "y": jnp.array(y)}
     best, few = float("inf"), FEW_STEPS * job.batch_size
     for form in FORMS:
-        tried = {**state, "X": state["X"][:few], "y": state["y"][:few], "form_of": form, "run": compiled(*form)}
+        tried = {**state, "X": state["X"][:few], "y": state["y"][:few], "run": compiled(job.one_order, *form)}
         train(tried)
         started = time.perf_counter()
         train(tried)
         if time.perf_counter() - started < best:
             best, chosen = time.perf_counter() - started, form
-    gathered, one_order, unroll = chosen
-    words = "one order of rows for all" if one_order else "an order of rows for each"
-    told = f"{words}, gathered once {'an epoch' if gathered else 'a step'}, unroll={unroll}"
-    return {**state, "form_of": chosen, "run": compiled(*chosen), "form": told}
+    gathered, unroll = chosen
+    told = f"rows gathered once {'an epoch' if gathered else 'a step'}, unroll={unroll}"
+    return {**state, "run": compiled(job.one_order, *chosen), "form": told}
 
 
 def outputs(weights: Any, x: Any) -> Any:
@@ -57,7 +56,7 @@ def adam(learned: Any, rate: Any, x: Any, y: Any) -> Any:
     return weights, means, squares, steps
 
 
-def compiled(gathered: bool, one_order: bool, unroll: int) -> Any:
+def compiled(one_order: bool, gathered: bool, unroll: int) -> Any:
     """One form of the epoch."""
     of_rows = None if one_order else 0
     adam_of_all = jax.vmap(adam, in_axes=(0, 0, of_rows, of_rows))
@@ -86,7 +85,7 @@ def train(state: Any) -> None:
     zeros = [jax.tree.map(jnp.zeros_like, weights) for _ in range(2)]
     learned, rates = (weights, *zeros, jnp.zeros(len(job.seeds), jnp.int32)), jnp.array(job.rates, jnp.float32)
     for _ in range(job.epochs):
-        batches, rest = batches_of(job, generator, state["form_of"][1], len(state["y"]))
+        batches, rest = batches_of(job, generator, len(state["y"]))
         learned = state["run"](learned, rates, state["X"], state["y"], batches, rest)
     state["weights"] = jax.block_until_ready(learned)[0]
 

@@ -1,12 +1,13 @@
 """PyTorch: stacked networks under torch.func (functional_call, grad, vmap), and Adam by hand on the stacks.
 
-The forms: an order of rows for each network, or one for all, which is less work; one thread or all; eager or compiled.
+The forms: one thread or all, eager or compiled. Each network has an order of rows of its own, unless the job asks for
+one for all, which is less work.
 """
 
 from __future__ import annotations
 
 import time
-from itertools import pairwise, product
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,20 +21,17 @@ FEW_STEPS = 15  # of a form that is tried
 
 
 def prepare(job: Any, X: Any, y: Any) -> Any:
-    """The table as tensors, and the fastest form: first order and threads, then whether to compile."""
+    """The table as tensors, and the fastest form: first how many threads, then whether to compile."""
     state = {"job": job, "X": torch.tensor(X), "y": torch.tensor(y), "network": network_of(job)}
-    forms = [
-        {"one_order": one_order, "threads": threads, "run": step_of(state["network"], job, one_order), "how": "eager"}
-        for one_order, threads in product((False, True), sorted({1, job.threads}))
-    ]
+    run = step_of(state["network"], job)
+    forms = [{"threads": threads, "run": run, "how": "eager"} for threads in sorted({1, job.threads})]
     best = min(forms, key=lambda form: seconds_of({**state, **form}))
     compiled = {**best, "run": torch.compile(best["run"]), "how": "compiled"}
     try:
         best = min(best, compiled, key=lambda form: seconds_of({**state, **form}))
     except Exception as error:  # there is no compiler of C++
         best["how"] = f"eager ({type(error).__name__} of torch.compile)"
-    words = "one order of rows for all" if best["one_order"] else "an order of rows for each"
-    return {**state, **best, "form": f"{best['how']}, {words}, threads: {best['threads']}"}
+    return {**state, **best, "form": f"{best['how']}, threads: {best['threads']}"}
 
 
 def seconds_of(state: Any) -> float:
@@ -54,18 +52,18 @@ def network_of(job: Any) -> Any:
     return nn.Sequential(*layers[:-1])
 
 
-def step_of(network: Any, job: Any, one_order: bool) -> Any:
+def step_of(network: Any, job: Any) -> Any:
     """A step of Adam for all networks at once."""
 
     def loss(weights: Any, x: Any, y: Any) -> Any:
         return ((functional_call(network, weights, (x,))[:, 0] - y) ** 2).mean()
 
-    of_rows = None if one_order else 0
+    of_rows = None if job.one_order else 0
     gradients_of = vmap(grad(loss), in_dims=(0, of_rows, of_rows))
     rates = torch.tensor(job.rates, dtype=torch.float32)
 
     def step(weights: Any, means: Any, squares: Any, bias1: Any, bias2: Any, x: Any, y: Any) -> None:
-        if one_order:
+        if job.one_order:
             x, y = x[0], y[0]
         gradients = gradients_of(weights, x, y)
         for name, g in gradients.items():
@@ -89,7 +87,7 @@ def train(state: Any) -> None:
     steps = 0
     with torch.no_grad():
         for _ in range(job.epochs):
-            batches, rest = batches_of(job, generator, state["one_order"], len(y))
+            batches, rest = batches_of(job, generator, len(y))
             parts = [*torch.from_numpy(batches), *([torch.from_numpy(rest.copy())] if rest.size else [])]
             for rows in parts:
                 steps += 1
