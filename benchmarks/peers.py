@@ -42,6 +42,7 @@ from typing import Any
 import numpy as np
 
 from .cases import PEER_CASES, Case
+from .processes import end
 from .tool import Parser, ToolError, guarded
 
 OURS = "fastgd_fit"
@@ -129,22 +130,22 @@ def serve(peer: str, case: Case, threads: int) -> None:
 class Server:
     """A peer's process. It sleeps while others run: some libraries' threads keep cores busy after their work."""
 
-    def __init__(self, peer: str, case: Case, threads: int, vectors: str = "") -> None:
+    def __init__(self, command: list[str], environment: dict[str, str]) -> None:
         self.errors = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115  it lives as long as the process
         self.process = subprocess.Popen(
-            serving(peer, case, threads), env={**os.environ, **pinned(threads, vectors)}, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=self.errors, text=True,
+            command, env={**os.environ, **environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=self.errors, text=True, process_group=0,
         )  # fmt: skip
         self.times: list[float] = []
-        self.threads, self.form = threads, ""
+        self.ready: dict[str, Any] = {}  # what it said once it was ready
+        self.threads: int | None = None  # how many it took
         self.failure = ""
 
     def start(self) -> None:
         """Wait until it has computed the answer and is ready."""
-        answer = self._answer()
-        self.form = answer.get("form", "")
-        if not self.failure and not answer["worst"] < TOLERANCE:
-            self.failure = f"it computes something else ({answer['worst']:.2g} of a step)"
+        self.ready = self._answer()
+        if not self.failure and not self.ready["worst"] < TOLERANCE:
+            self.failure = f"it computes something else ({self.ready['worst']:.2g} of a step)"
         self._sleep(True)
 
     def round(self) -> None:
@@ -163,15 +164,16 @@ class Server:
         self._sleep(True)
 
     def end(self) -> None:
-        """Whatever it does, and also if it sleeps."""
-        self.process.kill()
+        """Whatever it does, and also if it sleeps; with the processes that it has started."""
+        end(self.process)
         with contextlib.suppress(BrokenPipeError):
             self.process.communicate()
         self.errors.close()
 
     def _sleep(self, asleep: bool) -> None:
         if hasattr(signal, "SIGSTOP"):
-            self.process.send_signal(signal.SIGSTOP if asleep else signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGSTOP if asleep else signal.SIGCONT)
 
     def _answer(self) -> dict[str, Any]:
         assert self.process.stdout is not None
@@ -199,7 +201,7 @@ def measured(case: Case, peers: list[str], cores: int, vectors: str = "") -> tup
         servers: dict[str, Server] = {}
         try:
             for peer in peers:
-                servers[peer] = server = Server(peer, case, threads, vectors)
+                servers[peer] = server = Server(serving(peer, case, threads), pinned(threads, vectors))
                 server.start()
             for _ in range(ROUNDS):
                 for server in servers.values():
@@ -215,8 +217,8 @@ def measured(case: Case, peers: list[str], cores: int, vectors: str = "") -> tup
             seconds = statistics.median(server.times)
             if peer not in results or seconds < results[peer]["seconds"]:
                 results[peer] = {"seconds": seconds, "threads": server.threads, "times": server.times}
-                if server.form:
-                    results[peer]["form"] = server.form
+                if server.ready.get("form"):
+                    results[peer]["form"] = server.ready["form"]
     return results, well
 
 

@@ -48,7 +48,7 @@ def child(arguments: list[str], folder: Path) -> Any:
     return json.loads(out.read_text())
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[Any]) -> None:
     """Kill a process, and those that it has started."""
     with contextlib.suppress(ProcessLookupError):
         if os.name == "posix":

@@ -170,6 +170,15 @@ def throughput() -> tuple[str, dict[str, dict[int, float]]]:
     return "one thread each", lines
 
 
+def style(colours: list[tuple[str, str]]) -> str:
+    """Text, grid and lines on light and dark pages: class c0 has the first pair of colours."""
+    parts = ["text{font:13px sans-serif;fill:#334155}.g{stroke:#e2e8f0}"]
+    parts += [f".c{i}{{stroke:{light};fill:{light}}}" for i, (light, _) in enumerate(colours)]
+    parts += ["@media(prefers-color-scheme:dark){text{fill:#cbd5e1}.g{stroke:#334155}"]
+    parts += [f".c{i}{{stroke:{dark};fill:{dark}}}" for i, (_, dark) in enumerate(colours)] + ["}"]
+    return "".join(parts)
+
+
 def chart() -> str:
     """An SVG with logarithmic axes, for light and dark pages."""
     how, lines = throughput()
@@ -185,11 +194,7 @@ def chart() -> str:
     def y(rate: float) -> float:
         return top + height * (high - math.log10(rate)) / (high - low)
 
-    style = ["text{font:13px sans-serif;fill:#334155}.g{stroke:#e2e8f0}"]
-    style += [f".c{i}{{stroke:{COLOURS[n][0]};fill:{COLOURS[n][0]}}}" for i, n in enumerate(lines)]
-    style += ["@media(prefers-color-scheme:dark){text{fill:#cbd5e1}.g{stroke:#334155}"]
-    style += [f".c{i}{{stroke:{COLOURS[n][1]};fill:{COLOURS[n][1]}}}" for i, n in enumerate(lines)] + ["}"]
-    parts = [f"<style>{''.join(style)}</style>"]
+    parts = [f"<style>{style([COLOURS[name] for name in lines])}</style>"]
     for power in range(low, high + 1):
         at = y(10**power)
         parts.append(f'<line class="g" x1="{left}" x2="{left + width}" y1="{at:.1f}" y2="{at:.1f}"/>')
