@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Self
@@ -17,6 +17,7 @@ from ..data.target import checked_target
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
 from ..network.losses import Loss
+from ..network.monotone import check_signs, checked_monotone
 from ..network.network import Network, finite_array
 from ..options import checked_names, look_up, real_dtype, seed, yes_or_no
 from ..training.equipment import Store
@@ -54,15 +55,27 @@ class Model:
         encoding: str | Encoding | None = None,
         log_target: bool = False,
         clip_predictions: bool = False,
+        monotone: Mapping[Any, int] | None = None,
     ) -> None:
-        self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
+        network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
+        names = checked_feature_names(feature_names, network.n_in)
+        self.network = replace(
+            network,
+            monotone=checked_monotone(
+                monotone,
+                network.n_in,
+                names,
+                [activation.name for activation in network.activations],
+                network.loss.name,
+            ),
+        )
         self.dtype = real_dtype(dtype)
         self.random_state = seed(random_state)
         self.net = self.network.new_net(initializer, self.dtype, self.random_state)
         self.initializer = initializer  # of weights that the first fit makes, where tables are encoded
         log, clip = yes_or_no(log_target, "log_target"), yes_or_no(clip_predictions, "clip_predictions")
         self.schema = new_schema(
-            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes,
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), names, classes,
             as_encoding(encoding), checked_target(self.network, log, clip),
         )  # fmt: skip
         self.fit_state: TrainingState | None = None
@@ -84,7 +97,9 @@ class Model:
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
-        self.net.parameters[:] = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
+        checked = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
+        check_signs(checked, self.net.signs)
+        self.net.parameters[:] = checked
 
     def get_parameters(self) -> list[tuple[Reals, Reals]]:
         """Copies of each layer's (weights (n_in, n_out), biases (n_out,)).
@@ -101,7 +116,9 @@ class Model:
         Raises:
             InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
         """
-        self.network.join(pairs, self.net.parameters)
+        values = self.net.parameters.copy()
+        self.network.join(pairs, values)
+        self.parameters = values
 
     @property
     def scaling(self) -> Scaling:

@@ -21,6 +21,7 @@ from ..options import is_number, look_up, positive_integer
 from .activations import ACTIVATIONS, Activation
 from .initializers import INITIALIZERS
 from .losses import Loss, as_loss
+from .monotone import check_signs, unit_signs
 
 MOST_PARAMETERS = 1 << 31
 
@@ -30,6 +31,7 @@ class Inputs(NamedTuple):
 
     n_dense: int
     lookups: tuple[tuple[int, int], ...] = ()  # of each position how many bins and how many levels it may mean
+    columns: tuple[int, ...] = ()  # of each row of weights the column whose number it grows with, -1 for a level
 
     @property
     def n_columns(self) -> int:
@@ -51,6 +53,7 @@ class Network:
     loss: Loss
     dropout: tuple[float, ...]  # of each layer, the last included
     encoded: Inputs | None = None  # what the first layer reads, where it is not the columns of the table as they are
+    monotone: tuple[int, ...] = ()  # 1 for a column with which outputs rise, -1 where they fall, else 0; () for none
 
     @classmethod
     def from_names(
@@ -138,16 +141,22 @@ class Network:
         return table
 
     def starting_values(self, initializer: Any, dtype: np.dtype[Any], seed: int) -> Reals:
-        """Random weights and zero biases, or the arrays that a user gave, as the flat vector (n_parameters,)."""
-        values = aligned_zeros(self.n_parameters, dtype)
+        """Random weights and zero biases, or the arrays that a user gave, as the flat vector (n_parameters,).
+
+        Random weights of the wrong sign are 0: with their size instead, signals would grow from layer to layer.
+        """
+        values, wanted = aligned_zeros(self.n_parameters, dtype), self.signs(dtype)
         if not isinstance(initializer, str):
             self.join(initializer, values)
+            check_signs(values, wanted)
             return values
         generator = np.random.default_rng(seed)
         look_up(initializer, {"auto": None, **INITIALIZERS}, "initializer")
         for (weights, _), activation in zip(self.split(values), self.activations, strict=True):
             name = activation.initializer if initializer == "auto" else initializer
             weights[:] = INITIALIZERS[name](generator, *weights.shape)
+        if wanted.size:
+            values[values * wanted < 0] = 0
         return values
 
     def new_net(self, initializer: Any, dtype: np.dtype[Any], seed: int) -> Net:
@@ -163,6 +172,7 @@ class Network:
             lookups=self._lookups(),
             bin_mean=np.zeros(self.inputs.n_weights - self.inputs.n_dense, dtype),
             bin_scale=np.ones(self.inputs.n_weights - self.inputs.n_dense, dtype),
+            signs=self.signs(dtype),
         )
 
     def _lookups(self) -> NDArray[np.int64]:
@@ -173,6 +183,18 @@ class Network:
             row[:] = first, n_bins, n_levels
             first += n_bins + n_levels
         return table
+
+    def signs(self, dtype: np.dtype[Any]) -> Reals:
+        """1 for each parameter that must not be negative, -1 for one that must not be positive, else 0; or (0,)."""
+        found = np.zeros(self.n_parameters if self.monotone else 0, dtype)
+        if not self.monotone:
+            return found
+        columns = self.inputs.columns or range(self.n_in)
+        before = np.array([0 if column < 0 else self.monotone[column] for column in columns])
+        for layer, (weights, _) in enumerate(self.split(found), start=2):
+            after = unit_signs(weights.shape[1], is_last=layer == len(self.sizes))
+            weights[:], before = np.outer(before, after), after
+        return found
 
     def split(self, parameters: Reals) -> list[tuple[Reals, Reals]]:
         """Each layer's weights (n_in, n_out) and biases (n_out,), as views into a flat vector."""

@@ -208,10 +208,11 @@ def predict(out, workspace, X, net, loss):
 
 
 def descends_row_by_row(net, rule, batch_size):
-    """Whether a step is plain descent on one row: no momentum, penalty, clipping, kept slopes or lookups."""
+    """Whether a step is plain descent on one row: no momentum, penalty, clipping, slopes, lookups or signs."""
     has_more_terms = rule.momentum or rule.weight_decay or rule.l1
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
-    needs_gradient = has_more_terms or clipped or net.layers[:, SLOPES].any() or len(net.lookups)
+    needs_gradient = has_more_terms or clipped or net.layers[:, SLOPES].any()
+    needs_gradient = needs_gradient or len(net.lookups) or net.signs.size
     return batch_size == 1 and rule.code == SGD and not needs_gradient
 
 
