@@ -104,7 +104,9 @@ def _encoded(
     encoder = learn(schema.encoding, table, weights, chosen, target.values, n_classes)
     for column, sign in enumerate(schema.network.monotone):
         if sign and not isinstance(encoder.codes[column], NumberCode):
-            raise InvalidInputError(f"{table.columns[column].where} holds text: predictions cannot be monotone in it.")
+            raise InvalidInputError(
+                f"{table.columns[column].where} has no numbers: predictions cannot be monotone in it."
+            )
     schema = replace(schema, encoder=encoder)
     if encoder.inputs != schema.network.inputs:
         schema = replace(schema, network=replace(schema.network, encoded=encoder.inputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -31,6 +31,7 @@ from .tables import count_numbers, count_rows, real_dtype_of
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 AUTO = StrOptions({"auto"})
+RISING = "relu"  # the activation where columns are monotone, level with silu there
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
 
@@ -63,6 +64,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
     shuffle: bool = True
     standardize: bool = True
     encoding: str | Encoding | None = "auto"
+    monotone: Mapping[Any, int] | None = None
     dtype: str = "auto"
     early_stopping: bool = False
     validation_fraction: float = 0.1
@@ -90,6 +92,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         "shuffle": ["boolean"],
         "standardize": ["boolean"],
         "encoding": [AUTO, Encoding, None],
+        "monotone": [dict, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -125,6 +128,8 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         options |= {"epochs": epochs, "batch_size": self.batch_size, "optimizer": optimizer}
         options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
         given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
+        if self.monotone and given["activation"] is None:
+            given["activation"] = RISING
         return recipe(n_rows, encoded=self._has_bins(X), classes=not is_regressor(self), **given)
 
     def _has_bins(self, X: Any) -> bool:
@@ -146,6 +151,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
             initializer=self.initializer,
             dropout=recipe.dropout,
             standardize=self.standardize,
+            monotone=self.monotone,
             feature_names=getattr(self, "feature_names_in_", None),
             **options,
         )

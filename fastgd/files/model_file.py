@@ -22,7 +22,6 @@ from ..model.core import Core
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..network.losses import LOSSES
-from ..network.monotone import check_signs
 from ..network.network import Network
 from ..options import look_up, yes_or_no
 from ..training.optimizers import OPTIMIZERS, Optimizer
@@ -149,7 +148,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         _check_numbers(name, array)
         if not name.startswith(("training.", "encoder.", "target.")):
             getattr(model.net, name)[:] = array
-    check_signs(model.net.parameters, model.net.signs)
+    model.network.check_signs(model.net.parameters)
     schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
     kept = header["classes"]
     if kept is not None:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 
 from ..data.encoder import Encoder
 from ..data.encoding import Encoding, as_encoding
+from ..data.monotone import checked_monotone
 from ..data.schema import Schema, checked_feature_names, new_schema
 from ..data.target import checked_target
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
 from ..network.losses import Loss
-from ..network.monotone import check_signs, checked_monotone
 from ..network.network import Network, finite_array
 from ..options import checked_names, look_up, real_dtype, seed, yes_or_no
 from ..training.equipment import Store
@@ -59,16 +59,7 @@ class Model:
     ) -> None:
         network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
         names = checked_feature_names(feature_names, network.n_in)
-        self.network = replace(
-            network,
-            monotone=checked_monotone(
-                monotone,
-                network.n_in,
-                names,
-                [activation.name for activation in network.activations],
-                network.loss.name,
-            ),
-        )
+        self.network = replace(network, monotone=checked_monotone(monotone, network, names))
         self.dtype = real_dtype(dtype)
         self.random_state = seed(random_state)
         self.net = self.network.new_net(initializer, self.dtype, self.random_state)
@@ -98,7 +89,7 @@ class Model:
     @parameters.setter
     def parameters(self, values: Any) -> None:
         checked = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
-        check_signs(checked, self.net.signs)
+        self.network.check_signs(checked)
         self.net.parameters[:] = checked
 
     def get_parameters(self) -> list[tuple[Reals, Reals]]:

@@ -21,7 +21,6 @@ from ..options import is_number, look_up, positive_integer
 from .activations import ACTIVATIONS, Activation
 from .initializers import INITIALIZERS
 from .losses import Loss, as_loss
-from .monotone import check_signs, unit_signs
 
 MOST_PARAMETERS = 1 << 31
 
@@ -148,7 +147,7 @@ class Network:
         values, wanted = aligned_zeros(self.n_parameters, dtype), self.signs(dtype)
         if not isinstance(initializer, str):
             self.join(initializer, values)
-            check_signs(values, wanted)
+            self.check_signs(values)
             return values
         generator = np.random.default_rng(seed)
         look_up(initializer, {"auto": None, **INITIALIZERS}, "initializer")
@@ -185,14 +184,21 @@ class Network:
         return table
 
     def signs(self, dtype: np.dtype[Any]) -> Reals:
-        """1 for each parameter that must not be negative, -1 for one that must not be positive, else 0; or (0,)."""
+        """1 for each parameter that must not be negative, -1 for one that must not be positive, else 0; or (0,).
+
+        Hidden units rise and fall in turns with the monotone columns: a weight has the sign of what it leads from times
+        that of what it leads to, so that outputs rise on each path. Other columns have weights of any sign. Falling
+        units bend the other way: with rising ones alone, outputs of relu would be convex (Runje and Shankaranarayana
+        2023, arXiv 2205.11775).
+        """
         found = np.zeros(self.n_parameters if self.monotone else 0, dtype)
         if not self.monotone:
             return found
         columns = self.inputs.columns or range(self.n_in)
         before = np.array([0 if column < 0 else self.monotone[column] for column in columns])
         for layer, (weights, _) in enumerate(self.split(found), start=2):
-            after = unit_signs(weights.shape[1], is_last=layer == len(self.sizes))
+            places = np.arange(weights.shape[1])
+            after = np.where(places % 2 & (layer < len(self.sizes)), -1, 1)
             weights[:], before = np.outer(before, after), after
         return found
 
@@ -224,6 +230,11 @@ class Network:
         for values, view in zip(checked, views, strict=True):
             for value, target in zip(values, view, strict=True):
                 target[:] = value
+
+    def check_signs(self, parameters: Reals) -> None:
+        """Refuse parameters with which outputs need not be monotone."""
+        if self.monotone and (parameters * self.signs(parameters.dtype) < 0).any():
+            raise InvalidInputError("These weights are not those of monotone columns: some have the other sign.")
 
     def __str__(self) -> str:
         shape = "-".join(map(str, self.sizes))
