@@ -147,6 +147,11 @@ def test_gaps_and_text_beside_them():
     grid = frame.iloc[np.full(200, 1)].assign(size=np.linspace(0, 300, 200))
     assert (np.diff(model.predict(grid)) >= 0).all()
     assert np.isfinite(model.predict(frame[:1])).all()
+    names = model.encoder.weight_names(options["feature_names"])
+    signs, _ = model.network.split(model.net.signs)[0]
+    bound = [name for name, row in zip(names, signs, strict=True) if row.any()]
+    assert {"size", "age"} < set(bound)
+    assert {"rooms", "size is missing", "city = A"} < set(names) - set(bound)
     with pytest.raises(InvalidInputError, match=r"city.* has no numbers"):
         model_of({"city": 1}, **options).fit(frame, y, verbose=0)
 
