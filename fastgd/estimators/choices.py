@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.encoding import Encoding, as_encoding
 from ..kernels import DEFAULT_DEVICE, DEVICES
+from ..many.variety import MANY_ROWS
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
@@ -31,7 +32,9 @@ from .tables import count_numbers, count_rows, real_dtype_of
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 AUTO = StrOptions({"auto"})
-RISING = "relu"  # the activation where columns are monotone, level with silu there
+# The activation where columns are monotone, and where besides numbers have bins and rows are few: relu learns their noise
+# with bins, and needs many rows to round its corners off. See benchmarks/NOTES.md.
+RISING, RISING_OF_FEW = "relu", "softplus"
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
 
@@ -129,7 +132,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
         given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
         if self.monotone and given["activation"] is None:
-            given["activation"] = RISING
+            given["activation"] = RISING_OF_FEW if self._has_bins(X) and n_rows < MANY_ROWS else RISING
         return recipe(n_rows, encoded=self._has_bins(X), classes=not is_regressor(self), **given)
 
     def _has_bins(self, X: Any) -> bool:

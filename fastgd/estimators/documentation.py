@@ -27,7 +27,8 @@ SHARED = {
         encoding: how columns become numbers: "auto" for text, gaps and numbers as they come, fastgd.Encoding(...) for
             rules of your own, None for numbers alone, as they are.
         monotone: columns of numbers with which predictions never fall (1), or never rise (-1), such as
-            {"size": 1, "age": -1}, by name or number; see fastgd.MLP. Then "auto" for the activation is relu.
+            {"size": 1, "age": -1}, by name or number; see fastgd.MLP. Then "auto" for the activation is relu,
+            softplus from 1,000 to 10,000 rows.
         dtype: "float32" or "float64", in which the network calculates; "auto" for float32 from 1,000 rows on, else that
             of X, as where a target hardly varies beside its size.
         early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best
