@@ -163,6 +163,8 @@ def test_estimators_and_their_means():
     assert is_monotone(lambda rows: model.predict(pd.DataFrame(rows, columns=COLUMNS)))
     assert {recipe.activation for recipe in model.recipes_} == {"relu"}
     assert len({recipe.dropout for recipe in model.recipes_}) > 1
+    more = fastgd.MLPRegressor(monotone={0: 1}, epochs=1).fit(*waving(1500))
+    assert more.recipe_.activation == "softplus"
     alone = fastgd.MLPClassifier(monotone={0: -1}, epochs=10, random_state=0).fit(X, y > 0)
     assert (steps_of(lambda rows: alone.predict_proba(rows)[:, 1], 0) <= 0).all()
     with pytest.raises(InvalidInputError, match="silu does not"):
