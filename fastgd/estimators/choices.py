@@ -32,8 +32,8 @@ from .tables import count_numbers, count_rows, real_dtype_of
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 AUTO = StrOptions({"auto"})
-# The activation where columns are monotone, and where besides numbers have bins and rows are few: softplus was better on
-# noisy ones, relu on 40,000 (benchmarks/NOTES.md).
+# The activation where columns are monotone, and where besides numbers have bins and rows are few: softplus was better
+# on those, relu on many (benchmarks/NOTES.md).
 RISING, RISING_OF_FEW = "relu", "softplus"
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
@@ -133,7 +133,8 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
         if self.monotone and given["activation"] is None:
             given["activation"] = RISING_OF_FEW if self._has_bins(X) and n_rows < MANY_ROWS else RISING
-        return recipe(n_rows, encoded=self._has_bins(X), classes=not is_regressor(self), **given)
+        kind = {"encoded": self._has_bins(X), "classes": not is_regressor(self), "several": self._is_several()}
+        return recipe(n_rows, **kind, **given)
 
     def _has_bins(self, X: Any) -> bool:
         """Whether columns of numbers have bins."""

@@ -20,7 +20,8 @@ SHARED = {
             to 0 over the epochs. partial_fit, which knows no end, then has the constant rate of fastgd.MLP's default.
         learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule. Where there is no
             optimizer, a number is the rate from which it falls.
-        epochs: passes over all rows; "auto" for about 2,000 steps, 4,000 from 3,000 rows on, but 12 to 300 epochs.
+        epochs: passes over all rows; "auto" for about 2,000 steps, 4,000 from 3,000 rows on, but 12 to 300 epochs;
+            from 20,000 rows with bins on, several networks that learn numbers have twice as many.
         batch_size: rows per step; "auto" for 32 where there are less than 1,000, 1,024 where there are millions.
         shuffle: whether each epoch has its own random order of rows.
         standardize: whether inputs and targets are scaled to mean 0 and standard deviation 1 inside the network.
