@@ -58,6 +58,9 @@ class MLP(Core):
         log_target: whether the logarithm of y is learned, which must be positive: for prices, where 10 % off weighs the
             same for small and large ones. Predictions and metrics stay in the units of y, the loss is that of log(y).
         clip_predictions: whether predictions are kept within the lowest and the highest y of the rows of the fit.
+        monotone: columns of numbers with which predictions never fall (1), or never rise (-1), such as
+            {"size": 1, "age": -1}, by name (then with feature_names) or number, all else being equal. It takes
+            activations that rise: not silu or gelu. Of two classes the probability of the second one is meant.
 
     Raises:
         InvalidInputError: an option that cannot be used.

@@ -45,6 +45,8 @@ ALIASES = {
     "hidden_sizes": "layer_sizes",
     "sizes": "layer_sizes",
     "optim": "optimizer",
+    "monotonic_cst": "monotone",
+    "monotone_constraints": "monotone",
     "normalize": "standardize",
     "standardise": "standardize",
 }

@@ -96,6 +96,7 @@ def make_case(
         lookups=np.zeros((0, 3), np.int64),
         bin_mean=np.zeros(0, real),
         bin_scale=np.zeros(0, real),
+        signs=network.signs(real),
     )
     record, optimizer = network.loss.record(net.target_std), optimizer or SGD()
     return Case(

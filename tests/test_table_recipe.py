@@ -58,6 +58,15 @@ def test_encoded_tables_need_more_decay_and_fewer_steps():
 
 
 @pytest.mark.tiny
+def test_within_a_budget_many_rows_are_learned_longer():
+    one, long = (recipe(20_000, encoded=True, longer=longer) for longer in (False, True))
+    assert long.epochs == 2 * one.epochs
+    assert last_rate(long, 20_000) < 1e-4
+    for n_rows, options in ((19_999, {"encoded": True}), (50_000, {}), (50_000, {"encoded": True, "classes": True})):
+        assert recipe(n_rows, longer=True, **options) == recipe(n_rows, **options)
+
+
+@pytest.mark.tiny
 def test_a_choice_prints_as_the_arguments_that_say_it():
     choice = recipe(20_000, epochs=20)
     assert str(choice) == (

@@ -46,7 +46,13 @@ class Encoder:
         """What the first layer reads of a row."""
         n_dense = sum(code.is_dense for code in self.codes)
         looked_up = tuple((code.n_bins, code.n_levels) for code in self.codes if code.n_bins + code.n_levels)
-        return Inputs(n_dense, looked_up)
+        return Inputs(n_dense, looked_up, tuple(self._rising()))
+
+    def _rising(self) -> Iterator[int]:
+        """Of each row of the first layer's weights the column whose number it grows with, -1 for a level."""
+        yield from (column for column, code in enumerate(self.codes) if code.is_dense)
+        for column, code in enumerate(self.codes):
+            yield from [column] * code.n_bins + [-1] * code.n_levels
 
     @property
     def has_bins(self) -> bool:

@@ -7,9 +7,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..errors import InvalidInputError
 from ..kernels.records import Net, Rows
 from . import scaling
 from .arrays import CheckedTable
+from .column_codes import NumberCode
 from .columns import Columns
 from .encoding import learn
 from .rows import Measured, Weights, in_order, mean_one, row_weights
@@ -100,6 +102,11 @@ def _encoded(
     assert schema.encoding is not None
     n_classes = schema.network.n_out if schema.network.loss.task == "classes" else 0
     encoder = learn(schema.encoding, table, weights, chosen, target.values, n_classes)
+    for column, sign in enumerate(schema.network.monotone):
+        if sign and not isinstance(encoder.codes[column], NumberCode):
+            raise InvalidInputError(
+                f"{table.columns[column].where} has no numbers: predictions cannot be monotone in it."
+            )
     schema = replace(schema, encoder=encoder)
     if encoder.inputs != schema.network.inputs:
         schema = replace(schema, network=replace(schema.network, encoded=encoder.inputs))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from numbers import Integral, Real
 from typing import Any, ClassVar
 
@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.encoding import Encoding, as_encoding
 from ..kernels import DEFAULT_DEVICE, DEVICES
+from ..many.variety import MANY_ROWS
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
@@ -32,6 +33,9 @@ from .tables import count_numbers, count_rows, real_dtype_of
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 LONG = 10.0  # seconds, in which there is time to train many networks and some of them once more
 AUTO = StrOptions({"auto"})
+# The activation where columns are monotone, and where besides numbers have bins and rows are few: softplus was better
+# on those, relu on many (benchmarks/NOTES.md).
+RISING, RISING_OF_FEW = "relu", "softplus"
 NETWORK = "hidden_layer_sizes", "activation", "dropout"  # what a warm start cannot change
 
 
@@ -64,6 +68,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
     shuffle: bool = True
     standardize: bool = True
     encoding: str | Encoding | None = "auto"
+    monotone: Mapping[Any, int] | None = None
     dtype: str = "auto"
     early_stopping: bool = False
     validation_fraction: float = 0.1
@@ -91,6 +96,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         "shuffle": ["boolean"],
         "standardize": ["boolean"],
         "encoding": [AUTO, Encoding, None],
+        "monotone": [dict, None],
         "dtype": [StrOptions({"auto", "float32", "float64"})],
         "early_stopping": ["boolean"],
         "validation_fraction": [Interval(Real, 0, 1, closed="neither")],
@@ -132,7 +138,10 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         options |= {"epochs": epochs, "batch_size": self.batch_size, "optimizer": optimizer}
         options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
         given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
-        return recipe(n_rows, encoded=self._has_bins(X), classes=not is_regressor(self), **given)
+        if self.monotone and given["activation"] is None:
+            given["activation"] = RISING_OF_FEW if self._has_bins(X) and n_rows < MANY_ROWS else RISING
+        kind = {"encoded": self._has_bins(X), "classes": not is_regressor(self), "longer": self.time_budget is not None}
+        return recipe(n_rows, **kind, **given)
 
     def _has_bins(self, X: Any) -> bool:
         """Whether columns of numbers have bins."""
@@ -153,6 +162,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
             initializer=self.initializer,
             dropout=recipe.dropout,
             standardize=self.standardize,
+            monotone=self.monotone,
             feature_names=getattr(self, "feature_names_in_", None),
             **options,
         )

@@ -21,12 +21,16 @@ SHARED = {
             to 0 over the epochs. partial_fit, which knows no end, then has the constant rate of fastgd.MLP's default.
         learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule. Where there is no
             optimizer, a number is the rate from which it falls.
-        epochs: passes over all rows; "auto" for about 2,000 steps, 4,000 from 3,000 rows on, but 12 to 300 epochs.
+        epochs: passes over all rows; "auto" for about 2,000 steps, 4,000 from 3,000 rows on, but 12 to 300 epochs;
+            from 20,000 rows with bins on, twice as many for numbers within a time_budget.
         batch_size: rows per step; "auto" for 32 where there are less than 1,000, 1,024 where there are millions.
         shuffle: whether each epoch has its own random order of rows.
         standardize: whether inputs and targets are scaled to mean 0 and standard deviation 1 inside the network.
         encoding: how columns become numbers: "auto" for text, gaps and numbers as they come, fastgd.Encoding(...) for
             rules of your own, None for numbers alone, as they are.
+        monotone: columns of numbers with which predictions never fall (1), or never rise (-1), such as
+            {"size": 1, "age": -1}, by name or number; see fastgd.MLP. Then "auto" for the activation is relu,
+            softplus from 1,000 to 10,000 rows.
         dtype: "float32" or "float64", in which the network calculates; "auto" for float32 from 1,000 rows on, else that
             of X, as where a target hardly varies beside its size.
         early_stopping: whether rows are held out, the score on them ends the training, and the weights of the best

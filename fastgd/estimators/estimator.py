@@ -143,6 +143,7 @@ class Estimator(Choices):
         self._say(recipe, rows.y)
         chosen = {"learning_rate", "weight_decay"} if self.optimizer is not None else set()
         chosen |= {name for name in ("learning_rate", "weight_decay") if getattr(self, name) is not None}
+        chosen |= {"activation"} if self.monotone else set()
         free = frozenset(name for name in FREE if name not in chosen and is_open(getattr(self, name)))
         is_rich = self._has_bins(rows.X) and count_rows(rows.X) >= MANY_ROWS
         team = Team(self, recipe, free, is_rich)

@@ -63,6 +63,8 @@ def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays
     arrays: Arrays = {name: getattr(model.net, name) for name in ("parameters", *SCALING)}
     encoding, encoder = model.schema.encoding, model.schema.encoder
     target = model.schema.target
+    if network.monotone:
+        header["monotone"] = list(network.monotone)
     if target.log or target.clip:
         header["target"] = {"log": target.log, "clip": target.clip, "has_range": target.range is not None}
         if target.range is not None:
@@ -134,6 +136,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         encoding=_encoding(header),
         log_target=header.get("target", NO_TARGET)["log"],
         clip_predictions=header.get("target", NO_TARGET)["clip"],
+        monotone=dict(enumerate(header.get("monotone", ()))),
     )
     if "encoding" in header:
         name = header["encoding"]["initializer"]
@@ -145,6 +148,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         _check_numbers(name, array)
         if not name.startswith(("training.", "encoder.", "target.")):
             getattr(model.net, name)[:] = array
+    model.network.check_signs(model.net.parameters)
     schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
     kept = header["classes"]
     if kept is not None:

@@ -64,6 +64,7 @@ class Net(NamedTuple):
     lookups: Integers  # (n_lookups, 3): of each looked-up column its first row of weights, n_bins, n_levels
     bin_mean: Reals  # (n_looked_up,) real: for each looked-up row of weights its bin's mean; 0 for a level
     bin_scale: Reals  # likewise 1 / its standard deviation; 1 for a level
+    signs: Reals  # (n_parameters,) real: 1 or -1 where a parameter must not have the other sign, else 0; or (0,)
 
 
 class Codes(NamedTuple):

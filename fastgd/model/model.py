@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
 from typing import Any, Self
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..data.encoder import Encoder
 from ..data.encoding import Encoding, as_encoding
+from ..data.monotone import checked_monotone
 from ..data.schema import Schema, checked_feature_names, new_schema
 from ..data.target import checked_target
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
@@ -54,15 +55,18 @@ class Model:
         encoding: str | Encoding | None = None,
         log_target: bool = False,
         clip_predictions: bool = False,
+        monotone: Mapping[Any, int] | None = None,
     ) -> None:
-        self.network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
+        network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
+        names = checked_feature_names(feature_names, network.n_in)
+        self.network = replace(network, monotone=checked_monotone(monotone, network, names))
         self.dtype = real_dtype(dtype)
         self.random_state = seed(random_state)
         self.net = self.network.new_net(initializer, self.dtype, self.random_state)
         self.initializer = initializer  # of weights that the first fit makes, where tables are encoded
         log, clip = yes_or_no(log_target, "log_target"), yes_or_no(clip_predictions, "clip_predictions")
         self.schema = new_schema(
-            self.network, self.dtype, yes_or_no(standardize, "standardize"), feature_names, classes,
+            self.network, self.dtype, yes_or_no(standardize, "standardize"), names, classes,
             as_encoding(encoding), checked_target(self.network, log, clip),
         )  # fmt: skip
         self.fit_state: TrainingState | None = None
@@ -84,7 +88,9 @@ class Model:
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
-        self.net.parameters[:] = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
+        checked = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
+        self.network.check_signs(checked)
+        self.net.parameters[:] = checked
 
     def get_parameters(self) -> list[tuple[Reals, Reals]]:
         """Copies of each layer's (weights (n_in, n_out), biases (n_out,)).
@@ -101,7 +107,9 @@ class Model:
         Raises:
             InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
         """
-        self.network.join(pairs, self.net.parameters)
+        values = self.net.parameters.copy()
+        self.network.join(pairs, values)
+        self.parameters = values
 
     @property
     def scaling(self) -> Scaling:

@@ -30,6 +30,7 @@ class Inputs(NamedTuple):
 
     n_dense: int
     lookups: tuple[tuple[int, int], ...] = ()  # of each position how many bins and how many levels it may mean
+    columns: tuple[int, ...] = ()  # of each row of weights the column whose number it grows with, -1 for a level
 
     @property
     def n_columns(self) -> int:
@@ -51,6 +52,7 @@ class Network:
     loss: Loss
     dropout: tuple[float, ...]  # of each layer, the last included
     encoded: Inputs | None = None  # what the first layer reads, where it is not the columns of the table as they are
+    monotone: tuple[int, ...] = ()  # 1 for a column with which outputs rise, -1 where they fall, else 0; () for none
 
     @classmethod
     def from_names(
@@ -138,16 +140,22 @@ class Network:
         return table
 
     def starting_values(self, initializer: Any, dtype: np.dtype[Any], seed: int) -> Reals:
-        """Random weights and zero biases, or the arrays that a user gave, as the flat vector (n_parameters,)."""
-        values = aligned_zeros(self.n_parameters, dtype)
+        """Random weights and zero biases, or the arrays that a user gave, as the flat vector (n_parameters,).
+
+        Random weights of the wrong sign are 0: with their size instead, signals would grow from layer to layer.
+        """
+        values, wanted = aligned_zeros(self.n_parameters, dtype), self.signs(dtype)
         if not isinstance(initializer, str):
             self.join(initializer, values)
+            self.check_signs(values)
             return values
         generator = np.random.default_rng(seed)
         look_up(initializer, {"auto": None, **INITIALIZERS}, "initializer")
         for (weights, _), activation in zip(self.split(values), self.activations, strict=True):
             name = activation.initializer if initializer == "auto" else initializer
             weights[:] = INITIALIZERS[name](generator, *weights.shape)
+        if wanted.size:
+            values[values * wanted < 0] = 0
         return values
 
     def new_net(self, initializer: Any, dtype: np.dtype[Any], seed: int) -> Net:
@@ -163,6 +171,7 @@ class Network:
             lookups=self._lookups(),
             bin_mean=np.zeros(self.inputs.n_weights - self.inputs.n_dense, dtype),
             bin_scale=np.ones(self.inputs.n_weights - self.inputs.n_dense, dtype),
+            signs=self.signs(dtype),
         )
 
     def _lookups(self) -> NDArray[np.int64]:
@@ -173,6 +182,25 @@ class Network:
             row[:] = first, n_bins, n_levels
             first += n_bins + n_levels
         return table
+
+    def signs(self, dtype: np.dtype[Any]) -> Reals:
+        """1 for each parameter that must not be negative, -1 for one that must not be positive, else 0; or (0,).
+
+        Hidden units rise and fall in turns with the monotone columns: a weight has the sign of what it leads from times
+        that of what it leads to, so that outputs rise on each path. Other columns have weights of any sign. Falling
+        units bend the other way: with rising ones alone, outputs of relu would be convex (Runje and Shankaranarayana
+        2023, arXiv 2205.11775).
+        """
+        found = np.zeros(self.n_parameters if self.monotone else 0, dtype)
+        if not self.monotone:
+            return found
+        columns = self.inputs.columns or range(self.n_in)
+        before = np.array([0 if column < 0 else self.monotone[column] for column in columns])
+        for layer, (weights, _) in enumerate(self.split(found), start=2):
+            places = np.arange(weights.shape[1])
+            after = np.where(places % 2 & (layer < len(self.sizes)), -1, 1)
+            weights[:], before = np.outer(before, after), after
+        return found
 
     def split(self, parameters: Reals) -> list[tuple[Reals, Reals]]:
         """Each layer's weights (n_in, n_out) and biases (n_out,), as views into a flat vector."""
@@ -202,6 +230,11 @@ class Network:
         for values, view in zip(checked, views, strict=True):
             for value, target in zip(values, view, strict=True):
                 target[:] = value
+
+    def check_signs(self, parameters: Reals) -> None:
+        """Refuse parameters with which outputs need not be monotone."""
+        if self.monotone and (parameters * self.signs(parameters.dtype) < 0).any():
+            raise InvalidInputError("These weights are not those of monotone columns: some have the other sign.")
 
     def __str__(self) -> str:
         shape = "-".join(map(str, self.sizes))

@@ -208,11 +208,11 @@ def predict(out, workspace, X, net, loss):
 
 
 def descends_row_by_row(net, rule, batch_size):
-    """Whether a step is plain descent on one row: no momentum, penalty, clipping, kept slopes or lookups."""
+    """Whether a step is plain descent on one row: no momentum, penalty, clipping, slopes, lookups or signs."""
     has_more_terms = rule.momentum or rule.weight_decay or rule.l1
     clipped = rule.clip_value < math.inf or rule.clip_norm < math.inf
     needs_gradient = has_more_terms or clipped or net.layers[:, SLOPES].any() or len(net.lookups)
-    return batch_size == 1 and rule.code == SGD and not needs_gradient
+    return batch_size == 1 and rule.code == SGD and not needs_gradient and not net.signs.size
 
 
 def train_in_threads(net, state, gradients, workspaces, sums, rows, place, batch_size, learning_rates, loss, rule):

@@ -200,11 +200,11 @@ def move_my_parameters(team, net, state, gradients, n_shards, rule, learning_rat
     By columns, a thread moves the weights that it reads next, so that they are in its cache. The biases go with their
     columns; by rows, they are the last thread's.
     """
-    parameters, gradient = net.parameters, gradients[0]
+    gradient = gradients[0]
     if team.n_threads == 1 and rule.weight_decay == 0 and rule.l1 == 0:  # all in one go
         update_block(
-            parameters, state, gradient, rule, learning_rate, number_of_step, ZERO, ONE, ZERO,
-            parameters.size, rule.decay_biases, address,
+            net, state, gradient, rule, learning_rate, number_of_step, ZERO, ONE, ZERO,
+            gradient.size, rule.decay_biases, address,
         )  # fmt: skip
         return
     for index in range(net.layers.shape[0]):
@@ -223,11 +223,11 @@ def move_my_parameters(team, net, state, gradients, n_shards, rule, learning_rat
             add_shards(gradients, n_shards, first_bias, last_bias)
         is_decayed = O > 0  # always: a plain True would be a type of its own
         update_block(
-            parameters, state, gradient, rule, learning_rate, number_of_step, begin, rows, stride, n, is_decayed,
+            net, state, gradient, rule, learning_rate, number_of_step, begin, rows, stride, n, is_decayed,
             address,
         )  # fmt: skip
         update_block(
-            parameters, state, gradient, rule, learning_rate, number_of_step, first_bias, ONE, ZERO,
+            net, state, gradient, rule, learning_rate, number_of_step, first_bias, ONE, ZERO,
             last_bias - first_bias, rule.decay_biases, address,
         )  # fmt: skip
 

@@ -190,13 +190,21 @@ def accumulate(total, part, n):
         total[p] = total[p] + part[p]
 
 
+@kernel(noalias=True, inner=True)
+def keep_signs(w, signs, n):
+    """w = 0 where its sign is the wrong one."""
+    zero = number(w, 0)
+    for p in range(n):
+        w[p] = zero if w[p] * signs[p] < zero else w[p]
+
+
 @kernel(merge=True)
-def update_block(parameters, state, gradient, rule, learning_rate, step, begin, rows, stride, n, decayed, address):
+def update_block(net, state, gradient, rule, learning_rate, step, begin, rows, stride, n, decayed, address):
     """Move the parameters from entry `begin` on: `rows` rows of n, `stride` entries from one to the next.
 
     `decayed`: weight decay and L1 hold for them; `address`: where the rule's kernel lies.
     """
-    w, g = pointer(parameters, begin), pointer(gradient, begin)
+    w, g = pointer(net.parameters, begin), pointer(gradient, begin)
     for i in range(rows):
         wi, gi = pointer(w, i * stride), pointer(g, i * stride)
         if decayed and rule.weight_decay > 0 and rule.code == ADAMW:
@@ -208,6 +216,9 @@ def update_block(parameters, state, gradient, rule, learning_rate, step, begin, 
     velocity = pointer(state.velocity, min(begin, state.velocity.size))
     squares = pointer(state.squares, min(begin, state.squares.size))
     call_rule(address, w, g, velocity, squares, rows, stride, n, learning_rate, rule, step)
+    if net.signs.size:
+        for i in range(rows):
+            keep_signs(pointer(w, i * stride), pointer(net.signs, begin + i * stride), n)
     if state.average.size:
         for i in range(rows):
             wi, decay = pointer(w, i * stride), kept_of_average(rule.ema_decay, step)

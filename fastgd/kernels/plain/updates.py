@@ -30,6 +30,8 @@ def update(net, state, gradient, rule, learning_rate):
     if rule.weight_decay > 0 or rule.l1 > 0:
         decay(w, gradient, decayed_parameters(net, rule), rule, learning_rate)
     move(w, gradient, state, rule_of(rule), rule, learning_rate, step)
+    if net.signs.size:
+        w[w * net.signs < 0] = 0
     if state.average.size:
         follow(state.average, w, rule.ema_decay, step)
 
