@@ -43,7 +43,7 @@ def houses(n=300, seed=0, gaps=True):
 
 def test_numbers_without_bins_stay_and_gaps_stand_at_the_mean():
     encoder, table = learned(pd.DataFrame({"x": [1.0, None, 3.0], "z": [5.0, 6.0, 10.0]}))
-    assert encoder.inputs == (2, ((0, 1),))
+    assert encoder.inputs == (2, ((0, 1),), (0, 1, -1))
     np.testing.assert_array_equal(encoder.encode(table, F64, "plain"), [[1, 5, 0], [2, 6, 1], [3, 10, 0]])
 
 
@@ -83,7 +83,7 @@ def test_numbers_with_bins():
     encoder, table = learned(pd.DataFrame({"x": values}), Encoding(bins=8))
     (code,) = encoder.codes
     assert isinstance(code, NumberCode)
-    assert encoder.inputs == (1, ((8, 1),))
+    assert encoder.inputs == (1, ((8, 1),), (0,) * 9 + (-1,))
     rows = encoder.encode(table, F64, "plain")
     assert rows[7].tolist() == [0, 9]  # at its mean, and the level that says so
     assert abs(rows[:, 0].std() - 1) < 0.1

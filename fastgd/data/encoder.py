@@ -46,7 +46,8 @@ class Encoder:
         """What the first layer reads of a row."""
         n_dense = sum(code.is_dense for code in self.codes)
         looked_up = tuple((code.n_bins, code.n_levels) for code in self.codes if code.n_bins + code.n_levels)
-        return Inputs(n_dense, looked_up, tuple(self._rising()))
+        columns = tuple(self._rising())
+        return Inputs(n_dense, looked_up, () if columns == tuple(range(len(self.codes))) else columns)
 
     def _rising(self) -> Iterator[int]:
         """Of each row of the first layer's weights the column whose number it grows with, -1 for a level."""

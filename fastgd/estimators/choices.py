@@ -140,8 +140,8 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
         if self.monotone and given["activation"] is None:
             given["activation"] = RISING_OF_FEW if self._has_bins(X) and n_rows < MANY_ROWS else RISING
-        kind = {"encoded": self._has_bins(X), "classes": not is_regressor(self), "longer": self.time_budget is not None}
-        return recipe(n_rows, **kind, **given)
+        longer = self.time_budget is not None
+        return recipe(n_rows, encoded=self._has_bins(X), classes=not is_regressor(self), longer=longer, **given)
 
     def _has_bins(self, X: Any) -> bool:
         """Whether columns of numbers have bins."""

@@ -30,7 +30,7 @@ class Inputs(NamedTuple):
 
     n_dense: int
     lookups: tuple[tuple[int, int], ...] = ()  # of each position how many bins and how many levels it may mean
-    columns: tuple[int, ...] = ()  # of each row of weights the column whose number it grows with, -1 for a level
+    columns: tuple[int, ...] = ()  # of each row of weights the column whose number it is of, -1: a level; (): in order
 
     @property
     def n_columns(self) -> int:
