@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from sklearn.base import clone
 from sklearn.model_selection import GroupKFold, cross_val_score
 
 import fastgd
-from fastgd.errors import InvalidInputError, TrainingWarning
+from fastgd.errors import InputWarning, InvalidInputError, TrainingWarning
 from fastgd.estimators import choices, several
 from fastgd.many import budget, variety
 from fastgd.many.records import Record
@@ -84,6 +85,19 @@ def test_what_is_drawn_stays_within_its_bounds():
     assert {draw.around(base, None, frozenset(), True).recipe for draw in drawn} == {base}
 
 
+@pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy
+@pytest.mark.parametrize("several", [{"n_networks": 1}, {"n_networks": 3}, {"time_budget": 0.5}])
+def test_what_is_told_is_told_as_of_one_network(market, several):
+    X, y = market
+    X = np.column_stack([X, np.arange(len(X))])
+    with pytest.warns(InputWarning, match=r"^X, column 4 counts the rows: .*kind\.$") as caught:
+        fastgd.MLPRegressor(**several, **QUICK).fit(X, y)
+    assert len([one for one in caught if issubclass(one.category, InputWarning)]) <= 2  # rounds of a budget
+    with pytest.raises(ValueError, match=r"^X has nothing"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        fastgd.MLPRegressor(**several, **QUICK).fit(np.full((50, 1), "?"), y[:50])
+
+
 def test_classes_and_labels(market):
     X, y = market
     names = np.array(["cheap", "fair", "dear"])[np.digitize(y, [3e5, 5e5])]
@@ -137,7 +151,7 @@ def test_greedy_selection_leaves_the_useless_out_and_learns_again_from_all_rows(
     (models, *held_out), counts = asked[-1]
     np.testing.assert_array_equal(held_out[1], y[1000:])
     assert len(models) == 4
-    assert given.model_.weights == tuple(counts[counts > 0].astype(float))
+    assert given.model_.weights == tuple(sorted(counts[counts > 0].astype(float), reverse=True))
 
 
 def test_groups_are_held_out_as_a_whole(market):
@@ -171,7 +185,7 @@ def test_what_makes_no_sense_is_refused(market):
             fastgd.MLPRegressor(**options).fit(X, y)
     with pytest.raises(ValueError, match=r"^selection='greedy' chooses among several networks: set n_networks=8"):
         fastgd.MLPRegressor(selection="greedy").fit(X, y)
-    with pytest.raises(ValueError, match=r"^time_budget=1e-06 allows no network: one takes at least"):
+    with pytest.raises(ValueError, match=r"^time_budget=1e-06 allows no network: one epoch takes at least"):
         fastgd.MLPRegressor(time_budget=1e-6).fit(X, y)
     with pytest.raises(InvalidInputError, match="groups has shape"):
         made(2).fit(X, y, groups=[1, 2, 3])
@@ -200,42 +214,78 @@ class Clock:
     """Seconds that pass only where networks are trained."""
 
     def __init__(self, monkeypatch, each):
-        self.now, self.each, self.rounds = 0.0, each, []
+        self.now, self.each, self.rounds, self.epochs = 0.0, each, [], []
         monkeypatch.setattr(budget.time, "perf_counter", lambda: self.now)
 
     def train(self, chosen):
         self.rounds.append(len(chosen))
-        took = [self.each * budget._work(variant, 4) / 1e5 for _, variant in chosen]
+        self.epochs += [variant.recipe.epochs for variant in chosen]
+        took = [self.each * budget.work(variant, 4) / 1e5 for variant in chosen]
         self.now += max(sum(took) / 2, max(took))  # two threads
         return [Record(k, {}, None, error=ValueError(), seconds=seconds) for k, seconds in enumerate(took)]
 
+    def within(self, seconds, most, told=1.0):
+        """`told`: how fast it seems to be at first, times how fast it is."""
+        return budget.within(seconds, variants(), self.train, most, budget.Tempo(self.each / told / 1e5, 2, 4))
 
-def pairs():
+
+def variants():
     base = recipe(20_000, encoded=True)
     free = frozenset(("hidden_layer_sizes", "epochs"))
-    return ((draw, draw.around(base, None, free, True)) for draw in variety.draws(0))
+    return (draw.around(base, None, free, True) for draw in variety.draws(0))
 
 
-@pytest.mark.parametrize("each", [0.05, 0.2, 0.8])
+@pytest.mark.parametrize("each", [0.05, 0.2, 0.8, 3.0, 12.0])
 def test_a_budget_is_kept_within_a_tenth(monkeypatch, each):
     clock = Clock(monkeypatch, each)
-    records = budget.within(60, pairs(), clock.train, 2, 10_000, (100, 4))
-    assert 54 <= clock.now <= 66
+    records = clock.within(60, 10_000)
+    assert 52 <= clock.now <= 66
     assert len(records) == sum(clock.rounds)
-    assert clock.rounds[0] == 2  # those that are measured
+    assert clock.rounds[0] < len(records)  # those that are measured
     few = Clock(monkeypatch, each)
-    assert len(budget.within(60, pairs(), few.train, 2, 3, (100, 4))) == 3
+    assert len(few.within(60, 3)) == 3
+    slower = Clock(monkeypatch, each)
+    slower.within(60, 10_000, told=1.2)
+    assert slower.now <= 66
 
 
-def test_a_budget_that_is_too_small_leaves_the_first_and_says_so(monkeypatch):
-    clock = Clock(monkeypatch, 1)
-    with pytest.warns(TrainingWarning, match="time_budget=0.1 was exceeded by"):
-        assert len(budget.within(0.1, pairs(), clock.train, 2, 100, (100, 4))) == 2
-    with pytest.raises(
-        InvalidInputError, match=r"^time_budget=0.1 allows no network: one takes at least \d.* s with 1,000,000 rows"
-    ):
-        budget.within(0.1, pairs(), clock.train, 2, 100, (10**6, 4))
-    assert len(clock.rounds) == 1  # nothing was trained
+@pytest.mark.parametrize("told", [1.0, 0.8])
+def test_networks_that_take_too_long_have_fewer_epochs(monkeypatch, told):
+    clock = Clock(monkeypatch, 100)
+    assert len(clock.within(60, 10_000, told)) == 2
+    assert 40 * told < clock.now <= 60
+    assert max(clock.epochs) < recipe(20_000, encoded=True).epochs / 2
+    (one,) = itertools.islice(variants(), 1)
+    half = variety.shortened(one, 0.5)
+    assert half.recipe.epochs == one.recipe.epochs // 2
+    assert half.recipe.optimizer.learning_rate.steps == round(one.recipe.optimizer.learning_rate.steps / 2)
+
+
+def test_a_budget_that_is_exceeded_or_allows_nothing_is_told(monkeypatch):
+    clock = Clock(monkeypatch, 1000)
+    assert len(clock.within(0.1, 100)) == 2
+    assert clock.epochs == [1, 1]
+    (one,) = itertools.islice(variants(), 1)
+    with pytest.raises(InvalidInputError, match=r"^time_budget=0.1 allows no network: one epoch takes at least \d"):
+        budget.check(0.1, one, 10**6, 4)
+    budget.check(0.1, one, 100, 4)
+    slow, (X, y) = several.Team._records, fastgd.datasets.houses(40)
+
+    def slower(*given, **options):
+        time.sleep(0.1)
+        return slow(*given, **options)
+
+    monkeypatch.undo()
+    monkeypatch.setattr(several.Team, "_records", slower)
+    with pytest.warns(TrainingWarning, match=r"^time_budget=0.05 was exceeded by 0\..* s: networks took longer"):
+        fastgd.MLPRegressor(time_budget=0.05, **QUICK).fit(X, y)
+
+
+def test_what_is_trained_again_fits_into_what_is_left():
+    assert budget.fitting([3.0, 2.0, 4.0, 1.0], 5.0, 2) == [0, 1, 3]
+    assert budget.fitting([9.0, 9.0], 1.0, 2) == [0]  # one in any case
+    assert budget.makespan([3.0, 2.0, 4.0, 1.0], 2) == 5.0
+    assert budget.makespan([3.0, 3.0, 3.0], 2) == 6.0
 
 
 @pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy
@@ -243,9 +293,10 @@ def test_a_long_budget_selects_and_is_used(market, monkeypatch):
     X, y = market
     pools, again, records = [], [], several.Team._records
 
-    def noted(team, drawn, rows, held_out):
-        (again if len(rows.X) == len(X) else pools).append(len(drawn))
-        return records(team, drawn, rows, held_out)
+    def noted(team, drawn, rows, held_out, verbose=None):
+        if verbose is None:  # not the epoch that tells how fast it is
+            (again if len(rows.X) == len(X) else pools).append(len(drawn))
+        return records(team, drawn, rows, held_out, verbose)
 
     monkeypatch.setattr(several.Team, "_records", noted)
     monkeypatch.setattr(choices, "LONG", 2.0)
@@ -256,6 +307,11 @@ def test_a_long_budget_selects_and_is_used(market, monkeypatch):
     assert len(again) == 1
     for options in ({"time_budget": 1.9}, {"time_budget": 2, "selection": "mean"}, {"n_networks": 2}):
         assert not made(options.pop("n_networks", 1), **options)._selects()
+    monkeypatch.setattr(several, "FEWEST_SELECTED", 10**6)  # too few of them for a selection: the mean, of all rows
+    pools.clear()
+    again.clear()
+    assert len(fastgd.MLPRegressor(time_budget=2, **QUICK).fit(X, y).model_) == sum(again)
+    assert not pools
     assert not fastgd.MLPRegressor(time_budget=2, early_stopping=True)._selects()
 
 

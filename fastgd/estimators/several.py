@@ -6,6 +6,9 @@ all rows.
 
 from __future__ import annotations
 
+import dataclasses
+import math
+import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -14,13 +17,13 @@ from typing import Any
 import numpy as np
 
 from ..data.encoding import as_encoding
-from ..errors import TrainingWarning, warn
-from ..many.budget import within
+from ..errors import InvalidInputError, TrainingWarning, kept_warnings, warn
+from ..many.budget import Tempo, check, fitting, makespan, within, work
 from ..many.ensemble import Ensemble
 from ..many.fit_many import fit_many
 from ..many.records import Record
 from ..many.selection import greedy
-from ..many.variety import Draw, Variant, draws
+from ..many.variety import Variant, draws
 from ..training.cores import allowance
 from ..training.history import INTERRUPTED
 from ..training.progress import say
@@ -28,8 +31,16 @@ from ..training.recipe import Recipe
 from .held_out import Rows
 from .tables import count_rows
 
+# What fit_many says of one network beside the fault itself; here table and options are those of all.
+OF_A_SPEC = re.compile(r"^spec \d+: | \(The like holds for .*\)$")
+Trained = tuple[Variant, Record]
+
 POOL = 0.45  # of a budget is for the networks of which some are then trained again; of what is left, once more
+LATE = 0.1  # of a budget, from which on it is told
 LEFT = 0.1  # of a budget, which is worth another round
+MORE = 1.05  # times the seconds that a network took before: threads are not always equally fast
+MOST_BEFORE = 5  # epochs that a network may take to begin
+FEWEST_SELECTED = 8  # networks to select from; with fewer of them the mean of all is better
 MANY = 1_000_000
 
 
@@ -52,58 +63,102 @@ class Team:
 
     def mean(self, rows: Rows, held_out: Rows | None, all_rows: Rows | None) -> Ensemble:
         """Train them; with all_rows those that a selection on held_out has taken learn again, from all rows."""
+        begun, budget = time.perf_counter(), self.estimator.time_budget
+        found = self._mean(rows, held_out, all_rows, begun)
+        late = 0.0 if budget is None else time.perf_counter() - begun - budget
+        if budget is not None and late > LATE * budget:
+            warn(
+                f"time_budget={budget:g} was exceeded by {late:.3g} s: networks took longer than an epoch had told.",
+                TrainingWarning,
+            )
+        return found
+
+    def _mean(self, rows: Rows, held_out: Rows | None, all_rows: Rows | None, begun: float) -> Ensemble:
         estimator, budget = self.estimator, self.estimator.time_budget
-        begun, drawn = time.perf_counter(), draws(estimator._seed())
-        validation = None if self.selects and not estimator.early_stopping else held_out
-        learns_again = self.selects and all_rows is not None
-        found = self._trained(rows, validation, drawn, budget and budget * (POOL if learns_again else 1))
-        if not self.selects or _is_interrupted(found):
-            return self._whole(found, None)
+        if budget is not None:
+            self.tempo = self._tempo(rows, budget)
+        if estimator.selection == "auto" and self._fit_into(budget) < FEWEST_SELECTED:
+            self.selects = False
+        self.variants_left = self._variants()
+        if not self.selects and not estimator.early_stopping:
+            rows, held_out, all_rows = all_rows or rows, None, None
+        validation = held_out if estimator.early_stopping else None
+        if not self.selects:
+            return self._whole(self._trained(rows, validation, self._left(begun)))
         assert held_out is not None
+        share = POOL if all_rows is not None else 1.0
+        found = self._trained(rows, validation, budget and share * self._left(begun))
         while True:
+            if _is_interrupted(found):
+                return self._whole(found)
             counts = greedy([record.model for _, record in found], *held_out.told)  # type: ignore[misc]
-            taken = [(pair, int(count)) for pair, count in zip(found, counts, strict=True) if count]
+            taken = sorted(
+                ((one, record, int(count)) for (one, record), count in zip(found, counts, strict=True) if count),
+                key=lambda each: -each[2],
+            )
             if all_rows is None or budget is None:
                 break
-            seconds = [record.seconds for (_, record), _ in taken]
-            again = max(sum(seconds) / self.n_threads, *seconds, 0) * count_rows(all_rows.X) / count_rows(rows.X)
-            left = budget - (time.perf_counter() - begun) - again
-            if left < LEFT * budget or estimator.n_networks > 1:
+            seconds = [MORE * record.seconds * count_rows(all_rows.X) / count_rows(rows.X) for _, record, _ in taken]
+            left = self._left(begun)
+            spare = left - makespan(seconds, self.n_threads)
+            if spare < LEFT * budget or estimator.n_networks > 1:
+                taken = [taken[place] for place in fitting(seconds, left, self.n_threads)]
                 break
-            found += self._trained(rows, validation, drawn, POOL * left)
-            if _is_interrupted(found):
-                return self._whole(found, None)
+            found += self._trained(rows, validation, POOL * spare)
         if estimator.verbose:
             say(f"{len(taken)} of {len(found)} networks are taken.")
-        if all_rows is None:
-            return self._whole([pair for pair, _ in taken], [count for _, count in taken])
-        refitted = self._records([draw for (draw, _), _ in taken], all_rows, None)
-        pairs = [
-            ((draw, record), n) for ((draw, _), n), record in zip(taken, refitted, strict=True) if _is_whole(record)
-        ]
-        return self._whole([pair for pair, _ in pairs], [count for _, count in pairs])
+        kept = {one.seed: count for one, _, count in taken}
+        pairs = [(one, record) for one, record, _ in taken]
+        if all_rows is not None:
+            again = [one for one, _ in pairs]
+            pairs = _whole_ones(again, self._records(again, all_rows, None))
+        return self._whole(pairs, [kept[one.seed] for one, _ in pairs])
 
-    def _trained(
-        self, rows: Rows, held_out: Rows | None, drawn: Iterator[Draw], budget: float | None
-    ) -> list[tuple[Draw, Record]]:
-        """As many networks as are asked for, or as the budget allows, and what was drawn for each."""
-        n_networks = self.estimator.n_networks
+    def _left(self, begun: float) -> Any:
+        """The seconds that are left of the budget; None where there is none."""
+        budget = self.estimator.time_budget
+        return None if budget is None else max(budget - (time.perf_counter() - begun), 0.0)
+
+    def _tempo(self, rows: Rows, budget: float) -> Tempo:
+        """How fast it goes here, from an epoch of the network that others are drawn around."""
+        n_in = self.estimator.n_features_in_
+        once = Variant(dataclasses.replace(self.base, epochs=1), as_encoding(self.estimator.encoding), 0)
+        check(budget, once, count_rows(rows.X), n_in)
+        with kept_warnings():  # all networks tell them
+            (record,) = self._records([once], rows, None, verbose=0)
+        if record.error is None and (record.history is None or record.history.ended == INTERRUPTED):
+            raise KeyboardInterrupt
+        seconds = max(record.history.seconds if record.history else record.seconds, 1e-6)
+        before = min(record.seconds - seconds, MOST_BEFORE * seconds)  # more than that is loops that are compiled
+        return Tempo(seconds / work(once, n_in), self.n_threads, n_in, before)
+
+    def _fit_into(self, budget: float | None) -> float:
+        """How many networks to select from a budget allows."""
         if budget is None:
-            chosen = list(islice(drawn, n_networks))
-            records = self._records(chosen, rows, held_out)
+            return math.inf
+        one = Variant(self.base, as_encoding(self.estimator.encoding), 0)
+        return POOL * budget * self.n_threads / self.tempo.seconds(one)
+
+    def _variants(self) -> Iterator[Variant]:
+        encoding = as_encoding(self.estimator.encoding)
+        for draw in draws(self.estimator._seed()):
+            yield draw.around(self.base, encoding, self.free, self.is_rich, self.selects)
+
+    def _trained(self, rows: Rows, held_out: Rows | None, budget: float | None) -> list[Trained]:
+        """As many networks as are asked for, or as the budget allows."""
+        n_networks = self.estimator.n_networks
+        chosen: list[Variant] = []
+
+        def train(next_ones: Sequence[Variant]) -> list[Record]:
+            chosen.extend(next_ones)
+            return self._records(next_ones, rows, held_out)
+
+        if budget is None:
+            records = train(list(islice(self.variants_left, n_networks)))
         else:
-            chosen = []
-
-            def train(next_ones: Sequence[tuple[Draw, Variant]]) -> list[Record]:
-                chosen.extend(draw for draw, _ in next_ones)
-                return self._records([draw for draw, _ in next_ones], rows, held_out)
-
-            pairs = ((draw, self._variant(draw)) for draw in drawn)
             most = n_networks if n_networks > 1 else MANY
-            records = within(
-                budget, pairs, train, self.n_threads, most, (count_rows(rows.X), self.estimator.n_features_in_)
-            )
-        found = [(draw, record) for draw, record in zip(chosen, records, strict=True) if _is_whole(record)]
+            records = within(budget, self.variants_left, train, most, self.tempo)
+        found = _whole_ones(chosen, records)
         if not found:
             raise next((record.error for record in records if record.error is not None), KeyboardInterrupt())
         lost = [record.error for record in records if record.error is not None]
@@ -111,13 +166,12 @@ class Team:
             warn(f"{len(lost)} of {len(records)} networks are left out: {lost[0]}", TrainingWarning)
         return found
 
-    def _variant(self, draw: Draw) -> Variant:
-        return draw.around(self.base, as_encoding(self.estimator.encoding), self.free, self.is_rich, self.selects)
-
-    def _records(self, drawn: Sequence[Draw], rows: Rows, held_out: Rows | None) -> list[Record]:
+    def _records(
+        self, variants: Sequence[Variant], rows: Rows, held_out: Rows | None, verbose: Any = None
+    ) -> list[Record]:
         estimator = self.estimator
         specs: list[dict[str, Any]] = []
-        for variant in map(self._variant, drawn):
+        for variant in variants:
             recipe = variant.recipe
             specs.append({
                 "model": estimator._network(rows.X, rows.y, recipe, variant.seed, variant.encoding),
@@ -128,15 +182,23 @@ class Team:
                     estimator._patience(None if held_out is None else held_out.told, recipe), *estimator._beside(rows)
                 ],
             })  # fmt: skip
-        return fit_many(
-            specs, rows.X, rows.y,
-            sample_weight=rows.weights, class_weight=estimator._weights_of_classes(rows.y, rows.weights),
-            validation_data=None if held_out is None else held_out.told, shuffle=estimator.shuffle,
-            n_threads=estimator.n_threads, device=estimator.device, verbose=estimator.verbose,
-        )  # fmt: skip
+        try:
+            with kept_warnings() as told:
+                records = fit_many(
+                    specs, rows.X, rows.y,
+                    sample_weight=rows.weights, class_weight=estimator._weights_of_classes(rows.y, rows.weights),
+                    validation_data=None if held_out is None else held_out.told, shuffle=estimator.shuffle,
+                    n_threads=estimator.n_threads, device=estimator.device,
+                    verbose=estimator.verbose if verbose is None else verbose,
+                )  # fmt: skip
+        except InvalidInputError as error:
+            raise InvalidInputError(OF_A_SPEC.sub("", str(error))) from error
+        for message, category in told:
+            warn(OF_A_SPEC.sub("", message), category)
+        return records
 
-    def _whole(self, found: Sequence[tuple[Draw, Record]], weights: Any) -> Ensemble:
-        self.variants = [self._variant(draw) for draw, _ in found]
+    def _whole(self, found: Sequence[Trained], weights: Any = None) -> Ensemble:
+        self.variants = [one for one, _ in found]
         self.records = [record for _, record in found]
         return Ensemble([record.model for record in self.records], weights)  # type: ignore[misc]
 
@@ -149,11 +211,13 @@ class Team:
         return _mean([record.callbacks[0].scores for record in self.records])  # type: ignore[attr-defined]
 
 
-def _is_whole(record: Record) -> bool:
-    return record.error is None and record.history is not None
+def _whole_ones(variants: Sequence[Variant], records: Sequence[Record]) -> list[Trained]:
+    """Those that came to an end."""
+    pairs = zip(variants, records, strict=True)
+    return [(one, record) for one, record in pairs if record.error is None and record.history is not None]
 
 
-def _is_interrupted(found: Sequence[tuple[Draw, Record]]) -> bool:
+def _is_interrupted(found: Sequence[Trained]) -> bool:
     return any(record.history is not None and record.history.ended == INTERRUPTED for _, record in found)
 
 

@@ -1,77 +1,121 @@
-"""As many networks as fit into some seconds: the first are measured, and what they took says how many can follow."""
+"""As many networks as fit into some seconds: one epoch tells how fast it goes, and each round tells it better."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice, pairwise
+from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidInputError, TrainingWarning, warn
+from ..errors import InvalidInputError
 from .records import Record
-from .variety import Draw, Variant
+from .variety import Variant, shortened
 
-Drawn = tuple[Draw, Variant]
-Train = Callable[[Sequence[Drawn]], Sequence[Record]]
+Train = Callable[[Sequence[Variant]], Sequence[Record]]
 
 SHARE = 0.7  # of the seconds that are left, which the next round takes: it tells better how long the last ones take
+MARGIN = 0.85  # of the seconds, for networks that one epoch has told of: threads beside each other are slower
 LOOKED_AT = 8  # variants, of which those that still fit are taken in the end
+SHORTEST = 0.5  # of its epochs, with which a network that fills the last seconds is still worth its place
 OVERHEAD = 100  # products that a row costs besides those of its layers
 FASTEST = 1e-11  # seconds that a product of a row takes at least, forward and backward: a core makes 1e11 a second
 
 
-def within(
-    seconds: float, variants: Iterator[Drawn], train: Train, n_threads: int, most: int, shape: tuple[int, int]
-) -> list[Record]:
-    """Records of networks for a table of this shape, trained in rounds until the seconds are over; at least one."""
-    end = time.perf_counter() + seconds
-    n_rows, n_in = shape
-    records: list[Record] = []
-    work = taken = 0.0
-    chosen = list(islice(variants, min(n_threads, most)))
-    least = FASTEST * n_rows * min(_work(variant, n_in) for _, variant in chosen)
+class Tempo(NamedTuple):
+    """How fast networks are trained here."""
+
+    pace: float  # seconds of a thread for each product that a row costs
+    n_threads: int
+    n_in: int
+    before: float = 0.0  # seconds until a network begins to learn
+
+    def seconds(self, variant: Variant) -> float:
+        """How long a network takes."""
+        return self.before + self.pace * work(variant, self.n_in)
+
+    def share(self, variant: Variant, seconds: float) -> float:
+        """How much of its training fits into so many seconds."""
+        return max(seconds - self.before, 0) / (self.pace * work(variant, self.n_in))
+
+
+def work(variant: Variant, n_in: int) -> float:
+    """What a row costs in all epochs, in products."""
+    sizes = [2 * n_in, *np.ravel(variant.recipe.hidden_layer_sizes).tolist(), 1]
+    return float(sum(a * b for a, b in pairwise(sizes)) + OVERHEAD) * variant.recipe.epochs
+
+
+def check(seconds: float, one: Variant, n_rows: int, n_in: int) -> None:
+    """Refuse a budget in which no core could train this network.
+
+    Raises:
+        InvalidInputError: it allows nothing.
+    """
+    least = FASTEST * n_rows * work(one, n_in)
     if seconds < least:
         raise InvalidInputError(
-            f"time_budget={seconds:g} allows no network: one takes at least {least:.1g} s with {n_rows:,} rows."
+            f"time_budget={seconds:g} allows no network: one epoch takes at least {least:.1g} s with {n_rows:,} rows."
         )
+
+
+def within(seconds: float, variants: Iterator[Variant], train: Train, most: int, tempo: Tempo) -> list[Record]:
+    """Records of networks, trained in rounds until the seconds are over; at least one, with fewer epochs if it must."""
+    end = time.perf_counter() + seconds
+    records: list[Record] = []
+    done = taken = 0.0
+    n_threads = tempo.n_threads
+    chosen = _next(MARGIN * seconds, variants, tempo, most) or _shorter(MARGIN * seconds, variants, tempo, most, 0.0)
     while chosen:
         begun = time.perf_counter()
-        done = train(chosen)
-        records += done
-        work += sum(_work(variant, n_in) for _, variant in chosen)
+        trained = train(chosen)
+        records += trained
+        done += sum(work(variant, tempo.n_in) for variant in chosen)
         taken += (time.perf_counter() - begun) * min(n_threads, len(chosen))
-        if any(record.history is None and record.error is None for record in done):  # Ctrl-C
+        if any(record.history is None and record.error is None for record in trained):  # Ctrl-C
             break
-        chosen = _next(end - time.perf_counter(), variants, taken / work, n_threads, most - len(records), n_in)
-    late = time.perf_counter() - end
-    if late > 0.1 * seconds:
-        why = (
-            "the first networks took longer than that"
-            if len(records) <= n_threads
-            else "later networks took longer than the first ones"
-        )
-        warn(f"time_budget={seconds:g} was exceeded by {late:.3g} s: {why}.", TrainingWarning)
+        tempo = tempo._replace(pace=taken / done, before=0.0)
+        left, most_left = end - time.perf_counter(), most - len(records)
+        chosen = _next(left, variants, tempo, most_left) or _shorter(left, variants, tempo, most_left, SHORTEST)
     return records
 
 
-def _next(left: float, variants: Iterator[Drawn], pace: float, n_threads: int, most: int, n_in: int) -> list[Drawn]:
-    """Those of the next round: many while there is much time, and in the end those that still fit."""
-    chosen: list[Drawn] = []
+def fitting(seconds: Sequence[float], left: float, n_threads: int) -> list[int]:
+    """Which of several trainings fit beside each other into the seconds that are left; the first one in any case."""
+    load, places = np.zeros(n_threads), list[int]()
+    for place, each in enumerate(seconds):
+        free = int(load.argmin())
+        if load[free] + each <= left or not places:
+            load[free] += each
+            places.append(place)
+    return places
+
+
+def makespan(seconds: Sequence[float], n_threads: int) -> float:
+    """How long trainings take beside each other, the longest first."""
     load = np.zeros(n_threads)
+    for each in sorted(seconds, reverse=True):
+        load[load.argmin()] += each
+    return float(load.max())
+
+
+def _shorter(left: float, variants: Iterator[Variant], tempo: Tempo, most: int, least: float) -> list[Variant]:
+    """One for each thread, with as many of its epochs as fit, if these are not less than a share."""
+    times = [(one, tempo.share(one, left)) for one in islice(variants, max(min(tempo.n_threads, most), 0))]
+    return [shortened(one, min(share, 1.0)) for one, share in times if share >= least]
+
+
+def _next(left: float, variants: Iterator[Variant], tempo: Tempo, most: int) -> list[Variant]:
+    """Those of the next round: many while there is much time, and in the end those that still fit."""
+    chosen: list[Variant] = []
+    load = np.zeros(tempo.n_threads)
     passed_over = 0
     while len(chosen) < most and passed_over < LOOKED_AT:
-        drawn = next(variants)
-        seconds, free = pace * _work(drawn[1], n_in), int(load.argmin())
+        variant = next(variants)
+        seconds, free = tempo.seconds(variant), int(load.argmin())
         if load[free] + seconds <= (SHARE * left if load[free] else left):
             load[free] += seconds
-            chosen.append(drawn)
+            chosen.append(variant)
         else:
             passed_over += 1
     return chosen
-
-
-def _work(variant: Variant, n_in: int) -> float:
-    """What a row costs, in products."""
-    sizes = [2 * n_in, *np.ravel(variant.recipe.hidden_layer_sizes).tolist(), 1]
-    return float(sum(a * b for a, b in pairwise(sizes)) + OVERHEAD) * variant.recipe.epochs
