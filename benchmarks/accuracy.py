@@ -181,7 +181,7 @@ def warm_up(chosen: list[Method], X: Any, y: Any) -> None:
     """What is compiled, loaded or started is so before the clock runs: networks of many kinds, and a few trees."""
     few = slice(0, 2000)
     if any(method.family == "fastgd" for method in chosen):
-        fastgd.MLPRegressor(random_state=0, epochs=1).fit(X[few], y[few])
+        fastgd.MLPRegressor(random_state=0, epochs=1).fit(X, y)
         fastgd.MLPRegressor(random_state=0, n_networks=16, epochs=1).fit(X[few], y[few])
     for method in chosen:
         if method.family != "fastgd" and method.setting == "defaults":
