@@ -12,7 +12,7 @@ from model_files import with_header
 
 import fastgd
 from fastgd.data import columns
-from fastgd.errors import InvalidInputError, ModelFileError
+from fastgd.errors import InputWarning, InvalidInputError, ModelFileError
 from fastgd.model import mean
 from fastgd.training.cores import Allowance
 
@@ -251,3 +251,36 @@ def test_it_prints_and_completes():
         "blame", "calibrate", "calibration", "classes", "evaluate", "feature_names", "members", "network", "predict",
         "predict_interval", "predict_proba", "save", "shares", "weights",
     ]  # fmt: skip
+
+
+def test_weights_that_are_no_list_and_labels_that_are_new(monkeypatch):
+    X, y = houses(1200)
+    frame = pd.DataFrame(X, columns=NAMES).assign(town=np.resize(["Bonn", "Ulm"], len(X)))
+    options = {"encoding": "auto", "feature_names": [*NAMES, "town"]}
+    new = frame.assign(town="Rome")
+    for n_threads, rows in ((1, new[:50]), (3, new)):
+        models = [fitted(frame, y, (5, 4, 1), random_state=k, **options) for k in range(3)]  # each tells once
+        monkeypatch.setattr(mean, "allowance", lambda asked, most=n_threads: Allowance(most, ""))
+        with pytest.warns(InputWarning, match="Rome") as caught:
+            fastgd.Ensemble(models).predict(rows)
+        assert len(caught) == 1  # all of them say the same
+        assert caught[0].filename == __file__
+    with pytest.raises(InvalidInputError, match="weights must be 3 positive numbers"):
+        fastgd.Ensemble(models, weights=3)
+
+
+def test_the_loss_of_logarithms_and_numbers_together_is_a_number():
+    X, y = houses()
+    y = y - y.min() + 1
+    models = [fitted(X, y, log_target=True), fitted(X, y, epochs=1, random_state=3)]
+    models[1].set_parameters([(weights, biases - 9) for weights, biases in models[1].get_parameters()])
+    ensemble = fastgd.Ensemble(models)
+    assert ensemble.predict(X).min() < 0
+    assert np.isfinite(ensemble.evaluate(X, y)["loss"])
+
+
+def test_plots_of_the_whole():
+    pytest.importorskip("matplotlib")
+    models, X, y = various()
+    drawn = fastgd.plots.predicted_against_actual(fastgd.Ensemble(models), X, y)
+    assert drawn is not None

@@ -350,3 +350,26 @@ def test_ctrl_c_returns_what_there_is(presses):
     running = "('interrupted', False)" if presses == 1 else "('KeyboardInterrupt', True)"
     assert out.strip() == f"[('callback', False), {running}, {running}, ('never begun', False)]"
     assert process.returncode == 0
+
+
+def test_columns_that_only_one_spec_wants_monotone_are_checked_before_anything_trains():
+    import pandas as pd
+
+    X, y = houses(60)
+    frame = pd.DataFrame(X, columns=["a", "b", "c", "d"]).assign(town=["Bonn", "Ulm"] * 30)
+    free = {"layer_sizes": [5, 8, 1], "encoding": "auto", "feature_names": [*"abcd", "town"]}
+    with pytest.raises(InvalidInputError, match=r"^spec 1: X, column 4 \(town\) has no numbers"):
+        fastgd.fit_many([free, free | {"monotone": {"town": 1}}], frame, y, verbose=0)
+
+
+def test_one_spec_alone_counts_rows_as_the_table_does():
+    X, y = houses(50)
+    y[40] = -1
+    with pytest.raises(InvalidInputError, match=r"^spec 0: y, row 40 is -1"):
+        fastgd.fit_many([{**GOOD, "log_target": True, "rows": range(30, 50)}], X, y, epochs=1, verbose=0)
+
+
+def test_names_that_are_no_text_are_refused():
+    X, y = houses(50)
+    with pytest.raises(InvalidInputError, match="specs must be a list of dicts"):
+        fastgd.fit_many([{1: 2}, {}], X, y)

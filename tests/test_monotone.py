@@ -195,6 +195,7 @@ def test_files(tmp_path):
     [
         ({"monotone": ["size"]}, "must be such as"),
         ({"monotone": {"size": 2}}, "must be 1"),
+        ({"monotone": {"size": 1, 0: -1}}, "names one column twice: 'size' and 0"),
         ({"monotone": {"size": True}}, "must be 1"),
         ({"monotone": {"weight": 1}}, "none of size, rooms, age"),
         ({"monotone": {3: 1}}, "columns are 0 to 2"),

@@ -625,3 +625,12 @@ def test_the_plot_has_a_panel_for_each_option():
     refused("result must be what fastgd.search returned, not dict", fastgd.plots.search, {})
     figure.canvas.draw()
     plt.close("all")
+
+
+def test_a_truth_of_numpy_is_one_of_python():
+    X, y = houses(60)
+    for halving, n_rounds in ((np.bool_(True), 2), (np.bool_(False), 1)):
+        result = fastgd.search(
+            {"random_state": [1, 2, 3]}, X, y, layer_sizes=[4, 4, 1], epochs=3, cv=2, halving=halving, verbose=0
+        )
+        assert result.n_rounds == n_rounds

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import math
 import time
+import warnings
 
 import numpy as np
 import pytest
@@ -17,6 +19,7 @@ from fastgd.estimators import choices, several
 from fastgd.many import budget, variety
 from fastgd.many.records import Record
 from fastgd.many.selection import greedy
+from fastgd.training.history import INTERRUPTED, History
 from fastgd.training.recipe import recipe
 
 QUICK = {"hidden_layer_sizes": (8,), "epochs": 4, "random_state": 0}
@@ -138,7 +141,9 @@ def test_greedy_selection_finds_the_mean_that_is_right():
 def test_greedy_selection_leaves_the_useless_out_and_learns_again_from_all_rows(market, monkeypatch):
     X, y = market
     asked = []
-    monkeypatch.setattr(several, "greedy", lambda *given: asked.append((given, greedy(*given))) or asked[-1][1])
+    monkeypatch.setattr(
+        several, "greedy", lambda *given, **options: asked.append((given, greedy(*given, **options))) or asked[-1][1]
+    )
     model = made(4, selection="greedy", epochs=8, validation_fraction=0.3).fit(X, y)
     assert len(model.model_) <= 4
     assert {history.rows_seen for history in model.history_} == {8 * len(X)}
@@ -353,3 +358,77 @@ def test_a_clone_and_a_table_with_text(market):
     model = clone(made(2, selection="greedy")).fit(frame, y)
     assert model.model_.feature_names == ("size", "rooms", "distance", "age", "town")
     assert model.score(frame, y) > 0
+
+
+def test_calibration_is_checked_before_anything_trains_and_rows_of_no_weight_are_none(market, monkeypatch):
+    X, y = market
+    weights = np.resize([1.0, 0.0], len(X))
+    spoilt = np.where(weights > 0, y, 1e9)
+    wide = made(2, calibration_fraction=0.3).fit(X, spoilt, sample_weight=weights).predict_interval(X)
+    assert np.ptp(wide, axis=1).mean() < np.ptp(y) * 3
+    monkeypatch.setattr(several.Team, "mean", None)  # which would train
+    with pytest.raises(
+        InvalidInputError, match="To calibrate takes at least 20 rows of which nothing was learned, not"
+    ):
+        made(2, calibration_fraction=0.01).fit(X, y)
+    with pytest.raises(ValueError, match=r"sample_weight is 0 in all rows that validation_fraction=0.1 parts"):
+        made(2, selection="greedy").fit(X, y, sample_weight=np.arange(len(X)) == 7)
+    with pytest.raises(InvalidInputError, match=r"^groups, row 3 is empty"):
+        made(2, selection="greedy").fit(X, y, groups=[1, 2, 3, None, *range(len(X) - 4)])
+    with pytest.raises(InvalidInputError, match=r"^groups, row 1 is empty"):
+        made(2, selection="greedy").fit(X, y, groups=[1, np.nan, *range(len(X) - 2)])
+
+
+@pytest.mark.parametrize("how", ["diverges", "interrupted"])
+def test_where_the_last_training_fails_the_selected_networks_stay(market, monkeypatch, how):
+    X, y = market
+    records, sizes = several.Team._records, []
+
+    def spoilt(team, variants, rows, held_out, verbose=None):
+        found = records(team, variants, rows, held_out, verbose)
+        sizes.append(len(rows.X))
+        if len(sizes) == 2 and how == "diverges":
+            found[0].error = ArithmeticError("too high a rate")
+        elif len(sizes) == 2:
+            found[0].history = dataclasses.replace(found[0].history, ended=INTERRUPTED)
+        return found
+
+    monkeypatch.setattr(several.Team, "_records", spoilt)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model = made(3, selection="greedy").fit(X, y)
+    assert sizes == [1350, 1500]
+    assert {history.rows_seen for history in model.history_} == {4 * 1350}
+    told = [str(one.message) for one in caught]
+    assert any("Selected networks stay as they are" in one for one in told) == (how == "diverges")
+
+
+def test_a_budget_ends_with_ctrl_c():
+    clock = []
+
+    def train(chosen):
+        clock.append(len(chosen))
+        history = History({}, ended=INTERRUPTED)
+        return [Record(k, {}, object(), history=history) for k in range(len(chosen))]
+
+    assert len(budget.within(60, variants(), train, 100, budget.Tempo(1e-9, 2, 4))) == clock[0]
+
+
+def test_a_class_of_one_row_has_no_part_in_a_selection(market, monkeypatch):
+    X, y = market
+    monkeypatch.setattr(choices, "LONG", 0.5)
+    classes = np.where(np.arange(len(X)) == 5, "rare", np.where(y > np.median(y), "dear", "cheap"))
+    model = fastgd.MLPClassifier(time_budget=0.5, **QUICK).fit(X, classes)
+    assert model.model_.predict(X[:3]).shape == (3,)
+    with pytest.raises(ValueError, match="least populated class"):
+        fastgd.MLPClassifier(n_networks=2, selection="greedy", **QUICK).fit(X, classes)
+
+
+def test_a_selection_weighs_classes_as_the_training_does(market):
+    X, y = market
+    classes = (y > np.quantile(y, 0.9)).astype(int)
+    models = [
+        fastgd.MLPClassifier(class_weight=weight, **QUICK).fit(X, classes).model_ for weight in (None, {0: 1, 1: 50})
+    ]
+    assert greedy(models, X, classes).argmax() == 0
+    assert greedy(models, X, classes, class_weight={0: 1, 1: 50}).argmax() == 1

@@ -24,11 +24,14 @@ def checked_monotone(given: Any, network: Network, names: Sequence[str] | None) 
         return ()
     if not isinstance(given, Mapping):
         raise InvalidInputError(f"monotone must be such as {{'size': 1, 'age': -1}}, not {given!r}.")
-    signs = [0] * network.n_in
+    signs, named = [0] * network.n_in, dict[int, Any]()
     for key, sign in given.items():
         if not is_number(sign) or sign not in (-1, 0, 1):
             raise InvalidInputError(f"monotone[{key!r}] must be 1 (rising), -1 (falling) or 0, not {sign!r}.")
-        signs[_place(key, network.n_in, names)] = int(sign)
+        place = _place(key, network.n_in, names)
+        if place in named:
+            raise InvalidInputError(f"monotone names one column twice: {named[place]!r} and {key!r}.")
+        signs[place], named[place] = int(sign), key
     if not any(signs):
         return ()
     wrong = next((activation.name for activation in network.activations if activation.name in NOT_RISING), None)

@@ -118,4 +118,9 @@ def group_numbers(groups: Any, n_rows: int) -> NDArray[np.int64]:
     given = np.asarray(groups)
     if given.shape not in ((n_rows,), (n_rows, 1)):
         raise InvalidInputError(f"groups has shape {given.shape}, but there are {n_rows} rows.")
+    empty = (
+        [value is None or value != value for value in given.reshape(-1).tolist()] if given.dtype.kind in "Of" else []
+    )
+    if True in empty:
+        raise InvalidInputError(f"groups, row {empty.index(True)} is empty: fill it, or drop the row.")
     return np.asarray(np.unique(given, return_inverse=True)[1].reshape(-1))

@@ -47,9 +47,10 @@ SHARED = {
             epochs. What is given, such as a learning_rate, stays.
         selection: "mean" of all networks, or "greedy": of those that make the best mean on a validation_fraction of the
             rows; they are then trained again on all rows (but not with early_stopping). "auto" for the mean, and for
-            greedy with a time_budget of 10 seconds or more.
+            greedy with a time_budget of 10 seconds or more in which there is time for eight.
         time_budget: seconds that a fit may take: as many networks as fit into them, n_networks at most, where that is
-            more than 1. The first networks are measured; loops that are still to be compiled count, too.
+            more than 1; where none fits, with fewer epochs. One epoch tells how fast it goes. Loops that are still to
+            be compiled count, too.
         random_state: seed of the starting weights, the order of rows, dropout and splits.
         n_threads: how many threads may share the work; "auto" for all cores, one inside of workers.
         device: {devices}.

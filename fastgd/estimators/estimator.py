@@ -79,7 +79,13 @@ class Estimator(Choices):
         is_apart = held_out is None and (self.early_stopping or (several and self._selects()))
         if is_apart:
             classes = hasattr(self, "classes_")
-            rows, held_out = parted(all_rows, self.validation_fraction, self._seed(), classes, "validation_fraction")
+            try:
+                rows, held_out = parted(
+                    all_rows, self.validation_fraction, self._seed(), classes, "validation_fraction"
+                )
+            except ValueError:
+                if self.early_stopping or self.selection != "auto":
+                    raise  # else all networks count
         recipe = self._recipe(rows.X, goes_on, self.optimizer, self.epochs)
         if several:
             self._train_several(rows, held_out, None if self.early_stopping or not is_apart else all_rows, recipe)

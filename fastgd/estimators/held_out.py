@@ -1,4 +1,4 @@
-"""Rows of a fit, and parts of them that are held out: at random, of each class the same share, groups as a whole."""
+"""Rows of a fit, and parts of them that are held out: at random, of each class the same share, or groups as a whole."""
 
 from __future__ import annotations
 
@@ -43,5 +43,10 @@ def parted(rows: Rows, fraction: float, seed: int, is_stratified: bool, option: 
         places = np.arange(count_rows(rows.X))
         learned, held = train_test_split(places, test_size=fraction, stratify=stratify, random_state=seed)
     if len(held) < 2:
-        raise ValueError(f"The validation set is too small: increase {option}, or give X_val and y_val.")
+        other = (
+            ", or give X_val and y_val" if option == "validation_fraction" else ", or call calibrate with other rows"
+        )
+        raise ValueError(f"The validation set is too small: increase {option}{other}.")
+    if rows.weights is not None and not (rows.weights[learned].any() and rows.weights[held].any()):
+        raise ValueError(f"sample_weight is 0 in all rows that {option}={fraction:g} parts: give another random_state.")
     return rows.at(learned), rows.at(held)

@@ -7,10 +7,13 @@ from collections.abc import Callable, Iterator
 from numbers import Real
 from typing import Any, ClassVar, Self
 
+import numpy as np
+
 from ..data.target import LOGGED, skewness
 from ..kernels.records import Reals
 from ..many.ensemble import Ensemble
 from ..mlp import MLP
+from ..model.intervals import check_enough
 from ..network.losses import LOSSES, Loss, as_loss
 from ..options import with_names
 from ..training.callbacks import Callback, Logs
@@ -154,7 +157,11 @@ class MLPRegressor(RegressorMixin, Estimator):
             return rows, None
         if self.warm_start:
             raise ValueError("calibration_fraction is for one fit alone: that takes warm_start=False.")
-        return parted(rows, self.calibration_fraction, self._seed(), False, "calibration_fraction")
+        rows, aside = parted(rows, self.calibration_fraction, self._seed(), False, "calibration_fraction")
+        if aside.weights is not None:  # a row of no weight is no row
+            aside = aside.at(np.flatnonzero(aside.weights > 0))
+        check_enough(count_rows(aside.X), aside.groups)
+        return rows, aside
 
     def _calibrate_with(self, aside: Rows | None) -> None:
         if aside is not None:

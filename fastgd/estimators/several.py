@@ -21,7 +21,7 @@ from ..errors import InvalidInputError, TrainingWarning, kept_warnings, warn
 from ..many.budget import Tempo, check, fitting, makespan, within, work
 from ..many.ensemble import Ensemble
 from ..many.fit_many import fit_many
-from ..many.records import Record
+from ..many.records import Record, was_stopped
 from ..many.selection import greedy
 from ..many.variety import Variant, draws
 from ..training.cores import allowance
@@ -77,7 +77,7 @@ class Team:
         estimator, budget = self.estimator, self.estimator.time_budget
         if budget is not None:
             self.tempo = self._tempo(rows, budget)
-        if estimator.selection == "auto" and self._fit_into(budget) < FEWEST_SELECTED:
+        if estimator.selection == "auto" and (held_out is None or self._fit_into(budget) < FEWEST_SELECTED):
             self.selects = False
         self.variants_left = self._variants()
         if not self.selects and not estimator.early_stopping:
@@ -87,11 +87,12 @@ class Team:
             return self._whole(self._trained(rows, validation, self._left(begun)))
         assert held_out is not None
         share = POOL if all_rows is not None else 1.0
+        of_classes = estimator._weights_of_classes(rows.y, rows.weights)
         found = self._trained(rows, validation, budget and share * self._left(begun))
         while True:
             if _is_interrupted(found):
                 return self._whole(found)
-            counts = greedy([record.model for _, record in found], *held_out.told)  # type: ignore[misc]
+            counts = greedy([record.model for _, record in found], *held_out.told, class_weight=of_classes)  # type: ignore[misc]
             taken = sorted(
                 ((one, record, int(count)) for (one, record), count in zip(found, counts, strict=True) if count),
                 key=lambda each: -each[2],
@@ -111,7 +112,12 @@ class Team:
         pairs = [(one, record) for one, record, _ in taken]
         if all_rows is not None:
             again = [one for one, _ in pairs]
-            pairs = _whole_ones(again, self._records(again, all_rows, None))
+            records = self._records(again, all_rows, None)
+            lost = [record.error for record in records if record.error is not None]
+            if not lost and not any(map(was_stopped, records)):
+                pairs = list(zip(again, records, strict=True))
+            elif lost:
+                warn(f"Selected networks stay as they are: of all rows one did not learn: {lost[0]}", TrainingWarning)
         return self._whole(pairs, [kept[one.seed] for one, _ in pairs])
 
     def _left(self, begun: float) -> Any:

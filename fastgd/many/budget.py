@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import InvalidInputError
-from .records import Record
+from .records import Record, was_stopped
 from .variety import Variant, shortened
 
 Train = Callable[[Sequence[Variant]], Sequence[Record]]
@@ -72,7 +72,7 @@ def within(seconds: float, variants: Iterator[Variant], train: Train, most: int,
         records += trained
         done += sum(work(variant, tempo.n_in) for variant in chosen)
         taken += (time.perf_counter() - begun) * min(n_threads, len(chosen))
-        if any(record.history is None and record.error is None for record in trained):  # Ctrl-C
+        if any(record.error is None and was_stopped(record) for record in trained):  # Ctrl-C
             break
         tempo = tempo._replace(pace=taken / done, before=0.0)
         left, most_left = end - time.perf_counter(), most - len(records)

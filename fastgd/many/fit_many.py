@@ -76,7 +76,7 @@ def fit_many(
     crew.work(overview(verbose, len(tasks)))
     records = Records(task.record for task in tasks)
     if len(tasks) == 1 and isinstance(crew.refused, InvalidInputError):
-        raise InvalidInputError(f"spec 0: {crew.refused}") from crew.refused
+        raise InvalidInputError(f"spec 0: {tasks[0].of_the_table(str(crew.refused))}") from crew.refused
     for record in records:
         if record.model is None:
             record.error = KeyboardInterrupt("given up while it trained")

@@ -1,6 +1,6 @@
 """Folds: which rows a network learns from, and which it is measured on, so that no row or group is on both sides.
 
-Of classes each fold has the same share, as near as whole rows or groups allow.
+Of classes each fold has the same share, as near as whole rows or groups allow; of groups that are held out once, none.
 """
 
 from __future__ import annotations

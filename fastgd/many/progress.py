@@ -87,6 +87,8 @@ class LiveBar:
         self.progress.update(self.task, completed=done, description=said)
 
     def end(self, finished: list[Record]) -> None:
+        if len(finished) == self.n:
+            self.look(1.0, finished)
         self.progress.stop()
 
 

@@ -11,7 +11,7 @@ from ..explain.table import Table
 from ..mlp import MLP
 from ..options import shortened
 from ..training.callbacks import Callback
-from ..training.history import History
+from ..training.history import INTERRUPTED, History
 
 
 @dataclass
@@ -57,6 +57,13 @@ class Record:
         epochs = [] if self.history is None else [f"{self.history.epochs} epochs", *numbers]
         ended = f"{self.ended}: {shortened(str(self.error), 60)}" if self.error else self.ended
         return f"<Record {self.number}:{network}; {', '.join([*epochs, ended, f'{self.seconds:.3g} s'])}>"
+
+
+def was_stopped(record: Record) -> bool:
+    """Whether Ctrl-C came before its end."""
+    if record.model is None or isinstance(record.error, KeyboardInterrupt):
+        return True
+    return record.error is None and (record.history is None or record.history.ended == INTERRUPTED)
 
 
 class Records(list[Record]):

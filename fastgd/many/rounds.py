@@ -12,13 +12,12 @@ from typing import Any
 
 from ..errors import FastgdError, InvalidInputError, kept_warnings
 from ..explain.table import full
-from ..training.history import INTERRUPTED
 from ..training.progress import Lines, display, say
 from .candidates import Candidate, Whole
 from .crew import Crew
 from .found import ranked
 from .progress import EachRecord, LiveBar, Nothing, Overview, overview
-from .records import Record
+from .records import Record, was_stopped
 from .scores import score
 from .tasks import Task
 
@@ -166,7 +165,7 @@ class Search:
         candidate.seconds += sum(record.seconds for record in records)
         for record in records:
             candidate.warnings += record.warnings
-        if any(_was_stopped(record) for record in records):
+        if any(was_stopped(record) for record in records):
             return False
         candidate.error = next((record.error for record in records if record.error is not None), None)
         if candidate.error is not None:
@@ -200,10 +199,3 @@ class Search:
         failed = f", {n_failed} failed" if n_failed else ""
         counted = f"{len(alive)} candidate{'s' * (len(alive) > 1)}"
         self.telling.tell(f"{told}{counted} after {epochs}{failed}, best {self.metric} {full(first.score)}")
-
-
-def _was_stopped(record: Record) -> bool:
-    """Whether Ctrl-C came before its end."""
-    if record.model is None or isinstance(record.error, KeyboardInterrupt):
-        return True
-    return record.error is None and (record.history is None or record.history.ended == INTERRUPTED)

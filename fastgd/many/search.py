@@ -101,8 +101,7 @@ def search(
     n_threads_most = allowance(n_threads).most
     device = look_up(device, {name: name for name in DEVICES}, "device")
     n_candidates, refit = positive_integer(n_candidates, "n_candidates"), yes_or_no(refit, "refit")
-    if not isinstance(halving, bool | np.bool_):
-        halving = positive_integer(halving, "halving", least=2)
+    halving = bool(halving) if isinstance(halving, bool | np.bool_) else positive_integer(halving, "halving", least=2)
     random_state = seed(random_state)
     check_names(defaults, (*OPTIONS, *OF_SEARCH))
     candidates = _candidates(space, n_candidates, {"random_state": random_state, **defaults})

@@ -103,9 +103,9 @@ class Task:
                     validation_split=options["validation_split"], initializer="zeros",
                 )  # fmt: skip
         except InvalidInputError as error:
-            raise InvalidInputError(self._of_the_table(str(error))) from error
+            raise InvalidInputError(self.of_the_table(str(error))) from error
 
-    def _of_the_table(self, message: str) -> str:
+    def of_the_table(self, message: str) -> str:
         """A message about a row of y, which is counted as in the table, not among the chosen rows."""
         places = self.held if message.startswith("validation_data") else self.rows
         if places is None or not message.removeprefix("validation_data: ").startswith("y, row"):
@@ -118,7 +118,8 @@ class Task:
         """What decides whether rows can be learned from."""
         schema, options = self.model.schema, self.options
         encoding = replace(schema.encoding, bins=0) if isinstance(schema.encoding, Encoding) else None
-        network = schema.network.n_in, schema.network.n_out, schema.network.loss, schema.network.activations[-1]
+        net = schema.network
+        network = net.n_in, net.n_out, net.loss, net.activations[-1], net.monotone
         given = [id(given) for given in (self.rows, self.held, options["sample_weight"], options["validation_data"])]
         of_classes = repr(schema.classes), schema.classes_known, repr(options["class_weight"])
         seen = id(self.model) if schema.scaled else None  # a model that goes on knows more
@@ -137,7 +138,9 @@ def tasks_of(specs: Any, X: Any, y: Any, defaults: dict[str, Any], names: Sequen
         InvalidInputError: whatever `fit` would refuse; the message names the spec.
     """
     check_names(defaults, (*KNOWN, *OF_ALL))
-    if not isinstance(specs, list | tuple) or not all(isinstance(spec, Mapping) for spec in specs):
+    if not isinstance(specs, list | tuple) or not all(
+        isinstance(spec, Mapping) and all(isinstance(name, str) for name in spec) for spec in specs
+    ):
         raise InvalidInputError(
             "specs must be a list of dicts, such as [{'layer_sizes': [4, 16, 1]}], one for each network."
         )

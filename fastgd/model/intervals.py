@@ -78,12 +78,7 @@ def calibrated(band: Band, actual: Wide, groups: NDArray[np.int64] | None) -> Ca
 
     The unit is a line through the distances over the spread, fitted by least squares.
     """
-    n_groups = len(actual) if groups is None else int(groups.max()) + 1
-    if n_groups < FEWEST:
-        what = "rows" if groups is None else "groups"
-        raise InvalidInputError(
-            f"To calibrate takes at least {FEWEST} {what} of which nothing was learned, not {n_groups}."
-        )
+    n_groups = check_enough(len(actual), groups)
     outside = np.maximum(band.low - actual, actual - band.high)
     scale = np.stack([np.ones(actual.shape[1]), np.zeros(actual.shape[1])])
     if band.is_point:
@@ -91,6 +86,21 @@ def calibrated(band: Band, actual: Wide, groups: NDArray[np.int64] | None) -> Ca
             scale[:, target] = _line(spread, distance)
     unit = scale[0] + scale[1] * band.spread
     return Calibration(np.sort(outside / unit, axis=0), scale, n_groups)
+
+
+def check_enough(n_rows: int, groups: NDArray[np.int64] | None) -> int:
+    """How many groups of rows there are.
+
+    Raises:
+        InvalidInputError: too few to calibrate with.
+    """
+    n_groups = n_rows if groups is None else np.unique(groups).size
+    if n_groups < FEWEST:
+        what = "rows" if groups is None else "groups"
+        raise InvalidInputError(
+            f"To calibrate takes at least {FEWEST} {what} of which nothing was learned, not {n_groups}."
+        )
+    return n_groups
 
 
 def _line(spread: Wide, distance: Wide) -> tuple[float, float]:

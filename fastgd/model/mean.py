@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -14,7 +14,7 @@ from ..data.rows import Measured, measured
 from ..data.schema import Schema
 from ..data.shared import SharedTable
 from ..data.splits import group_numbers
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, Told, kept_warnings, warn
 from ..kernels.records import Net, Reals
 from ..network.network import Network
 from ..options import checked_names, is_number, yes_or_no
@@ -112,9 +112,9 @@ class Mean:
     def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the mean is: the same numbers as of one model, see `MLP.evaluate`.
 
-        The "loss" is that of the first model, in its scaling, if it predicted what the mean predicts. With calibrated
-        models there are "inside_0.9", the share of actual values within the intervals of `predict_interval`, and
-        "width_0.9", the mean width of these in the units of y.
+        The "loss" is that of the first model (that did not learn logarithms, if there is one), in its scaling, if it
+        predicted what the mean predicts. With calibrated models there are "inside_0.9", the share of actual values
+        within the intervals of `predict_interval`, and "width_0.9", the mean width of these in the units of y.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -188,9 +188,13 @@ class Mean:
         inputs = [table.inputs(member.schema) for member in self.members]
         n_threads = min(allowance("auto").most, len(self.members)) if inputs[0].n_rows >= MANY_ROWS else 1
         if n_threads == 1:
-            return [member.outputs_for(values) for member, values in zip(self.members, inputs, strict=True)]
-        with ThreadPoolExecutor(n_threads) as threads:
-            return list(threads.map(lambda member, values: member.outputs_for(values), self.members, inputs))
+            found = list(map(_outputs, self.members, inputs))
+        else:
+            with ThreadPoolExecutor(n_threads) as threads:
+                found = list(threads.map(_outputs, self.members, inputs))
+        for message, category in dict.fromkeys(one for _, told in found for one in told):
+            warn(message, category)
+        return [out for out, _ in found]
 
     # What the rooms around ask for, as they ask it of one model, with checked inputs for each.
 
@@ -201,6 +205,9 @@ class Mean:
 
     def loss_of(self, *rows: Measured) -> float:
         """The loss of rows in the user's units, as `evaluate` tells it."""
+        # Of logarithms there would be none where the mean of all is not positive.
+        place = next((place for place, one in enumerate(self.members) if not one.schema.target.log), 0)
+        one = self.members[place]
         if self.network.loss.task in ("classes", "labels"):
             outputs = [
                 member.predictor().outputs_as_they_are(of_member.X)[0]
@@ -209,8 +216,8 @@ class Mean:
             behind = blended_classes(self.network, outputs, self.shares)
         else:
             outs = [member.outputs_of(of.X)[0] for member, of in zip(self.members, rows, strict=True)]
-            behind = outputs_behind(self.schema, self.net, blended(self.network, outs, self.shares))
-        return measures.loss_of(self.schema, self.net, rows[0], behind)
+            behind = outputs_behind(one.schema, one.net, blended(self.network, outs, self.shares))
+        return measures.loss_of(one.schema, one.net, rows[place], behind)
 
     @property
     def _is_log(self) -> bool:
@@ -249,6 +256,12 @@ class Mean:
     def _blended(self, outs: Sequence[Reals]) -> Reals:
         dtype = np.result_type(*(member.dtype for member in self.members))
         return blended(self.network, outs, self.shares).astype(dtype)
+
+
+def _outputs(member: Core, values: Any) -> tuple[Reals, list[Told]]:
+    """What a model puts out, and what it warns of: others may warn of the same."""
+    with kept_warnings() as told:
+        return member.outputs_for(values), told
 
 
 def _checked(models: Any) -> tuple[Core, ...]:
@@ -294,7 +307,7 @@ def _check_alike(number: int, what: str, mine: Any, others: Any) -> None:
 
 def _checked_weights(weights: Any, n_models: int) -> tuple[float, ...]:
     """How much each model counts."""
-    given = (1.0,) * n_models if weights is None else tuple(weights)
+    given = (1.0,) * n_models if weights is None else tuple(weights) if isinstance(weights, Iterable) else ()
     if len(given) != n_models or not all(is_number(weight) and 0 < weight < np.inf for weight in given):
         raise InvalidInputError(f"weights must be {n_models} positive numbers, one for each model, not {weights!r}.")
     return tuple(map(float, given))

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..data.rows import drawn, measured
 from ..errors import InvalidInputError, not_installed
-from ..kernels.records import Reals, read_only
+from ..kernels.records import Reals
 from ..network.losses import Quantile
 from ..options import layer_number, printable, shortened
 
@@ -97,7 +97,7 @@ def predictions(model: MLP, X: Any, y: Any) -> tuple[Reals, Reals, str]:
         raise InvalidInputError(f"This plot is of numbers, but a model with loss={loss.name!r} predicts classes.")
     rows = measured(model.schema, X, y, None)
     some = drawn(len(rows.X), MOST_DOTS)
-    out, called = model.outputs_of(read_only(rows.X[some]))[0], "predicted"
+    out, called = model.outputs_for(X)[some], "predicted"
     if isinstance(loss, Quantile):
         place = int(np.argmin(np.abs(np.subtract(loss.levels, 0.5))))
         out, called = out[:, place :: len(loss.levels)], f"predicted {loss.levels[place]:g} quantile of"
