@@ -414,6 +414,7 @@ def test_a_budget_ends_with_ctrl_c():
     assert len(budget.within(60, variants(), train, 100, budget.Tempo(1e-9, 2, 4))) == clock[0]
 
 
+@pytest.mark.filterwarnings("ignore:time_budget")  # a machine may be busy
 def test_a_class_of_one_row_has_no_part_in_a_selection(market, monkeypatch):
     X, y = market
     monkeypatch.setattr(choices, "LONG", 0.5)
