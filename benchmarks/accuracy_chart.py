@@ -17,7 +17,7 @@ COLOURS = {  # light, dark
     "CatBoost": ("#7e22ce", "#c084fc"),
 }
 LEFT, TOP, WIDTH, HEIGHT, GAP = 56, 34, 320, 260, 76
-PLACES = {"one network": (-8, 4, "end"), "8 networks": (-2, -9, "end")}  # of a name beside its point, else below
+BESIDE = "one network"  # whose name stands left of its point; others stand above a peak of the line, else below
 TICKS = 6  # about so many steps of an axis of scores
 
 
@@ -116,14 +116,17 @@ def drawn(panel: Panel, number: int, line: list[Point], is_ours: bool) -> Iterat
     path = " ".join(f"{panel.x(p.seconds):.1f},{panel.y(p.score):.1f}" for p in line)
     dashes = "" if is_ours else ";stroke-dasharray:3 3"
     yield f'<polyline class="c{number}" style="fill:none;stroke-width:{2 if is_ours else 1}{dashes}" points="{path}"/>'
-    for point in line:
+    for place, point in enumerate(line):
         x, y = panel.x(point.seconds), panel.y(point.score)
         hollow = ' style="fill-opacity:0.15;stroke-width:1.5"' if point.setting in ("defaults", "one network") else ""
         yield f'<circle class="c{number}"{hollow} cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
         if is_ours:
-            right, down, anchor = PLACES.get(point.setting, (0, 17, "middle"))
-            place = f'x="{x + right:.1f}" y="{y + down:.1f}" text-anchor="{anchor}"'
-            yield f'<text class="s" {place}>{point.setting}</text>'
+            is_peak = all(panel.y(other.score) >= y for other in line[max(place - 1, 0) : place + 2])
+            right, down, anchor = (0, -9 if is_peak else 17, "middle")
+            if point.setting == BESIDE:
+                right, down, anchor = (-8, 4, "end")
+            at = f'x="{x + right:.1f}" y="{y + down:.1f}" text-anchor="{anchor}"'
+            yield f'<text class="s" {at}>{point.setting}</text>'
 
 
 def legend(families: list[str]) -> Iterator[str]:
