@@ -243,7 +243,7 @@ def test_networks_that_were_given_up_take_no_memory(monkeypatch):
 
     def count(search, number, candidates):
         gc.collect()
-        alive.append(sum(isinstance(found, fastgd.MLP) for found in gc.get_objects()))
+        alive.append(sum(type(found) is fastgd.MLP for found in gc.get_objects()))
         tell(search, number, candidates)
 
     monkeypatch.setattr(rounds.Search, "_tell", count)
