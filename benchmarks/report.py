@@ -1,6 +1,7 @@
-"""Turn the kept runs into the README's tables and a chart.
+"""Turn the kept runs into tables and a chart.
 
-    python benchmarks/report.py            writes README.md between its markers, and docs/throughput.svg
+    python benchmarks/report.py            writes docs/performance.md and, in short, README.md between their markers,
+                                           and docs/throughput.svg
     python benchmarks/report.py --check    exits with 1 if they are not what the kept runs give
     python benchmarks/report.py --history  the course of every case on this kind of machine, with its change points,
                                            and how many runs there are on others
@@ -32,7 +33,7 @@ from .peers import OURS, times_threads
 from .tool import Parser, ToolError, guarded
 
 ROOT = Path(__file__).parents[1]
-README, CHART = ROOT / "README.md", ROOT / "docs" / "throughput.svg"
+README, PAGE, CHART = ROOT / "README.md", ROOT / "docs" / "performance.md", ROOT / "docs" / "throughput.svg"
 BEGIN, END = "<!-- benchmarks begin -->", "<!-- benchmarks end -->"
 NAMES = {
     OURS: "fastgd",
@@ -52,6 +53,9 @@ COLOURS = {  # light, dark
     "JAX, tuned": ("#15803d", "#4ade80"),
 }
 HOUSES = [4, 64, 64, 1]
+SHORTLY = (  # README's cases, two that we win and two that we lose
+    "epoch 4-64-64-1 b32", "epoch 16-256-256-256-1 b256", "epoch 784-512-256-10 b32", "epoch 100-1024-1024-1 b1000",
+)  # fmt: skip
 STEP_CLEARLY = 4.0  # a change point is a step of so many times the scatter around it …
 STEP_AT_LEAST = 0.05  # … and of so large a share
 
@@ -129,8 +133,34 @@ def section() -> str:
     for run in results.kept("suite")[-1:]:
         words = "The compiled loops and predictions without `fit` around them, median time"
         parts.append(f"{words} ({place(run)}):\n\n{suite_table(run)}")
-    chart = "![Rows per second against batch size](docs/throughput.svg)"
-    return "\n\n".join([BEGIN, *parts, chart, END])
+    chart = "![Rows per second against batch size](throughput.svg)"
+    return "\n\n".join([BEGIN, *parts, chart, *lost(compared), END])
+
+
+def headline() -> str:
+    """What stands between the markers of README.md: a few cases on the fastest core."""
+    parts = []
+    for run in newest_by_machine(results.kept("peers"))[:1]:
+        chosen = [record for record in run["records"] if record["case"] in SHORTLY]
+        words = "An epoch of plain SGD, each library in its best form and at its best number of threads, ×2 for two"
+        parts = [f"{words} ({place(run)}):\n\n{peers_table({**run, 'records': chosen})}"] if chosen else []
+    return "\n\n".join([BEGIN, *parts, END])
+
+
+def lost(runs: list[dict[str, Any]]) -> list[str]:
+    """Where another library takes less time, most first: a paragraph, or nothing."""
+    lines = {}
+    for run in runs:
+        for record in run["records"]:
+            times = {peer: result["seconds"] for peer, result in record["results"].items() if peer in NAMES}
+            best = min(times, key=lambda peer: times[peer])
+            if best != OURS and OURS in times:
+                case = record["case"].removeprefix("epoch ").replace(" b", ", batch ")
+                vectors = run["machine"].get("vectors", run["machine"]["processor"])
+                words = f"- {case} ({vectors}): {NAMES[best]} takes {times[best] / times[OURS]:.0%} of fastgd's time"
+                lines[words] = times[best] / times[OURS]
+    told = "\n".join(sorted(lines, key=lambda words: lines[words]))
+    return [f"## What we lose\n\nIn these cases another library is faster:\n\n{told}"] if told else []
 
 
 def newest_by_machine(runs: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -268,24 +298,29 @@ def count(n: int) -> str:
 
 def run(check: bool) -> int:
     """Write the report, or look whether it is there."""
-    text = README.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise ToolError(f"README.md needs the markers {BEGIN} and {END}, once each.")
-    before, _, rest = text.partition(BEGIN)
-    fresh = before + section() + rest.partition(END)[2]
-    drawing = chart()
+    fresh = {page: renewed(page, words) for page, words in ((README, headline()), (PAGE, section()))}
+    fresh |= {CHART: drawing} if (drawing := chart()) else {}
     if not check:
-        README.write_text(fresh, encoding="utf-8")
-        if drawing:
-            CHART.write_text(drawing, encoding="utf-8")
+        for path, text in fresh.items():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if fresh != text or (drawing and (not CHART.exists() or CHART.read_text(encoding="utf-8") != drawing)):
+    stale = [path.name for path, text in fresh.items() if not path.exists() or path.read_text("utf-8") != text]
+    if stale:
+        words = "is" if len(stale) == 1 else "are"
         print(
-            "report: README.md or docs/throughput.svg is not what the kept runs give: run it without --check.",
-            file=sys.stderr,
+            f"report: {', '.join(stale)} {words} not what the kept runs give: run it without --check.", file=sys.stderr
         )
         return 1
     return 0
+
+
+def renewed(page: Path, words: str) -> str:
+    """The page with these words between its markers."""
+    text = page.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise ToolError(f"{page.name} needs the markers {BEGIN} and {END}, once each.")
+    before, _, rest = text.partition(BEGIN)
+    return before + words + rest.partition(END)[2]
 
 
 def show_history() -> int:

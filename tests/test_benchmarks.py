@@ -74,6 +74,7 @@ def test_every_case_has_a_name_of_its_own():
 def test_a_run_is_kept_and_reported(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(results, "FOLDER", tmp_path / "results")
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
+    monkeypatch.setattr(report, "PAGE", tmp_path / "performance.md")
     monkeypatch.setattr(report, "CHART", tmp_path / "throughput.svg")
     facts = {"processor": "P", "cores": 2, "peak_gflops": 100.0, "fingerprint": "F"}
     record = {
@@ -87,12 +88,23 @@ def test_a_run_is_kept_and_reported(tmp_path, monkeypatch, capsys):
     results.keep("suite", suite, facts)
     times = {"fastgd_fit": {"seconds": 0.05, "threads": 1}, "jax_tuned": {"seconds": 0.04, "threads": 2}}
     assert report.throughput()[1]["fastgd"] == {32: 2e6}
-    results.keep("peers", [{"case": "epoch 4-64-64-1 b256", "rows": 1000, "results": times}], facts)
-    assert report.throughput()[1] == {"fastgd": {256: 20_000.0}, "JAX, tuned": {256: 25_000.0}}
-    (tmp_path / "README.md").write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
+    faster = {"fastgd_fit": {"seconds": 0.01, "threads": 1}, "jax_tuned": {"seconds": 0.02, "threads": 2}}
+    compared = [
+        {"case": "epoch 4-64-64-1 b256", "rows": 1000, "results": times},
+        {"case": report.SHORTLY[0], "rows": 1000, "results": faster},
+    ]
+    results.keep("peers", compared, facts)
+    assert report.throughput()[1]["JAX, tuned"] == {256: 25_000.0, 32: 50_000.0}
+    for name in ("README.md", "performance.md"):
+        (tmp_path / name).write_text(f"above\n{report.BEGIN}\nold\n{report.END}\nbelow\n")
     assert report.main(["--check"]) == 1, "stale"
     assert report.main([]) == 0
-    text = (tmp_path / "README.md").read_text()
+    short, text = (tmp_path / "README.md").read_text(), (tmp_path / "performance.md").read_text()
+    assert "| 4-64-64-1, batch 32 | 1,000 | 10 | 20 ×2 | 2.00 |" in short
+    assert "batch 256" not in short
+    assert text.count("faster:") == 1
+    assert "- 4-64-64-1, batch 256 (P): JAX, tuned takes 80% of fastgd's time" in text
+    assert "batch 32 (P)" not in text, "a case that we win"
     assert "| epoch 4-64-64-1 b32 | 20,000 | 10 ms | 40 ms |  | 4.00 | 40% |" in text
     assert "| 4-64-64-1, batch 256 | 1,000 | 50 | 40 ×2 | 0.80 |" in text
     assert text.startswith("above\n")
