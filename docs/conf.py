@@ -1,4 +1,6 @@
-"""How the documentation site is built: `sphinx-build -W -n --keep-going docs build/site`, after `pip install -e '.[docs]'`.
+"""How the documentation site is built: after `pip install -e '.[docs]'` by
+
+    sphinx-build -W -n --keep-going docs build/site
 
 What a build makes on the way, the pages of gallery/ and api/, lies beside the sources and is not kept by git.
 """
@@ -43,7 +45,6 @@ default_role = "literal"  # docstrings write `code`
 exclude_patterns = ["examples", "gallery/*.ipynb", "gallery/*.py", "_templates"]
 templates_path = ["_templates"]
 nitpicky = True
-suppress_warnings = ["config.cache"]  # the gallery's order is a function, which is no part of what a build depends on
 
 myst_enable_extensions = ["dollarmath"]  # the notebook's formulas, which need no script: browsers draw MathML
 html_math_renderer = "mathml"
@@ -103,12 +104,12 @@ def links_out_of_the_site(app: Any, name: str, source: list[str]) -> None:
 
 
 def skipped(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:
-    """What the rooms around ask of a model, and what scikit-learn hands on between its own objects, is not for users."""
+    """What the rooms around ask of a model, or scikit-learn's objects of each other, is not for users."""
     return True if name in INNER or name.endswith(("_request", "_metadata_routing")) else None
 
 
 def in_restructured_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings as plain text: |e| is no substitution, recipe_ no link, and scikit-learn's labels are on its own site."""
+    """Docstrings as plain text: |e| is no substitution, recipe_ no link; scikit-learn's labels are on its own site."""
     for i, line in enumerate(lines):
         if ">>>" not in line:
             line = re.sub(r":(?:ref|term|class|func|meth):`~?([^`<]+?)(?: <[^>]*>)?`", r"\1", line)

@@ -324,7 +324,7 @@ def test_early_stopping_without_halving():
 
 def test_the_page_has_the_same_in_optuna():
     optuna = pytest.importorskip("optuna")
-    page = (Path(__file__).parents[1] / "docs" / "search.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[1] / "docs" / "finding_options.md").read_text(encoding="utf-8")
     (code,) = (block for block in re.findall(r"```python\n(.*?)```", page, re.S) if "optuna" in block)
     defined = {}
     exec(code, defined)

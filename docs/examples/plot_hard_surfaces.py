@@ -2,17 +2,18 @@
 Optimizers on a hard surface
 ============================
 
-Rosenbrock's valley has steep walls and a floor that hardly falls: (1 − a)² + 100 (b − a²)². Plain descent, with the best rate
-of a grid, creeps along the floor; momentum adds up the small steps that agree; Adam divides by the size of recent
-gradients. Each takes the steps of the loop that trains networks, see `Optimizers <../optimizers.html>`_.
+Rosenbrock's valley has steep walls and a floor that hardly falls: (1 − a)² + 100 (b − a²)². Plain descent, with the
+best rate of a grid, creeps along the floor; momentum adds up the small steps that agree; Adam divides by the size of
+recent gradients. Each takes the steps of the loop that trains networks, see `Optimizers <../optimizers.html>`_.
 """
 
-import fastgd
 import numpy as np
-from fastgd.kernels import engine
-from fastgd.network.network import Network
 from hard_surfaces import SURFACES, steps_needed
 from matplotlib import pyplot
+
+import fastgd
+from fastgd.kernels import engine
+from fastgd.network.network import Network
 
 valley = SURFACES[0]
 OPTIMIZERS = {

@@ -5,8 +5,9 @@ Houses learned
 A network learns the prices of 20,000 houses, and is then shown 4,000 that it has never seen.
 """
 
-import fastgd
 from matplotlib import pyplot
+
+import fastgd
 
 X, y = fastgd.datasets.houses(24_000, random_state=0)
 train, test = slice(0, 20_000), slice(20_000, None)

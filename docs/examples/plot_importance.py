@@ -2,13 +2,14 @@
 Which columns matter, of a table with text
 ==========================================
 
-Rents by size, district, year and lift; some cells are empty. ``encoding="auto"`` takes the table as it comes, and all that
-explains the model speaks of its columns.
+Rents by size, district, year and lift; some cells are empty. ``encoding="auto"`` takes the table as it comes, and all
+that explains the model speaks of its columns.
 """
 
-import fastgd
 import numpy as np
 import pandas as pd
+
+import fastgd
 
 draw, n = np.random.default_rng(0), 4_000
 homes = pd.DataFrame(

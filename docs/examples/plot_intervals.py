@@ -2,13 +2,14 @@
 An ensemble's intervals
 =======================
 
-How far off may a price be? Four networks learn, rows that none of them has seen tell how far off they are, and new rows get
-an interval that holds nine times out of ten.
+How far off may a price be? Four networks learn, rows that none of them has seen tell how far off they are, and new
+rows get an interval that holds nine times out of ten.
 """
 
-import fastgd
 import numpy as np
 from matplotlib import pyplot
+
+import fastgd
 
 X, price = fastgd.datasets.houses(6_000, random_state=0)
 model = fastgd.MLPRegressor(n_networks=4, calibration_fraction=0.25, random_state=0).fit(X[:4_000], price[:4_000])
