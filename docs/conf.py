@@ -61,11 +61,14 @@ napoleon_use_ivar = True
 nitpick_ignore_regex = [("py:.*", r"(?!fastgd\.).*"), ("py:.*", r"fastgd(\.[a-z_]+){2,}\.[A-Z]\w*")]
 
 html_theme = "pydata_sphinx_theme"
+html_context = {"default_mode": "auto"}
 html_title = "fastgd"
+html_favicon = "_static/icon.svg"
 html_static_path = ["_static"]
 html_css_files = ["fastgd.css"]
-html_show_sourcelink = False
+html_show_sourcelink = html_copy_source = False
 html_theme_options = {
+    "logo": {"image_light": "_static/icon.svg", "image_dark": "_static/icon.svg", "text": "fastgd"},
     "icon_links": [{"name": "Repository", "url": REPOSITORY, "icon": "fa-brands fa-github"}],
     "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
