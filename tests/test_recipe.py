@@ -107,7 +107,7 @@ ADDITIONS = {
             (r'(?<="AdamW": \(ADAM,\),\n)', '    "SignSGD": (UpdateRule(by_signs, descent_constants),),\n'),
         ],
         "fastgd/training/optimizers.py": [
-            ("def at_rate", OPTIMIZER),
+            ("def with_constant", OPTIMIZER),
             (r"(?<=RMSprop, Adam, AdamW)", ", SignSGD"),
         ],
         "fastgd/__init__.py": [

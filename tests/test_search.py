@@ -20,12 +20,13 @@ from samples import houses, refused
 import fastgd
 from fastgd.errors import InputWarning, InvalidInputError, TrainingWarning
 from fastgd.many import crew, rounds
-from fastgd.many.candidates import Candidate, Whole, at_rate, spec_of
+from fastgd.many.candidates import Candidate, Whole, spec_of
 from fastgd.many.folds import folds_of
 from fastgd.many.found import ranked
 from fastgd.many.importance import explained, importance_of
 from fastgd.many.space import as_space, drawn
 from fastgd.space import Choice, Integer, LogUniform, Uniform
+from fastgd.training.schedules import at_rate
 
 SPACE = {"learning_rate": LogUniform(1e-4, 0.1), "layer_sizes": [[4, 8, 1], [4, 32, 1]]}
 QUIET = {"verbose": 0, "n_threads": 2}
@@ -520,7 +521,10 @@ def test_a_rate_scales_the_schedule():
     )
     cosine = at_rate(fastgd.schedules.Cosine(0.1, final=0.01), 0.2)
     assert cosine == fastgd.schedules.Cosine(0.2, final=0.02)
-    assert at_rate(0.1, cosine) is cosine
+    drawn = spec_of({"learning_rate": cosine}, {"optimizer": fastgd.SGD(lambda step: 0.1)})["optimizer"]
+    assert drawn == fastgd.SGD(cosine)
+    with pytest.raises(fastgd.errors.InvalidInputError, match="a function of the step"):
+        spec_of({"learning_rate": 0.2}, {"optimizer": fastgd.SGD(lambda step: 0.1)})
     assert spec_of({"learning_rate": 0.2}, {"optimizer": fastgd.SGD()})["optimizer"] == fastgd.SGD(0.2)
     both = spec_of({"encoding.bins": 8, "encoding.finer": 2.0}, {"encoding": "auto"})
     assert both == {"encoding": fastgd.Encoding(bins=8, finer=2.0)}

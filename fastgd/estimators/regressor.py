@@ -28,7 +28,7 @@ from .watch import FadingDropout
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
-MANY_ROWS, ROWS_OF_A_COLUMN = 1000, 50  # from which on dropout may fade
+FADING_ROWS, ROWS_OF_A_COLUMN = 1000, 50  # from which on dropout may fade
 SKEWED = 1.0  # from which on logarithms are offered
 
 
@@ -148,7 +148,7 @@ class MLPRegressor(RegressorMixin, Estimator):
     def _beside(self, rows: Rows) -> list[Callback]:
         # The loss of few rows falls because they are learned by heart: it does not tell how noisy the target is.
         n_rows, n_columns = count_rows(rows.X), self.n_features_in_
-        tells = as_loss(self.loss).name == "mse" and n_rows >= max(MANY_ROWS, ROWS_OF_A_COLUMN * n_columns)
+        tells = as_loss(self.loss).name == "mse" and n_rows >= max(FADING_ROWS, ROWS_OF_A_COLUMN * n_columns)
         return [FadingDropout()] if is_open(self.dropout) and tells else []
 
     def _set_aside(self, rows: Rows) -> tuple[Rows, Rows | None]:

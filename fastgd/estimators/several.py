@@ -82,43 +82,53 @@ class Team:
         self.variants_left = self._variants()
         if not self.selects and not estimator.early_stopping:
             rows, held_out, all_rows = all_rows or rows, None, None
-        validation = held_out if estimator.early_stopping else None
         if not self.selects:
+            validation = held_out if estimator.early_stopping else None
             return self._whole(self._trained(rows, validation, self._left(begun)))
         assert held_out is not None
-        share = POOL if all_rows is not None else 1.0
+        taken = self._selected(rows, held_out, all_rows, begun)
+        counts = [count for _, count in taken]
+        found = [one for one, _ in taken]
+        if all_rows is not None and not _is_interrupted(found):
+            found = self._trained_again(found, all_rows)
+        return self._whole(found, counts)
+
+    def _selected(self, rows: Rows, held_out: Rows, all_rows: Rows | None, begun: float) -> list[tuple[Trained, int]]:
+        """A pool of networks, and which of them count how often, those first that count most; all, once interrupted."""
+        estimator, budget = self.estimator, self.estimator.time_budget
+        validation = held_out if estimator.early_stopping else None
         of_classes = estimator._weights_of_classes(rows.y, rows.weights)
-        found = self._trained(rows, validation, budget and share * self._left(begun))
+        pool: list[Trained] = []
+        spare = self._left(begun)
         while True:
-            if _is_interrupted(found):
-                return self._whole(found)
-            counts = greedy([record.model for _, record in found], *held_out.told, class_weight=of_classes)  # type: ignore[misc]
-            taken = sorted(
-                ((one, record, int(count)) for (one, record), count in zip(found, counts, strict=True) if count),
-                key=lambda each: -each[2],
-            )
-            if all_rows is None or budget is None:
-                break
-            seconds = [MORE * record.seconds * count_rows(all_rows.X) / count_rows(rows.X) for _, record, _ in taken]
-            left = self._left(begun)
-            spare = left - makespan(seconds, self.n_threads)
-            if spare < LEFT * budget or estimator.n_networks > 1:
+            pool += self._trained(rows, validation, budget and (1.0 if all_rows is None else POOL) * spare)
+            if _is_interrupted(pool):
+                return [(one, 1) for one in pool]
+            counts = greedy([record.model for _, record in pool], *held_out.told, class_weight=of_classes)  # type: ignore[misc]
+            chosen = [(one, int(count)) for one, count in zip(pool, counts, strict=True) if count]
+            taken = sorted(chosen, key=lambda each: -each[1])
+            if all_rows is not None and budget is not None:
+                longer = MORE * count_rows(all_rows.X) / count_rows(rows.X)
+                seconds = [longer * record.seconds for (_, record), _ in taken]
+                left = self._left(begun)
+                spare = left - makespan(seconds, self.n_threads)
+                if spare >= LEFT * budget and estimator.n_networks == 1:
+                    continue  # there is time for a larger pool
                 taken = [taken[place] for place in fitting(seconds, left, self.n_threads)]
-                break
-            found += self._trained(rows, validation, POOL * spare)
-        if estimator.verbose:
-            say(f"{len(taken)} of {len(found)} networks are taken.")
-        kept = {one.seed: count for one, _, count in taken}
-        pairs = [(one, record) for one, record, _ in taken]
-        if all_rows is not None:
-            again = [one for one, _ in pairs]
-            records = self._records(again, all_rows, None)
-            lost = [record.error for record in records if record.error is not None]
-            if not lost and not any(map(was_stopped, records)):
-                pairs = list(zip(again, records, strict=True))
-            elif lost:
-                warn(f"Selected networks stay as they are: of all rows one did not learn: {lost[0]}", TrainingWarning)
-        return self._whole(pairs, [kept[one.seed] for one, _ in pairs])
+            if estimator.verbose:
+                say(f"{len(taken)} of {len(pool)} networks are taken.")
+            return taken
+
+    def _trained_again(self, taken: list[Trained], all_rows: Rows) -> list[Trained]:
+        """The same networks, learned from all rows; if one of them does not learn, they stay as they are."""
+        again = [one for one, _ in taken]
+        records = self._records(again, all_rows, None)
+        lost = [record.error for record in records if record.error is not None]
+        if lost:
+            warn(f"Selected networks stay as they are: of all rows one did not learn: {lost[0]}", TrainingWarning)
+        if lost or any(map(was_stopped, records)):
+            return taken
+        return list(zip(again, records, strict=True))
 
     def _left(self, begun: float) -> Any:
         """The seconds that are left of the budget; None where there is none."""

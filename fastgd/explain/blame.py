@@ -18,7 +18,7 @@ from ..kernels.records import Reals, Rows
 from ..model.core import Core
 from ..model.mean import Mean
 from ..options import is_number, layer_numbers, look_up
-from ..training.optimizers import SGD, Optimizer, at_rate
+from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
 from . import memory
 from .effects import LARGE, NOTABLE, effects
@@ -122,7 +122,7 @@ def as_it_learns(model: Core, X: Any, y: Any, sample_weight: Any = None) -> Core
         return model
     scaled = model.twin()
     # At a rate of its own: there is nothing that a plateau could monitor.
-    rule = at_rate(checked_optimizer(model.fit_state, None, SGD()), 1.0)
+    rule = with_constant(checked_optimizer(model.fit_state, None, SGD()), 1.0)
     scaled.fit(X, y, epochs=0, optimizer=rule, sample_weight=sample_weight, verbose=0)
     return scaled
 
@@ -155,7 +155,7 @@ def _take_step(
         raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")
     if rate is None and rule.schedule.plateau():  # it is one step, not an epoch: there is nothing to monitor
         rate = going_on.next_rate()
-    once = rule if rate is None else at_rate(rule, float(rate))
+    once = rule if rate is None else with_constant(rule, float(rate))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", TrainingWarning)  # what the step did is told
         history = model.fit(

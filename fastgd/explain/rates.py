@@ -18,7 +18,7 @@ from ..model.core import Core
 from ..options import checked_names, is_number, positive_integer
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
-from ..training.optimizers import SGD, Optimizer, at_rate
+from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
 
 
@@ -126,7 +126,7 @@ def learning_rates(
         raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
     start = copy.deepcopy(model)
     rule = checked_optimizer(start.fit_state, optimizer, SGD())
-    start.fit(X, y, epochs=0, optimizer=at_rate(rule, 1.0), verbose=0)  # learns the scaling and the encoding
+    start.fit(X, y, epochs=0, optimizer=with_constant(rule, 1.0), verbose=0)  # learns the scaling and the encoding
     n_rows = len(start.schema.inputs(X).values)
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
         raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
@@ -321,8 +321,8 @@ class _Comparison:
             warnings.simplefilter("ignore", TrainingWarning)
             try:
                 history = run.model.fit(
-                    self.X, self.y, epochs=steps, batch_size=len(self.rows.X), optimizer=at_rate(self.rule, run.rate),
-                    shuffle=False, callbacks=[run.trace], verbose=0,
+                    self.X, self.y, epochs=steps, batch_size=len(self.rows.X),
+                    optimizer=with_constant(self.rule, run.rate), shuffle=False, callbacks=[run.trace], verbose=0,
                 )  # fmt: skip
             except DivergenceError:
                 return False

@@ -16,7 +16,7 @@ from ..data.encoding import Encoding, as_encoding
 from ..errors import InvalidInputError, Told
 from ..options import check_names, is_number, look_up
 from ..training.optimizers import OPTIMIZERS
-from ..training.schedules import Rates, ReduceOnPlateau, Schedule, Steps, WarmUp
+from ..training.schedules import Rates, ReduceOnPlateau, Schedule, Steps, at_rate, top_of
 from ..training.state import checked_optimizer
 from .tasks import KNOWN, OF_ROWS
 
@@ -117,8 +117,7 @@ def spec_of(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
         except InvalidInputError as error:
             raise InvalidInputError(f"{type(optimizer).__name__}: {error}") from error
         if "learning_rate" in parts["optimizer"]:
-            rate = at_rate(optimizer.learning_rate, parts["optimizer"]["learning_rate"])
-            parts["optimizer"]["learning_rate"] = rate
+            parts["optimizer"]["learning_rate"] = _at_rate(optimizer.learning_rate, parts["optimizer"]["learning_rate"])
         spec["optimizer"] = replace(optimizer, **parts["optimizer"])
     if parts["encoding"]:
         spec["encoding"] = replace(as_encoding(spec.get("encoding")) or Encoding(), **parts["encoding"])
@@ -129,27 +128,13 @@ def _place(name: str) -> str:
     return f"optimizer.{name}" if name in OF_OPTIMIZER else name
 
 
-def at_rate(rate: Any, value: Any) -> Any:
-    """A rate or a schedule, so many times as fast that its learning rate is `value`; a schedule replaces it."""
-    if not isinstance(rate, Schedule) or not is_number(value):
-        if callable(rate) and not isinstance(rate, Schedule):
-            raise InvalidInputError("learning_rate cannot be searched where the optimizer's is a function of the step.")
+def _at_rate(rate: Any, value: Any) -> Any:
+    """The optimizer's rate or schedule at the rate that was drawn; a schedule that was drawn replaces it."""
+    if not is_number(value):
         return value
-    if isinstance(rate, WarmUp):
-        inner = at_rate(rate.schedule, value)
-        top, new = _top(rate.schedule), _top(inner)
-        return replace(rate, schedule=inner, start=rate.start * new / top)
-    times = value / _top(rate)
-    scaled = {name: getattr(rate, name) * times for name in ("final", "least") if hasattr(rate, name)}
-    return replace(rate, **{"learning_rate": value, **scaled})
-
-
-def _top(rate: Any) -> float:
-    while isinstance(rate, WarmUp):
-        rate = rate.schedule
-    if not hasattr(rate, "learning_rate"):
+    if top_of(rate) is None:
         raise InvalidInputError("learning_rate cannot be searched where the optimizer's is a function of the step.")
-    return float(rate.learning_rate)
+    return at_rate(rate, value)
 
 
 @dataclass(frozen=True, repr=False)

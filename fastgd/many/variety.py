@@ -14,9 +14,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..data.encoding import Encoding
-from ..options import is_number
 from ..training.recipe import Recipe
-from ..training.schedules import Schedule, WarmUp
+from ..training.schedules import WarmUp, at_rate, top_of
 
 ACTIVATIONS = "silu", "gelu", "relu"
 WIDTHS = 2 / 3, 1.0, 4 / 3  # times the units of a layer
@@ -139,13 +138,9 @@ def _between(least: float, most: float, place: float) -> float:
 
 
 def _faster(rate: Any, times: float) -> Any:
-    """A rate or a schedule, so many times as fast."""
-    if isinstance(rate, WarmUp):
-        return dataclasses.replace(rate, schedule=_faster(rate.schedule, times))
-    if isinstance(rate, Schedule):
-        schedule: Any = rate
-        return dataclasses.replace(schedule, learning_rate=_faster(schedule.learning_rate, times))
-    return float(f"{rate * times:.3g}") if is_number(rate) else rate
+    """A rate or a schedule, so many times as fast; a function of the step stays as it is."""
+    top = top_of(rate)
+    return rate if top is None else at_rate(rate, float(f"{top * times:.3g}"))
 
 
 def _longer(rate: Any, times: float) -> Any:

@@ -25,7 +25,7 @@ from .blend import blended, blended_classes, outputs_behind
 from .core import Core
 from .intervals import Band, Calibration, calibrated
 
-MANY_ROWS = 1000  # from which on threads take less time than their start does
+THREADED_ROWS = 1000  # from which on threads take less time than their start does
 
 
 class Mean:
@@ -186,7 +186,7 @@ class Mean:
         """What each model puts out for a table, which is read once; of many rows in threads."""
         table = SharedTable(X)
         inputs = [table.inputs(member.schema) for member in self.members]
-        n_threads = min(allowance("auto").most, len(self.members)) if inputs[0].n_rows >= MANY_ROWS else 1
+        n_threads = min(allowance("auto").most, len(self.members)) if inputs[0].n_rows >= THREADED_ROWS else 1
         if n_threads == 1:
             found = list(map(_outputs, self.members, inputs))
         else:

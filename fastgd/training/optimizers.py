@@ -212,7 +212,7 @@ class AdamW(Adam):
     weight_decay: float = _at_least(0, 0.01, kw_only=True)
 
 
-def at_rate(rule: Optimizer, rate: float) -> Optimizer:
+def with_constant(rule: Optimizer, rate: float) -> Optimizer:
     """The same rule with a constant learning rate, which may be 0, as a schedule's may."""
     return dataclasses.replace(rule, learning_rate=rate if rate > 0 else lambda step: rate)  # type: ignore[call-arg]
 

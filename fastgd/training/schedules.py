@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ __all__ = [
 Steps = NDArray[np.int64]
 Rates = NDArray[np.float64]
 
+PROPORTIONAL = ("start", "final", "least")  # rates beside the learning rate
 DEEPEST = 50  # WarmUps inside each other
 MOST = 2.0**53  # steps and the like are exact in float64
 
@@ -315,6 +316,25 @@ def as_schedule(value: Any) -> Schedule:
     if callable(value) and not isinstance(value, type):
         return Function(value)
     return Constant(value)
+
+
+def top_of(rate: Any) -> float | None:
+    """The learning rate that a schedule is made of, behind a warm-up that of what follows; a function has none."""
+    while isinstance(rate, WarmUp):
+        rate = rate.schedule
+    rate = getattr(rate, "learning_rate", rate)
+    return float(rate) if is_number(rate) else None
+
+
+def at_rate(rate: Any, value: float) -> Any:
+    """The same schedule with another learning rate, its other rates in proportion; in place of a number the number."""
+    if not isinstance(rate, Schedule):
+        return value
+    times = value / (top_of(rate) or math.inf)
+    scaled: dict[str, Any] = {name: getattr(rate, name) * times for name in PROPORTIONAL if hasattr(rate, name)}
+    if isinstance(rate, WarmUp):
+        return replace(rate, schedule=at_rate(rate.schedule, value), **scaled)
+    return replace(rate, **{"learning_rate": value, **scaled})
 
 
 def checked_rates(schedule: Schedule, first: int, count: int, total: int) -> Rates:
