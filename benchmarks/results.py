@@ -75,7 +75,7 @@ def from_pytest(saved: dict[str, Any]) -> tuple[list[dict[str, Any]], dict[str, 
 
 
 def missing(records: list[dict[str, Any]]) -> list[str]:
-    """Which figures of the README's table are not in a run."""
+    """Which figures of the table in docs/performance.md are not in a run."""
     there = {(record["case"], record["who"]) for record in records}
     wanted = [(case.name, "fastgd") for case in EPOCHS + PREDICTIONS]
     others = [case for case in EPOCHS + PREDICTIONS if case.stage != "predict_row_compiled"]
