@@ -177,10 +177,10 @@ def _unknown_option(name: str, known: list[str]) -> str:
 def positive_integer(value: object, what: str, *, least: int = 1) -> int:
     """`value` as an int, or an error that says what it should have been."""
     try:
-        number = operator.index(value)  # type: ignore[arg-type]
+        number = least - 1 if isinstance(value, bool | np.bool_) else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
         number = least - 1
-    if isinstance(value, bool) or number < least:
+    if number < least:
         raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {value!r}.")
     return number
 
