@@ -274,7 +274,7 @@ def test_validation_rows_do_not_teach_the_encoding():
     odd = frame.copy()
     odd["city"] = "Mars"
     model = fastgd.MLP([3, 8, 1], encoding="auto")
-    with pytest.warns(InputWarning, match="'Mars', which the fit has not seen"):
+    with pytest.warns(InputWarning, match="^validation_data: X, column 1 .*'Mars', which the fit has not seen"):
         history = model.fit(frame, price, epochs=2, validation_data=(odd, price), verbose=0)
     assert "Mars" not in model.encoder.codes[1].levels
     assert len(history.history["val_loss"]) == 2

@@ -9,7 +9,7 @@ import pytest
 
 import fastgd
 from fastgd.data.scaling import mean_and_std
-from fastgd.errors import PrecisionWarning
+from fastgd.errors import InputWarning, PrecisionWarning
 
 
 def model(**options):
@@ -26,12 +26,21 @@ def test_constant_columns():
     X, _ = table()
     X[:, 1] = 0.1
     made = model()
-    made.fit(X, np.full(6, 7.0), epochs=3, verbose=0)
+    with pytest.warns(InputWarning, match=r"^y is 7 in every row: there is nothing to learn of it\.$"):
+        made.fit(X, np.full(6, 7.0), epochs=3, verbose=0)
     assert np.isfinite(made.predict(X)).all()
     for constant in (0.1, 1e20, 0.0, -3e-30):
         for weights in (np.zeros(0), np.linspace(0, 3, 1000)):
             mean, std = mean_and_std(np.full((1000, 1), constant), weights)
             assert (mean[0], std[0]) == (constant, 0.0)
+
+
+def test_a_target_of_several_that_does_not_vary_is_told_by_its_number():
+    X, y = table()
+    several = fastgd.MLP([X.shape[1], 4, 2], random_state=0)
+    with pytest.warns(InputWarning, match=r"^y, column 1 is 0\.5 in every row"):
+        several.fit(X, np.column_stack([y, np.full(len(y), 0.5)]), epochs=1, verbose=0)
+    fastgd.MLP([X.shape[1], 4, 2]).fit(X[:1], [[1.0, 0.5]], epochs=1, verbose=0)  # one row says nothing about it
 
 
 @pytest.mark.tiny

@@ -85,10 +85,12 @@ def test_outliers_do_not_make_it_diverge(tmp_path):
     assert run("train", path, *ARGUMENTS, "--epochs", 5).exit_code == 0
 
 
+@pytest.mark.filterwarnings("default")
 def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
     path = write(tmp_path / "houses.csv", price=[42] * 200)
     result = run("train", path, *ARGUMENTS, "--epochs", 2)
     assert re.search(r"held out +40 +– ", result.output)
+    assert "fastgd: y is 42 in every row: there is nothing to learn of it." in result.output
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ def test_rows_that_have_no_finite_prediction_are_refused(loss, n_out, contiguous
         with pytest.raises(InvalidInputError, match=r"X, row 2, column 0 is -3\.4e\+38, too far from the rows that"):
             call(X)
     named = fastgd.MLP([3, 1], feature_names=["a", "b", "c"])
-    named.fit(np.delete(X, 2, axis=0) / 1e3, np.zeros(399), epochs=1, verbose=0)
+    named.fit(np.delete(X, 2, axis=0) / 1e3, np.linspace(0, 1, 399), epochs=1, verbose=0)
     with pytest.raises(InvalidInputError, match=r"row 2, column 0 \(a\) is"):
         named.predict(X)
 

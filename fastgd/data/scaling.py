@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidInputError, PrecisionWarning, warn
+from ..errors import InputWarning, InvalidInputError, PrecisionWarning, warn
 from ..kernels.records import Net, Reals, Rows
 from .arrays import CheckedTable, rows_per_chunk, too_large
 from .schema import Schema
@@ -52,11 +52,23 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
         return net
     standardize = standardize and schema.network.standardizes_target
     mean, std = scales((rows.Y, rows.weights), source.targets, source.chosen, lambda _: "y", standardize)
+    if kind == "standard":
+        _tell_of_constants(std, source)
     if standardize and kind == "standard":
         net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)
     elif standardize:
         net.target_std[:] = np.where(mean > 0, mean, 1)
     return net
+
+
+def _tell_of_constants(std: Reals, source: Source) -> None:
+    """Say which targets are the same in all rows; of a single row that is no news."""
+    for column in np.flatnonzero(std == 0):
+        given = source.targets.given(int(column))
+        kept = given if source.chosen is None else given[source.chosen]
+        if len(kept) > 1 and (kept == kept[0]).all():
+            where = "y" if len(std) == 1 else f"y, column {column}"
+            warn(f"{where} is {kept[0]:.6g} in every row: there is nothing to learn of it.", InputWarning)
 
 
 def _learn_what_varies_now(net: Net, schema: Schema, rows: Rows, source: Source) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, kept_warnings, warn
 from ..kernels.records import Reals, read_only
 from ..options import is_number
 from .arrays import CheckedTable
@@ -80,12 +80,15 @@ def _given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
         raise InvalidInputError("validation_data must be (X, y) or (X, y, sample_weight).")
     X, y, *weights = validation_data
     try:
-        values = schema.inputs(X).values
-        schema, target = schema.learned(y, len(values))
-        checked = row_weights(weights[0] if weights else None, len(values))
-        return schema, Measured(values, target.values, target.columns(), checked, checked)
+        with kept_warnings() as told:
+            values = schema.inputs(X).values
+            schema, target = schema.learned(y, len(values))
+            checked = row_weights(weights[0] if weights else None, len(values))
     except InvalidInputError as error:
         raise InvalidInputError(f"validation_data: {error}") from error
+    for message, category in told:
+        warn(f"validation_data: {message}", category)
+    return schema, Measured(values, target.values, target.columns(), checked, checked)
 
 
 def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int) -> tuple[Any, Any]:
