@@ -9,8 +9,10 @@ from .guard import OneLineUsage
 
 COMMANDS = {
     "train": "Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out.",
+    "info": "Tell what is in the file MODEL: networks, columns, classes, training.",
     "warmup": "Compile every loop for this machine in advance.",
     "demo": "Tell how a network learns the price of a house, from meaningless predictions to good ones.",
+    "completion": "Print a script for SHELL that completes commands and options.",
     "bench": "Did my change make fastgd slower? For a clone of the repository.",
 }
 

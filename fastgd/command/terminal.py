@@ -122,6 +122,18 @@ def _print_table(names: list[str], rows: list[list[str]], console: Console) -> N
     _print(columns, console)
 
 
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Names, and beside them what is to be said of each, in as many lines as that takes."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(overflow="fold", max_width=30)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    _print(grid, _console())
+
+
 def tell(scene: Any) -> None:
     """A scene of a report as text: no colour, 80 columns or as many as there are."""
     from textwrap import fill
