@@ -105,7 +105,7 @@ def train(
     """
     import numpy as np
 
-    from ..data.files import read_columns
+    from ..data.files import read_table
     from ..data.splits import split_rows
     from ..errors import InvalidInputError
     from ..mlp import MLP
@@ -126,16 +126,14 @@ def train(
         from ..pages import drawing
 
         drawing.check_matplotlib()
-    if classes:
-        X, texts = read_columns(file, features, [*groups, target])
-        y = _labels(file, target, texts[target])
-    else:
-        try:
-            values, texts = read_columns(file, [*features, target], groups)
-        except InvalidInputError as error:
-            is_text = f"column {target!r} holds" in str(error)
-            raise InvalidInputError(f"{error} For classes, say --classes." if is_text else str(error)) from None
-        X, y = values[:, :-1], values[:, -1]
+    numbers = features if classes else [*features, target]
+    rows = read_table(
+        file, [*features, target, *groups], text=[*groups, target] if classes else groups, numbers=numbers,
+        told=say, gaps=False,
+    )  # fmt: skip
+    X = rows.select(features).to_numpy()
+    y = _labels(file, target, rows[target].fill_null("").to_list()) if classes else rows[target].to_numpy()
+    texts = {name: rows[name].to_list() for name in groups}
     train_rows, held_out = split_rows(len(X), validation, texts[groups[0]] if groups else None, seed)
     grouped = f", no {groups[0]} on both sides" if groups else ""
     say(opening := f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")
