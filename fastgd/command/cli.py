@@ -9,6 +9,9 @@ from .guard import OneLineUsage
 
 COMMANDS = {
     "train": "Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out.",
+    "predict": "Predict the rows of FILE with the network or networks in MODEL.",
+    "evaluate": "Say how good the predictions of MODEL are on the rows of FILE.",
+    "explain": "Explain what MODEL makes of the columns of FILE.",
     "info": "Tell what is in the file MODEL: networks, columns, classes, training.",
     "warmup": "Compile every loop for this machine in advance.",
     "demo": "Tell how a network learns the price of a house, from meaningless predictions to good ones.",

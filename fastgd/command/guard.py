@@ -29,7 +29,7 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     def wrapper(*args: Any, **options: Any) -> None:
         try:
             with _room_for(*(options.get(name) for name in WRITTEN)), warnings.catch_warnings():
-                warnings.showwarning = _one_line_warning
+                warnings.showwarning = _told_once()
                 warnings.simplefilter("ignore", BlowUpWarning)  # the error that follows says more
                 command(*args, **options)
         except MemoryError:
@@ -113,6 +113,13 @@ class OneLineUsage(click.Group):
         return result
 
 
-def _one_line_warning(message: Warning | str, *others: Any, **options: Any) -> None:
-    if not is_quiet():
-        complain(message)
+def _told_once() -> Callable[..., None]:
+    """What shows warnings: each in one line, and once, though several networks may say it."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, *others: Any, **options: Any) -> None:
+        if str(message) not in told and not is_quiet():
+            complain(message)
+        told.add(str(message))
+
+    return show

@@ -1,4 +1,4 @@
-"""A whole table of a file with its actual values, as a model takes both."""
+"""A whole table of a file, with its actual values, as a model takes both."""
 
 from __future__ import annotations
 
@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from ..data.files import read_table
 from ..errors import InvalidInputError
-from ..many.ensemble import Ensemble, load
-from ..mlp import MLP
-from .predictions import Question, by_order
+from .question import Question, by_order
 from .terminal import remark
+from .unlike import Unlike
 
 if TYPE_CHECKING:
     from polars import DataFrame, Series
 
     from ..data.files import Format
+    from ..many.ensemble import Ensemble
+    from ..mlp import MLP
+
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
 class Labelled(NamedTuple):
@@ -33,33 +36,46 @@ class Labelled(NamedTuple):
 
 def unlabelled(model: Path, file: Path, fmt: Format) -> tuple[MLP | Ensemble, DataFrame]:
     """The model, and the columns of a file that it reads."""
-    question = Question(load(model), model)
-    frame = read_table(
-        file, question.model.feature_names, question.text, question.numbers, fmt, told=remark
-    )
-    return question.model, frame.select(question.model.feature_names or by_order(frame, (), question, file))
+    question = Question(model)
+    return question.model, _read(question, file, (), (), fmt)
 
 
 def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> Labelled:
-    """The model, the columns of a file that it reads, and the targets."""
-    question = Question(load(model), model)
+    """The model, the columns of a file that it reads, and the targets.
+
+    Raises:
+        InvalidInputError: a file or a target that cannot be used.
+    """
+    question = Question(model)
     loaded, network = question.model, question.model.network
     n_targets = 1 if network.loss.task == "classes" else network.n_targets
     if not targets:
         raise InvalidInputError(f"Say which column of {file} holds the actual values: --target COLUMN.")
     if len(targets) != n_targets:
         raise InvalidInputError(f"{model} predicts {n_targets} targets: --target has to name each of them, in order.")
-    names = loaded.feature_names
-    twice = [name for name in targets if names is not None and name in names]
-    if twice:
-        raise InvalidInputError(f"{twice[0]!r} is a column that {model} reads: it cannot be the target.")
+    known = loaded.feature_names or ()
+    mixed = next((name for name in targets if name in known), None)
+    if mixed is not None:
+        raise InvalidInputError(f"{model} reads the column {mixed!r}: it cannot be the target, too.")
     is_text = loaded.classes is not None and loaded.classes.dtype.kind in "Ub"
-    text, numbers = [*question.text, *targets * is_text], [*question.numbers, *targets * (not is_text)]
-    wanted = None if names is None else [*names, *targets]
-    frame = read_table(file, wanted, text, numbers, fmt, told=remark)
+    frame = _read(question, file, targets, () if is_text else targets, fmt)
     y = np.column_stack([_values(frame[name], loaded, file) for name in targets])
-    X = frame.select(names or by_order(frame, targets, question, file))
-    return Labelled(loaded, X, y[:, 0] if n_targets == 1 else y, targets)
+    return Labelled(loaded, frame.drop(targets), y[:, 0] if n_targets == 1 else y, targets)
+
+
+def _read(question: Question, file: Path, targets: Sequence[str], numbers: Sequence[str], fmt: Format) -> DataFrame:
+    """The columns that the model reads, and then the targets."""
+    names, numbers = question.model.feature_names, [*question.numbers, *numbers]
+    wanted = None if names is None else [*names, *targets]
+    text = [name for name in wanted or targets if name not in numbers]
+    frame = read_table(file, wanted, text, numbers, fmt, told=remark)
+    features = names or by_order(frame, targets, question, str(file))
+    if question.is_encoded:
+        unlike = Unlike(question.model, "row")
+        unlike.add(question.model.schema.columns(frame.select(features)), 1)
+        for line in unlike.told(features):
+            remark(f"{file}, {line}")
+    return frame.select([*features, *targets])
 
 
 def _values(column: Series, model: MLP | Ensemble, file: Path) -> NDArray[Any]:
@@ -67,16 +83,15 @@ def _values(column: Series, model: MLP | Ensemble, file: Path) -> NDArray[Any]:
     empty = column.is_null()
     if empty.any():
         n, first = int(empty.sum()), int(empty.arg_max() or 0) + 1
-        what = "row has" if n == 1 else "rows have"
         raise InvalidInputError(
-            f"{file}: {n:,} {what} no {column.name}, the first is row {first:,}: fill it, or drop these rows."
+            f"{file}: {n:,} {'row has' if n == 1 else 'rows have'} no {column.name}, the first is row {first:,}: fill "
+            "it, or drop these rows."
         )
-    values = column.to_numpy()
+    values: NDArray[Any] = column.to_numpy()
     if model.classes is None:
         return values
     if model.classes.dtype.kind == "b":
-        known = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-        return np.array([known.get(str(value).lower(), value) for value in values.tolist()])
+        return np.array([BOOLEANS.get(str(value).lower(), value) for value in values.tolist()])
     if model.classes.dtype.kind in "iu" and (values == np.rint(values)).all():
         return values.astype(np.int64)
-    return np.array(values.tolist()) if values.dtype == object else values
+    return np.array(list(map(str, values.tolist()))) if model.classes.dtype.kind == "U" else values

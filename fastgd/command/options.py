@@ -12,6 +12,7 @@ from .terminal import QUIET
 
 Command = Callable[..., None]
 
+TABS = {"tab": "\t", "\\t": "\t"}  # as they can be typed
 FORMAT = ("separator", "decimal", "encoding", "missing")  # of a table's file, as data.files.Format calls them
 
 
@@ -35,6 +36,7 @@ def file_options(command: Command) -> Command:
 
         given = {name: options.pop(name) for name in FORMAT}
         given["missing"] = given["missing"] or None
+        given["separator"] = TABS.get(given["separator"], given["separator"])
         command(*args, fmt=Format(**given), **options)
 
     for option in (

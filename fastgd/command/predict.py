@@ -53,15 +53,15 @@ def predict(
 
     Example: fastgd predict house.safetensors tomorrow.csv --key id
     """
-    from ..many.ensemble import load
-    from .predictions import Question, predicted
+    from .predictions import Source, predicted
+    from .question import Question
     from .writing import check_ending, write_table
 
     for read in (file, model):
         check_can_write(output, table=read, overwrite=overwrite)
     check_ending(output)
-    question = Question(load(model), model, probabilities, interval)
-    counted = Counted(predicted(question, file, keys, all_columns, fmt))
+    question = Question(model, probabilities, interval)
+    counted = Counted(predicted(question, Source(file, None if all_columns else keys, fmt, remark)))
     if output is None:
         write_table(iter(counted), None)
         return

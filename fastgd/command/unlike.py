@@ -24,23 +24,23 @@ class Cells:
     """How many cells are of one kind, and the first of them."""
 
     def __init__(self) -> None:
-        self.count, self.line, self.first = 0, 0, ""
+        self.count, self.row, self.first = 0, 0, ""
         self.labels: Counter[str] = Counter()
 
-    def add(self, wrong: Any, first_line: int, values: Any = None) -> None:
+    def add(self, wrong: Any, first: int, values: Any = None) -> None:
         """Count the rows where `wrong` (n_rows,) says so; `values` are what the cells hold."""
         n_wrong = int(np.count_nonzero(wrong))
         if n_wrong and not self.count:
-            row = int(np.argmax(wrong))
-            self.line = first_line + row
-            self.first = "" if values is None else values[row]
+            place = int(np.argmax(wrong))
+            self.row, self.first = first + place, "" if values is None else values[place]
         self.count += n_wrong
 
 
 class Unlike:
     """What new rows have that no network of a model has seen in its training."""
 
-    def __init__(self, model: MLP | Ensemble) -> None:
+    def __init__(self, model: MLP | Ensemble, row: str) -> None:
+        self.row = row  # what one of the rows is called
         encoders = [member.schema.encoder for member in model.members]
         self.codes = [] if None in encoders else list(zip(*(encoder.codes for encoder in encoders if encoder), strict=True))
         for encoder in encoders:  # it is told here, once for the whole file
@@ -48,14 +48,14 @@ class Unlike:
                 encoder.told.update((place, kind) for place in range(len(encoder.codes)) for kind in KINDS)
         self.found: dict[int, dict[str, Cells]] = {}
 
-    def add(self, table: Columns, first_line: int) -> None:
-        """Look at some rows, the first of which stands in this line."""
+    def add(self, table: Columns, first: int) -> None:
+        """Look at some rows, the first of which has this number."""
         for place, (codes, column) in enumerate(zip(self.codes, table.columns, strict=True)):
             kinds = self.found.setdefault(place, {"unseen": Cells(), "beyond": Cells(), "gaps": Cells()})
             if isinstance(codes[0], LevelCode):
-                _count_labels(kinds, codes, column, first_line)
+                _count_labels(kinds, codes, column, first)
             else:
-                _count_numbers(kinds, codes, column, first_line)
+                _count_numbers(kinds, codes, column, first)
 
     def told(self, names: Any) -> Iterator[str]:
         """A line for each column that has something to be said of."""
@@ -65,7 +65,7 @@ class Unlike:
                 yield f"column {names[place]!r}: {'; '.join(parts)}."
 
     def _said(self, place: int, kind: str, cells: Cells) -> str:
-        codes, at = self.codes[place], f"in line {cells.line:,}"
+        codes, at = self.codes[place], f"in {self.row} {cells.row:,}"
         n = f"{cells.count:,} {'cell' if cells.count == 1 else 'cells'}"
         if kind == "gaps":
             rule = "its mean" if isinstance(codes[0], NumberCode) else "none"
@@ -79,26 +79,26 @@ class Unlike:
         return f"{n} beyond {low:.6g} to {high:.6g}, {cells.first:.6g} {at} (taken as the nearest of these)"
 
 
-def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, first_line: int) -> None:
+def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, first: int) -> None:
     if not any(code.n_levels for code in codes):  # it is left out
         return
     labels = codes[0].labels_of(column)
     distinct = set(labels)
     if None in distinct and not any(code.has_gaps for code in codes):
-        kinds["gaps"].add(np.array([label is None for label in labels]), first_line)
+        kinds["gaps"].add(np.array([label is None for label in labels]), first)
     if all(code.known is not None for code in codes):
         unseen = distinct.difference({None}, *(code.known for code in codes))
         if unseen:
-            kinds["unseen"].add(np.array([label in unseen for label in labels]), first_line, labels)
+            kinds["unseen"].add(np.array([label in unseen for label in labels]), first, labels)
             kinds["unseen"].labels.update(unseen)
 
 
-def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, first_line: int) -> None:
+def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, first: int) -> None:
     values = as_numbers(column)
     if not any(code.has_gaps for code in codes):
-        kinds["gaps"].add(np.isnan(values), first_line)
+        kinds["gaps"].add(np.isnan(values), first)
     low, high = _range(codes)
-    kinds["beyond"].add((values < low) | (values > high), first_line, values)
+    kinds["beyond"].add((values < low) | (values > high), first, values)
 
 
 def _range(codes: Any) -> tuple[float, float]:

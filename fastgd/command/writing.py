@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from polars import DataFrame
 
 PARQUET, GZIPPED = (".parquet", ".pq"), (".gz",)
+LARGEST_WHOLE = 1 << 53  # below it there are no gaps between the whole numbers that a float64 holds
 OTHERS = (".xlsx", ".xls", ".ods", ".json", ".jsonl", ".arrow", ".feather", ".ipc", ".zst", ".zip", ".bz2", ".xz")
 
 
@@ -51,9 +52,21 @@ def write_table(parts: Iterator[DataFrame], path: Path | None) -> None:
 def _write_csv(parts: Iterator[DataFrame], stream: Any) -> None:
     """Lines in UTF-8; without a stream nobody reads them."""
     for number, part in enumerate(parts):
-        text = part.write_csv(include_header=number == 0)
+        text = _whole_numbers(part).write_csv(include_header=number == 0)
         if stream is not None:
             stream.write(text.encode())
+
+
+def _whole_numbers(part: DataFrame) -> DataFrame:
+    """The part with 5 in place of 5.0 in columns of whole numbers, as files have them."""
+    import polars as pl
+
+    whole = [
+        name
+        for name, dtype in part.schema.items()
+        if dtype == pl.Float64 and ((part[name] == part[name].round()) & (part[name].abs() < LARGEST_WHOLE)).all()
+    ]
+    return part.with_columns(pl.col(whole).cast(pl.Int64)) if whole else part
 
 
 def _write_parquet(parts: Iterator[DataFrame], file: BinaryIO) -> None:
