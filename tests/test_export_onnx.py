@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import onnx
 import onnxruntime
 import pandas as pd
 import pytest
 from exported import CASES, apart, case
-
-import fastgd
 
 LARGEST = 1e-5
 

@@ -38,8 +38,8 @@ def ranked(x, edges, normal):
 def between(table, position):
     """The rows of a table at positions, and between two of them what is in between."""
     position = position.astype(table.dtype)
-    k = position.astype(int)
-    return table[k] + (position - k)[:, None] * (table[k + 1] - table[k])
+    f, k = position % 1, position.astype(int)
+    return table[k] + f[:, None] * (table[k + 1] - table[k])
 
 '''
 PLACES = '''
