@@ -10,6 +10,8 @@ import pandas as pd
 
 import fastgd
 from fastgd.errors import FastgdWarning
+from fastgd.files import export
+from fastgd.files.exports.plan import plan_of
 from fastgd.losses import Quantile
 from fastgd.network.activations import ACTIVATIONS
 from fastgd.network.losses import LOSSES
@@ -29,12 +31,11 @@ def table(seed=0, n=N_ROWS):
     """Columns of numbers and text as they come, with gaps, rare labels and what tells nothing, and a target."""
     generator = np.random.default_rng(seed)
     size, age = generator.normal(80, 20, n), generator.gamma(2, 10, n)
-    where = generator.choice(
-        ["Eixample", "Gràcia", 'a "quoted" ??/ one\\', "Sants", "once"], n, p=[0.4, 0.3, 0.2, 0.08, 0.02]
-    )
+    where = generator.choice(["Eixample", "Gràcia", 'a "quoted" ??/ one\\', "Sants"], n, p=[0.4, 0.3, 0.2, 0.1])
     y = 1000 + 3 * size - age + 20 * (where == "Sants") + generator.normal(size=n)
     where = where.astype(object)
     where[generator.random(n) < 0.1] = None
+    where[:6] = "once", "once", "once", "twice", "twice", "thrice"
     age[generator.random(n) < 0.1] = np.nan
     frame = pd.DataFrame({
         "size m2": size, "age*/": age, "where": where, "lift": generator.random(n) < 0.5, "country": "ES",
@@ -58,10 +59,19 @@ def plain(dtype, y=lambda y: y, n_out=1, **options):
     return model, X
 
 
+def wide():
+    X, y = fastgd.datasets.houses(2000, random_state=0)
+    model = fastgd.MLP([4, 64, 64, 1], random_state=0)
+    model.fit(X, y, **QUICK)
+    return model, X
+
+
 def encoded(dtype, y=lambda y: y, n_out=1, seed=0, encoding="auto", **options):
     frame, target = table(seed)
     model = fastgd.MLP([7, 8, n_out], dtype=dtype, encoding=encoding, random_state=seed, **options)
     model.fit(frame, y(target), **QUICK)
+    assert model.encoder.codes[2].has_rare
+    assert model.encoder.codes[2].has_gaps
     return model, new_rows()
 
 
@@ -93,6 +103,7 @@ CASES = {
     "clipped counts": lambda: plain("float64", loss="poisson", clip_predictions=True, y=lambda y: np.floor(np.abs(y))),
     "range of its own": lambda: plain("float32", output_activation="sigmoid", y=lambda y: y / y.max()),
     "as it is": lambda: plain("float32", standardize=False),
+    "wide": wide,
     "one layer": lambda: (fastgd.MLP([4, 1], random_state=3), numbers()[0]),
     "whole numbers as classes": lambda: plain(
         "float32", loss="cross_entropy", n_out=3, y=lambda y: 10 * np.digitize(y, [38, 42])),
@@ -133,3 +144,29 @@ def apart(got, want):
     """The largest difference, beside the largest number of its column."""
     assert got.shape == want.shape
     return float((np.abs(got - want).max(axis=0) / np.abs(want).max(axis=0)).max())
+
+
+def with_a_wrong_leak(monkeypatch, module):
+    """The slope of leaky_relu is another one in what is exported next."""
+    table = dict(module.ACTIVATIONS)
+    if isinstance(table["leaky_relu"], str):
+        table["leaky_relu"] = table["leaky_relu"].replace("0.01", "0.011")
+    monkeypatch.setattr(module, "ACTIVATIONS", table)
+    monkeypatch.setattr(module, "LEAK", 0.011)
+
+
+def with_swapped_levels(monkeypatch, module):
+    """Two levels of text have each other's weights in what is exported next."""
+
+    def swapped(model):
+        plan = plan_of(model)
+        readings = list(plan.members[0].readings)
+        table = readings[2].table.copy()
+        table[[1, 2]] = table[[2, 1]]
+        readings[2] = readings[2]._replace(table=table)
+        return plan._replace(members=(plan.members[0]._replace(readings=tuple(readings)),))
+
+    monkeypatch.setattr(export, "plan_of", swapped)
+
+
+CONTROLS = [("leaky_relu float64", with_a_wrong_leak), ("table with bins float64", with_swapped_levels)]

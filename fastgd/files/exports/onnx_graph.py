@@ -20,6 +20,8 @@ from ...kernels.formulas import GELU_CUBE, GELU_FLAT, GELU_INNER, LEAK
 from .plan import Member, Plan, Reading
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
+INSIDE = "fastgd/"  # begins the names of values that are neither inputs nor outputs
+NOT_FOR_COLUMNS = ("", "prediction", "label", "probabilities")
 LARGEST = 2_000_000_000  # bytes; a file of Protocol Buffers has less than 2 GiB
 
 
@@ -34,7 +36,7 @@ class Graph:
 
     def add(self, operator: str, *inputs: str, name: str | None = None, domain: str = "", **attributes: Any) -> str:
         """The value that an operator makes of others."""
-        name = name or f"{operator.lower()}_{len(self.nodes)}"
+        name = name or f"{INSIDE}{operator.lower()}_{len(self.nodes)}"
         self.nodes.append(self.onnx.helper.make_node(operator, inputs, [name], domain=domain, **attributes))
         return name
 
@@ -48,7 +50,7 @@ class Graph:
             array.tobytes() if array.dtype.kind != "U" else repr(array.tolist()).encode(),
         )
         if key not in self.constants:
-            self.constants[key] = f"constant_{len(self.constants)}"
+            self.constants[key] = f"{INSIDE}constant_{len(self.constants)}"
             tensor = array.astype(object) if array.dtype.kind == "U" else array
             self.initializers.append(self.onnx.numpy_helper.from_array(tensor, self.constants[key]))
         return self.constants[key]
@@ -88,6 +90,12 @@ def _inputs(graph: Graph, plan: Plan) -> list[Any]:
     if not plan.is_encoded:
         kind = graph.onnx.helper.np_dtype_to_tensor_dtype(plan.dtype)
         return [value("X", kind, ["n_rows", len(plan.columns)])]
+    for name in plan.columns:
+        if name in NOT_FOR_COLUMNS or name.startswith(INSIDE):
+            raise InvalidInputError(
+                f"A column cannot be called {name!r} in an ONNX file, where that is the name of something else: set "
+                "model.feature_names to others."
+            )
     # Numbers are double, because a column that is encoded is read in float64, whatever the dtype of the network.
     return [
         value(name, types.DOUBLE if levels is None else types.STRING, ["n_rows", 1])
@@ -188,22 +196,18 @@ def _level(graph: Graph, code: LevelCode, name: str, empty_is_a_level: bool) -> 
 
 def _predictions(graph: Graph, member: Member, outputs: str, n_targets: int) -> str:
     """From the outputs of the last layer to the user's units."""
-    output, mean, std = member.output, graph.constant(member.output.mean), graph.constant(member.output.std)
+    output, out = member.output, outputs
     if output.kind == "classes":
         return graph.add("Softmax", outputs, axis=1)
     if output.kind == "labels":
         return graph.add("Sigmoid", outputs)
     if output.kind == "counts":
-        out = graph.add("Mul", graph.add("Exp", outputs), std)
-    elif output.kind == "gaussian":
-        half = graph.constant(0.5, member.dtype)
-        of_mean = np.arange(len(output.mean)) < n_targets
-        spread = graph.add("Exp", graph.add("Mul", outputs, half))
-        out = graph.add(
-            "Add", graph.add("Mul", graph.add("Where", graph.constant(of_mean), outputs, spread), std), mean
-        )
-    else:
-        out = graph.add("Add", graph.add("Mul", outputs, std), mean)
+        out = graph.add("Exp", outputs)
+    if output.kind == "gaussian":
+        of_mean = graph.constant(np.arange(len(output.mean)) < n_targets)
+        spread = graph.add("Exp", graph.add("Mul", outputs, graph.constant(0.5, member.dtype)))
+        out = graph.add("Where", of_mean, outputs, spread)
+    out = graph.add("Add", graph.add("Mul", out, graph.constant(output.std)), graph.constant(output.mean))
     if output.log:
         out = graph.add("Exp", out)
     if output.range is not None:
@@ -247,9 +251,8 @@ def _outputs(graph: Graph, plan: Plan, out: str) -> list[Any]:
         graph.add("Concat", graph.add("Sub", graph.constant(1, plan.dtype), out), out, axis=1, name="probabilities")
     else:
         graph.add("Identity", out, name="probabilities")
-    half = graph.constant(0.5, plan.dtype)
     if plan.kind == "labels":
-        chosen = graph.cast(graph.add("GreaterOrEqual", out, half), np.int64)
+        chosen = graph.cast(graph.add("GreaterOrEqual", out, graph.constant(0.5, plan.dtype)), np.int64)
         if classes is None:
             graph.add("Identity", chosen, name="label")
             return [value("label", types.INT64, ["n_rows", n_out]), value("probabilities", real, ["n_rows", n_out])]
