@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from ..errors import BlowUpWarning, FastgdError
-from .terminal import complain, is_quiet, mute
+from .terminal import complain, mute, warn
 
 EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
 WRITTEN = ("save", "report", "output", "out")  # parameters that name a file to write
@@ -118,8 +118,8 @@ def _told_once() -> Callable[..., None]:
     told: set[str] = set()
 
     def show(message: Warning | str, *others: Any, **options: Any) -> None:
-        if str(message) not in told and not is_quiet():
-            complain(message)
+        if str(message) not in told:
+            warn(str(message))
         told.add(str(message))
 
     return show

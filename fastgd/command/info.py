@@ -42,6 +42,7 @@ def info(model: Path, as_json: bool) -> None:
         "format": tensors.parsed(metadata["fastgd"])["format"],
         "checksum": "right" if "checksum" in metadata else "none",
         **(_of_ensemble(loaded) if isinstance(loaded, Mean) else {"kind": "network", **_of_network(loaded)}),
+        "target": loaded.target_names,
         "classes": loaded.classes,
         "columns": _columns(loaded),
     }
@@ -118,14 +119,15 @@ def _show(told: dict[str, Any], model: MLP | Ensemble) -> None:
 
 
 def _target(model: MLP | Ensemble) -> str:
-    network = model.network
+    network, name = model.network, f"{', '.join(model.target_names)}: " if model.target_names else ""
     if network.loss.task in ("classes", "labels"):
         known = [] if model.classes is None else model.classes.tolist()
-        return f"classes: {', '.join(map(str, known))}" if known else f"{network.n_out} labels, each yes or no"
+        what = f"one of {', '.join(map(str, known))}" if known else f"{network.n_out} labels, each yes or no"
+        return name + what
     target = model.schema.target
     how = [", its logarithm is learned"] * target.log + [", kept within the range of the training"] * target.clip
     numbers = "a number" if network.n_targets == 1 else f"{network.n_targets} numbers"
-    return numbers + "".join(how)
+    return name + numbers + "".join(how)
 
 
 def _training(told: dict[str, Any]) -> str:

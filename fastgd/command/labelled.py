@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..data.files import read_table
 from ..errors import InvalidInputError
 from .question import Question, by_order
-from .terminal import remark
+from .terminal import warn
 from .unlike import Unlike
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> La
     question = Question(model)
     loaded, network = question.model, question.model.network
     n_targets = 1 if network.loss.task == "classes" else network.n_targets
+    targets = targets or loaded.target_names or ()
     if not targets:
         raise InvalidInputError(f"Say which column of {file} holds the actual values: --target COLUMN.")
     if len(targets) != n_targets:
@@ -68,13 +69,13 @@ def _read(question: Question, file: Path, targets: Sequence[str], numbers: Seque
     names, numbers = question.model.feature_names, [*question.numbers, *numbers]
     wanted = None if names is None else [*names, *targets]
     text = [name for name in wanted or targets if name not in numbers]
-    frame = read_table(file, wanted, text, numbers, fmt, told=remark)
+    frame = read_table(file, wanted, text, numbers, fmt, told=warn)
     features = names or by_order(frame, targets, question, str(file))
     if question.is_encoded:
         unlike = Unlike(question.model, "row")
         unlike.add(question.model.schema.columns(frame.select(features)), 1)
         for line in unlike.told(features):
-            remark(f"{file}, {line}")
+            warn(f"{file}, {line}")
     return frame.select([*features, *targets])
 
 

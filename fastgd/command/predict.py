@@ -11,7 +11,7 @@ import click
 from .guard import one_line_errors
 from .options import file_options, overwrite_option, quiet_option
 from .paths import check_can_write
-from .terminal import aside, busy, remark
+from .terminal import aside, busy, remark, warn
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -61,7 +61,7 @@ def predict(
         check_can_write(output, table=read, overwrite=overwrite)
     check_ending(output)
     question = Question(model, probabilities, interval)
-    counted = Counted(predicted(question, Source(file, None if all_columns else keys, fmt, remark)))
+    counted = Counted(predicted(question, Source(file, None if all_columns else keys, fmt, warn)))
     if output is None:
         write_table(iter(counted), None)
         return

@@ -44,7 +44,8 @@ class Source:
             yield 2 if self.row == "line" else 1, read_table(self.path, fmt=self.fmt, told=self.told)
             return
         wanted = None if keys is None else list(dict.fromkeys([*keys, *features]))
-        yield from read_chunks(self.path, wanted, numbers=question.numbers, fmt=self.fmt, told=self.told)
+        text = [name for name in features if name not in question.numbers]
+        yield from read_chunks(self.path, wanted, text, question.numbers, self.fmt, told=self.told)
 
     def placed(self, message: str, first: int) -> str:
         """A message about rows of a part, as one about those of the file."""

@@ -38,6 +38,12 @@ def remark(line: str) -> None:
         mute(sys.stderr)
 
 
+def warn(message: str) -> None:
+    """What is odd about what was given, in one line on standard error, and not with --quiet."""
+    if not is_quiet():
+        complain(message)
+
+
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
     """What is printed meanwhile is talk, such as a training's progress: see `remark`."""

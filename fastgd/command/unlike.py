@@ -68,11 +68,12 @@ class Unlike:
         codes, at = self.codes[place], f"in {self.row} {cells.row:,}"
         n = f"{cells.count:,} {'cell' if cells.count == 1 else 'cells'}"
         if kind == "gaps":
-            rule = "its mean" if isinstance(codes[0], NumberCode) else "none"
-            return f"{n} without a value, the first {at}, where it had one in every row of the training (taken as {rule})"
+            rule = "the mean" if isinstance(codes[0], NumberCode) else "none"
+            return f"{n} without a value, the first {at}, where the training had one in every row (taken as {rule})"
         if kind == "unseen":
             rule = "a rare one" if any(code.has_rare for code in codes) else "none"
-            more = f" and {len(cells.labels) - 1:,} others" if len(cells.labels) > 1 else ""
+            others = len(cells.labels) - 1
+            more = f" and {others:,} {'other' if others == 1 else 'others'}" if others else ""
             label = repr(shortened(cells.first, LONGEST))
             return f"{n} with categories that the training did not have, {label} {at}{more} (taken as {rule})"
         low, high = _range(codes)
