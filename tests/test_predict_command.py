@@ -1,4 +1,4 @@
-"""`fastgd predict`: the same numbers as `model.predict`, from files of any length, and all that is odd about them told."""
+"""`fastgd predict`: the same numbers as `model.predict`, from files of any length, and all that is odd is told."""
 
 from __future__ import annotations
 
@@ -302,7 +302,9 @@ def test_outputs_that_fail(folder, tmp_path, redirections, told, codes):
     path = tmp_path / "new.csv"
     pl.concat([houses()] * 50).write_csv(path)
     command = [*FASTGD, "predict", str(folder / "tables"), str(path), "--all-columns"]
-    result = subprocess.run(["bash", "-c", f'set -o pipefail; "$@" {redirections}', "bash", *command], capture_output=True)
+    result = subprocess.run(
+        ["bash", "-c", f'set -o pipefail; "$@" {redirections}', "bash", *command], capture_output=True
+    )
     assert (result.stdout, result.stderr.decode()) == (b"", told)
     assert result.returncode in codes
 

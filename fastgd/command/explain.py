@@ -1,4 +1,4 @@
-"""`fastgd explain MODEL FILE`: which columns matter, what one of them does, and what is to blame for one row's error."""
+"""`fastgd explain MODEL FILE`: which columns matter, what one does, and what is to blame for a row's error."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def explain(
     Example: fastgd explain house.safetensors sold.csv --target price --column size
     """
     from ..errors import InvalidInputError
-    from ..features import partial_dependence, permutation_importance
+    from ..explain.features import partial_dependence, permutation_importance
     from .labelled import labelled, unlabelled
 
     if column is not None and row is not None:
@@ -114,10 +114,13 @@ def _blame(rows: Labelled, row: int, as_json: bool) -> None:
     blamed = model.blame(X, y, by="input") if isinstance(model, Core) else model.blame(X, y)
     values: Any = X.row(0) if hasattr(X, "row") else X[0]
     if as_json:
-        answer({"row": row, "actual": y[0], "prediction": predicted[0], "columns": values, "blame": blamed.to_dict()})
+        columns = dict(zip(blamed["input"], values, strict=True))
+        answer({"row": row, "actual": y[0], "prediction": predicted[0], "columns": columns, "blame": blamed.to_dict()})
         return
     say(f"Row {row:,}: {_told(predicted[0])} is predicted, {_told(y[0])} is right.")
-    told = sorted(zip(blamed["input"], values, blamed["share"], blamed["severity"], strict=True), key=lambda each: -each[2])
+    told = sorted(
+        zip(blamed["input"], values, blamed["share"], blamed["severity"], strict=True), key=lambda each: -each[2]
+    )
     table(
         ("column", "value", "share of the blame", "it is"),
         [(name, _told(value), number(float(share)), severity) for name, value, share, severity in told],

@@ -89,7 +89,9 @@ def _columns(model: MLP | Ensemble) -> list[dict[str, Any]]:
 
 
 def _column(name: str, code: NumberCode | LevelCode) -> dict[str, Any]:
-    labels = {"levels": code.levels} if hasattr(code, "levels") else {}
+    from ..data.column_codes import NumberCode
+
+    labels = {} if isinstance(code, NumberCode) else {"levels": code.levels}
     return {
         "name": name, "holds": "labels" if labels else "numbers", "encoding": code.described(),
         "gaps": code.has_gaps, **labels,
@@ -104,7 +106,9 @@ def _show(told: dict[str, Any], model: MLP | Ensemble) -> None:
     say(f"{told['file']}: {told['bytes']:,} bytes, format {told['format']}, {checked}.")
     networks = [f"{member.network}, {member.dtype}" for member in model.members]
     weights = told.get("weights", ())
-    rows = [("network" if len(networks) == 1 else f"network {place}", network) for place, network in enumerate(networks)]
+    rows = [
+        ("network" if len(networks) == 1 else f"network {place}", network) for place, network in enumerate(networks)
+    ]
     if len(set(weights)) > 1:
         rows.append(("weights", ", ".join(f"{weight:g}" for weight in weights)))
     rows.append(("target", _target(model)))

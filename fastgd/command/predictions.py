@@ -77,7 +77,9 @@ def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
             if kind not in told:
                 source.told(source.placed(message, first))
             told.add(kind)
-        yield _beside(frame if source.keys is None else frame.select(list(dict.fromkeys(source.keys))), answers, source.name)
+        yield _beside(
+            frame if source.keys is None else frame.select(list(dict.fromkeys(source.keys))), answers, source.name
+        )
     gaps.refuse()
     for line in unlike.told(question.names):
         source.told(f"{source.name}, {line}")

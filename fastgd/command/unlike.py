@@ -42,7 +42,9 @@ class Unlike:
     def __init__(self, model: MLP | Ensemble, row: str) -> None:
         self.row = row  # what one of the rows is called
         encoders = [member.schema.encoder for member in model.members]
-        self.codes = [] if None in encoders else list(zip(*(encoder.codes for encoder in encoders if encoder), strict=True))
+        self.codes = (
+            [] if None in encoders else list(zip(*(encoder.codes for encoder in encoders if encoder), strict=True))
+        )
         for encoder in encoders:  # it is told here, once for the whole file
             if encoder is not None:
                 encoder.told.update((place, kind) for place in range(len(encoder.codes)) for kind in KINDS)

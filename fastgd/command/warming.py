@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..data.encoding import Encoding
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
 from ..network.losses import LOSSES
@@ -29,7 +30,8 @@ def warm_up() -> Iterator[Warmed]:
     for dtype in ("float32", "float64"):
         started = time.perf_counter()
         _use(dtype)
-        yield Warmed(f"{dtype}: training, predicting, measuring", time.perf_counter() - started)
+        _use(dtype, encoding=Encoding(bins=2))
+        yield Warmed(f"{dtype}: tables, training, predicting, measuring", time.perf_counter() - started)
         started = time.perf_counter()
         for name in ACTIVATIONS:
             _use(dtype, activation=name)

@@ -140,7 +140,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         clip_predictions=header.get("target", NO_TARGET)["clip"],
         monotone=dict(enumerate(header.get("monotone", ()))),
     )
-    model.target_names = header.get("target_names")  # type: ignore[assignment]
+    model.target_names = header.get("target_names")
     if "encoding" in header:
         name = header["encoding"]["initializer"]
         look_up(name, {"auto": None, **INITIALIZERS}, "initializer")

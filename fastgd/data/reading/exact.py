@@ -77,9 +77,7 @@ def check_header(dialect: Dialect, row: Row, wanted: Sequence[str]) -> None:
             check_quotes(dialect, row, len(columns), found, is_header=True)
 
 
-def check_quotes(
-    dialect: Dialect, row: Row, n_columns: int, numbers: Sequence[int], is_header: bool = False
-) -> None:
+def check_quotes(dialect: Dialect, row: Row, n_columns: int, numbers: Sequence[int], is_header: bool = False) -> None:
     """Refuse a row that spans lines because a quote took in another row.
 
     A line within a quoted cell gives it away. The last line may be the rest of the row, so it does so only where the

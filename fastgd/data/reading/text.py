@@ -16,9 +16,7 @@ LONGEST_LINE = 1 << 26  # bytes
 FEW = 0.01  # of the first bytes; more zeros are no text
 
 
-def lines_of(
-    name: str, pieces: Iterator[bytes], encoding: str | None, told: Callable[[str], None]
-) -> Iterator[bytes]:
+def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Callable[[str], None]) -> Iterator[bytes]:
     """Pieces of text in UTF-8, each of which ends with a whole line.
 
     Raises:
