@@ -80,7 +80,9 @@ def _made(name: str, table: Any, numbers: set[str], first: int, gaps: bool) -> A
             wrong = ~series.is_between(-LARGEST, LARGEST).fill_null(True)
             if wrong.any():
                 row = int(wrong.arg_true()[0])
-                raise InvalidInputError(f"{where}, row {first + row + 1} is {series[row]}: correct it, or use other units.")
+                raise InvalidInputError(
+                    f"{where}, row {first + row + 1} is {series[row]}: correct it, or use other units."
+                )
             if column in numbers and not gaps and series.null_count():
                 row = int(series.is_null().arg_true()[0])
                 raise InvalidInputError(f"{where}, row {first + row + 1} is empty: fill it, or drop the row.")
