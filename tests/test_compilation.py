@@ -302,7 +302,7 @@ def test_nothing_is_left_to_compile_after_the_warm_up(tmp_path):
         "class Count(event.Listener):\n    names = []\n"
         "    def on_start(self, e): self.names.append(e.data['dispatcher'].py_func.__name__)\n"
         "    def on_end(self, e): pass\n"
-        "for _ in __import__('fastgd.command.warmup').command.warmup.warm_up(): pass\n"
+        "for _ in __import__('fastgd.command.warming').command.warming.warm_up(): pass\n"
         "event.register('numba:compile', Count())\n"
         "X, y = fastgd.datasets.houses(600)\n"
         "model = fastgd.MLP([4, 8, 8, 1], activation=['gelu', 'elu'], loss='huber', dropout=0.1, dtype='float64')\n"

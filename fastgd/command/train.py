@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import EXIT_INTERRUPTED, one_line_errors
+from .options import overwrite_option
 from .paths import check_can_write
 from .terminal import busy, say, table
 
@@ -80,6 +81,7 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write the model there; fastgd.load reads it.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write an HTML page with charts there.")
+@overwrite_option
 @one_line_errors
 def train(
     file: Path,
@@ -95,8 +97,12 @@ def train(
     seed: int,
     save: Path | None,
     report: Path | None,
+    overwrite: bool,
 ) -> None:
-    """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out."""
+    """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out.
+
+    Example: fastgd train houses.csv --target price --features size,rooms --save model
+    """
     import numpy as np
 
     from ..data.files import read_table
@@ -115,7 +121,7 @@ def train(
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
     recorder = Recorder()
     optimizer = DEFAULT_OPTIMIZER if learning_rate is None else SGD(learning_rate=learning_rate)
-    check_can_write(save, report, table=file)
+    check_can_write(save, report, table=file, overwrite=overwrite)
     if report is not None:
         from ..pages import drawing
 
