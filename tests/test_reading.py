@@ -240,7 +240,8 @@ def test_memory_is_bounded_where_a_table_is_read_in_parts(tmp_path, kind):
     small, large = _written(tmp_path, kind, few), _written(tmp_path, kind, many)
     (n, before), (more, after) = _megabytes("chunks", small), _megabytes("chunks", large)
     assert (n, more) == (few, many)
-    assert after < before + 80, "the text of the further rows has 170 MB, their numbers 72 MB"
+    mapped = large.stat().st_size >> 20 if kind == "csv.zst" else 0  # the file counts where it is mapped
+    assert after < before + 80 + mapped, "the text of the further rows has 170 MB, their numbers 72 MB"
     if kind == "csv":
         whole = [_megabytes("strings", path)[1] for path in (small, large)]
         assert whole[1] > whole[0] + 80, "what keeps all cells takes more"
