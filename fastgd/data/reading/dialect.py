@@ -16,7 +16,10 @@ SEPARATORS = ",;\t|"  # those that are found; in a tie the first
 SAMPLE = 1 << 16  # bytes, from which they are found
 MISSING = ("", "-", "?", "n/a", "na", "nan", "none", "null", "#n/a", "<na>")  # for a number that nobody knows
 NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")  # likewise for text; "none" is text
-COMMA, POINT = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+"), re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+")
+# A comma that can only be a decimal one, a number that has none, and one that may be 1.234 or 1234.
+COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4,}|\d{1,3}(\.\d{3})+),\d+")
+POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
+EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
 @dataclass(frozen=True)
@@ -77,10 +80,18 @@ class Dialect:
             return False
 
     def with_point(self, cell: str) -> str:
-        """A number as programs write it."""
-        if self.decimal == ".":
-            return cell
-        return cell.replace(",", ".") if "." not in cell else "no number"
+        """A number as programs write it, without separated thousands."""
+        group = "," if self.decimal == "." else "."
+        if group in cell:
+            is_grouped = re.fullmatch(grouped_pattern(self.decimal), cell.strip())
+            cell = cell.replace(group, "") if is_grouped else "no number"
+        return cell.replace(",", ".")
+
+
+def grouped_pattern(decimal: str) -> str:
+    """The pattern of numbers whose thousands are separated."""
+    group, decimal = (r",", r"\.") if decimal == "." else (r"\.", ",")
+    return rf"^[+-]?\d{{1,3}}({group}\d{{3}})+({decimal}\d+)?$"
 
 
 def place_of(name: str, header: Sequence[str], column: str) -> int:
@@ -106,10 +117,21 @@ def find_separator(sample: str) -> str:
     return found
 
 
-def find_decimal(sample: str, separator: str) -> str:
-    """A comma where more cells are written so than with a point."""
+def find_decimal(name: str, sample: str, separator: str) -> str:
+    """A comma where more cells are written so than with a point.
+
+    Raises:
+        InvalidInputError: there are commas in numbers, and nothing tells what they are.
+    """
     cells = [cell.strip() for row in _rows(sample, separator)[1:] for cell in row]
     commas, points = (sum(bool(pattern.fullmatch(cell)) for cell in cells) for pattern in (COMMA, POINT))
+    if not commas and not points:
+        either = next((cell for cell in cells if EITHER.fullmatch(cell)), None)
+        if either is not None:
+            raise InvalidInputError(
+                f"{name} has numbers such as {either}, whose comma may be a decimal one, or separate thousands: say "
+                "which character is the decimal one."
+            )
     return "," if commas > points else "."
 
 

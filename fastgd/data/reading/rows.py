@@ -48,14 +48,14 @@ class Rows:
 
     def __init__(self, name: str, pieces: Iterator[bytes], fmt: Format, numbers: Sequence[str]) -> None:
         piece = next(pieces, b"")
-        while not piece.strip() and (following := next(pieces, b"")):
+        while (piece.isspace() or not piece) and (following := next(pieces, b"")):
             piece += following
         sample = piece[:SAMPLE].decode(errors="ignore")
         separator = fmt.separator or find_separator(sample)
         header = _header(name, sample, separator) or _header(name, piece.decode(), separator, is_last=True)
         if header is None:
             raise InvalidInputError(f"{name} is empty.")
-        decimal = fmt.decimal or ("." if separator == "," else find_decimal(sample, separator))
+        decimal = fmt.decimal or ("." if separator == "," else find_decimal(name, sample, separator))
         self.dialect = Dialect(name, separator, decimal, tuple(cell.strip() for cell in header.cells))
         exact.check_header(self.dialect, header, numbers)
         columns = self.dialect.header
@@ -77,7 +77,7 @@ class Rows:
                 text += b"\n"
             if text:
                 block, rest = self._block(text, is_last)
-                self.line += text.count(b"\n") - rest.count(b"\n")
+                self.line += exact.byte_breaks(text) - exact.byte_breaks(rest)
                 yield block
                 text = rest + following
             else:
@@ -125,10 +125,10 @@ class Rows:
         frame = self._read(text, bool(quotes.size), len(ends))
         if frame is None:
             return None
-        inner = np.unique(np.searchsorted(ends, np.setdiff1d(breaks, ends, assume_unique=True)))
-        if len(breaks) > len(ends) and inner.size:
+        if quotes.size:
             self._look_at(frame.head(LOOKED_AT).rows())
-            for row in inner[inner < len(ends)]:
+            inner = breaks[np.searchsorted(quotes, breaks) % 2 == 1]
+            for row in np.unique(np.searchsorted(ends, inner)):
                 record = x[starts[row] : ends[row] + 1].tobytes().decode()
                 self._check(exact.rows(self.dialect.name, record, self.dialect.separator, int(lines[row]), True))
         return _without_blanks(Block(frame, lines)), rest
@@ -202,13 +202,13 @@ def _header(name: str, text: str, separator: str, is_last: bool = False) -> exac
 
 def _after(piece: bytes, n_lines: int) -> bytes:
     """What follows so many lines."""
-    text, at = piece, 0
+    at = 0
     for _ in range(n_lines):
-        found = exact.BYTE_BREAK.search(text, at)
+        found = exact.BYTE_BREAK.search(piece, at)
         if found is None:
             return b""
         at = found.end()
-    return text[at:]
+    return piece[at:]
 
 
 def _without_blanks(block: Block) -> Block:

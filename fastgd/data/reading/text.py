@@ -5,15 +5,19 @@ from __future__ import annotations
 import codecs
 from collections.abc import Callable, Iterator
 
+import numpy as np
+
 from ...errors import InvalidInputError
 
 UTF8 = "utf-8"
+LINE_FEED = ord("\n")
 MARKS = (  # byte-order marks; that of UTF-32 begins like that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
 )  # fmt: skip
 LONGEST_LINE = 1 << 26  # bytes
-FEW = 0.01  # of the first bytes; more zeros are no text
+CONTROL = bytes({*range(32), 127} - set(b"\t\n\f\r"))
+FEW = 0.05  # of the first bytes; more control characters are no text
 
 
 def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Callable[[str], None]) -> Iterator[bytes]:
@@ -24,8 +28,9 @@ def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Cal
     """
     first = next(pieces, b"")
     marked = next((found for mark, found in MARKS if first.startswith(mark)), None)
-    if marked is None and encoding is None and first[:4096].count(0) > FEW * len(first[:4096]):
-        raise InvalidInputError(f"{name} is not text but binary: save the table as CSV, or name its encoding.")
+    begin = first[:4096]
+    if marked is None and encoding is None and len(begin) - len(begin.translate(None, CONTROL)) > FEW * len(begin):
+        raise InvalidInputError(f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding.")
     pieces = _again(first, pieces)
     known = _known(encoding) if encoding is not None else marked
     if known == UTF8:
@@ -44,7 +49,7 @@ def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Cal
             lines = lines.replace(b"\r\n", b"\n")
             lines = lines.replace(b"\r", b"\n") if returns_only else lines
         if known is None:
-            n_lines += lines.count(b"\n")
+            n_lines += int(np.count_nonzero(np.frombuffer(lines, np.uint8) == LINE_FEED))
         yield lines
 
 
