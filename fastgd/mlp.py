@@ -326,5 +326,21 @@ class MLP(Core):
 
         save(self, path, yes_or_no(training_state, "training_state"))
 
+    def export(self, path: str | Path) -> None:
+        """Write the model for programs without fastgd: ONNX (.onnx), a C99 header (.h), or a script of NumPy (.py).
+
+        All predict what `predict` (of classes `predict_proba`) does; docs/exports.md shows how each is called.
+
+        Args:
+            path: such as "house.onnx"; the ending decides, and a file of that name is replaced.
+
+        Raises:
+            InvalidInputError: another ending, or a model that this language cannot express.
+            ModelFileError: the file cannot be written.
+        """
+        from .files.export import export
+
+        export(self, path)
+
 
 MLP.__doc__ = with_names(MLP.__doc__, activations=ACTIVATIONS, losses=LOSSES, initializers=INITIALIZERS)

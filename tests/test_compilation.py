@@ -302,13 +302,15 @@ def test_nothing_is_left_to_compile_after_the_warm_up(tmp_path):
         "class Count(event.Listener):\n    names = []\n"
         "    def on_start(self, e): self.names.append(e.data['dispatcher'].py_func.__name__)\n"
         "    def on_end(self, e): pass\n"
-        "for _ in __import__('fastgd.command.warmup').command.warmup.warm_up(): pass\n"
+        "for _ in __import__('fastgd.command.warming').command.warming.warm_up(): pass\n"
         "event.register('numba:compile', Count())\n"
         "X, y = fastgd.datasets.houses(600)\n"
         "model = fastgd.MLP([4, 8, 8, 1], activation=['gelu', 'elu'], loss='huber', dropout=0.1, dtype='float64')\n"
         "options = dict(epochs=1, batch_size=300, n_threads=2, optimizer=fastgd.AdamW(), verbose=0)\n"
         "model.fit(X, y, validation_split=0.1, **options); model.fit(X, y, sample_weight=np.ones(600), **options)\n"
-        "model.predict(X); model.evaluate(X, y); model.gradient(X, y); print(Count.names)"
+        "model.predict(X); model.evaluate(X, y); model.gradient(X, y)\n"
+        "table = fastgd.MLP([4, 8, 1], encoding='auto', log_target=True).fit(X, y, **options)\n"
+        "fastgd.features.permutation_importance(model, X, y); model.blame(X, y, by='input'); print(Count.names)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.stdout.strip() == "[]", result.stderr[-500:]

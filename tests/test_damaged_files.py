@@ -66,7 +66,8 @@ FIELDS = [
     ("feature_names", "wxyz"), ("feature_names", {"w": 1, "x": 1, "y": 1, "z": 1}), ("random_state", None),
     ("random_state", False), ("random_state", 0.0), ("random_state", "0"), ("random_state", -1),
     ("random_state", 1 << 64), ("classes", None), ("classes", ["a", "b", "c"]), ("format", True), ("format", 1.0),
-    ("format", "1"), ("format", 0), ("format", None), ("more", None), ("training", None), ("training", {}),
+    ("format", "1"), ("format", 0), ("format", None), ("more", None), ("target_names", None),
+    ("target_names", "y"), ("target_names", ["y", "z"]), ("target_names", [1]), ("training", None), ("training", {}),
 ]  # fmt: skip
 
 

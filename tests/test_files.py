@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from fastgd.data.files import read_columns
+from fastgd.data.files import Format, read_table
+from fastgd.data.reading import source
 from fastgd.errors import InvalidInputError
 
 HEADER = "size,age,price,name"
@@ -34,9 +35,14 @@ def changed(**lines):
     return [lines.get(f"line{number}", line) for number, line in enumerate(PIPES, start=1)]
 
 
+def read(path, numbers, text=(), **options):
+    frame = read_table(path, [*numbers, *text], text, numbers, gaps=False, **options)
+    return frame.select(numbers).to_numpy(), {name: frame[name].to_list() for name in text}
+
+
 def refusal(path, numbers=NUMBERS, text=()):
     with pytest.raises(InvalidInputError) as caught:
-        read_columns(path, numbers, text)
+        read(path, numbers, text)
     assert str(caught.value).startswith(f"{path}")
     assert "\n" not in str(caught.value).removeprefix(f"{path}")
     return str(caught.value).removeprefix(f"{path}").lstrip(",: ")
@@ -44,7 +50,7 @@ def refusal(path, numbers=NUMBERS, text=()):
 
 def test_reading_a_table(tmp_path):
     (tmp_path / "t.csv").write_text('\ufeff\na, b ,c\n1,"2",x\n\n  \n3,4e1,"y,z"\n', encoding="utf-8")
-    numbers, text = read_columns(tmp_path / "t.csv", ["b", "a"], ["c"])
+    numbers, text = read(tmp_path / "t.csv", ["b", "a"], ["c"])
     assert numbers.tolist() == [[2, 1], [40, 3]]
     assert text == {"c": ["x", "y,z"]}
 
@@ -100,7 +106,7 @@ def test_a_quote_that_is_never_closed_in_a_short_and_in_a_long_file(tmp_path, ro
 KEPT = {
     "inch marks": ([HEADER, '1,2,3,5" pipe', '4,5,6,6"', '7,8,9,a "b" c'], ['5" pipe', '6"', 'a "b" c']),
     "closed in its line": ([HEADER, '1,2,3,"5 inch, black"', '4,5,6,""', '7,8,9,"say ""hi"""'],
-                           ["5 inch, black", "", 'say "hi"']),
+                           ["5 inch, black", None, 'say "hi"']),
     "an address": ([HEADER, '1,2,3,"Main street 5\n12345 Town\nSpain"', "4,5,6,x", '7,8,9,"\n\ny"'],
                    ["Main street 5\n12345 Town\nSpain", "x", "\n\ny"]),
     "an address in the first column": (
@@ -117,21 +123,21 @@ KEPT = {
 @pytest.mark.parametrize("end", ["\n", "\r\n"], ids=["LF", "CRLF"])
 @pytest.mark.parametrize(("lines", "names"), KEPT.values(), ids=KEPT)
 def test_what_a_quote_may_hold(tmp_path, lines, names, end):
-    numbers, text = read_columns(table(tmp_path / "t.csv", lines, end), NUMBERS, ["name"])
+    numbers, text = read(table(tmp_path / "t.csv", lines, end), NUMBERS, ["name"])
     assert numbers.tolist() == [[1, 2, 3], [4, 5, 6], [7, 8, 9]]
     assert text == {"name": names}
 
 
 def test_several_columns_with_line_breaks(tmp_path):
     lines = ["name,size,age,price,note", '"Main street\nTown",1,2,3,"a\nb"', "z,4,5,6,"]
-    numbers, text = read_columns(table(tmp_path / "t.csv", lines), NUMBERS, ["name", "note"])
+    numbers, text = read(table(tmp_path / "t.csv", lines), NUMBERS, ["name", "note"])
     assert numbers.tolist() == [[1, 2, 3], [4, 5, 6]]
-    assert text == {"name": ["Main street\nTown", "z"], "note": ["a\nb", ""]}
+    assert text == {"name": ["Main street\nTown", "z"], "note": ["a\nb", None]}
 
 
 def test_names_of_columns_may_be_quoted(tmp_path):
     lines = ['"size, in m²","age\n(years)","price"', "1,2,3", "4,5,6"]
-    numbers, _ = read_columns(table(tmp_path / "t.csv", lines), ["age\n(years)", "size, in m²", "price"])
+    numbers, _ = read(table(tmp_path / "t.csv", lines), ["age\n(years)", "size, in m²", "price"])
     assert numbers.tolist() == [[2, 1, 3], [5, 4, 6]]
 
 
@@ -140,7 +146,7 @@ def test_names_of_columns_may_be_quoted(tmp_path):
     [
         ("z,1,x,3", "line 7, column 'age' holds 'x', which is not a number: correct it, or drop the line."),
         ('"z\nz",1,x,3', "line 8, column 'age' holds 'x', which is not a number: correct it, or drop the line."),
-        ('"z\nz",1,,3', "line 8, column 'age' is empty: correct it, or drop the line."),
+        ('"z\nz",1,,3', "line 8, column 'age' is empty: fill it, or drop the line."),
         ('"z\nz",1,-inf,3', "line 8, column 'age' is -inf, not a finite number: fill it, or drop the line."),
         ("z,1,2,1e39", "line 7, column 'price' is 1e+39, too large: use other units."),
         ("z,1,2", "line 7 has 3 cells, but the header names 4 columns."),
@@ -174,14 +180,132 @@ def test_the_line_of_the_file_is_told(tmp_path, row, message, end):
             gzip.compress(b"size,age,price\n" + b"".join(b"%d,%d,3\n" % (i, i**3) for i in range(2000)))[:2000],
             "not a whole gz",
         ),
-        (b"size;age;price\n1;2;3\n", "not seem to be separated by commas"),
-        (b"\xff\xfe\x00\x01", "not text in UTF-8"),
-        ("size,age,price\n1,2,3\n".encode("utf-16-le"), "no column 'size'"),
+        (b"\xff\xfe\x00", "not text in utf-16"),
+        ("size,age,price\n1,2,3\n".encode("utf-16-le"), "binary, or text in UTF-16"),
+        (os.urandom(5000), "is binary|is not a whole gzip|line .* opens a quote"),
+        (b"PK\x03\x04" + bytes(100), "an Excel workbook or a zip archive: save the table as CSV"),
+        (b"PAR1" + bytes(100), "not a whole Parquet file"),
+        (b"\x28\xb5\x2f\xfd" + bytes(100), "not a whole zstd file"),
+        (b"size,age,price\n1,2,3\n\xe9,2,3\n", "line 3, column 'size' holds 'é', which is not a number"),
     ],
 )
 def test_files_that_are_no_tables(tmp_path, content, message):
     with pytest.raises(InvalidInputError, match=message):
-        read_columns(table(tmp_path / "t.csv", content), NUMBERS)
+        read(table(tmp_path / "t.csv", content), NUMBERS)
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t", "|"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+def test_separator_and_encoding_are_found(tmp_path, separator, encoding):
+    lines = [["größe", "name", "preis"], ["1.5", "Müller", "2"], ["", "x", "n/a"]]
+    content = "".join(separator.join(line) + "\n" for line in lines).encode(encoding)
+    remarks = []
+    frame = read_table(table(tmp_path / "t.csv", content), told=remarks.append)
+    assert frame.to_dict(as_series=False) == {"größe": [1.5, None], "name": ["Müller", "x"], "preis": [2, None]}
+    assert len(remarks) == (encoding == "cp1252")
+    assert all("not UTF-8 and is read as Western European text (cp1252)" in remark for remark in remarks)
+    with pytest.raises(InvalidInputError, match=r"t.csv is not text in utf-8|no column 'größe'"):
+        read_table(table(tmp_path / "t.csv", "größe\nü\n".encode("cp1252")), ["größe"], fmt=Format(encoding="utf-8"))
+
+
+EUROPEAN = 'Ort;Fläche;Preis\nKöln;84,5;1.250,00\nBrühl;60;250,50\n"a;b";-;1.000.000\n'
+
+
+def test_a_european_file(tmp_path):
+    path, remarks = table(tmp_path / "t.csv", EUROPEAN.encode("latin-1")), []
+    frame = read_table(path, told=remarks.append)
+    assert frame["Ort"].to_list() == ["Köln", "Brühl", "a;b"]
+    assert frame["Fläche"].to_list() == [84.5, 60, None]
+    assert frame["Preis"].to_list() == [1250, 250.5, 1e6]
+    assert remarks[1:] == ["Column 'Preis': 1.250,00 is read with separated thousands."]
+    given = Format(separator=";", decimal=",", encoding="latin-1")
+    assert read_table(path, fmt=given).equals(frame)
+    with pytest.raises(InvalidInputError, match="column 'Fläche' holds '84,5', which is not a number"):
+        read_table(path, numbers=["Fläche"], fmt=Format(decimal="."))
+
+
+@pytest.mark.parametrize(
+    ("cells", "decimal"),
+    [(["1,5", "2"], ","), (["1.5", "2"], "."), (["1,234.5", "2,345"], "."), (["1.234,5", "2,345"], ","),
+     (["1,234,567"], "."), (["0,125", "1,234"], ","), (["1,234", "2,345"], None),],
+)  # fmt: skip
+def test_what_a_comma_in_a_number_is(tmp_path, cells, decimal):
+    path = table(tmp_path / "t.csv", ["x;y", *(f"{cell};1" for cell in cells)])
+    if decimal is None:
+        assert refusal(path, ["x"]).startswith("has numbers such as 1,234, whose comma may be a decimal one")
+        return
+    numbers = [float(cell.translate({ord(",."[decimal == ","]): None}).replace(",", ".")) for cell in cells]
+    assert read(path, ["x"])[0][:, 0].tolist() == numbers
+
+
+def test_a_comma_among_points_is_no_number(tmp_path):
+    path = table(tmp_path / "t.csv", ["x;y", "1.2;1", "3,4;1", "5.6;1"])
+    assert refusal(path, ["x"]) == (
+        "line 3, column 'x' holds '3,4', which is not a number: correct it, or drop the line; if its comma is a "
+        "decimal one, say so."
+    )
+
+
+def test_what_stands_for_nothing(tmp_path):
+    path = table(tmp_path / "t.csv", ["x,y", "1,NA", "-,none", "?,-", "NaN,b", "-999,c", "None,", "2, nan ", " n/a ,d"])
+    frame = read_table(path)
+    assert frame["x"].to_list() == [1, None, None, None, -999, None, 2, None]
+    assert frame["y"].to_list() == [None, "none", "-", "b", "c", None, None, "d"]  # of a text nobody knows what "-" is
+    frame = read_table(
+        path, text=["y"], numbers=["x"], fmt=Format(missing=("-999", "c", "?", "-", "nan", "none", "n/a"))
+    )
+    assert frame["x"].to_list() == [1, None, None, None, None, None, 2, None]
+    assert frame["y"].to_list() == ["NA", None, None, "b", None, None, None, "d"]
+    assert refusal(path, ["x"]) == (
+        "line 3, column 'x' holds '-', which stands for an unknown value (the first of 5 such cells): fill it, or drop "
+        "the line."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind"),
+    [
+        (["1", "2.5", "", "-3e2"], "Float64"),
+        (["01", "12", "100"], "String"),  # codes
+        (["0", "0.5", "12"], "Float64"),
+        (["yes", "no", ""], "String"),
+        (["true", "false"], "String"),
+        (["12A", "13", "14"], "String"),
+        (["", "", ""], "Float64"),
+        (["2024-05-01", "2024-05-02"], "String"),
+    ],
+)
+def test_what_a_column_holds_is_found(tmp_path, cells, kind):
+    frame = read_table(table(tmp_path / "t.csv", ["x,y", *(f"{cell},0" for cell in cells)]))
+    assert str(frame["x"].dtype) == kind
+    assert read_table(tmp_path / "t.csv", text=["x"])["x"].to_list() == [cell or None for cell in cells]
+
+
+def test_a_few_words_among_numbers_are_mistakes(tmp_path):
+    cells = [str(i) for i in range(100)]
+    cells[40], cells[70] = "big", "huge"
+    path = table(tmp_path / "t.csv", ["x,y", *(f"{cell},0" for cell in cells)])
+    with pytest.raises(InvalidInputError) as caught:
+        read_table(path)
+    assert "line 42, column 'x' holds 'big', which is not a number (the first of 2 such cells): corr" in str(
+        caught.value
+    )
+    assert read_table(path, text=["x"])["x"][40] == "big"
+    assert read_table(path, ["y"])["y"].to_list() == [0] * 100
+    cells[:50] = ["word"] * 50
+    frame = read_table(table(path, ["x,y", *(f"{cell},0" for cell in cells)]))
+    assert str(frame["x"].dtype) == "String", "where words are many, they are meant"
+
+
+def test_all_wrong_cells_are_counted_across_blocks(tmp_path, monkeypatch):
+    monkeypatch.setattr(source, "PIECE", 1000)
+    cells = ["" if i % 7 == 5 else str(i) for i in range(3000)]
+    path = table(tmp_path / "t.csv", ["y,x", *(f"0,{cell}" for cell in cells)])
+    count = cells.count("")
+    assert refusal(path, ["y", "x"]) == (
+        f"line 7, column 'x' is empty (the first of {count} such cells): fill it, or drop the line."
+    )
+    assert read_table(path)["x"].null_count() == count
 
 
 def test_names_in_messages_are_harmless_and_short(tmp_path):
@@ -201,7 +325,7 @@ def test_a_pipe_is_read_from_its_first_byte(zipped, first):
     os.write(writer, content[:first])  # the rest comes later, as from a program that is slow
     rest = threading.Timer(0.1, lambda: (os.write(writer, content[first:]), os.close(writer)))
     rest.start()
-    numbers, _ = read_columns(Path(f"/dev/fd/{reader}"), NUMBERS)
+    numbers, _ = read(Path(f"/dev/fd/{reader}"), NUMBERS)
     rest.join()
     os.close(reader)
     assert len(numbers) == 40

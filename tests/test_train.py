@@ -39,7 +39,7 @@ def test_train(tmp_path, name):
     ("name", "message"),
     [
         (".", "it is a folder"), ("/", "it is a folder"), ("", "it is a folder"), ("{folder}", "it is a folder"),
-        ("{folder}/houses.csv", "is the table to train on"), ("{folder}/none/x", "there is no folder"),
+        ("{folder}/houses.csv", "is a file to read from"), ("{folder}/none/x", "there is no folder"),
         ("{folder}/pipe", "it is no file that could be replaced"), ("{folder}/" + 300 * "x", "name too long"),
     ],
 )  # fmt: skip
@@ -214,7 +214,7 @@ def test_before_a_training_the_same_is_refused_as_after_it(tmp_path, monkeypatch
     for paths, message in (
         (["m", "link"], "use two files"), (["chain", "link"], "use two files"),
         (["m", f"{tmp_path}/m"], "use two files"),
-        (["other"], "the table to train on"), (["loop"], "Too many levels"), (["astray"], f"no folder {tmp_path}/none"),
+        (["other"], "a file to read from"), (["loop"], "Too many levels"), (["astray"], f"no folder {tmp_path}/none"),
         (["out", "/dev/stdout"], "use two files"), (["pipe"], "no file that could be replaced"),
         (["/dev/fd/987654"], "Bad file descriptor"), (["table/m"], f"no folder {table}"),
         (["x" * 256], "name too long"),

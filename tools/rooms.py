@@ -31,7 +31,7 @@ FLOORS = (
     ("estimators", "pages"),
     ("command",),
     ("callbacks", "datasets", "features", "losses", "plots", "schedules", "sklearn", "space"),
-    ("__init__",),
+    ("__init__", "__main__"),
 )
 KERNEL_FLOORS = (("formulas",), ("rules",), ("codes",), ("records",), ("machinery",), ("plain", "cpu"), ("__init__",))
 COMPILING = "kernels.machinery"  # the only room that imports Numba

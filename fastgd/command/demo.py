@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from .guard import EXIT_INTERRUPTED, one_line_errors
+from .options import overwrite_option
 from .paths import check_can_write
 from .terminal import say, tell
 
@@ -49,11 +50,22 @@ PROMPT = "… press a key (q ends)"
 @click.option("--step", is_flag=True, help="Wait for a key after each scene.")
 @click.option("--fast", is_flag=True, help="A tenth of the houses, which are others, and at most 3 epochs.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write it with its charts to this HTML file, too.")
+@overwrite_option
 @one_line_errors
 def demo(
-    epochs: int, batch_size: int, learning_rate: float, seed: int, step: bool, fast: bool, report: Path | None
+    epochs: int,
+    batch_size: int,
+    learning_rate: float,
+    seed: int,
+    step: bool,
+    fast: bool,
+    report: Path | None,
+    overwrite: bool,
 ) -> None:
-    """Tell how a network learns the price of a house, from meaningless predictions to good ones."""
+    """Tell how a network learns the price of a house, from meaningless predictions to good ones.
+
+    Example: fastgd demo --step --report house.html
+    """
     started = time.perf_counter()
     from ..errors import TrainingWarning
     from ..kernels import DEFAULT_DEVICE, engine
@@ -63,7 +75,7 @@ def demo(
     from ..training.optimizers import SGD
 
     SGD(learning_rate=learning_rate)  # what is wrong is told before the story begins
-    check_can_write(report)
+    check_can_write(report, overwrite=overwrite)
     scenes_so_far, histories = [], []
 
     def train(model: Any, X: Any, y: Any, optimizer: Any) -> Any:

@@ -9,15 +9,17 @@ import shutil
 import sys
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 
 from ..errors import BlowUpWarning, FastgdError
-from .terminal import complain, mute
+from .terminal import complain, mute, warn
 
 EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
+WRITTEN = ("save", "report", "output", "out")  # parameters that name a file to write
 
 
 def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
@@ -26,8 +28,8 @@ def one_line_errors(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(*args: Any, **options: Any) -> None:
         try:
-            with _room_for(options.get("save"), options.get("report")), warnings.catch_warnings():
-                warnings.showwarning = _one_line_warning
+            with _room_for(*(options.get(name) for name in WRITTEN)), warnings.catch_warnings():
+                warnings.showwarning = _told_once()
                 warnings.simplefilter("ignore", BlowUpWarning)  # the error that follows says more
                 command(*args, **options)
         except MemoryError:
@@ -54,7 +56,31 @@ def _room_for(*paths: Path | None) -> contextlib.AbstractContextManager[Any]:
 
 
 class OneLineUsage(click.Group):
-    """A group whose usage errors, too, are one line on standard error and exit code 2, as is a full disk."""
+    """A group whose usage errors, too, are one line on standard error and exit code 2, as is a full disk.
+
+    Its commands are imported when they are asked for: each is the function of its name, in the module of its name.
+
+    Args:
+        commands_known: name → what it does, in a line: the first of its help.
+    """
+
+    def __init__(self, *args: Any, commands_known: dict[str, str], **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.commands_known = commands_known
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(self.commands_known)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.commands_known:
+            return None
+        name = cmd_name.replace("-", "_")
+        command: click.Command = getattr(import_module(f".{name}", __package__), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self.commands_known.items()))
 
     def main(self, args: Any = None, prog_name: Any = None, *others: Any, **options: Any) -> Any:
         standalone = options.pop("standalone_mode", True)
@@ -76,10 +102,24 @@ class OneLineUsage(click.Group):
             what = f"{error.filename} cannot be used" if error.filename else "the output cannot be written"
             complain(f"{what}: {error.strerror or error}.")
             sys.exit(2)
+        except Exception as error:  # a mistake of this package
+            if sys.flags.dev_mode:
+                raise
+            what = f"{type(error).__name__}: {' '.join(str(error).split())}".rstrip(". ")
+            complain(f"something went wrong inside ({what}). Please report it; `python -X dev -m fastgd` shows where.")
+            sys.exit(2)
         if standalone:
             sys.exit(result if isinstance(result, int) else 0)
         return result
 
 
-def _one_line_warning(message: Warning | str, *others: Any, **options: Any) -> None:
-    complain(message)
+def _told_once() -> Callable[..., None]:
+    """What shows warnings: each in one line, and once, though several networks may say it."""
+    told: set[str] = set()
+
+    def show(message: Warning | str, *others: Any, **options: Any) -> None:
+        if str(message) not in told:
+            warn(str(message))
+        told.add(str(message))
+
+    return show

@@ -6,25 +6,26 @@ import os
 from pathlib import Path
 
 
-def check_can_write(*paths: Path | None, table: Path | None = None) -> None:
+def check_can_write(*paths: Path | None, table: Path | None = None, overwrite: bool = False) -> None:
     """Find out before a training, not after it, that what it gives cannot be written, or would take something's place.
 
     Raises:
-        ModelFileError: a folder, no folder to write into, the table itself, or twice the same file.
+        ModelFileError: a folder, no folder to write into, the table itself, twice the same file, or, unless it is to
+            be overwritten, a file that is there already.
     """
     from ..errors import ModelFileError
 
     given = [path for path in paths if path is not None]
     for number, path in enumerate(given):
         try:
-            why = _why_not(path, given[:number], table)
+            why = _why_not(path, given[:number], table, overwrite)
         except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
             why = f"{getattr(error, 'strerror', None) or error}."
         if why:
             raise ModelFileError(f"{path} cannot be written: {why}")
 
 
-def _why_not(path: Path, before: list[Path], table: Path | None) -> str:
+def _why_not(path: Path, before: list[Path], table: Path | None, overwrite: bool) -> str:
     """What is against writing there, if anything."""
     from ..files.atomic import destination
 
@@ -38,7 +39,9 @@ def _why_not(path: Path, before: list[Path], table: Path | None) -> str:
         if device:  # it takes whatever comes, as often as it comes
             return ""
     if table is not None and path.exists() and table.exists() and path.samefile(table):
-        return "it is the table to train on, write to another file."
+        return "it is a file to read from, write to another one."
     if os.path.realpath(path) in map(os.path.realpath, before):
         return "it cannot hold the model and the page at once, use two files."
+    if isinstance(place, Path) and place.exists() and not overwrite:
+        return "it is there already; say --overwrite to replace it."
     return ""

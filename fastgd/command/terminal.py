@@ -1,4 +1,4 @@
-"""What the command line writes: plain text on standard output, and one line on standard error for what went wrong.
+"""What the command line writes: what was asked for on standard output, and all other talk on standard error.
 
 What comes from files, such as their names and their columns, is shown with its control characters as escapes.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 79  # of texts: columns, where there are as many
 LONGEST = 2000  # characters of a message: what it quotes may be as long as a file
+QUIET = "fastgd.quiet"  # where a command's context keeps whether nothing but errors may be told
 
 
 def say(line: str) -> None:
@@ -26,6 +27,54 @@ def say(line: str) -> None:
     from ..options import printable
 
     _print(printable(line), _console())
+
+
+def remark(line: str) -> None:
+    """One line beside what was asked for: on standard error, and not with --quiet."""
+    try:
+        with aside():
+            say(line)
+    except OSError:  # nobody can read it, which is no reason to stop
+        mute(sys.stderr)
+
+
+def warn(message: str) -> None:
+    """What is odd about what was given, in one line on standard error, and not with --quiet."""
+    if not is_quiet():
+        complain(message)
+
+
+@contextlib.contextmanager
+def aside() -> Iterator[None]:
+    """What is printed meanwhile is talk, such as a training's progress: see `remark`."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere if is_quiet() else sys.stderr):
+        yield
+
+
+def is_quiet() -> bool:
+    """Whether the command was called with --quiet."""
+    context = click.get_current_context(silent=True)
+    return context is not None and bool(context.meta.get(QUIET))
+
+
+def answer(found: Mapping[str, Any]) -> None:
+    """What a command has found as one JSON object on a line of standard output; what is no finite number is null."""
+    import json
+
+    click.echo(json.dumps(_plain(found), allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    """Values as JSON has them, from those of NumPy, too."""
+    import math
+
+    if isinstance(value, Mapping):
+        return {str(_plain(name)): _plain(held) for name, held in value.items()}
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, list | tuple):
+        return [_plain(held) for held in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def complain(message: object) -> None:
@@ -77,6 +126,18 @@ def _print_table(names: list[str], rows: list[list[str]], console: Console) -> N
     for row in rows:
         columns.add_row(*row)
     _print(columns, console)
+
+
+def facts(rows: Sequence[tuple[str, str]]) -> None:
+    """Names, and beside them what is to be said of each, in as many lines as that takes."""
+    from rich.table import Table
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(overflow="fold", max_width=30)
+    grid.add_column(overflow="fold")
+    for row in rows:
+        grid.add_row(*row)
+    _print(grid, _console())
 
 
 def tell(scene: Any) -> None:

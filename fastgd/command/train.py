@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import EXIT_INTERRUPTED, one_line_errors
+from .options import overwrite_option
 from .paths import check_can_write
 from .terminal import busy, say, table
 
@@ -80,6 +81,7 @@ class _Widths(click.ParamType):  # type: ignore[type-arg]
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")
 @click.option("--save", type=click.Path(path_type=Path), help="Write the model there; fastgd.load reads it.")
 @click.option("--report", type=click.Path(path_type=Path), help="Write an HTML page with charts there.")
+@overwrite_option
 @one_line_errors
 def train(
     file: Path,
@@ -95,11 +97,15 @@ def train(
     seed: int,
     save: Path | None,
     report: Path | None,
+    overwrite: bool,
 ) -> None:
-    """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out."""
+    """Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out.
+
+    Example: fastgd train houses.csv --target price --features size,rooms --save model
+    """
     import numpy as np
 
-    from ..data.files import read_columns
+    from ..data.files import read_table
     from ..data.splits import split_rows
     from ..errors import InvalidInputError
     from ..mlp import MLP
@@ -115,21 +121,19 @@ def train(
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
     recorder = Recorder()
     optimizer = DEFAULT_OPTIMIZER if learning_rate is None else SGD(learning_rate=learning_rate)
-    check_can_write(save, report, table=file)
+    check_can_write(save, report, table=file, overwrite=overwrite)
     if report is not None:
         from ..pages import drawing
 
         drawing.check_matplotlib()
-    if classes:
-        X, texts = read_columns(file, features, [*groups, target])
-        y = _labels(file, target, texts[target])
-    else:
-        try:
-            values, texts = read_columns(file, [*features, target], groups)
-        except InvalidInputError as error:
-            is_text = f"column {target!r} holds" in str(error)
-            raise InvalidInputError(f"{error} For classes, say --classes." if is_text else str(error)) from None
-        X, y = values[:, :-1], values[:, -1]
+    numbers = features if classes else [*features, target]
+    rows = read_table(
+        file, [*features, target, *groups], text=[*groups, target] if classes else groups, numbers=numbers,
+        told=say, gaps=False,
+    )  # fmt: skip
+    X = rows.select(features).to_numpy()
+    y = _labels(file, target, rows[target].fill_null("").to_list()) if classes else rows[target].to_numpy()
+    texts = {name: rows[name].to_list() for name in groups}
     train_rows, held_out = split_rows(len(X), validation, texts[groups[0]] if groups else None, seed)
     grouped = f", no {groups[0]} on both sides" if groups else ""
     say(opening := f"{file.name}: {len(X):,} rows, {len(held_out):,} of them held out{grouped}.")

@@ -1,57 +1,34 @@
-"""Compile every kernel that there is, in advance: a step of training for each activation, loss and optimizer.
-
-For images and machines where the first user should not wait; the machine code is kept on disk.
-"""
+"""`fastgd warmup`: no later command waits for a compilation."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
-from typing import NamedTuple
+import click
 
-import numpy as np
-
-from ..mlp import MLP
-from ..network.activations import ACTIVATIONS
-from ..network.losses import LOSSES
-from ..training.optimizers import OPTIMIZERS, SGD, Optimizer
+from .guard import one_line_errors
+from .options import json_option, quiet_option
+from .terminal import answer, is_quiet, say
 
 
-class Warmed(NamedTuple):
-    """What has just been made ready."""
+@click.command()
+@json_option
+@quiet_option
+@one_line_errors
+def warmup(as_json: bool) -> None:
+    """Compile every loop for this machine in advance.
 
-    what: str
-    seconds: float
+    The machine code is kept on disk, for every program of this user.
 
+    Example: fastgd warmup
+    """
+    from .warming import warm_up
 
-def warm_up() -> Iterator[Warmed]:
-    """Train tiny networks until nothing is left to compile; says what is ready after each."""
-    for dtype in ("float32", "float64"):
-        started = time.perf_counter()
-        _use(dtype)
-        yield Warmed(f"{dtype}: training, predicting, measuring", time.perf_counter() - started)
-        started = time.perf_counter()
-        for name in ACTIVATIONS:
-            _use(dtype, activation=name)
-            _use(dtype, activation=name, dropout=0.5)
-        yield Warmed(f"{dtype}: {len(ACTIVATIONS)} activations", time.perf_counter() - started)
-        started = time.perf_counter()
-        for name in LOSSES:
-            _use(dtype, loss=name)
-        yield Warmed(f"{dtype}: {len(LOSSES)} losses", time.perf_counter() - started)
-        started = time.perf_counter()
-        for optimizer in (SGD(momentum=0.9), *(kind() for kind in OPTIMIZERS.values())):
-            _use(dtype, optimizer=optimizer)
-        yield Warmed(f"{dtype}: {len(OPTIMIZERS)} optimizers", time.perf_counter() - started)
-
-
-def _use(dtype: str, loss: str = "mse", optimizer: Optimizer | None = None, **options: object) -> None:
-    """Everything that a user would ask of a network, on four rows."""
-    n_out = 2 if loss in ("cross_entropy", "gaussian_nll") else 1
-    X = np.arange(8.0).reshape(4, 2)
-    y = np.arange(4) % 2
-    model = MLP([2, 2, n_out], loss=loss, dtype=dtype, **options)  # type: ignore[arg-type]
-    model.fit(X, y, epochs=1, optimizer=optimizer, sample_weight=np.ones(4), verbose=0)
-    model.predict(X)
-    model.evaluate(X, y)
-    model.gradient(X, y)
+    done = []
+    for warmed in warm_up():
+        done.append(warmed)
+        if not as_json and not is_quiet():
+            say(f"{warmed.seconds:6.1f} s  {warmed.what}")
+    total = sum(warmed.seconds for warmed in done)
+    if as_json:
+        answer({"seconds": total, "ready": [warmed._asdict() for warmed in done]})
+    elif not is_quiet():
+        say(f"{total:6.1f} s  in all; what was ready before takes no time")

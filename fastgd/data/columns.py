@@ -84,6 +84,8 @@ def _of_series(series: Any, where: str) -> Column:
         filled = series.fill_null(0) if empty.any() else series
         return _of_numbers(np.asarray(filled.to_numpy()), where, empty)
     values = series.to_list()
+    if str(dtype) == "String" and not empty.any():
+        return Column(where, None, values)
     if str(dtype) in ("Categorical", "Enum", "String", "Boolean"):
         return Column(where, None, [None if gap else _label(value) for value, gap in zip(values, empty, strict=True)])
     return _of_objects(values, where, empty)

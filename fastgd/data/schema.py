@@ -37,6 +37,7 @@ class Schema:
     encoder: Encoder | None = None  # what the first fit has learned of it
     target: Target = AS_IT_IS  # what is learned of y
     device: str = DEFAULT_DEVICE  # whose kernels encode
+    target_names: tuple[str, ...] | None = None  # what the columns of y are called
 
     def inputs(self, X: Any) -> CheckedTable:
         """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
@@ -167,9 +168,19 @@ def new_schema(
 
 def checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:
     """Names of inputs, all different; None for names that the first data frame shall tell."""
+    return _checked_names(names, n_in, "feature_names")
+
+
+def checked_target_names(names: Any, network: Network) -> tuple[str, ...] | None:
+    """Names of the columns of y, all different, or None."""
+    return _checked_names(names, 1 if network.loss.task == "classes" else network.n_targets, "target_names")
+
+
+def _checked_names(names: Any, n_names: int, what: str) -> tuple[str, ...] | None:
     if names is None:
         return None
     checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
-    if len(checked) != n_in or len(set(checked)) != n_in:
-        raise InvalidInputError(f"feature_names must be a list of {n_in} different names, not {names!r}.")
+    if len(checked) != n_names or len(set(checked)) != n_names:
+        kind = f"a list of {n_names} different names" if n_names > 1 else "a list of one name"
+        raise InvalidInputError(f"{what} must be {kind}, not {names!r}.")
     return checked

@@ -8,15 +8,18 @@ such as /dev/null get the bytes as they come. (A hard link gets a file of its ow
 from __future__ import annotations
 
 import contextlib
+import io
 import os
 import re
 import secrets
 import select
 import stat
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, BinaryIO
 
-from ..errors import ModelFileError
+from ..errors import FastgdError, ModelFileError
 
 DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
 STANDARD_OUTPUT = 1  # its descriptor
@@ -29,21 +32,39 @@ def write_whole(path: Path, content: bytes) -> None:
     Raises:
         ModelFileError: the file cannot be written, or what has this name cannot be replaced, such as a pipe.
     """
+    with written_whole(path) as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def written_whole(path: Path) -> Iterator[BinaryIO]:
+    """The same bit by bit: what is written to the file that this opens takes its place when the block ends.
+
+    An error in the block leaves nothing behind, and the old file as it was.
+
+    Raises:
+        ModelFileError: as `write_whole`, also while the block writes.
+    """
     try:
         place = destination(path)
         if isinstance(place, int):
             for stream in filter(None, (sys.stdout, sys.stderr)):  # what was printed before comes before
                 with contextlib.suppress(OSError, ValueError):
                     stream.flush()
-            _write_through(place, content)
+            with io.BufferedWriter(_Through(place)) as file:
+                yield file
         elif place.is_char_device():
             handle = os.open(place, os.O_WRONLY | os.O_NOCTTY)
             try:
-                _write_through(handle, content)
+                with io.BufferedWriter(_Through(handle)) as file:
+                    yield file
             finally:
                 os.close(handle)
         else:
-            _replace(place, content)
+            with _replacing(place) as file:
+                yield file
+    except FastgdError:  # of the block
+        raise
     except (OSError, ValueError) as error:
         raise ModelFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
 
@@ -85,16 +106,25 @@ def _descriptor(path: str) -> int | None:
     return None
 
 
-def _write_through(handle: int, content: bytes) -> None:
-    rest = memoryview(content)
-    while rest:
-        try:
-            rest = rest[os.write(handle, rest) :]
-        except BlockingIOError:  # a pipe that is full, and that somebody has told not to wait
-            select.select([], [handle], [])
+class _Through(io.RawIOBase):
+    """Writes to a descriptor, which stays open."""
+
+    def __init__(self, handle: int) -> None:
+        self.handle = handle
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: Any) -> int:
+        while True:
+            try:
+                return os.write(self.handle, content)
+            except BlockingIOError:  # a pipe that is full, and that somebody has told not to wait
+                select.select([], [self.handle], [])
 
 
-def _replace(target: Path, content: bytes) -> None:
+@contextlib.contextmanager
+def _replacing(target: Path) -> Iterator[BinaryIO]:
     """Give a file new content. It keeps its mode, and its owner and group where this process may give them away.
 
     A new file gets the mode that the system gives; asking for the mask itself would change it for other threads.
@@ -110,7 +140,7 @@ def _replace(target: Path, content: bytes) -> None:
         with os.fdopen(handle, "wb") as file:
             if old is not None:
                 _give_away(temporary, old)
-            file.write(content)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, target)

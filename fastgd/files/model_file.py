@@ -63,6 +63,8 @@ def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays
     arrays: Arrays = {name: getattr(model.net, name) for name in ("parameters", *SCALING)}
     encoding, encoder = model.schema.encoding, model.schema.encoder
     target = model.schema.target
+    if model.target_names is not None:
+        header["target_names"] = list(model.target_names)
     if network.monotone:
         header["monotone"] = list(network.monotone)
     if target.log or target.clip:
@@ -138,6 +140,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         clip_predictions=header.get("target", NO_TARGET)["clip"],
         monotone=dict(enumerate(header.get("monotone", ()))),
     )
+    model.target_names = header.get("target_names")
     if "encoding" in header:
         name = header["encoding"]["initializer"]
         look_up(name, {"auto": None, **INITIALIZERS}, "initializer")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..data.encoder import Encoder
 from ..data.encoding import Encoding, as_encoding
 from ..data.monotone import checked_monotone
-from ..data.schema import Schema, checked_feature_names, new_schema
+from ..data.schema import Schema, checked_feature_names, checked_target_names, new_schema
 from ..data.target import checked_target
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
@@ -156,6 +156,15 @@ class Model:
     @feature_names.setter
     def feature_names(self, names: Any) -> None:
         self.schema = replace(self.schema, feature_names=checked_feature_names(names, self.network.n_in))
+
+    @property
+    def target_names(self) -> tuple[str, ...] | None:
+        """What the columns of y are called, as it was set; `save` keeps it, and `fastgd evaluate` goes by it."""
+        return self.schema.target_names
+
+    @target_names.setter
+    def target_names(self, names: Any) -> None:
+        self.schema = replace(self.schema, target_names=checked_target_names(names, self.network))
 
     @property
     def classes(self) -> NDArray[Any] | None:

@@ -1,0 +1,126 @@
+"""What a model says of the rows of a file, part by part, and what is to be said of the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..data.files import read_chunks, read_table
+from ..errors import InvalidInputError, kept_warnings
+from .question import Question, by_order
+from .unlike import Unlike
+
+if TYPE_CHECKING:
+    from polars import DataFrame
+
+    from ..data.files import Format
+
+ROW = re.compile(r"\b(?:X, row (\d+)|row (\d+) of X)\b")  # of a part, as messages name it
+NUMBERS = re.compile(r"[\d.,]+")
+
+
+class Source:
+    """A file whose rows are predicted.
+
+    Attributes:
+        path: of the file; "-" is standard input.
+        keys: names of columns that stand beside the predictions; None for all.
+        fmt: how it is written.
+        told: takes what is to be said of it.
+        row: what one of its rows is called.
+    """
+
+    def __init__(self, path: Path, keys: Sequence[str] | None, fmt: Format, told: Callable[[str], None]) -> None:
+        self.path, self.keys, self.fmt, self.told = path, keys, fmt, told
+        self.name = "standard input" if str(path) == "-" else str(path)
+        self.row = "row" if path.suffix in (".parquet", ".pq") else "line"
+
+    def parts(self, question: Question) -> Iterator[tuple[int, DataFrame]]:
+        """Some rows at a time, with the number of the first: what the model reads, and what stands beside it."""
+        features, keys = question.model.feature_names, self.keys
+        if features is None:  # which columns hold numbers is found from all rows
+            yield 2 if self.row == "line" else 1, read_table(self.path, fmt=self.fmt, told=self.told)
+            return
+        wanted = None if keys is None else list(dict.fromkeys([*keys, *features]))
+        text = [name for name in features if name not in question.numbers]
+        yield from read_chunks(self.path, wanted, text, question.numbers, self.fmt, told=self.told)
+
+    def placed(self, message: str, first: int) -> str:
+        """A message about rows of a part, as one about those of the file."""
+
+        def place(match: re.Match[str]) -> str:
+            return f"{self.name}, {self.row} {first + int(match[1] or match[2])}"
+
+        return re.sub(r"\bX, column", f"{self.name}, column", ROW.sub(place, message))
+
+
+def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
+    """Predictions beside some columns of a file, part by part."""
+    unlike, gaps, told = Unlike(question.model, source.row), Gaps(source), set[str]()
+    for first, frame in source.parts(question):
+        features = question.model.feature_names or by_order(frame, source.keys or (), question, source.name)
+        X = frame.select(features)
+        if not question.is_encoded and gaps.found(X, first):
+            continue  # the rest is read to count them
+        with kept_warnings() as warnings:
+            try:
+                if question.is_encoded:
+                    X = question.model.schema.columns(X)
+                    unlike.add(X, first)
+                answers = question.answered(X)
+            except InvalidInputError as error:
+                raise InvalidInputError(source.placed(str(error), first)) from error
+        for message, _ in warnings:
+            kind = NUMBERS.sub("", message)
+            if kind not in told:
+                source.told(source.placed(message, first))
+            told.add(kind)
+        yield _beside(
+            frame if source.keys is None else frame.select(list(dict.fromkeys(source.keys))), answers, source.name
+        )
+    gaps.refuse()
+    for line in unlike.told(question.names):
+        source.told(f"{source.name}, {line}")
+
+
+def _beside(frame: DataFrame, answers: dict[str, Any], name: str) -> DataFrame:
+    """Columns of a file, and answers beside them."""
+    from polars import DataFrame, concat
+
+    taken = next((column for column in answers if column in frame.columns), None)
+    if taken is not None:
+        raise InvalidInputError(f"{name} has a column {taken!r} itself: say with --key which others are wanted.")
+    made = DataFrame(answers)
+    return concat([frame, made], how="horizontal") if frame.width else made
+
+
+class Gaps:
+    """Rows without a number that the model needs: all are counted before they are told."""
+
+    def __init__(self, source: Source) -> None:
+        self.source, self.n_rows, self.first = source, 0, ""
+
+    def found(self, X: DataFrame, first: int) -> bool:
+        """Whether there are any so far."""
+        import polars as pl
+
+        if any(X.null_count().row(0)):
+            empty = X.select(pl.all().is_null())
+            rows = empty.select(pl.any_horizontal(pl.all())).to_series()
+            if not self.n_rows:
+                row = int(rows.arg_max() or 0)
+                name = next(name for name in X.columns if empty[name][row])
+                self.first = f"{self.source.row} {first + row}, column {name!r}"
+            self.n_rows += int(rows.sum())
+        return self.n_rows > 0
+
+    def refuse(self) -> None:
+        """Refuse the file if there are any."""
+        if self.n_rows:
+            rows = "1 row has" if self.n_rows == 1 else f"{self.n_rows:,} rows have"
+            raise InvalidInputError(
+                f"{self.source.name}: {rows} no value where the model needs one, the first in {self.first}. It was "
+                "trained without gaps: fill them, or drop these rows."
+            )

@@ -1,0 +1,111 @@
+"""Cells of a file unlike all that a model has seen, counted over the whole file and told in one line per column."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.column_codes import LevelCode, NumberCode, as_numbers
+from ..data.columns import Column, Columns
+from ..options import shortened
+
+if TYPE_CHECKING:
+    from ..many.ensemble import Ensemble
+    from ..mlp import MLP
+
+LONGEST = 40  # characters of a label
+KINDS = "gaps", "unseen"  # of what an encoder warns by itself
+
+
+class Cells:
+    """How many cells are of one kind, and the first of them."""
+
+    def __init__(self) -> None:
+        self.count, self.row, self.first = 0, 0, ""
+        self.labels: Counter[str] = Counter()
+
+    def add(self, wrong: Any, first: int, values: Any = None) -> None:
+        """Count the rows where `wrong` (n_rows,) says so; `values` are what the cells hold."""
+        n_wrong = int(np.count_nonzero(wrong))
+        if n_wrong and not self.count:
+            place = int(np.argmax(wrong))
+            self.row, self.first = first + place, "" if values is None else values[place]
+        self.count += n_wrong
+
+
+class Unlike:
+    """What new rows have that no network of a model has seen in its training."""
+
+    def __init__(self, model: MLP | Ensemble, row: str) -> None:
+        self.row = row  # what one of the rows is called
+        encoders = [member.schema.encoder for member in model.members]
+        self.codes = (
+            [] if None in encoders else list(zip(*(encoder.codes for encoder in encoders if encoder), strict=True))
+        )
+        for encoder in encoders:  # it is told here, once for the whole file
+            if encoder is not None:
+                encoder.told.update((place, kind) for place in range(len(encoder.codes)) for kind in KINDS)
+        self.found: dict[int, dict[str, Cells]] = {}
+
+    def add(self, table: Columns, first: int) -> None:
+        """Look at some rows, the first of which has this number."""
+        for place, (codes, column) in enumerate(zip(self.codes, table.columns, strict=True)):
+            kinds = self.found.setdefault(place, {"unseen": Cells(), "beyond": Cells(), "gaps": Cells()})
+            if isinstance(codes[0], LevelCode):
+                _count_labels(kinds, codes, column, first)
+            else:
+                _count_numbers(kinds, codes, column, first)
+
+    def told(self, names: Any) -> Iterator[str]:
+        """A line for each column that has something to be said of."""
+        for place, kinds in self.found.items():
+            parts = [part for kind, cells in kinds.items() if cells.count for part in [self._said(place, kind, cells)]]
+            if parts:
+                yield f"column {names[place]!r}: {'; '.join(parts)}."
+
+    def _said(self, place: int, kind: str, cells: Cells) -> str:
+        codes, at = self.codes[place], f"in {self.row} {cells.row:,}"
+        n = f"{cells.count:,} {'cell' if cells.count == 1 else 'cells'}"
+        if kind == "gaps":
+            rule = "the mean" if isinstance(codes[0], NumberCode) else "none"
+            return f"{n} without a value, the first {at}, where the training had one in every row (taken as {rule})"
+        if kind == "unseen":
+            rule = "a rare one" if any(code.has_rare for code in codes) else "none"
+            others = len(cells.labels) - 1
+            more = f" and {others:,} {'other' if others == 1 else 'others'}" if others else ""
+            label = repr(shortened(cells.first, LONGEST))
+            return f"{n} with categories that the training did not have, {label} {at}{more} (taken as {rule})"
+        low, high = _range(codes)
+        return f"{n} beyond {low:.6g} to {high:.6g}, {cells.first:.6g} {at} (taken as the nearest of these)"
+
+
+def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, first: int) -> None:
+    if not any(code.n_levels for code in codes):  # it is left out
+        return
+    labels = codes[0].labels_of(column)
+    distinct = set(labels)
+    if None in distinct and not any(code.has_gaps for code in codes):
+        kinds["gaps"].add(np.array([label is None for label in labels]), first)
+    if all(code.known is not None for code in codes):
+        unseen = distinct.difference({None}, *(code.known for code in codes))
+        if unseen:
+            kinds["unseen"].add(np.array([label in unseen for label in labels]), first, labels)
+            kinds["unseen"].labels.update(unseen)
+
+
+def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, first: int) -> None:
+    values = as_numbers(column)
+    if not any(code.has_gaps for code in codes):
+        kinds["gaps"].add(np.isnan(values), first)
+    low, high = _range(codes)
+    kinds["beyond"].add((values < low) | (values > high), first, values)
+
+
+def _range(codes: Any) -> tuple[float, float]:
+    """From where to where numbers count as they are, for at least one of the networks."""
+    lows = [code.edges[0] if len(code.edges) else code.low for code in codes]
+    highs = [code.edges[-1] if len(code.edges) else code.high for code in codes]
+    return min(lows), max(highs)

@@ -1,0 +1,1 @@
+"""Text files, bytes to columns: source → text → rows → cells. Only `data/files.py` uses it."""

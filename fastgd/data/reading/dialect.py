@@ -1,0 +1,147 @@
+"""How a text file is written: the header line, what separates cells, and what a decimal number looks like."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...errors import InvalidInputError
+from ...options import printable, shortened
+
+LONGEST = 60  # characters of a cell or a name in a message
+SEPARATORS = ",;\t|"  # those that are found; in a tie the first
+SAMPLE = 1 << 16  # bytes, from which they are found
+MISSING = ("", "-", "?", "n/a", "na", "nan", "none", "null", "#n/a", "<na>")  # for a number that nobody knows
+NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")  # likewise for text; "none" is text
+# A comma that can only be a decimal one, a number that has none, and one that may be 1.234 or 1234.
+COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4,}|\d{1,3}(\.\d{3})+),\d+")
+POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
+EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
+
+
+@dataclass(frozen=True)
+class Format:
+    """How a file is written, as far as the user says so; None is found from the file.
+
+    Args:
+        separator: what stands between cells, one character; found among comma, semicolon, tab and bar.
+        decimal: "." or ","; a comma where more cells are written so.
+        encoding: of the text, such as "latin-1"; a byte-order mark, UTF-8, or Western European, which is told.
+        missing: what stands for an unknown value beside empty cells, such as ("-999",); by default NA, n/a, nan, null
+            and the like, and in columns of numbers "-", "?" and "none".
+    """
+
+    separator: str | None = None
+    decimal: str | None = None
+    encoding: str | None = None
+    missing: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.separator is not None and (len(self.separator.encode()) != 1 or self.separator in '"\r\n'):
+            raise InvalidInputError(f"separator must be one character such as ';', not {self.separator!r}.")
+        if self.decimal not in (None, ".", ","):
+            raise InvalidInputError(f"decimal must be '.' or ',', not {self.decimal!r}.")
+        if self.decimal is not None and self.decimal == self.separator:
+            raise InvalidInputError(f"{self.decimal!r} cannot both separate cells and stand in numbers.")
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The same, found; and the names of the columns."""
+
+    name: str  # of the file
+    separator: str
+    decimal: str
+    header: tuple[str, ...]
+
+    @property
+    def n_columns(self) -> int:
+        """How many cells a row has."""
+        return len(self.header)
+
+    def place(self, column: str) -> int:
+        """Where a column stands.
+
+        Raises:
+            InvalidInputError: there is none of this name, or more than one.
+        """
+        return place_of(self.name, self.header, column)
+
+    def is_number(self, cell: str) -> bool:
+        """Whether a cell holds a finite number, as a person would write it: no 1_000, no digits of other scripts."""
+        if not cell.isascii() or "_" in cell:
+            return False
+        try:
+            return abs(float(self.with_point(cell))) < float("inf")
+        except ValueError:
+            return False
+
+    def with_point(self, cell: str) -> str:
+        """A number as programs write it, without separated thousands."""
+        group = "," if self.decimal == "." else "."
+        if group in cell:
+            is_grouped = re.fullmatch(grouped_pattern(self.decimal), cell.strip())
+            cell = cell.replace(group, "") if is_grouped else "no number"
+        return cell.replace(",", ".")
+
+
+def grouped_pattern(decimal: str) -> str:
+    """The pattern of numbers whose thousands are separated."""
+    group, decimal = (r",", r"\.") if decimal == "." else (r"\.", ",")
+    return rf"^[+-]?\d{{1,3}}({group}\d{{3}})+({decimal}\d+)?$"
+
+
+def place_of(name: str, header: Sequence[str], column: str) -> int:
+    """Where a column stands in a header, or one sentence."""
+    if list(header).count(column) == 1:
+        return list(header).index(column)
+    wanted = shortened(column, LONGEST)
+    if column in header:
+        raise InvalidInputError(f"{name} has more than one column {wanted!r}.")
+    known = ", ".join(printable(shortened(other, LONGEST)) for other in header)
+    raise InvalidInputError(f"{name} has no column {wanted!r}; its columns are: {known}.")
+
+
+def find_separator(sample: str) -> str:
+    """What separates cells: it gives most rows as many cells as the header has."""
+    best, found = (0.0, 0), SEPARATORS[0]
+    for separator in SEPARATORS:
+        rows = _rows(sample, separator)
+        width = len(rows[0]) if rows else 1
+        if width > 1:
+            alike = sum(len(row) == width for row in rows) / len(rows)
+            best, found = max((best, found), ((alike, width), separator), key=lambda each: each[0])
+    return found
+
+
+def find_decimal(name: str, sample: str, separator: str) -> str:
+    """A comma where more cells are written so than with a point.
+
+    Raises:
+        InvalidInputError: there are commas in numbers, and nothing tells what they are.
+    """
+    cells = [cell.strip() for row in _rows(sample, separator)[1:] for cell in row]
+    commas, points = (sum(bool(pattern.fullmatch(cell)) for cell in cells) for pattern in (COMMA, POINT))
+    if not commas and not points:
+        either = next((cell for cell in cells if EITHER.fullmatch(cell)), None)
+        if either is not None:
+            raise InvalidInputError(
+                f"{name} has numbers such as {either}, whose comma may be a decimal one, or separate thousands: say "
+                "which character is the decimal one."
+            )
+    return "," if commas > points else "."
+
+
+def _rows(sample: str, separator: str) -> list[list[str]]:
+    """The rows of a sample, as far as they can be read; the last may be cut."""
+    rows = []
+    try:
+        for row in csv.reader(io.StringIO(sample, newline=""), delimiter=separator):
+            if any(map(str.strip, row)):
+                rows.append(row)
+    except csv.Error:
+        pass
+    return rows[:-1] if len(rows) > 2 and len(sample) >= SAMPLE else rows

@@ -1,0 +1,20 @@
+"""polars, which reads the files, or one sentence that says how to install it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...errors import InvalidInputError
+
+
+def library() -> Any:
+    """The module polars.
+
+    Raises:
+        InvalidInputError: it is not installed.
+    """
+    try:
+        import polars
+    except ImportError as error:
+        raise InvalidInputError("Reading a file needs polars: pip install 'fastgd[io]'.") from error
+    return polars

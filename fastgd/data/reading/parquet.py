@@ -1,0 +1,92 @@
+"""Parquet files, whose columns have types already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+from ...errors import InvalidInputError
+from ...options import shortened
+from .cells import LARGEST
+from .dialect import LONGEST, place_of
+from .library import library
+
+Place = IO[bytes] | Path
+
+
+def read(
+    name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str], gaps: bool
+) -> Any:
+    """The whole table; columns of numbers are float64, null where nothing is known."""
+    pl = library()
+    wanted = _wanted(name, place, columns, text, numbers)
+    try:
+        table = pl.read_parquet(place, columns=wanted)
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _broken(name, error) from error
+    if not table.height:
+        raise InvalidInputError(f"{name} has columns but no rows.")
+    return _made(name, table, set(numbers) - set(text), 0, gaps)
+
+
+def chunks(
+    name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str], gaps: bool,
+    rows: int,
+) -> Iterator[tuple[int, Any]]:  # fmt: skip
+    """Some rows at a time, with the number of the first, counted from 1."""
+    pl = library()
+    wanted = _wanted(name, place, columns, text, numbers)
+    row = 0
+    try:
+        for batch in pl.scan_parquet(place).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
+            if batch.height:
+                yield row + 1, _made(name, batch, set(numbers) - set(text), row, gaps)
+                row += batch.height
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _broken(name, error) from error
+    if not row:
+        raise InvalidInputError(f"{name} has columns but no rows.")
+
+
+def _wanted(
+    name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str]
+) -> list[str]:
+    pl = library()
+    try:
+        header = list(pl.read_parquet_schema(place))
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _broken(name, error) from error
+    if not isinstance(place, Path):
+        place.seek(0)
+    for column in (*(columns or ()), *text, *numbers):
+        place_of(name, header, column)
+    return header if columns is None else list(columns)
+
+
+def _broken(name: str, error: Exception) -> InvalidInputError:
+    return InvalidInputError(f"{name} is not a whole Parquet file: {' '.join(str(error).split())}.")
+
+
+def _made(name: str, table: Any, numbers: set[str], first: int, gaps: bool) -> Any:
+    """Columns of numbers as float64, all others as they are."""
+    pl = library()
+    made = []
+    for column in table.columns:
+        series = table[column]
+        where = f"{name}, column {shortened(column, LONGEST)!r}"
+        if series.dtype.is_numeric():
+            series = series.cast(pl.Float64).fill_nan(None)
+            wrong = ~series.is_between(-LARGEST, LARGEST).fill_null(True)
+            if wrong.any():
+                row = int(wrong.arg_true()[0])
+                raise InvalidInputError(
+                    f"{where}, row {first + row + 1} is {series[row]}: correct it, or use other units."
+                )
+            if column in numbers and not gaps and series.null_count():
+                row = int(series.is_null().arg_true()[0])
+                raise InvalidInputError(f"{where}, row {first + row + 1} is empty: fill it, or drop the row.")
+        elif column in numbers:
+            raise InvalidInputError(f"{where} holds {series.dtype}, not numbers: convert it first.")
+        made.append(series)
+    return pl.DataFrame(made)
