@@ -21,7 +21,10 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "History": "training.history",
     "fit_many": "many.fit_many",
     "load": "many.ensemble",
+    "predict_row": "kernels.cpu.compiled_calls",
+    "predict_rows": "kernels.cpu.compiled_calls",
     "search": "many.search",
+    "train_batch": "kernels.cpu.compiled_calls",
     "SGD": "training.optimizers",
     "Adagrad": "training.optimizers",
     "RMSprop": "training.optimizers",
@@ -54,6 +57,9 @@ if TYPE_CHECKING:
     from . import schedules as schedules
     from . import space as space
     from .data.encoding import Encoding as Encoding
+    from .kernels.cpu.compiled_calls import predict_row as predict_row
+    from .kernels.cpu.compiled_calls import predict_rows as predict_rows
+    from .kernels.cpu.compiled_calls import train_batch as train_batch
     from .many.ensemble import Ensemble as Ensemble
     from .many.ensemble import load as load
     from .many.fit_many import fit_many as fit_many

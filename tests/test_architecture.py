@@ -101,8 +101,8 @@ def lines_of_code(path):
     ("part", "most"),
     [
         (["kernels/plain/*.py"], 500),
-        (["kernels/cpu/*.py"], 1800),
-        (["kernels/machinery/*.py"], 750),
+        (["kernels/cpu/*.py"], 2100),
+        (["kernels/machinery/*.py"], 1000),
         (["kernels/*.py"], 500),
         (["network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 750),
     ],

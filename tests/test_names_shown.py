@@ -55,7 +55,7 @@ def test_a_star_brings_the_public_names(module):
 def test_dir_of_a_model():
     model = fastgd.MLP([2, 1])
     assert public(dir(model)) == {
-        "blame", "classes", "device", "dtype", "encoder", "encoding", "evaluate", "export", "feature_names",
+        "blame", "classes", "compiled", "device", "dtype", "encoder", "encoding", "evaluate", "export", "feature_names",
         "find_learning_rate", "fit",
         "get_parameters", "gradient", "health", "network", "nudge", "parameters", "predict", "predict_proba",
         "random_state", "save", "scaling", "set_parameters", "standardize", "step", "stop_training", "target_names",

@@ -62,6 +62,7 @@ from __future__ import annotations
 
 from importlib import import_module
 from types import ModuleType
+from typing import Any
 
 DEVICES = ("cpu", "plain")
 DEFAULT_DEVICE = DEVICES[0]
@@ -80,3 +81,8 @@ STAGES = (
 def engine(device: str) -> ModuleType:
     """The module that holds the kernels for a device; loading "cpu" imports Numba."""
     return import_module(f".{device}", __package__)
+
+
+def net_for_compiled_code(*record: Any) -> Any:
+    """What a user's own compiled code may hold, whatever the device; see cpu/inside.py."""
+    return import_module(".cpu.inside", __package__).net_for_compiled_code(*record)

@@ -6,7 +6,7 @@ A model owns its engine: the device that was asked for in the last fit also pred
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from . import measures, unseen
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .model import Model
 from .validation import measured_names, validation
+
+if TYPE_CHECKING:
+    from ..kernels.machinery.nets import CompiledNet
 
 
 class Core(Model):
@@ -228,6 +231,29 @@ class Core(Model):
         if not np.isfinite(gradient).all():
             unseen.tell_of_gradient(rows, self.outputs_of(rows.X)[0])
         return gradient
+
+    def compiled(self) -> CompiledNet:
+        """What your own functions compiled by Numba may hold, for fastgd.predict_row, predict_rows and train_batch.
+
+        It shares the model's parameters: what is learned on one side is seen on the other. Pass it as an argument; it
+        belongs to this process. It predicts by the compiled loops, whatever `device` is. Ask for it after the first
+        `fit`, which learns the scaling.
+
+        Raises:
+            InvalidInputError: a model whose tables are encoded, or one too wide for scratch on the stack.
+
+        Example:
+            >>> import fastgd, numpy as np
+            >>> model = fastgd.MLP([4, 8, 1], random_state=0)
+            >>> net, out = model.compiled(), np.empty(1, np.float32)
+            >>> fastgd.predict_row(net, np.ones(4, np.float32), out)
+            True
+            >>> bool(out == model.predict(np.ones((1, 4))))
+            True
+        """
+        from .compiled import compiled
+
+        return compiled(self)
 
     # What the rooms around ask for.
 

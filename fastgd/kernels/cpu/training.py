@@ -17,7 +17,7 @@ from ..formulas import number
 from ..machinery.calls import LOSS, RULE, call_loss
 from ..machinery.compile import kernel
 from ..machinery.lanes import pointer
-from ..machinery.packing import unpacked
+from ..machinery.packing import unpacking
 from ..machinery.teams import Team, meet, my_range
 from ..records import LossRecord, Net
 from .backward import backward_of_team, transpose_weights_of_team
@@ -277,6 +277,9 @@ class Prediction(NamedTuple):
     workspace: CpuWorkspace
     net: Net
     loss: LossRecord
+
+
+unpacked = unpacking("Prediction")
 
 
 @kernel()

@@ -103,19 +103,22 @@ def _calling(signature_for: Callable[[types.Type], Any]) -> Callable[[Any, tuple
             raise TypingError(f"a kernel of signature {signature} is called with {arguments}")
 
         def code(context: Any, builder: Any, _: Any, values: Any) -> Any:
-            convention = context.call_conv
-            kind = convention.get_function_type(signature.return_type, signature.args)
-            function = builder.inttoptr(values[0], kind.as_pointer())
-            status, result = convention.call_function(
-                builder, function, signature.return_type, signature.args, values[1:]
-            )
-            with cgutils.if_unlikely(builder, status.is_error):
-                convention.return_status_propagate(builder, status)
-            return result
+            return call(context, builder, values[0], signature, values[1:])
 
         return signature.return_type(given, *arguments), code
 
     return typed
+
+
+def call(context: Any, builder: Any, address: Any, signature: Any, values: Any) -> Any:
+    """The code that calls what lies at an address by Numba's own convention."""
+    convention = context.call_conv
+    kind = convention.get_function_type(signature.return_type, signature.args)
+    function = builder.inttoptr(address, kind.as_pointer())
+    status, result = convention.call_function(builder, function, signature.return_type, signature.args, values)
+    with cgutils.if_unlikely(builder, status.is_error):
+        convention.return_status_propagate(builder, status)
+    return result
 
 
 _elementwise, _elementwise_pair = _calling(elementwise), _calling(elementwise_pair)

@@ -17,17 +17,17 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
-from numpy.typing import NDArray
 
-KINDS: dict[Any, Any] = {}  # precision → Numba's type of the record that is packed for it: there is one such record
+KINDS: dict[Any, Any] = {}  # (a record's class, precision) → Numba's type of the record that is packed
 
 
 def packed(record: Any, dtype: np.dtype[Any]) -> Any:
     """The words of a record of arrays and whole numbers, which must live as long as the words are used."""
     if config.DISABLE_JIT:
         return record
-    if dtype not in KINDS:  # to ask takes ten times as long as all the rest
-        KINDS[dtype] = numba.typeof(record)
+    key = type(record).__name__, dtype
+    if key not in KINDS:  # to ask takes ten times as long as all the rest
+        KINDS[key] = numba.typeof(record)
     return np.fromiter(_words(record), np.int64)
 
 
@@ -41,28 +41,30 @@ def _words(part: Any) -> Iterator[int]:
         yield part
 
 
-if config.DISABLE_JIT:
+def unpacking(name: str) -> Any:
+    """The function that makes a record of this class of words, for the precision of the array or pointer `like`."""
 
-    def unpacked(words: Any, like: NDArray[Any]) -> Any:
+    def as_it_is(words: Any, like: Any) -> Any:
         """The record."""
         return words
 
-else:
-
-    @intrinsic
     def unpacked(typing, words, like):  # type: ignore[no-untyped-def]
-        """The record whose words these are, for the precision of the array `like`."""
-        kind = KINDS[as_dtype(like.dtype)]
+        """The record whose words these are: an array of them, or a pointer to them."""
+        kind = KINDS[name, as_dtype(like.dtype)]
 
         def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
             record = context.get_value_type(kind)
             size = context.get_abi_sizeof(record)
             if size != 8 * _count(kind):
                 raise TypeError(f"{kind} takes {size} bytes, not {_count(kind)} words: it cannot be packed.")
-            data = context.make_array(words)(context, builder, arguments[0]).data
+            data = arguments[0]
+            if isinstance(words, types.Array):
+                data = context.make_array(words)(context, builder, data).data
             return builder.load(builder.bitcast(data, ir.PointerType(record)))
 
         return kind(words, like), code
+
+    return as_it_is if config.DISABLE_JIT else intrinsic(unpacked)
 
 
 def _count(kind: Any) -> int:
