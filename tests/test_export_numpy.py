@@ -135,4 +135,6 @@ def test_no_name_becomes_code(tmp_path):
     path = tmp_path / f"{name}.py"
     model.export(path)
     X = {name: [1, 2], "b'\\n": ["x'\n", '"""']}
-    np.testing.assert_allclose(script(path)["predict"](X), model.predict(list(zip(*X.values(), strict=True))), rtol=1e-6)
+    np.testing.assert_allclose(
+        script(path)["predict"](X), model.predict(list(zip(*X.values(), strict=True))), rtol=1e-6
+    )
