@@ -169,8 +169,8 @@ def test_names_of_the_target_come_back(tmp_path):
     two = pd.DataFrame({"price": y, "half": y / 2})
     for given, n_out, names in (
         (pd.Series(y, name="price"), 1, ("price",)), (pl.Series("price", y), 1, ("price",)),
-        (two, 2, ("price", "half")), (two[["half"]], 1, ("half",)), (pd.Series(y), 1, None), (pl.Series(y), 1, None), (y, 1, None),
-        (two.to_numpy(), 2, None),
+        (two, 2, ("price", "half")), (two[["half"]], 1, ("half",)), (pd.Series(y), 1, None), (pl.Series(y), 1, None),
+        (y, 1, None), (two.to_numpy(), 2, None),
     ):  # fmt: skip
         model = fastgd.MLP([4, n_out])
         assert model.target_names is None
