@@ -46,7 +46,8 @@ def c_header(plan: Plan, name: str) -> bytes:
 def _top(plan: Plan, name: str) -> Iterator[str]:
     yield f"/* A neural network, exported by fastgd {__version__}."
     yield ""
-    yield f"   {name}_predict(x, out) predicts one row. It takes no memory, keeps no state, and needs <math.h> alone."
+    yield f"   {name}_predict(x, out) predicts one row. It allocates nothing, keeps no state,"
+    yield "   and needs the standard headers alone."
     yield ""
     for number, (column, levels) in enumerate(zip(plan.columns, plan.levels, strict=True)):
         said = "" if levels is None else f": {name}_level({number}, text)"
