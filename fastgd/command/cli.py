@@ -8,7 +8,8 @@ from .. import __version__
 from .guard import OneLineUsage
 
 COMMANDS = {
-    "train": "Train on the rows of FILE (.csv or .csv.gz) and say how good it is on rows held out.",
+    "example": "Write a table of houses and their prices to FILE, to try the other commands on.",
+    "train": "Train on the rows of FILE and say how good it is on rows held out.",
     "predict": "Predict the rows of FILE with the network or networks in MODEL.",
     "evaluate": "Say how good the predictions of MODEL are on the rows of FILE.",
     "explain": "Explain what MODEL makes of the columns of FILE.",
