@@ -8,6 +8,7 @@ from .. import __version__
 from .guard import OneLineUsage
 
 COMMANDS = {
+    "example": "Write a table of houses and their prices to FILE, to try the other commands on.",
     "train": "Train on the rows of FILE and say how good it is on rows held out.",
     "predict": "Predict the rows of FILE with the network or networks in MODEL.",
     "evaluate": "Say how good the predictions of MODEL are on the rows of FILE.",
