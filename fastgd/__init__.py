@@ -20,6 +20,8 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "MLPRegressor": "sklearn",
     "History": "training.history",
     "fit_many": "many.fit_many",
+    "from_sklearn": "imports",
+    "from_torch": "imports",
     "load": "many.ensemble",
     "predict_row": "kernels.cpu.compiled_calls",
     "predict_rows": "kernels.cpu.compiled_calls",
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from .kernels.cpu.compiled_calls import predict_row as predict_row
     from .kernels.cpu.compiled_calls import predict_rows as predict_rows
     from .kernels.cpu.compiled_calls import train_batch as train_batch
+    from .imports import from_sklearn as from_sklearn
+    from .imports import from_torch as from_torch
     from .many.ensemble import Ensemble as Ensemble
     from .many.ensemble import load as load
     from .many.fit_many import fit_many as fit_many

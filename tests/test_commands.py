@@ -111,7 +111,9 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
     whole.save(tmp_path / "whole")
     assert told("evaluate", tmp_path / "whole", file)["target"] == ["price"]
     for names in (["price", "size"], "price", 3):
-        with pytest.raises(fastgd.errors.InvalidInputError, match="target_names must be a list of one name, not"):
+        with pytest.raises(
+            fastgd.errors.InvalidInputError, match="target_names must be a list of 1 different names, not"
+        ):
             model.target_names = names
     model.target_names = None
     model.save(tmp_path / "named")

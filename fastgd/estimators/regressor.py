@@ -24,11 +24,10 @@ from .estimator import Estimator
 from .held_out import Rows, parted
 from .library import Interval, RegressorMixin, StrOptions, available_if, in_fit_context
 from .tables import count_rows, hardly_varies, real_dtype_of
-from .watch import FadingDropout
+from .watch import fading
 
 # Those with one prediction for each target; gaussian_nll, whose loss has no unit, predicts a spread, too.
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task in ("regression", "counts") and loss.power]
-FADING_ROWS, ROWS_OF_A_COLUMN = 1000, 50  # from which on dropout may fade
 SKEWED = 1.0  # from which on logarithms are offered
 
 
@@ -146,10 +145,8 @@ class MLPRegressor(RegressorMixin, Estimator):
         return found.astype(real_dtype_of(X), copy=False)
 
     def _beside(self, rows: Rows) -> list[Callback]:
-        # The loss of few rows falls because they are learned by heart: it does not tell how noisy the target is.
-        n_rows, n_columns = count_rows(rows.X), self.n_features_in_
-        tells = as_loss(self.loss).name == "mse" and n_rows >= max(FADING_ROWS, ROWS_OF_A_COLUMN * n_columns)
-        return [FadingDropout()] if is_open(self.dropout) and tells else []
+        fades = as_loss(self.loss).name == "mse" and is_open(self.dropout)
+        return fading(count_rows(rows.X), self.n_features_in_) if fades else []
 
     def _set_aside(self, rows: Rows) -> tuple[Rows, Rows | None]:
         self.__dict__.pop("intervals_", None)  # they are those of another fit

@@ -9,6 +9,15 @@ from typing import Any
 from ..training.callbacks import Callback, Logs
 
 FULL = 0.1
+FEWEST_ROWS, ROWS_OF_A_COLUMN = 1000, 50  # from which on dropout may fade
+
+
+def fading(n_rows: int, n_columns: int) -> list[Callback]:
+    """What lets the dropout of a regression fade, where the loss tells how noisy the target is.
+
+    That of few rows falls because they are learned by heart.
+    """
+    return [FadingDropout()] if n_rows >= max(FEWEST_ROWS, ROWS_OF_A_COLUMN * n_columns) else []
 
 
 class Patience(Callback):

@@ -1,0 +1,193 @@
+"""Training one network, or several whose mean counts, on the rows of a file."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from ..data.encoding import Encoding
+from ..data.splits import split_rows
+from ..errors import DivergenceError, InvalidInputError
+from ..estimators.watch import fading
+from ..many.budget import Tempo, check, within, work
+from ..many.ensemble import Ensemble
+from ..many.fit_many import fit_many
+from ..many.records import Record
+from ..many.variety import MANY_ROWS, Variant, draws
+from ..mlp import MLP
+from ..training.callbacks import Callback, EarlyStopping
+from ..training.cores import allowance
+from ..training.history import INTERRUPTED, History
+from ..training.recipe import Recipe
+from .recipes import Wishes, chosen
+from .rows import Lesson
+from .terminal import aside, is_quiet, remark, warn
+
+ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
+TO_STOP, TO_CALIBRATE = 0.1, 0.2  # shares of the rows to learn from, which are kept for it
+FEWEST_WAITED = 10  # epochs
+MANY = 1_000_000
+
+
+class Plan(NamedTuple):
+    """What is to be trained."""
+
+    wishes: Wishes
+    seed: int
+    n_networks: int
+    budget: float | None  # seconds
+    stops_early: bool
+    intervals: bool
+    log_target: bool
+
+    @property
+    def is_several(self) -> bool:
+        """Whether several networks are trained."""
+        return self.n_networks > 1 or self.budget is not None
+
+
+class Trained(NamedTuple):
+    """What has come of it."""
+
+    model: MLP | Ensemble
+    histories: list[History]
+    recipe: Recipe
+    rows: Lesson  # that it has learned from
+    seconds: float
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a person has ended it."""
+        return any(history.ended == INTERRUPTED for history in self.histories)
+
+
+def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequence[Callback]) -> Trained:
+    """Train on `rows`, whose loss on those held out is shown meanwhile.
+
+    Raises:
+        InvalidInputError: an option or a table that cannot be used.
+        DivergenceError: the loss has blown up.
+    """
+    kept: dict[str, Lesson] = {}
+    for purpose, share in (("stop", TO_STOP * plan.stops_early), ("calibrate", TO_CALIBRATE * plan.intervals)):
+        if share:
+            places = split_rows(len(rows.y), share, rows.groups, plan.seed + 1)
+            rows, kept[purpose] = rows.at(places[0]), rows.at(places[1])
+            remark(f"{len(kept[purpose].y):,} of the rows to learn from are kept to {purpose} with.")
+    team = Team(plan, rows, kept.get("stop"), held_out, callbacks)
+    begun = time.perf_counter()
+    try:
+        with aside():
+            model, histories = team.several() if plan.is_several else team.one()
+    except DivergenceError as error:
+        raise DivergenceError(_with_options(str(error))) from error
+    seconds = time.perf_counter() - begun
+    if plan.intervals:
+        aside_rows = kept["calibrate"]
+        model = model if isinstance(model, Ensemble) else Ensemble([model])
+        model.calibrate(aside_rows.X, aside_rows.y, aside_rows.groups)
+    return Trained(model, histories, team.recipe, rows, seconds)
+
+
+class Team:
+    """The networks of one training."""
+
+    def __init__(
+        self, plan: Plan, rows: Lesson, to_stop: Lesson | None, held_out: Lesson, callbacks: Sequence[Callback]
+    ) -> None:
+        self.plan, self.rows, self.callbacks = plan, rows, list(callbacks)
+        self.watched = (to_stop.X, to_stop.y) if to_stop else (held_out.X, held_out.y)
+        self.n_in, self.n_rows = len(rows.X.columns), len(rows.y)
+        n_numbers = sum(dtype.is_numeric() for dtype in rows.X.dtypes)
+        classes = rows.classes is not None
+        self.recipe, self.is_encoded = chosen(plan.wishes, self.n_rows, n_numbers, classes)
+        if plan.wishes.dropout is None and not classes:
+            self.callbacks += fading(self.n_rows, self.n_in)
+        if plan.stops_early:
+            self.callbacks.append(EarlyStopping(patience=max(FEWEST_WAITED, self.recipe.epochs // 4)))
+
+    def network(self, recipe: Recipe, encoding: Any, seed: int) -> MLP:
+        """A new network."""
+        classes = self.rows.classes
+        loss, n_out = "mse", 1
+        if classes is not None:
+            loss, n_out = ("cross_entropy", len(classes)) if len(classes) > 2 else ("binary_cross_entropy", 1)
+        return MLP(
+            [self.n_in, *recipe.hidden_layer_sizes, n_out], activation=recipe.activation, dropout=recipe.dropout,
+            dtype="float32" if self.n_rows >= ROWS_OF_FLOAT32 else "float64", loss=loss, classes=classes,
+            encoding=encoding, feature_names=self.rows.X.columns, random_state=seed, log_target=self.plan.log_target,
+        )  # fmt: skip
+
+    def one(self) -> tuple[MLP, list[History]]:
+        """One network."""
+        model = self.network(self.recipe, "auto", self.plan.seed)
+        remark(f"Network {model.network}")
+        remark(f"Training: {self.recipe}")
+        history = model.fit(
+            self.rows.X, self.rows.y, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size,
+            optimizer=self.recipe.optimizer, validation_data=self.watched, callbacks=self.callbacks,
+            verbose=0 if is_quiet() else "auto",
+        )  # fmt: skip
+        return model, [history]
+
+    def several(self) -> tuple[Ensemble, list[History]]:
+        """Several networks, by recipes that differ; as many as are asked for, or fit into the seconds."""
+        remark(f"Networks {self.network(self.recipe, 'auto', 0).network}, and others like it")
+        remark(f"Training: {self.recipe}, and others like it")
+        plan, variants = self.plan, self._variants()
+        if plan.budget is None:
+            records = self._records(list(islice(variants, plan.n_networks)))
+        else:
+            most = plan.n_networks if plan.n_networks > 1 else MANY
+            records = within(plan.budget, variants, self._records, most, self._tempo(plan.budget))
+        good = [record for record in records if record.error is None and record.history is not None]
+        lost = [record.error for record in records if record.error is not None]
+        if not good:
+            raise lost[0] if lost else KeyboardInterrupt
+        if lost:
+            warn(f"{len(lost)} of {len(records)} networks are left out: {lost[0]}")
+        remark(f"{len(good)} networks are averaged.")
+        return Ensemble([record.model for record in good]), [record.history for record in good]  # type: ignore[misc]
+
+    def _variants(self) -> Iterator[Variant]:
+        is_rich = self.is_encoded and self.n_rows >= MANY_ROWS
+        for draw in draws(self.plan.seed):
+            yield draw.around(self.recipe, Encoding(), self.plan.wishes.free, is_rich)
+
+    def _records(self, variants: Sequence[Variant]) -> list[Record]:
+        specs = [
+            {
+                "model": self.network(one.recipe, one.encoding, one.seed), "epochs": one.recipe.epochs,
+                "batch_size": one.recipe.batch_size, "optimizer": one.recipe.optimizer, "callbacks": self.callbacks,
+            }
+            for one in variants
+        ]  # fmt: skip
+        validation = self.watched if self.plan.stops_early else None
+        verbose = 0 if is_quiet() else "auto"
+        return list(fit_many(specs, self.rows.X, self.rows.y, validation_data=validation, verbose=verbose))
+
+    def _tempo(self, budget: float) -> Tempo:
+        """How fast it goes here, from one epoch."""
+        once = Variant(dataclasses.replace(self.recipe, epochs=1), Encoding(), 0)
+        try:
+            check(budget, once, self.n_rows, self.n_in)
+        except InvalidInputError as error:
+            raise InvalidInputError(str(error).replace("time_budget=", "--time-budget ")) from error
+        (record,) = self._records([once])
+        if record.error is not None or record.history is None:
+            raise record.error or KeyboardInterrupt
+        seconds = max(record.history.seconds, 1e-6)
+        return Tempo(seconds / work(once, self.n_in), allowance("auto").most, self.n_in, record.seconds - seconds)
+
+
+def _with_options(message: str) -> str:
+    """Advice in the words of the command line."""
+    for name, option in (
+        ("a smaller learning rate, such as ", "a smaller --learning-rate, such as "),
+        ("clip_norm=1.0 in the optimizer", "--clip-norm 1"),
+    ):
+        message = message.replace(name, option)
+    return message

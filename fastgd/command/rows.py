@@ -1,0 +1,224 @@
+"""The rows of a file to learn from: what the target is, which columns are features, and what is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.files import Format, read_table
+from ..errors import InvalidInputError
+from ..options import printable, shortened
+from .terminal import remark
+
+if TYPE_CHECKING:
+    from polars import DataFrame, Series
+
+LONGEST = 40  # characters of a name or a value
+FEW = 20  # rows; of so few, different values tell nothing
+MOST_NAMED = 6  # of a list
+MOST_CLASSES, MOST_NUMBERED = 200, 20
+DATE = r"^(\d{4}-\d{1,2}-\d{1,2}|\d{1,2}[./]\d{1,2}[./]\d{4})([T ].*)?$"
+
+
+class Columns(NamedTuple):
+    """What the user says of the columns of a file."""
+
+    target: str
+    features: list[str] | None  # None: all others
+    without: list[str]  # but these
+    text: list[str]
+    group: str | None
+
+
+class Lesson(NamedTuple):
+    """Rows to learn from."""
+
+    name: str  # of the file
+    X: DataFrame
+    y: NDArray[Any]  # (n_rows,): numbers, or labels
+    classes: NDArray[Any] | None  # the labels, ascending
+    groups: list[Any] | None  # of each row
+    left_out: dict[str, str]  # columns that are no features → why
+
+    def at(self, places: NDArray[np.int64]) -> Lesson:
+        """Some of the rows."""
+        groups = None if self.groups is None else [self.groups[place] for place in places.tolist()]
+        return self._replace(X=self.X[places], y=self.y[places], groups=groups)
+
+
+def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: bool, fmt: Format) -> Lesson:
+    """Read the rows of a file to learn from, and say what they are.
+
+    Args:
+        file: the table.
+        columns: what is to be done with its columns.
+        as_classes: whether the target is a class; None: what it looks like.
+        drop_missing: whether rows without a target are left out.
+        fmt: how the file is written.
+
+    Raises:
+        InvalidInputError: a file, a column or a target that cannot be used.
+    """
+    target, group, name = columns.target, columns.group, "standard input" if str(file) == "-" else file.name
+    if target in (columns.features or ()):
+        raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
+    if target == group:
+        raise InvalidInputError(f"{target!r} is both the target and the group: name another column with --group.")
+    text = {*columns.text, *([group] if group is not None and group not in (columns.features or ()) else [])}
+    text |= {target} if as_classes else set()
+    wanted = None if columns.features is None else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
+    frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+    for column in (target, *columns.without, *([group] if group is not None else [])):
+        _check_is_there(file, frame, column)
+    frame = _with_targets(file, frame, target, drop_missing)
+    y, classes = _target(file, frame[target], as_classes)
+    groups = None if group is None else _groups(file, frame[group])
+    if columns.features is None:
+        left_out = _left_out(frame, columns)
+        names = [column for column in frame.columns if column not in {target, group, *left_out}]
+    else:
+        left_out, names = {}, columns.features
+    if not names:
+        raise InvalidInputError(f"{file} has no column to predict {target!r} from{_listed(left_out)}.")
+    if columns.features is None:
+        remark(f"Features: {', '.join(shortened(column, LONGEST) for column in names)}{_listed(left_out)}.")
+    _tell_gaps(frame.select(names))
+    return Lesson(name, frame.select(names), y, classes, groups, left_out)
+
+
+def _check_is_there(file: Path, frame: DataFrame, column: str) -> None:
+    if column not in frame.columns:
+        known = ", ".join(printable(shortened(other, LONGEST)) for other in frame.columns)
+        raise InvalidInputError(f"{file} has no column {shortened(column, LONGEST)!r}; its columns are: {known}.")
+
+
+def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> DataFrame:
+    """The rows that have a target; the others are counted."""
+    missing = frame[target].is_null()
+    n_missing = int(missing.sum())
+    if not n_missing:
+        return frame
+    rows = f"{n_missing:,} of {len(frame):,} rows have no {target}"
+    if not drop:
+        first = int(missing.arg_max() or 0) + 1
+        raise InvalidInputError(
+            f"{file}: {rows}, the first is row {first:,}: fill them, or say --drop-missing-target to learn without them."
+        )
+    if n_missing == len(frame):
+        raise InvalidInputError(f"{file}: no row has a {target}.")
+    remark(f"{rows}: they are left out.")
+    return frame.filter(~missing)
+
+
+def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """The target as numbers, or as labels with all that there are, and what it was taken for."""
+    name, labels = shortened(column.name, LONGEST), _labels(column)
+    known = np.unique(labels) if labels is not None else None
+    if as_classes is None:
+        is_text = not column.dtype.is_numeric()
+        as_classes = is_text or (known is not None and len(known) == 2)
+        if not as_classes:
+            n = "" if known is None or len(known) > MOST_NUMBERED else f" with {len(known)} different values"
+            also = "; --classes to treat them as classes" if n else ""
+            remark(f"The target {name!r} has numbers{n}, which are predicted as such{also}.")
+        elif known is not None and len(known) <= MOST_CLASSES:
+            other = "" if is_text else "; --regression to treat them as numbers"
+            remark(f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}.")
+    if not as_classes:
+        return column.to_numpy().astype(np.float64), None
+    if labels is None or known is None:
+        raise InvalidInputError(f"{file}: {name!r} holds fractions such as {column[0]}, which are no classes.")
+    if len(known) < 2:
+        raise InvalidInputError(f"{file}: {name} is {str(known[0])!r} in every row: there is nothing to tell apart.")
+    if len(known) > MOST_CLASSES:
+        raise InvalidInputError(
+            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for classes, and "
+            "no numbers."
+        )
+    return labels, known
+
+
+def _labels(column: Series) -> NDArray[Any] | None:
+    """A column as text, or as whole numbers where it can be; None for fractions, which are no labels."""
+    import polars as pl
+
+    if column.dtype.is_numeric():
+        values = column.to_numpy().astype(np.float64)
+        return values.astype(np.int64) if (values == np.rint(values)).all() and np.abs(values).max() < 2**53 else None
+    whole = column.cast(pl.Int64, strict=False) if column.dtype == pl.String else None
+    if whole is not None and not whole.has_nulls() and (whole.cast(pl.String) == column).all():
+        return np.asarray(whole.to_numpy())
+    return np.array([str(value) for value in column.to_list()])
+
+
+def _some(values: NDArray[Any]) -> str:
+    shown = ", ".join(shortened(str(value), LONGEST) for value in values[:MOST_NAMED].tolist())
+    return shown + (", …" if len(values) > MOST_NAMED else "")
+
+
+def _groups(file: Path, column: Series) -> list[Any]:
+    if column.null_count():
+        first = int(column.is_null().arg_max() or 0) + 1
+        raise InvalidInputError(
+            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or drop "
+            "these rows."
+        )
+    return list(column.to_list())
+
+
+def _left_out(frame: DataFrame, columns: Columns) -> dict[str, str]:
+    """The columns that are no features unless they are named, and why."""
+    found = {column: "as asked" for column in columns.without if column != columns.target}
+    for column in frame.columns:
+        if column not in (columns.target, columns.group, *found) and (why := _why_not(frame[column])):
+            found[column] = why
+    return found
+
+
+def _why_not(column: Series) -> str:
+    """Why a column is no feature, if it is none."""
+    import polars as pl
+
+    if column.dtype.is_temporal() or column.dtype.is_nested():
+        return f"{column.dtype}"
+    n_rows, n_known = len(column), len(column) - column.null_count()
+    if n_known == 0:
+        return "empty"
+    n_values = column.drop_nulls().n_unique()
+    if n_values == 1 and n_known == n_rows:
+        return "the same in every row"
+    if n_known < FEW:
+        return ""
+    if column.dtype == pl.String:
+        if column.drop_nulls().str.contains(DATE).all():
+            return "dates"
+        return "different in most rows" if n_values > n_known / 2 else ""
+    if column.dtype.is_numeric() and n_values == n_rows and (column.diff().drop_nulls() == 1).all():
+        return "the number of the row"
+    return ""
+
+
+def _listed(left_out: dict[str, str]) -> str:
+    if not left_out:
+        return ""
+    why = [f"{shortened(column, LONGEST) or 'the one without a name'} ({why})" for column, why in left_out.items()]
+    return f"; left out: {', '.join(why)}"
+
+
+def _tell_gaps(X: DataFrame) -> None:
+    """How many cells are empty, and what becomes of them."""
+    gaps = {column: X[column].null_count() for column in X.columns if X[column].null_count()}
+    if gaps:
+        most = sorted(gaps.items(), key=lambda item: -item[1])
+        named = ", ".join(f"{shortened(column, LONGEST)} {count:,}" for column, count in most[:MOST_NAMED])
+        more = f" and {len(most) - MOST_NAMED} more columns" if len(most) > MOST_NAMED else ""
+        remark(f"{sum(gaps.values()):,} cells are empty ({named}{more}): that a value is missing is learned, too.")
+
+
+def options_of(columns: Sequence[str]) -> str:
+    """Names as an option takes them."""
+    return ",".join(f'"{column}"' if "," in column else column for column in columns)
