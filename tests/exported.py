@@ -11,6 +11,7 @@ import pandas as pd
 import fastgd
 from fastgd.errors import FastgdWarning
 from fastgd.files import export
+from fastgd.files.exports import formulas
 from fastgd.files.exports.plan import plan_of
 from fastgd.losses import Quantile
 from fastgd.network.activations import ACTIVATIONS
@@ -146,16 +147,15 @@ def apart(got, want):
     return float((np.abs(got - want).max(axis=0) / np.abs(want).max(axis=0)).max())
 
 
-def with_a_wrong_leak(monkeypatch, module):
+def with_a_wrong_leak(monkeypatch):
     """The slope of leaky_relu is another one in what is exported next."""
-    table = dict(module.ACTIVATIONS)
-    if isinstance(table["leaky_relu"], str):
-        table["leaky_relu"] = table["leaky_relu"].replace("0.01", "0.011")
-    monkeypatch.setattr(module, "ACTIVATIONS", table)
-    monkeypatch.setattr(module, "LEAK", 0.011)
+    one = formulas.FORMULAS["leaky_relu"]
+    wrong = one._replace(c=one.c.replace("0.01", "0.011"), numpy=one.numpy.replace("0.01", "0.011"))
+    monkeypatch.setitem(formulas.FORMULAS, "leaky_relu", wrong)
+    monkeypatch.setattr(formulas, "LEAK", 0.011)  # which ONNX asks for
 
 
-def with_swapped_levels(monkeypatch, module):
+def with_swapped_levels(monkeypatch):
     """Two levels of text have each other's weights in what is exported next."""
 
     def swapped(model):

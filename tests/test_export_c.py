@@ -15,7 +15,6 @@ from exported import CASES, CONTROLS, apart, case
 from samples import refused
 
 import fastgd
-from fastgd.files.exports import c_header
 
 LARGEST = 1e-6
 STRICT = ["-Wall", "-Wextra", "-Werror", "-std=c99", "-pedantic"]
@@ -70,7 +69,7 @@ def test_it_predicts_the_same(tmp_path, name):
 @pytest.mark.parametrize(("name", "spoil"), CONTROLS)
 def test_what_is_wrong_is_seen(tmp_path, monkeypatch, name, spoil):
     model, X, want = case(name)
-    spoil(monkeypatch, c_header)
+    spoil(monkeypatch)
     model.export(tmp_path / "m.h")
     assert apart(run(compiled(tmp_path), X), want) > LARGEST
 

@@ -15,7 +15,6 @@ from samples import refused
 
 import fastgd
 from fastgd.errors import InputWarning, ModelFileError
-from fastgd.files.exports import numpy_script
 
 LARGEST = 1e-6
 
@@ -43,7 +42,7 @@ def test_it_predicts_the_same(tmp_path, name):
 @pytest.mark.parametrize(("name", "spoil"), CONTROLS)
 def test_what_is_wrong_is_seen(tmp_path, monkeypatch, name, spoil):
     model, X, want = case(name)
-    spoil(monkeypatch, numpy_script)
+    spoil(monkeypatch)
     model.export(tmp_path / "m.py")
     assert apart(script(tmp_path / "m.py")["predict"](X).reshape(want.shape), want) > LARGEST
 
