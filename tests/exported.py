@@ -82,6 +82,15 @@ def several(make, *options):
     return fastgd.Ensemble([model for model, _ in models], list(range(1, len(models) + 1))), models[0][1]
 
 
+def empty_labels():
+    """A model that has learned empty text as a label, and rows with it."""
+    X = pd.DataFrame({"word": ["", "a", "b"] * 40, "x": np.arange(120) % 7.0})
+    model = fastgd.MLP([2, 4, 1], encoding="auto", random_state=0)
+    model.fit(X, np.arange(120) % 3, **QUICK)
+    assert model.encoder.codes[0].levels == ("", "a", "b")
+    return model, X[:6], wanted(model, X[:6])
+
+
 def words(y):
     return np.array(["low", "mid", "high ü"])[np.digitize(y, np.quantile(y, [0.3, 0.6]))]
 

@@ -6,14 +6,14 @@ import json
 import sys
 
 import numpy as np
-import onnx
-import onnxruntime
 import pandas as pd
 import pytest
-from exported import CASES, CONTROLS, apart, case
+from exported import CASES, CONTROLS, apart, case, empty_labels
 from samples import refused
 
 import fastgd
+
+onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
 
 LARGEST = 1e-5
 
@@ -101,3 +101,10 @@ def test_without_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     refused("ONNX files need onnx: run `pip install onnx`", fastgd.MLP([2, 1]).export, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_text_that_is_a_label_is_no_gap(tmp_path):
+    model, X, want = empty_labels()
+    model.export(tmp_path / "m.onnx")
+    got = predicted(run(tmp_path / "m.onnx", X))
+    assert apart(got, want) < LARGEST
