@@ -59,11 +59,11 @@ if TYPE_CHECKING:
     from . import schedules as schedules
     from . import space as space
     from .data.encoding import Encoding as Encoding
+    from .imports import from_sklearn as from_sklearn
+    from .imports import from_torch as from_torch
     from .kernels.cpu.compiled_calls import predict_row as predict_row
     from .kernels.cpu.compiled_calls import predict_rows as predict_rows
     from .kernels.cpu.compiled_calls import train_batch as train_batch
-    from .imports import from_sklearn as from_sklearn
-    from .imports import from_torch as from_torch
     from .many.ensemble import Ensemble as Ensemble
     from .many.ensemble import load as load
     from .many.fit_many import fit_many as fit_many

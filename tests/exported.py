@@ -11,6 +11,7 @@ import pandas as pd
 import fastgd
 from fastgd.errors import FastgdWarning
 from fastgd.files import export
+from fastgd.files.exports import formulas
 from fastgd.files.exports.plan import plan_of
 from fastgd.losses import Quantile
 from fastgd.network.activations import ACTIVATIONS
@@ -81,6 +82,15 @@ def several(make, *options):
     return fastgd.Ensemble([model for model, _ in models], list(range(1, len(models) + 1))), models[0][1]
 
 
+def empty_labels():
+    """A model that has learned empty text as a label, and rows with it."""
+    X = pd.DataFrame({"word": ["", "a", "b"] * 40, "x": np.arange(120) % 7.0})
+    model = fastgd.MLP([2, 4, 1], encoding="auto", random_state=0)
+    model.fit(X, np.arange(120) % 3, **QUICK)
+    assert model.encoder.codes[0].levels == ("", "a", "b")
+    return model, X[:6], wanted(model, X[:6])
+
+
 def words(y):
     return np.array(["low", "mid", "high ü"])[np.digitize(y, np.quantile(y, [0.3, 0.6]))]
 
@@ -146,16 +156,15 @@ def apart(got, want):
     return float((np.abs(got - want).max(axis=0) / np.abs(want).max(axis=0)).max())
 
 
-def with_a_wrong_leak(monkeypatch, module):
+def with_a_wrong_leak(monkeypatch):
     """The slope of leaky_relu is another one in what is exported next."""
-    table = dict(module.ACTIVATIONS)
-    if isinstance(table["leaky_relu"], str):
-        table["leaky_relu"] = table["leaky_relu"].replace("0.01", "0.011")
-    monkeypatch.setattr(module, "ACTIVATIONS", table)
-    monkeypatch.setattr(module, "LEAK", 0.011)
+    one = formulas.FORMULAS["leaky_relu"]
+    wrong = one._replace(c=one.c.replace("0.01", "0.011"), numpy=one.numpy.replace("0.01", "0.011"))
+    monkeypatch.setitem(formulas.FORMULAS, "leaky_relu", wrong)
+    monkeypatch.setattr(formulas, "LEAK", 0.011)  # which ONNX asks for
 
 
-def with_swapped_levels(monkeypatch, module):
+def with_swapped_levels(monkeypatch):
     """Two levels of text have each other's weights in what is exported next."""
 
     def swapped(model):

@@ -11,26 +11,13 @@ import numpy as np
 from ... import __version__
 from ...data.column_codes import LevelCode, NumberCode
 from ...errors import InvalidInputError
-from ...kernels.formulas import GELU_CUBE, GELU_FLAT, GELU_INNER, LEAK
 from ...options import printable, shortened
+from .formulas import FORMULAS, NEAR
 from .plan import Member, Output, Plan, Reading
 
 WIDTH = 110
 REALS = {"float": np.float32, "double": np.float64}
 LONGEST_TEXT = 4095  # bytes of a string that every C99 compiler takes
-# What a unit makes of its sum z; f stands for the functions' ending, 1f for that of constants.
-ACTIVATIONS = {
-    "identity": "",
-    "relu": "z < 0 ? 0 : z",
-    "tanh": "tanh@(z)",
-    "sigmoid": "1 / (1 + exp@(-z))",
-    "leaky_relu": f"z < 0 ? {LEAK!r}@ * z : z",
-    "elu": "z < 0 ? expm1@(z) : z",
-    "gelu": f"0.5@ * z * (1 + tanh@({GELU_INNER!r}@ * (near + {GELU_CUBE!r}@ * near * near * near)))",
-    "silu": "z / (1 + exp@(-z))",
-    "softplus": "(z < 0 ? 0 : z) + log1p@(exp@(-fabs@(z)))",
-}
-NEAR = f"z > {GELU_FLAT!r}@ ? {GELU_FLAT!r}@ : z < -{GELU_FLAT!r}@ ? -{GELU_FLAT!r}@ : z"
 
 
 def c_header(plan: Plan, name: str) -> bytes:
@@ -188,9 +175,9 @@ def _product(real: str, number: int, weights: Any, z: str, a: str) -> Iterator[s
 
 
 def _activated(activation: str, n: int, real: str, end: str, z: str) -> Iterator[str]:
-    formula = ACTIVATIONS[activation].replace("@", end)
-    if formula:
-        near = f" const {real} near = {NEAR.replace('@', end)};" * ("near" in formula)
+    formula = FORMULAS[activation].c.replace("@", end)
+    if formula != "z":
+        near = f" const {real} near = {NEAR['c'].replace('@', end)};" * ("near" in formula)
         yield f"for (int j = 0; j < {n}; j++) {{ const {real} z = {z}[j];{near} {z}[j] = {formula}; }}"
 
 
