@@ -139,3 +139,7 @@ def test_the_citation_is_of_this_version():
 
 def test_what_a_source_archive_needs_is_here():
     assert [name for name in try_package.SOURCES if not (ROOT / name).exists()] == []
+
+
+def test_what_readme_tells_a_newcomer_is_tried():
+    assert [command[0] for command in try_package.commands_of_readme()] == ["example", "train", "predict"]
