@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..mlp import MLP
 from ..model.mean import Mean
-from ..options import checked_names, shortened
+from ..options import checked_names, html_table, shortened
 
 if TYPE_CHECKING:
     from ..explain.table import Table
@@ -87,6 +87,13 @@ class Ensemble(Mean):
     def __repr__(self) -> str:
         networks = ", ".join(str(member.network) for member in self.members)
         return f"<{shortened(f'Ensemble of {len(self)}: {networks}', LONGEST)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [str(place), str(member.network), f"{share:.3g}"]
+            for place, (member, share) in enumerate(zip(self.members, self.shares, strict=True))
+        ]
+        return html_table(["model", "network", "share"], rows, f"Ensemble of {len(self)}")
 
 
 def load(path: str | Path) -> MLP | Ensemble:
