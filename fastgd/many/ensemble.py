@@ -12,6 +12,7 @@ from ..options import checked_names, html_table, shortened
 
 if TYPE_CHECKING:
     from ..explain.table import Table
+    from ..kernels.machinery.nets import CompiledNet
 
 INNER = {"loss_of", "net", "outputs_for", "outputs_of", "schema"}  # what the rooms around ask for, as of an MLP
 LONGEST = 78  # characters of what is printed
@@ -66,6 +67,19 @@ class Ensemble(Mean):
         from ..explain.blame import blame_of_all
 
         return blame_of_all(self, X, y, sample_weight)
+
+    def compiled(self) -> CompiledNet:
+        """What your own functions compiled by Numba may hold, for fastgd.predict_row and predict_rows.
+
+        It predicts the mean, to the last digit or so; see `MLP.compiled`. `fastgd.train_batch` takes the nets of single
+        models.
+
+        Raises:
+            InvalidInputError: models whose tables are encoded, or of different dtypes.
+        """
+        from ..model.compiled_mean import compiled_mean
+
+        return compiled_mean(self)
 
     def save(self, path: str | Path) -> None:
         """Write all networks to one file, whole or not at all; `fastgd.load` reads it.
