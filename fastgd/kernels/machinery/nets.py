@@ -119,9 +119,9 @@ def check_arrays(function: str, wanted: tuple[Wanted, ...], net: Any, *given: An
     dtype = str(net.dtype if isinstance(net, NetType) else net.parameters.dtype)
     for (name, dimensions, is_written), array in zip(wanted, given, strict=True):
         if isinstance(array, types.Array):
-            fits, is_mutable = array.layout == "C", array.mutable
+            fits, is_mutable = array.layout == "C" and array.aligned, array.mutable
         elif isinstance(array, np.ndarray):
-            fits, is_mutable = array.flags.c_contiguous, array.flags.writeable
+            fits, is_mutable = array.flags.c_contiguous and array.flags.aligned, array.flags.writeable
         else:
             fits = is_mutable = False
         if not fits or array.ndim not in dimensions or str(array.dtype) != dtype or (is_written and not is_mutable):
