@@ -10,7 +10,7 @@ from .model.core import Core
 from .network.activations import ACTIVATIONS
 from .network.initializers import INITIALIZERS
 from .network.losses import LOSSES
-from .options import checked_names, positive_integer, with_names, yes_or_no
+from .options import checked_names, html_table, positive_integer, with_names, yes_or_no
 from .training.cores import allowance
 from .training.run import Job
 from .training.state import training_state
@@ -309,6 +309,15 @@ class MLP(Core):
 
     def __repr__(self) -> str:
         return f"<MLP {self.network}, {self.dtype}>"
+
+    def _repr_html_(self) -> str:
+        shapes = enumerate(zip(self.network.shapes, self.network.activations, self.network.dropout, strict=True))
+        rows = [
+            [str(layer), f"{n_in:,} → {n_out:,}", activation.name, f"{n_in * n_out + n_out:,}", f"{dropout:g}"]
+            for layer, ((n_in, n_out), activation, dropout) in shapes
+        ]
+        network = f"MLP, {self.network.loss.name}, {self.dtype}, {self.network.n_parameters:,} parameters"
+        return html_table(["layer", "units", "activation", "parameters", "dropout"], rows, network)
 
     def save(self, path: str | Path, training_state: bool = False) -> None:
         """Write the model to a file, whole or not at all; `fastgd.load` reads it.

@@ -374,7 +374,7 @@ def test_threads_may_ask_one_net_at_once():
 def test_one_thread_at_a_time_trains_a_net():
     model, X, _, y = fitted()
     net, before = model.compiled(), model.parameters.copy()
-    record = net.words.base.obj.keeps if JIT else net.words[1]
+    record = net.words.base.obj.keeps[0] if JIT else net.words[1]
     record.busy[0] = 1  # as while another thread trains
     with pytest.raises(InvalidInputError, match="Two threads train one net"):
         steps(net, X, y, 0.05, 1)
@@ -394,3 +394,36 @@ def test_what_compiled_code_cannot_do_is_refused_by_name():
     model = fastgd.MLP([4, 3, 1], log_target=True)
     with pytest.raises(InvalidInputError, match="logarithms of y"):
         steps(model.compiled(), np.ones((2, 4), np.float32), np.ones(2, np.float32), 0.1, 1)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("loss", LOSSES)
+def test_an_ensemble_is_predicted_in_one_call(loss, dtype):
+    (one, X, *_), (other, *_) = fitted(loss, dtype), fitted(loss, dtype, sizes=(4, 30))
+    ensemble = fastgd.Ensemble([one, other, one], weights=[1, 2, 5])
+    net, outs = ensemble.compiled(), []
+    for predict, fine in ((row_by_row, ROWS), (all_rows, True)):
+        out = np.zeros((ROWS, one.network.n_out), dtype)
+        assert predict(net, X, out) == fine
+        outs.append(out)
+    np.testing.assert_array_equal(*outs)
+    right, tolerance = expected(ensemble, X), 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(outs[0], right, rtol=tolerance, atol=tolerance)
+    assert not np.allclose(expected(one, X), right, rtol=1e-4), "the members differ"
+    del one, other, ensemble
+    assert row_by_row(net, X, out) == ROWS, "a net keeps what it needs"
+    np.testing.assert_array_equal(*outs)
+
+
+@pytest.mark.tiny
+def test_what_an_ensemble_cannot_do_is_refused():
+    model, X, _, y = fitted()
+    with pytest.raises(InvalidInputError, match="the net of one model, not of an ensemble"):
+        steps(fastgd.Ensemble([model]).compiled(), X, y, 0.1, 1)
+    with pytest.raises(InvalidInputError, match="of one dtype, but they have float32 and float64"):
+        fastgd.Ensemble([model, fitted(dtype="float64")[0]]).compiled()
+    out = np.zeros((ROWS, 2), np.float32)
+    for wrong in (lambda net: all_rows(net, X, out), lambda net: all_rows(net, X[:, :3].copy(), out[:, :1].copy())):
+        with pytest.raises(InvalidInputError, match="another number of columns"):
+            wrong(fastgd.Ensemble([model]).compiled())

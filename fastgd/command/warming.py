@@ -57,3 +57,4 @@ def _use(dtype: str, loss: str = "mse", optimizer: Optimizer | None = None, **op
     model.predict(X)
     model.evaluate(X, y)
     model.gradient(X, y)
+    model.compiled()

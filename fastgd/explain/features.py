@@ -5,6 +5,7 @@ Both only look at predictions, so that they change neither the model nor the tab
 
 from __future__ import annotations
 
+import html
 import operator
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -64,7 +65,7 @@ class Importance:
         return f"{self._title()}\n\n{self._table()!r}"
 
     def _repr_html_(self) -> str:
-        return f"<p>{self._title()}</p>{self._table()._repr_html_()}"
+        return f"<p>{html.escape(self._title())}</p>{self._table()._repr_html_()}"
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,21 @@ class PartialDependence:
         """Everything as plain numbers and text, ready for JSON."""
         return _plain(self)
 
-    def __repr__(self) -> str:
+    def _told(self) -> tuple[str, Table]:
         n = len(self.values)
         shown = np.linspace(0, n - 1, min(n, SHOWN)).round().astype(np.int64)
         columns = {"value": self.values, "mean": self.predictions, "10 %": self.low, "90 %": self.high}
         table = Table(_figures({name: numbers[shown] for name, numbers in columns.items()}))
         some = f" ({SHOWN} of {n:,} values)" if n > SHOWN else ""
-        return f"{shortened(f'{self.output} by {self.feature}', 78 - len(some))}{some}:\n\n{table!r}"
+        return f"{shortened(f'{self.output} by {self.feature}', 78 - len(some))}{some}:", table
+
+    def __repr__(self) -> str:
+        title, table = self._told()
+        return f"{title}\n\n{table!r}"
+
+    def _repr_html_(self) -> str:
+        title, table = self._told()
+        return f"<p>{html.escape(title)}</p>{table._repr_html_()}"
 
 
 @checked_names

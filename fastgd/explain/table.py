@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import ItemsView, Iterator, KeysView, Mapping, ValuesView
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -13,7 +12,7 @@ import numpy as np
 
 from ..model.core import Core
 from ..model.mean import Mean
-from ..options import look_up, printable, shortened, side_by_side
+from ..options import html_table, look_up, printable, shortened, side_by_side
 from ..training.progress import columns_seen
 
 SHOWN = 20  # rows that a table prints
@@ -115,13 +114,7 @@ class Table:
 
     def _repr_html_(self) -> str:
         (header, *rows), left_out = self.printed()
-        head = "".join(f"<th>{html.escape(cell)}</th>" for cell in header)
-        body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
-        return f"<table><tr>{head}</tr>{body}</table>" + "".join(
-            f"<p>{html.escape(line)}</p>"
-            for line in [f"… and {left_out:,} more"] * bool(left_out) + [self.note]
-            if line
-        )
+        return html_table(header, rows, below=[f"… and {left_out:,} more" * bool(left_out), self.note])
 
 
 def _cell(value: Any, unsigned: bool, in_full: bool) -> str:

@@ -86,3 +86,8 @@ def engine(device: str) -> ModuleType:
 def net_for_compiled_code(*record: Any) -> Any:
     """What a user's own compiled code may hold, whatever the device; see cpu/inside.py."""
     return import_module(".cpu.inside", __package__).net_for_compiled_code(*record)
+
+
+def mean_for_compiled_code(*record: Any) -> Any:
+    """The same of several networks, see cpu/mean_inside.py."""
+    return import_module(".cpu.mean_inside", __package__).mean_for_compiled_code(*record)

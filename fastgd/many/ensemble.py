@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from ..mlp import MLP
 from ..model.mean import Mean
-from ..options import checked_names, shortened
+from ..options import checked_names, html_table, shortened
 
 if TYPE_CHECKING:
     from ..explain.table import Table
+    from ..kernels.machinery.nets import CompiledNet
 
 INNER = {"loss_of", "net", "outputs_for", "outputs_of", "schema"}  # what the rooms around ask for, as of an MLP
 LONGEST = 78  # characters of what is printed
@@ -67,6 +68,19 @@ class Ensemble(Mean):
 
         return blame_of_all(self, X, y, sample_weight)
 
+    def compiled(self) -> CompiledNet:
+        """What your own functions compiled by Numba may hold, for fastgd.predict_row and predict_rows.
+
+        It predicts the mean, to the last digit or so; see `MLP.compiled`. `fastgd.train_batch` takes the nets of single
+        models.
+
+        Raises:
+            InvalidInputError: models whose tables are encoded, or of different dtypes.
+        """
+        from ..model.compiled_mean import compiled_mean
+
+        return compiled_mean(self)
+
     def save(self, path: str | Path) -> None:
         """Write all networks to one file, whole or not at all; `fastgd.load` reads it.
 
@@ -101,6 +115,13 @@ class Ensemble(Mean):
     def __repr__(self) -> str:
         networks = ", ".join(str(member.network) for member in self.members)
         return f"<{shortened(f'Ensemble of {len(self)}: {networks}', LONGEST)}>"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            [str(place), str(member.network), f"{share:.3g}"]
+            for place, (member, share) in enumerate(zip(self.members, self.shares, strict=True))
+        ]
+        return html_table(["model", "network", "share"], rows, f"Ensemble of {len(self)}")
 
 
 def load(path: str | Path) -> MLP | Ensemble:

@@ -103,14 +103,17 @@ class SearchResult:
             return "completed"
         return "interrupted" if self.interrupted and candidate.epochs == 0 else f"round {candidate.rounds}"
 
-    def __repr__(self) -> str:
+    def _told(self) -> str:
         told = [f"{len(self.candidates)} candidates", f"{self.n_folds} fold{'s' * (self.n_folds > 1)}"]
         told += [f"{self.n_rounds} rounds"] * (self.n_rounds > 1) + [f"{self.seconds:.1f} s"]
         told += ["ended by Ctrl-C"] * self.interrupted
-        return f"{', '.join(told)}\n{self.table!r}"
+        return ", ".join(told)
+
+    def __repr__(self) -> str:
+        return f"{self._told()}\n{self.table!r}"
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_()
+        return f"<p>{self._told()}</p>{self.table._repr_html_()}"
 
 
 def ranked(candidates: list[Candidate], metric: str) -> list[Candidate]:

@@ -89,4 +89,4 @@ class Records(list[Record]):
         return repr(self.table) if self else "[]"
 
     def _repr_html_(self) -> str:
-        return self.table._repr_html_() if self else "[]"
+        return self.table._repr_html_() if self else "<p>[]</p>"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 
 from ..kernels import DEFAULT_DEVICE
-from ..options import look_up
+from ..options import html_table, look_up
 
 COMPLETED, CALLBACK, INTERRUPTED = "completed", "callback", "interrupted"
 
@@ -109,6 +109,17 @@ class History:
             return ""
         numbers = ", ".join(f"{name} {value:.4g}" for name, value in self.kept.items() if name != "learning_rate")
         return f"weights of epoch {self.best_epoch}: {numbers}" if numbers else "weights from before the first step"
+
+    def _repr_html_(self) -> str:
+        epoch = self.epochs if self.best_epoch is None else self.best_epoch
+        header = ["", "first epoch", *(["last epoch"] if epoch != self.epochs else []), f"epoch {epoch}, kept"]
+        rows = [
+            [name, f"{values[0]:.4g}", *([f"{values[-1]:.4g}"] if epoch != self.epochs else []),
+             f"{self.kept[name]:.4g}" if name in self.kept else "–"]
+            for name, values in self.history.items() if values
+        ]  # fmt: skip
+        ran = f"{self.steps:,} steps in {self.seconds:.3g} s on {self.device}, n_threads={self.n_threads}"
+        return html_table(header, rows, f"{self.epochs} epochs, {self.stop_reason}", [ran])
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items() if values)

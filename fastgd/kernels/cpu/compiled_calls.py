@@ -23,7 +23,9 @@ from ..machinery.nets import (
 )
 
 # What kernels answer.
-FINE, NOT_FINITE, WRONG_INPUTS, WRONG_OUTPUTS, WRONG_TARGETS, OUT_OF_RANGE, BUSY, NO_RATE, UNTRAINABLE = range(9)
+FINE, NOT_FINITE, WRONG_INPUTS, WRONG_OUTPUTS, WRONG_TARGETS, OUT_OF_RANGE, BUSY, NO_RATE, UNTRAINABLE, SEVERAL = range(
+    10
+)
 
 
 @kernel(merge=True)
@@ -46,6 +48,8 @@ def refuse(told):
         raise InvalidInputError("learning_rate must be a finite number.")
     if told == UNTRAINABLE:
         raise InvalidInputError("train_batch does not take a model with log_target: give it the logarithms of y.")
+    if told == SEVERAL:
+        raise InvalidInputError("train_batch takes the net of one model, not of an ensemble: train its members.")
 
 
 def row_loop(net, x, out):

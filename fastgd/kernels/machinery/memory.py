@@ -6,6 +6,8 @@ with one network need neither locks nor scratch for each thread.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from llvmlite import ir
 from numba import types
@@ -14,6 +16,8 @@ from numba.extending import intrinsic
 from numba.np.arrayobj import populate_array
 
 from .lanes import BYTES
+
+OBJECTS: dict[int, Any] = {}  # without the compiler an "address" is a key of this table
 
 if DISABLE_JIT:
 
@@ -32,6 +36,10 @@ if DISABLE_JIT:
     def table_at(p, m, n):
         """The same, not to be written to."""
         return p[: m * n].reshape(m, n)
+
+    def words_at(address, like):
+        """The words at an address: here the record itself, by its number."""
+        return OBJECTS[address]
 
     def claim(flag):
         """Take a flag (1,): whether it was free."""
@@ -80,6 +88,15 @@ else:
     def table_at(typing, p, m, n):
         """The same, not to be written to."""
         return _array_at(p, (m, n), mutable=False)
+
+    @intrinsic
+    def words_at(typing, address, like):
+        """A pointer to what lies at an address."""
+
+        def code(context, builder, signature, arguments):
+            return builder.inttoptr(arguments[0], context.get_value_type(like))
+
+        return like(types.int64, like), code
 
     @intrinsic
     def claim(typing, flag):

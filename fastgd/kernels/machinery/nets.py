@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from ...errors import InvalidInputError
 from .calls import address, call, real_type
 from .compile import source_stamp
+from .memory import OBJECTS
 from .packing import packed
 
 PREDICT, TRAIN = 0, 1  # places of the kernels' addresses among the words, before those of the record
@@ -65,17 +66,30 @@ class CompiledNet(NamedTuple):
 
 
 def compiled_net(
-    kernels: tuple[Any, ...], signatures: Any, record: Any, parameters: NDArray[Any], sizes: Any
+    kernels: tuple[Any, ...],
+    signatures: tuple[Any, ...],
+    record: Any,
+    parameters: NDArray[Any],
+    sizes: tuple[int, int],
+    keep: Any = None,
 ) -> CompiledNet:
-    """A net whose words are the addresses of kernels, then those of a record, which lives as long as they do."""
+    """A net whose words are the addresses of kernels, then those of a record; both, and `keep`, live as long as it."""
     if DISABLE_JIT:
-        return CompiledNet((kernels, record), parameters, *sizes)
+        return CompiledNet((kernels, record, keep), parameters, *sizes)
     words, real = packed(record, parameters.dtype), real_type(parameters.dtype)
     found = [address(kernel, signature(real)) for kernel, signature in zip(kernels, signatures, strict=True)]
     inside = np.concatenate([np.array(found, np.int64), words])
     room = (ctypes.c_int64 * inside.size)(*inside)
-    room.keeps = record  # type: ignore[attr-defined]  # the words are addresses of its arrays
+    room.keeps = record, keep  # type: ignore[attr-defined]  # the words are addresses of its arrays
     return CompiledNet(np.frombuffer(memoryview(room), np.int64), parameters, *sizes)
+
+
+def place_of_record(net: CompiledNet) -> int:
+    """The address of a net's record."""
+    if DISABLE_JIT:
+        OBJECTS[id(net.words[1])] = net.words[1]
+        return id(net.words[1])
+    return int(net.words.ctypes.data) + 8 * ADDRESSES
 
 
 def prediction(real: Any) -> Any:
@@ -105,9 +119,9 @@ def check_arrays(function: str, wanted: tuple[Wanted, ...], net: Any, *given: An
     dtype = str(net.dtype if isinstance(net, NetType) else net.parameters.dtype)
     for (name, dimensions, is_written), array in zip(wanted, given, strict=True):
         if isinstance(array, types.Array):
-            fits, is_mutable = array.layout == "C", array.mutable
+            fits, is_mutable = array.layout == "C" and array.aligned, array.mutable
         elif isinstance(array, np.ndarray):
-            fits, is_mutable = array.flags.c_contiguous, array.flags.writeable
+            fits, is_mutable = array.flags.c_contiguous and array.flags.aligned, array.flags.writeable
         else:
             fits = is_mutable = False
         if not fits or array.ndim not in dimensions or str(array.dtype) != dtype or (is_written and not is_mutable):
@@ -208,12 +222,12 @@ if DISABLE_JIT:
 
     def call_prediction(net, out, n_out, X, n_in, n_rows):
         """The answer of the kernel that predicts."""
-        kernels, record = net.words
+        kernels, record, _ = net.words
         return kernels[PREDICT](out.reshape(-1), n_out, X.reshape(-1), n_in, n_rows, record)
 
     def call_training(net, X, n_in, y, n_targets, n_rows, learning_rate):
         """The answer of the kernel that trains, and the loss."""
-        kernels, record = net.words
+        kernels, record, _ = net.words
         return kernels[TRAIN](X.reshape(-1), n_in, y.reshape(-1), n_targets, n_rows, learning_rate, record)
 
 else:
