@@ -24,7 +24,7 @@ def in_a_shell(arguments, redirections, folder):
     """Run with redirections of a shell; what is left of standard error, and the exit code."""
     if arguments == ["train"]:
         path = write(folder / "houses.csv")
-        arguments = ["train", str(path), *ARGUMENTS, "--epochs", "2", "--save", str(folder / "model")]
+        arguments = ["train", str(path), *ARGUMENTS, "--epochs", "2", "--quiet", "--save", str(folder / "model")]
     command = ["bash", "-c", f'set -o pipefail; "$@" {redirections}', "bash", *FASTGD, *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.stderr, result.returncode
@@ -102,7 +102,7 @@ def test_a_mistake_of_the_package_is_one_line(tmp_path, monkeypatch):
     from fastgd.data import splits
 
     monkeypatch.setattr(splits, "split_rows", lambda *given: {}["no such\nthing"])
-    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS)
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--quiet")
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
     assert "something went wrong inside (KeyError: 'no such\\nthing')" in result.stderr
 

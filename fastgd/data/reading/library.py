@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ...errors import InvalidInputError
+from ...errors import not_installed
 
 
 def library() -> Any:
@@ -16,5 +16,5 @@ def library() -> Any:
     try:
         import polars
     except ImportError as error:
-        raise InvalidInputError("Reading a file needs polars: pip install 'fastgd[io]'.") from error
+        raise not_installed("Files of tables", "polars") from error
     return polars
