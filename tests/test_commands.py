@@ -245,12 +245,12 @@ def test_info_tells_of_a_training_that_can_go_on(tmp_path):
     model = fastgd.MLP([2, 1])
     model.save(tmp_path / "m")
     assert not told("info", tmp_path / "m")["fitted"]
-    assert "it has never been fitted" in run("info", tmp_path / "m").stdout
+    assert "training  never fitted" in run("info", tmp_path / "m").stdout
     model.fit(np.arange(8.0).reshape(4, 2), np.arange(4.0), epochs=3, batch_size=2, verbose=0)
     model.save(tmp_path / "m", training_state=True)
     training = told("info", tmp_path / "m")["training"]
     assert (training["epochs"], training["steps"]) == (3, 6)
-    assert "3 epochs, 6 steps; it can go on with AdamW" in " ".join(run("info", tmp_path / "m").stdout.split())
+    assert "3 epochs, 6 steps; can go on with AdamW" in " ".join(run("info", tmp_path / "m").stdout.split())
 
 
 def test_info_runs_nothing(models, folder):

@@ -70,7 +70,11 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         raise InvalidInputError(f"{target!r} is both the target and the group: name another column with --group.")
     text = {*columns.text, *([group] if group is not None and group not in (columns.features or ()) else [])}
     text |= {target} if as_classes else set()
-    wanted = None if columns.features is None else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
+    wanted = (
+        None
+        if columns.features is None
+        else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
+    )
     frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
     for column in (target, *columns.without, *([group] if group is not None else [])):
         _check_is_there(file, frame, column)
@@ -127,7 +131,9 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
             remark(f"The target {name!r} has numbers{n}, which are predicted as such{also}.")
         elif known is not None and len(known) <= MOST_CLASSES:
             other = "" if is_text else "; --regression to treat them as numbers"
-            remark(f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}.")
+            remark(
+                f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}."
+            )
     if not as_classes:
         return column.to_numpy().astype(np.float64), None
     if labels is None or known is None:
