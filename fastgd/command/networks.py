@@ -27,6 +27,8 @@ from .rows import Lesson
 from .terminal import aside, is_quiet, remark, warn
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
+MOST_BEFORE = 5  # epochs that a network may take to begin; more than that is loops that are compiled
+LATE = 0.1  # of a budget, from which on it is told
 TO_STOP, TO_CALIBRATE = 0.1, 0.2  # shares of the rows to learn from, which are kept for it
 FEWEST_WAITED = 10  # epochs
 MANY = 1_000_000
@@ -64,6 +66,19 @@ class Trained(NamedTuple):
         return any(history.ended == INTERRUPTED for history in self.histories)
 
 
+def check_options(plan: Plan) -> None:
+    """Refuse what no table could be learned with, before one is read.
+
+    Raises:
+        InvalidInputError: an option out of its range.
+    """
+    made, _ = chosen(plan.wishes, ROWS_OF_FLOAT32, 1, False)
+    MLP(
+        [1, *made.hidden_layer_sizes, 1], activation=made.activation, dropout=made.dropout, random_state=plan.seed,
+        log_target=plan.log_target,
+    )  # fmt: skip
+
+
 def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequence[Callback]) -> Trained:
     """Train on `rows`, whose loss on those held out is shown meanwhile.
 
@@ -85,6 +100,8 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
     except DivergenceError as error:
         raise DivergenceError(_with_options(str(error))) from error
     seconds = time.perf_counter() - begun
+    if plan.budget is not None and seconds > (1 + LATE) * plan.budget:
+        warn(f"--time-budget {plan.budget:g} was exceeded by {seconds - plan.budget:.3g} s.")
     if plan.intervals:
         aside_rows = kept["calibrate"]
         model = model if isinstance(model, Ensemble) else Ensemble([model])
@@ -180,7 +197,8 @@ class Team:
         if record.error is not None or record.history is None:
             raise record.error or KeyboardInterrupt
         seconds = max(record.history.seconds, 1e-6)
-        return Tempo(seconds / work(once, self.n_in), allowance("auto").most, self.n_in, record.seconds - seconds)
+        before = min(record.seconds - seconds, MOST_BEFORE * seconds)
+        return Tempo(seconds / work(once, self.n_in), allowance("auto").most, self.n_in, before)
 
 
 def _with_options(message: str) -> str:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 OPTIMIZERS = "sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"
 SCHEDULES = "constant", "cosine", "one-cycle", "plateau"
-ACTIVATIONS = "relu", "silu", "gelu", "tanh"
 
 
 @click.command()
@@ -96,7 +95,7 @@ def train(
     Example: fastgd train houses.csv --target price_eur --save houses.safetensors
     """
     from ..errors import InvalidInputError
-    from .networks import Plan
+    from .networks import Plan, check_options
     from .recipes import Wishes
     from .rows import Columns, lesson
 
@@ -105,6 +104,7 @@ def train(
     if time_budget is not None and not 0 < time_budget < float("inf"):
         raise InvalidInputError(f"--time-budget must be a number of seconds above 0, not {time_budget}.")
     plan = Plan(Wishes(**wishes), seed, n_networks, time_budget, early_stopping, intervals, log_target)
+    check_options(plan)
     if report is not None:
         _check_can_report(plan)
     check_can_write(save, report, table=file, overwrite=overwrite)
