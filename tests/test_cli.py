@@ -79,6 +79,13 @@ def test_help_lists_every_command_in_the_words_of_its_own_help():
         assert f" {name} {what}" in told
 
 
+def test_an_unknown_command_is_told_the_right_one():
+    for word, told in (("predit", " Did you mean 'predict'?"), ("lr_find", " Did you mean 'lr-find'?"), ("xyz", "")):
+        result = run(word)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"fastgd: No such command '{word}'.{told} See `")
+
+
 def test_help_imports_no_command():
     code = (
         "import sys\nfrom fastgd.command.cli import main\n"

@@ -111,7 +111,9 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
     whole.save(tmp_path / "whole")
     assert told("evaluate", tmp_path / "whole", file)["target"] == ["price"]
     for names in (["price", "size"], "price", 3):
-        with pytest.raises(fastgd.errors.InvalidInputError, match="target_names must be a list of one name, not"):
+        with pytest.raises(
+            fastgd.errors.InvalidInputError, match="target_names must be a list of 1 different names, not"
+        ):
             model.target_names = names
     model.target_names = None
     model.save(tmp_path / "named")
@@ -243,12 +245,12 @@ def test_info_tells_of_a_training_that_can_go_on(tmp_path):
     model = fastgd.MLP([2, 1])
     model.save(tmp_path / "m")
     assert not told("info", tmp_path / "m")["fitted"]
-    assert "it has never been fitted" in run("info", tmp_path / "m").stdout
+    assert "training  never fitted" in run("info", tmp_path / "m").stdout
     model.fit(np.arange(8.0).reshape(4, 2), np.arange(4.0), epochs=3, batch_size=2, verbose=0)
     model.save(tmp_path / "m", training_state=True)
     training = told("info", tmp_path / "m")["training"]
     assert (training["epochs"], training["steps"]) == (3, 6)
-    assert "3 epochs, 6 steps; it can go on with AdamW" in " ".join(run("info", tmp_path / "m").stdout.split())
+    assert "3 epochs, 6 steps; can go on with AdamW" in " ".join(run("info", tmp_path / "m").stdout.split())
 
 
 def test_info_runs_nothing(models, folder):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ctypes
+import re
 import shutil
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -133,3 +135,17 @@ def test_numbers_that_are_hard_to_write(tmp_path):
         held = text.partition("weights_0[6] = {")[2].partition("}")[0].replace("f", "").split(",")
         assert np.array_equal(np.array(held, float).astype(dtype), values)
         compiled(tmp_path)
+
+
+def test_the_program_of_the_page(tmp_path):
+    """docs/exports.md: its program compiles beside the header of its model, and prints what the model predicts."""
+    page = (Path(__file__).parents[1] / "docs" / "exports.md").read_text(encoding="utf-8")
+    (program,) = re.findall(r"```c\n(.*?)```", page, re.DOTALL)
+    (made,) = (code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "house.h" in code)
+    space = {}
+    exec(made.partition("model.export")[0], space)
+    space["model"].export(tmp_path / "house.h")
+    (tmp_path / "price.c").write_text(program)
+    subprocess.run(["gcc", *STRICT, "price.c", "-o", "price", "-lm"], cwd=tmp_path, check=True)
+    printed = subprocess.run(["./price"], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert printed == f"{space['model'].predict([[80, 3, 2.5, 40]])[0]:.0f} euros\n"

@@ -126,3 +126,15 @@ def test_what_cannot_be_expressed(tmp_path, ending):
     assert path.read_bytes() != b"the old one"
     with pytest.raises(ModelFileError, match="cannot be written"):
         one.export(tmp_path / "no such folder" / f"m.{ending}")
+
+
+def test_no_name_becomes_code(tmp_path):
+    name = '""" + undefined + """\\'
+    model = fastgd.MLP([2, 1], feature_names=[name, "b'\\n"], encoding="auto")
+    model.fit([[1, "x'\n"], [2, '"""']] * 30, [1, 2] * 30, epochs=1, verbose=0)
+    path = tmp_path / f"{name}.py"
+    model.export(path)
+    X = {name: [1, 2], "b'\\n": ["x'\n", '"""']}
+    np.testing.assert_allclose(
+        script(path)["predict"](X), model.predict(list(zip(*X.values(), strict=True))), rtol=1e-6
+    )

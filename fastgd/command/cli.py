@@ -13,6 +13,7 @@ COMMANDS = {
     "predict": "Predict the rows of FILE with the network or networks in MODEL.",
     "evaluate": "Say how good the predictions of MODEL are on the rows of FILE.",
     "explain": "Explain what MODEL makes of the columns of FILE.",
+    "lr-find": "Find the learning rate that suits the rows of FILE.",
     "export": "Write MODEL for programs without fastgd, as the ending of OUT says.",
     "info": "Tell what is in the file MODEL: networks, columns, classes, training.",
     "warmup": "Compile every loop for this machine in advance.",

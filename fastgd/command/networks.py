@@ -92,7 +92,7 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
             places = split_rows(len(rows.y), share, rows.groups, plan.seed + 1)
             rows, kept[purpose] = rows.at(places[0]), rows.at(places[1])
             remark(f"{len(kept[purpose].y):,} of the rows to learn from are kept to {purpose} with.")
-    team = _Team(plan, rows, kept.get("stop"), held_out, callbacks)
+    team = Team(plan, rows, kept.get("stop"), held_out, callbacks)
     begun = time.perf_counter()
     try:
         with aside():
@@ -109,7 +109,7 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
     return Trained(model, histories, team.recipe, rows, seconds)
 
 
-class _Team:
+class Team:
     """The networks of one training."""
 
     def __init__(

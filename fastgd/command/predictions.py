@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..data.files import Format
 
 ROW = re.compile(r"\b(?:X, row (\d+)|row (\d+) of X)\b")  # of a part, as messages name it
+DIGITS = 10  # of predictions in float64: no more mean anything
 NUMBERS = re.compile(r"[\d.,]+")
 
 
@@ -87,12 +88,12 @@ def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
 
 def _beside(frame: DataFrame, answers: dict[str, Any], name: str) -> DataFrame:
     """Columns of a file, and answers beside them."""
-    from polars import DataFrame, concat
+    from polars import DataFrame, Float64, col, concat
 
     taken = next((column for column in answers if column in frame.columns), None)
     if taken is not None:
         raise InvalidInputError(f"{name} has a column {taken!r} itself: say with --key which others are wanted.")
-    made = DataFrame(answers)
+    made = DataFrame(answers).with_columns(col(Float64).round_sig_figs(DIGITS))
     return concat([frame, made], how="horizontal") if frame.width else made
 
 

@@ -100,8 +100,9 @@ class LevelCode(NamedTuple):
 
     def read(self, column: Column) -> Numbers:
         """The positions, (n_rows,)."""
-        labels, place_of = self.labels_of(column), self.places()
-        return np.fromiter((place_of.get(label, self.unseen) for label in labels), np.float64, len(labels))
+        labels, known, unseen = self.labels_of(column), self.places(), self.unseen
+        place_of = {label: known.get(label, unseen) for label in set(labels)}
+        return np.fromiter(map(place_of.__getitem__, labels), np.float64, len(labels))
 
     def labels_of(self, column: Column) -> list[str | None]:
         """Its labels; where the fit had yes and no, 1 and 0 are the same."""
@@ -115,13 +116,14 @@ class LevelCode(NamedTuple):
         if not self.n_levels:
             return
         labels, known = self.labels_of(column), self.known
-        unseen = set(labels) - {None} - (known or set())
+        present = set(labels)
+        unseen = present - {None} - (known or set())
         if unseen and known is not None:
             wrong = np.array([label in unseen for label in labels], bool)
             what, rule = f"is {labels[int(np.argmax(wrong))]!r}", "a rare one" if self.has_rare else "none"
             yield "unseen", _said(column.where, wrong, f"{what}, which the fit has not seen", rule, "such categories")
-        gaps = np.array([label is None for label in labels], bool)
-        if gaps.any() and not self.has_gaps:
+        if None in present and not self.has_gaps:
+            gaps = np.array([label is None for label in labels], bool)
             yield "gaps", _said(column.where, gaps, "is empty", "none", "gaps")
 
     def described(self) -> str:

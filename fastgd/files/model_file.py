@@ -140,7 +140,6 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         clip_predictions=header.get("target", NO_TARGET)["clip"],
         monotone=dict(enumerate(header.get("monotone", ()))),
     )
-    model.target_names = header.get("target_names")
     if "encoding" in header:
         name = header["encoding"]["initializer"]
         look_up(name, {"auto": None, **INITIALIZERS}, "initializer")
@@ -152,6 +151,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         if not name.startswith(("training.", "encoder.", "target.")):
             getattr(model.net, name)[:] = array
     model.network.check_signs(model.net.parameters)
+    model.target_names = header.get("target_names")
     schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
     kept = header["classes"]
     if kept is not None:

@@ -79,7 +79,7 @@ class Mean:
 
     @property
     def target_names(self) -> tuple[str, ...] | None:
-        """What the columns of y are called; None where no model knows."""
+        """A name for each column of y; None where no model knows one."""
         return next((member.target_names for member in self.members if member.target_names is not None), None)
 
     @checked_names

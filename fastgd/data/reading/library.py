@@ -16,5 +16,5 @@ def library() -> Any:
     try:
         import polars
     except ImportError as error:
-        raise not_installed("Files of tables", "polars") from error
+        raise not_installed("Tables in files", "polars") from error
     return polars

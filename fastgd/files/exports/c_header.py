@@ -46,7 +46,8 @@ def c_header(plan: Plan, name: str) -> bytes:
 def _top(plan: Plan, name: str) -> Iterator[str]:
     yield f"/* A neural network, exported by fastgd {__version__}."
     yield ""
-    yield f"   {name}_predict(x, out) predicts one row. It takes no memory, keeps no state, and needs <math.h> alone."
+    yield f"   {name}_predict(x, out) predicts one row. It allocates nothing, keeps no state,"
+    yield "   and needs the standard headers alone."
     yield ""
     for number, (column, levels) in enumerate(zip(plan.columns, plan.levels, strict=True)):
         said = "" if levels is None else f": {name}_level({number}, text)"
@@ -90,7 +91,7 @@ def _levels(plan: Plan, name: str) -> Iterator[str]:
         number for number, levels in enumerate(plan.levels) if levels is not None and plan.empty_is_a_level(number)
     ]
     besides = "".join(f" && column != {number}" for number in known)
-    yield f"    if (!text || (!*text{besides})) return NAN;"
+    yield f"    if (!text || {f'(!*text{besides})' if known else '!*text'}) return NAN;"
     yield "    for (int i = 0; i < n_levels; i++)"
     yield "        if (!strcmp(text, levels[i])) return i;"
     yield "    return -1;"
@@ -114,12 +115,11 @@ def _predict(plan: Plan, name: str) -> Iterator[str]:
     if n_members > 1:
         yield f"    static const double shares[{n_members}] = {{{', '.join(map(repr, plan.shares))}}};"
         yield f"    double each[{n_members}][{n}];"
-    for number, member in enumerate(plan.members):
-        yield "    {"
-        yield from ("        " + line for line in _member(plan, member))
-        yield f"        for (int j = 0; j < {n}; j++) {f'each[{number}]' if n_members > 1 else 'out'}[j] = a[j];"
-        yield "    }"
-    if n_members > 1:
+        for number, member in enumerate(plan.members):
+            yield "    {"
+            yield from (f"        {line}" for line in _member(plan, member))
+            yield f"        for (int j = 0; j < {n}; j++) each[{number}][j] = a[j];"
+            yield "    }"
         yield f"    for (int j = 0; j < {n}; j++) out[j] = 0;"
         yield from _loops(
             n_members, n if plan.kind != "gaussian" else plan.n_targets, "out[j] += shares[k] * each[k][j];"
@@ -129,6 +129,9 @@ def _predict(plan: Plan, name: str) -> Iterator[str]:
         away = "(each[k][j] - out[j]) * (each[k][j] - out[j])"
         yield from _loops(n_members, plan.n_targets, f"out[{i}] += shares[k] * (each[k][{i}] * each[k][{i}] + {away});")
         yield f"    for (int j = {plan.n_targets}; j < {n}; j++) out[j] = sqrt(out[j]);"
+    if n_members == 1:
+        yield from (f"    {line}" for line in _member(plan, plan.members[0]))
+        yield f"    for (int j = 0; j < {n}; j++) out[j] = a[j];"
     if plan.is_binary:
         yield "    out[1] = out[0];"
         yield "    out[0] = 1 - out[1];"
@@ -150,7 +153,10 @@ def _member(plan: Plan, member: Member) -> Iterator[str]:
     yield from _array(real, "biases_0", first.biases)
     yield f"for (int j = 0; j < {len(first.biases)}; j++) a[j] = biases_0[j];"
     dense = 0
-    for column, reading in enumerate(member.readings):
+    if not member.is_encoded:
+        dense = len(member.readings)
+        yield f"for (int i = 0; i < {dense}; i++) b[i] = ({real})x[i];"
+    for column, reading in enumerate(member.readings if member.is_encoded else ()):
         yield f"{{ /* {_in_comment(plan.columns[column])} */"
         is_dense = not isinstance(reading.code, LevelCode)
         yield from ("    " + line for line in _read(plan, reading, column, dense, real, len(first.biases)))
@@ -191,9 +197,7 @@ def _activated(activation: str, n: int, real: str, end: str, z: str) -> Iterator
 def _read(plan: Plan, reading: Reading, column: int, dense: int, real: str, n: int) -> Iterator[str]:
     """A column becomes the dense number b[dense], and what its table adds to a."""
     code, table = reading.code, reading.table
-    if code is None:
-        yield f"b[{dense}] = ({real})x[{column}];"
-        return
+    assert code is not None
     if isinstance(code, LevelCode):
         if table is not None:
             yield from _level(plan, code, table, column, real, n)
@@ -287,7 +291,7 @@ def _number(value: Any) -> str:
     """A constant with as few digits as tell it apart, the same in every locale."""
     if np.isinf(value):
         return "-INFINITY" if value < 0 else "INFINITY"
-    return f"{value}f" if isinstance(value, np.float32) else str(float(value))
+    return f"{value!s}f" if isinstance(value, np.float32) else str(float(value))
 
 
 def _wrapped(words: Iterable[str], indent: int) -> Iterator[str]:

@@ -71,7 +71,7 @@ def numpy_script(plan: Plan, name: str) -> bytes:
     used |= {"sigmoid"} if plan.kind == "labels" else set()
     functions = [_function(activation, formula) for activation, formula in ACTIVATIONS.items() if activation in used]
     functions += [_function("near", NEAR)] if "gelu" in used else []
-    text = "\n".join([*lines, *_predict(plan, held), *body, *functions])
+    text = "\n".join([*lines, *_predict(plan, held), *body, *functions]) + "\n"
     codes = [reading.code for member in plan.members for reading in member.readings]
     text += RANKED if any(isinstance(code, NumberCode) and code.n_bins for code in codes) else ""
     text += PLACES if any(isinstance(code, LevelCode) for code in codes) else ""
@@ -104,7 +104,7 @@ class _Held:
 
 def _top(plan: Plan, name: str) -> Iterator[str]:
     of_classes = plan.kind in ("labels", "classes")
-    yield f'"""{name}: a neural network, exported by fastgd {__version__}, that predicts with NumPy alone.'
+    yield f'"""{_quoted(name)}: a neural network, exported by fastgd {__version__}, that predicts with NumPy alone.'
     yield ""
     if plan.is_encoded:
         yield "predict(X) takes a data frame, or a dict with a list or an array for each column:"
@@ -112,8 +112,7 @@ def _top(plan: Plan, name: str) -> Iterator[str]:
         yield f"predict(X) takes an array (n_rows, {len(plan.columns)}) with the columns:"
     yield ""
     for column, levels in zip(plan.columns, plan.levels, strict=True):
-        said = printable(column).replace("\\", "\\\\").replace('"', '\\"')
-        yield f"    {said}{': text' * (levels is not None)}"
+        yield f"    {_quoted(column)}{': text' * (levels is not None)}"
     yield ""
     if of_classes:
         yield "It returns labels, and predict_proba(X) the probability of each class."
@@ -126,6 +125,11 @@ def _top(plan: Plan, name: str) -> Iterator[str]:
     yield ""
     yield "import numpy as np"
     yield ""
+
+
+def _quoted(text: str) -> str:
+    """A name that does not end the text that it is in."""
+    return printable(text).replace("\\", "\\\\").replace('"', '\\"')
 
 
 def _predict(plan: Plan, held: _Held) -> Iterator[str]:
@@ -194,7 +198,12 @@ def _network(plan: Plan, member: Member, number: int, held: _Held) -> Iterator[s
     sums = [f"a @ {held.array(f'W0{end}', first.weights)}"] if dense else []
     if dense:
         yield f"    a = (x - {held.array(f'MEAN{end}', member.mean)}) / {held.array(f'STD{end}', member.std)}"
-    yield f"    a = {_activated(first.activation, ' + '.join([*sums, *parts, held.array(f'B0{end}', first.biases)]))}"
+    z = " + ".join([*sums, held.array(f"B0{end}", first.biases)])
+    if parts:
+        yield f"    z = {z}"
+        yield from (f"    z = z + {part}" for part in parts)
+        z = "z"
+    yield f"    a = {_activated(first.activation, z)}"
     for k, layer in enumerate(rest, start=1):
         z = f"a @ {held.array(f'W{k}{end}', layer.weights)} + {held.array(f'B{k}{end}', layer.biases)}"
         yield f"    a = {_activated(layer.activation, z)}"
