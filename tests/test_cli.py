@@ -24,7 +24,7 @@ def in_a_shell(arguments, redirections, folder):
     """Run with redirections of a shell; what is left of standard error, and the exit code."""
     if arguments == ["train"]:
         path = write(folder / "houses.csv")
-        arguments = ["train", str(path), *ARGUMENTS, "--epochs", "2", "--quiet", "--save", str(folder / "model")]
+        arguments = ["train", str(path), *ARGUMENTS, "--epochs", "2", "--quiet", "--json", "--save", str(folder / "model")]
     command = ["bash", "-c", f'set -o pipefail; "$@" {redirections}', "bash", *FASTGD, *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
     return result.stderr, result.returncode

@@ -13,7 +13,8 @@ from ...options import printable, shortened
 
 LONGEST = 60  # characters of a cell or a name in a message
 SEPARATORS = ",;\t|"  # those that are found; in a tie the first
-SAMPLE = 1 << 16  # bytes, from which they are found
+SAMPLE = 1 << 16  # bytes, from which a decimal comma is found
+FIRST = 1 << 13  # characters of them, from which the separator is
 MISSING = ("", "-", "?", "n/a", "na", "nan", "none", "null", "#n/a", "<na>")  # for a number that nobody knows
 NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")  # likewise for text; "none" is text
 # A comma that can only be a decimal one, a number that has none, and one that may be 1.234 or 1234.
@@ -109,7 +110,7 @@ def find_separator(sample: str) -> str:
     """What separates cells: it gives most rows as many cells as the header has."""
     best, found = (0.0, 0), SEPARATORS[0]
     for separator in SEPARATORS:
-        rows = _rows(sample, separator)
+        rows = _rows(sample[:FIRST], separator)
         width = len(rows[0]) if rows else 1
         if width > 1:
             alike = sum(len(row) == width for row in rows) / len(rows)
@@ -144,4 +145,4 @@ def _rows(sample: str, separator: str) -> list[list[str]]:
                 rows.append(row)
     except csv.Error:
         pass
-    return rows[:-1] if len(rows) > 2 and len(sample) >= SAMPLE else rows
+    return rows[:-1] if len(rows) > 2 and len(sample) >= FIRST else rows
