@@ -1,4 +1,4 @@
-"""The command `train` on tables as they come: which columns it takes, what the target is, gaps, and several networks."""
+"""The command `train` on tables as they come: columns, targets, gaps, and several networks."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_rows_without_a_target(tmp_path):
     path = lines(tmp_path / "t.csv", "a,y", *(f"{k},{k if k % 4 else ''}" for k in range(1, 101)))
     result = run("train", path, "--target", "y", *FAST)
     assert result.exit_code == 2
-    assert "25 of 100 rows have no y, the first is row 4: fill them, or say --drop-missing-target" in result.stderr
+    assert "25 of 100 rows have no y, the first is row 4: fill them, or leave these rows out" in result.stderr
     result = run("train", path, "--target", "y", "--drop-missing-target", "--json", *FAST)
     assert json.loads(result.stdout)["rows"] == 75
     assert "25 of 100 rows have no y: they are left out." in result.stderr

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -110,7 +109,8 @@ def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> Data
     if not drop:
         first = int(missing.arg_max() or 0) + 1
         raise InvalidInputError(
-            f"{file}: {rows}, the first is row {first:,}: fill them, or say --drop-missing-target to learn without them."
+            f"{file}: {rows}, the first is row {first:,}: fill them, or leave these "
+            "rows out with --drop-missing-target."
         )
     if n_missing == len(frame):
         raise InvalidInputError(f"{file}: no row has a {target}.")
@@ -142,8 +142,8 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
         raise InvalidInputError(f"{file}: {name} is {str(known[0])!r} in every row: there is nothing to tell apart.")
     if len(known) > MOST_CLASSES:
         raise InvalidInputError(
-            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for classes, and "
-            "no numbers."
+            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for classes, "
+            "and no numbers."
         )
     return labels, known
 
@@ -170,8 +170,8 @@ def _groups(file: Path, column: Series) -> list[Any]:
     if column.null_count():
         first = int(column.is_null().arg_max() or 0) + 1
         raise InvalidInputError(
-            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or drop "
-            "these rows."
+            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or "
+            "drop these rows."
         )
     return list(column.to_list())
 
@@ -223,8 +223,3 @@ def _tell_gaps(X: DataFrame) -> None:
         named = ", ".join(f"{shortened(column, LONGEST)} {count:,}" for column, count in most[:MOST_NAMED])
         more = f" and {len(most) - MOST_NAMED} more columns" if len(most) > MOST_NAMED else ""
         remark(f"{sum(gaps.values()):,} cells are empty ({named}{more}): that a value is missing is learned, too.")
-
-
-def options_of(columns: Sequence[str]) -> str:
-    """Names as an option takes them."""
-    return ",".join(f'"{column}"' if "," in column else column for column in columns)
