@@ -131,7 +131,9 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
         (None, ["kinds", "--target", "id"], "00000"),
         ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is row 4: fill"),
         ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is row 4: fill"),
-        ("size", ["numbers", "--target", "price"], "column 1|column 0|size"),
+        ("size", ["numbers", "--target", "price"], "sold.csv: 2 rows have no value where the model needs one, the first in "
+         "row 4, column 'size'"),
+        (None, ["yes_or_no", "--target", "price"], "sold.csv, row 1, column 'price' has the label 223500, which the model does not know"),
     ],
 )  # fmt: skip
 def test_targets_that_cannot_be_used(models, folder, tmp_path, change, arguments, message):
@@ -178,7 +180,14 @@ def test_which_output(models, folder, file):
     assert classes["output"] == "probability of dear"
     numbered = told("explain", folder / "several", file, "--column", "size", "--output", "1")
     assert numbered["output"] == "output 1"
-    refused("Say which of 3 outputs", "explain", folder / "kinds", file, "--column", "size")
+    refused(
+        "Say which of 3 outputs, with --output 0 to 2, or a class: cheap, dear, middling",
+        "explain",
+        folder / "kinds",
+        file,
+        "--column",
+        "size",
+    )
     refused("There is no class 'deer'", "explain", folder / "kinds", file, "--column", "size", "--output", "deer")
     refused("There is no feature 'sise'.*'size'", "explain", folder / "kinds", file, "--column", "sise")
 
@@ -277,6 +286,9 @@ def test_export_goes_by_the_ending(models, folder, file, tmp_path):
     refused("house.py cannot be written: it is there already; say --overwrite", "export", folder / "numbers", out)
     again = run("export", folder / "kinds", out, "--overwrite", "--quiet")
     assert (again.exit_code, again.output) == (0, "")
+    refused("has intervals, which cannot be exported: say --without", "export", folder / "whole", tmp_path / "whole.py")
+    alone = run("export", folder / "whole", tmp_path / "whole.py", "--without-intervals")
+    assert alone.exit_code == 0, alone.output
     refused("'.txt'", "export", folder / "numbers", tmp_path / "house.txt")
     refused("is a file to read from", "export", folder / "numbers", folder / "numbers", "--overwrite")
 

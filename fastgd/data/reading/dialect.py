@@ -20,6 +20,7 @@ NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")
 # A comma that can only be a decimal one, a number that has none, and one that may be 1.234 or 1234.
 COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4,}|\d{1,3}(\.\d{3})+),\d+")
 POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
+NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
@@ -103,7 +104,8 @@ def place_of(name: str, header: Sequence[str], column: str) -> int:
     if column in header:
         raise InvalidInputError(f"{name} has more than one column {wanted!r}.")
     known = ", ".join(printable(shortened(other, LONGEST)) for other in header)
-    raise InvalidInputError(f"{name} has no column {wanted!r}; its columns are: {known}.")
+    also = " Does the file begin with a header line?" if all(map(NUMBER.fullmatch, header)) else ""
+    raise InvalidInputError(f"{name} has no column {wanted!r}; its columns are: {known}.{also}")
 
 
 def find_separator(sample: str) -> str:
@@ -131,7 +133,7 @@ def find_decimal(name: str, sample: str, separator: str) -> str:
         if either is not None:
             raise InvalidInputError(
                 f"{name} has numbers such as {either}, whose comma may be a decimal one, or separate thousands: say "
-                "which character is the decimal one."
+                "--decimal , or --decimal . to tell."
             )
     return "," if commas > points else "."
 
