@@ -131,9 +131,10 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
         (None, ["kinds", "--target", "id"], "00000"),
         ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is row 4: fill"),
         ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is row 4: fill"),
-        ("size", ["numbers", "--target", "price"], "sold.csv: 2 rows have no value where the model needs one, the first in "
-         "row 4, column 'size'"),
-        (None, ["yes_or_no", "--target", "price"], "sold.csv, row 1, column 'price' has the label 223500, which the model does not know"),
+        ("size", ["numbers", "--target", "price"],
+         "sold.csv: 2 rows have no value where the model needs one, the first in row 4, column 'size'"),
+        (None, ["yes_or_no", "--target", "price"],
+         "sold.csv, row 1, column 'price' has the label 223500, which the model does not know"),
     ],
 )  # fmt: skip
 def test_targets_that_cannot_be_used(models, folder, tmp_path, change, arguments, message):
@@ -224,6 +225,43 @@ def test_what_is_odd_is_told_once(models, folder, tmp_path):
             line for line in run(name, folder / "whole", path, *target, *others).stderr.splitlines() if "Bonn" in line
         ]
         assert lines == [f"{said} (taken as none)."]
+
+
+# lr-find
+
+
+def test_the_rate_that_is_found_serves_a_training(models, tmp_path):
+    path = tmp_path / "houses.csv"
+    houses(300).write_csv(path)
+    training = [
+        path,
+        "--target",
+        "price",
+        "--features",
+        "size,town",
+        "--hidden",
+        8,
+        "--epochs",
+        3,
+        "--optimizer",
+        "sgd",
+    ]
+    found = told("lr-find", *training)
+    assert (found["rows"], found["target"]) == (300, "price")
+    rates, losses = found["rates"], found["losses"]
+    assert rates == sorted(rates)
+    assert found["learning_rate"] == rates[int(np.argmin(losses))]
+    shown = run("lr-find", *training)
+    assert shown.stdout.splitlines()[-1] == f"--learning-rate {found['learning_rate']:.3g}"
+    assert found["reason"] in " ".join(shown.stderr.split())
+    good, bad = (
+        told("train", *training, "--learning-rate", rate)["held_out"]["rmse"]
+        for rate in (found["learning_rate"], found["learning_rate"] / 1000)
+    )
+    assert good < bad / 2
+    classes = told("lr-find", path, "--target", "kind", "--without", "price", "--hidden", 4, "--epochs", 1)
+    assert 1e-6 < classes["learning_rate"] < 10
+    refused("has no column 'cost'", "lr-find", path, "--target", "cost")
 
 
 # info
