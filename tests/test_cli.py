@@ -21,13 +21,16 @@ COMMANDS = [["--help"], ["--version"], [], ["train", "--help"], ["demo", "--fast
 
 
 def in_a_shell(arguments, redirections, folder):
-    """Run with redirections of a shell; what is left of standard error, and the exit code."""
+    """Run with redirections of a shell; what is left of standard error without its talk, and the exit code."""
+    talks = arguments == ["train"]
     if arguments == ["train"]:
         path = write(folder / "houses.csv")
         arguments = ["train", str(path), *ARGUMENTS, "--epochs", "2", "--save", str(folder / "model")]
     command = ["bash", "-c", f'set -o pipefail; "$@" {redirections}', "bash", *FASTGD, *arguments]
     result = subprocess.run(command, capture_output=True, text=True)
-    return result.stderr, result.returncode
+    assert "Traceback" not in result.stderr
+    lines = result.stderr.splitlines(keepends=True)
+    return "".join(line for line in lines if line.startswith("fastgd: ") or not talks), result.returncode
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
@@ -41,7 +44,7 @@ def test_a_reader_that_has_gone_ends_it_silently(tmp_path, arguments):
     assert in_a_shell(arguments, "| true", tmp_path) in (("", 1), ("", 0))
 
 
-@pytest.mark.parametrize("redirections", [">&-", ">&- 2>&-", ">&- <&-"])
+@pytest.mark.parametrize("redirections", [">&-", ">&- 2>&-", ">&- <&-", "> /dev/null 2> /dev/full"])
 @pytest.mark.parametrize("arguments", COMMANDS, ids=" ".join)
 def test_without_an_output_it_works_all_the_same(tmp_path, arguments, redirections):
     assert in_a_shell(arguments, redirections, tmp_path) == ("", 0)
@@ -79,6 +82,13 @@ def test_help_lists_every_command_in_the_words_of_its_own_help():
         assert f" {name} {what}" in told
 
 
+def test_an_unknown_command_is_told_the_right_one():
+    for word, told in (("predit", " Did you mean 'predict'?"), ("lr_find", " Did you mean 'lr-find'?"), ("xyz", "")):
+        result = run(word)
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert result.stderr.startswith(f"fastgd: No such command '{word}'.{told} See `")
+
+
 def test_help_imports_no_command():
     code = (
         "import sys\nfrom fastgd.command.cli import main\n"
@@ -102,7 +112,7 @@ def test_a_mistake_of_the_package_is_one_line(tmp_path, monkeypatch):
     from fastgd.data import splits
 
     monkeypatch.setattr(splits, "split_rows", lambda *given: {}["no such\nthing"])
-    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS)
+    result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--quiet")
     assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
     assert "something went wrong inside (KeyError: 'no such\\nthing')" in result.stderr
 

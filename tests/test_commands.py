@@ -131,7 +131,10 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
         (None, ["kinds", "--target", "id"], "00000"),
         ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is row 4: fill"),
         ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is row 4: fill"),
-        ("size", ["numbers", "--target", "price"], "column 1|column 0|size"),
+        ("size", ["numbers", "--target", "price"],
+         "sold.csv: 2 rows have no value where the model needs one, the first in row 4, column 'size'"),
+        (None, ["yes_or_no", "--target", "price"],
+         "sold.csv, row 1, column 'price' has the label 223500, which the model does not know"),
     ],
 )  # fmt: skip
 def test_targets_that_cannot_be_used(models, folder, tmp_path, change, arguments, message):
@@ -178,7 +181,14 @@ def test_which_output(models, folder, file):
     assert classes["output"] == "probability of dear"
     numbered = told("explain", folder / "several", file, "--column", "size", "--output", "1")
     assert numbered["output"] == "output 1"
-    refused("Say which of 3 outputs", "explain", folder / "kinds", file, "--column", "size")
+    refused(
+        "Say which of 3 outputs, with --output 0 to 2, or a class: cheap, dear, middling",
+        "explain",
+        folder / "kinds",
+        file,
+        "--column",
+        "size",
+    )
     refused("There is no class 'deer'", "explain", folder / "kinds", file, "--column", "size", "--output", "deer")
     refused("There is no feature 'sise'.*'size'", "explain", folder / "kinds", file, "--column", "sise")
 
@@ -217,6 +227,43 @@ def test_what_is_odd_is_told_once(models, folder, tmp_path):
         assert lines == [f"{said} (taken as none)."]
 
 
+# lr-find
+
+
+def test_the_rate_that_is_found_serves_a_training(models, tmp_path):
+    path = tmp_path / "houses.csv"
+    houses(300).write_csv(path)
+    training = [
+        path,
+        "--target",
+        "price",
+        "--features",
+        "size,town",
+        "--hidden",
+        8,
+        "--epochs",
+        3,
+        "--optimizer",
+        "sgd",
+    ]
+    found = told("lr-find", *training)
+    assert (found["rows"], found["target"]) == (300, "price")
+    rates, losses = found["rates"], found["losses"]
+    assert rates == sorted(rates)
+    assert found["learning_rate"] == rates[int(np.argmin(losses))]
+    shown = run("lr-find", *training)
+    assert shown.stdout.splitlines()[-1] == f"--learning-rate {found['learning_rate']:.3g}"
+    assert found["reason"] in " ".join(shown.stderr.split())
+    good, bad = (
+        told("train", *training, "--learning-rate", rate)["held_out"]["rmse"]
+        for rate in (found["learning_rate"], found["learning_rate"] / 1000)
+    )
+    assert good < bad / 2
+    classes = told("lr-find", path, "--target", "kind", "--without", "price", "--hidden", 4, "--epochs", 1)
+    assert 1e-6 < classes["learning_rate"] < 10
+    refused("has no column 'cost'", "lr-find", path, "--target", "cost")
+
+
 # info
 
 
@@ -245,12 +292,12 @@ def test_info_tells_of_a_training_that_can_go_on(tmp_path):
     model = fastgd.MLP([2, 1])
     model.save(tmp_path / "m")
     assert not told("info", tmp_path / "m")["fitted"]
-    assert "it has never been fitted" in run("info", tmp_path / "m").stdout
+    assert "training  never fitted" in run("info", tmp_path / "m").stdout
     model.fit(np.arange(8.0).reshape(4, 2), np.arange(4.0), epochs=3, batch_size=2, verbose=0)
     model.save(tmp_path / "m", training_state=True)
     training = told("info", tmp_path / "m")["training"]
     assert (training["epochs"], training["steps"]) == (3, 6)
-    assert "3 epochs, 6 steps; it can go on with AdamW" in " ".join(run("info", tmp_path / "m").stdout.split())
+    assert "3 epochs, 6 steps; can go on with AdamW" in " ".join(run("info", tmp_path / "m").stdout.split())
 
 
 def test_info_runs_nothing(models, folder):
@@ -277,6 +324,9 @@ def test_export_goes_by_the_ending(models, folder, file, tmp_path):
     refused("house.py cannot be written: it is there already; say --overwrite", "export", folder / "numbers", out)
     again = run("export", folder / "kinds", out, "--overwrite", "--quiet")
     assert (again.exit_code, again.output) == (0, "")
+    refused("has intervals, which cannot be exported: say --without", "export", folder / "whole", tmp_path / "whole.py")
+    alone = run("export", folder / "whole", tmp_path / "whole.py", "--without-intervals")
+    assert alone.exit_code == 0, alone.output
     refused("'.txt'", "export", folder / "numbers", tmp_path / "house.txt")
     refused("is a file to read from", "export", folder / "numbers", folder / "numbers", "--overwrite")
 

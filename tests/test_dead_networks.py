@@ -48,10 +48,10 @@ def test_a_network_that_lives_is_not():
 @pytest.mark.parametrize("device", ["cpu", "plain"])
 @pytest.mark.parametrize(("rate", "dies"), [(0.1, True), (0.02, False)])
 def test_a_network_that_died_on_real_data_is_told_of(rate, dies, device):
-    from fastgd.data.files import read_columns
+    from fastgd.data.files import read_table
 
     columns = ["size_m2", "bedrooms", "distance_km", "age_years", "price_eur"]
-    table, _ = read_columns(Path(os.environ["FASTGD_DATA"]) / "barcelona_houses.csv.gz", columns)
+    table = read_table(Path(os.environ["FASTGD_DATA"]) / "barcelona_houses.csv.gz", columns).to_numpy()
     model = fastgd.MLP([4, 64, 64, 1], random_state=1)
     optimizer = fastgd.SGD(rate, momentum=0.9)
     with warnings.catch_warnings(record=True) as caught:

@@ -147,7 +147,8 @@ def test_parts_are_told_as_one_file(folder, tmp_path, ending, short_parts, monke
     whole = run("predict", folder / "tables", path, "--key", "id")
     assert (whole.stdout, whole.stderr) == (result.stdout, result.stderr)
     assert len(whole.stdout.splitlines()) == 51
-    assert run("predict", folder / "tables", path, "--quiet").stderr == ""
+    for output in ([], ["--output", tmp_path / "out.csv"], ["--output", tmp_path / "out.parquet"]):
+        assert run("predict", folder / "tables", path, "--quiet", *output).stderr == ""
     ordinary = tmp_path / "ordinary.csv"
     houses().write_csv(ordinary)
     assert run("predict", folder / "tables", ordinary).stderr == ""

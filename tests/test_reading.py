@@ -114,7 +114,7 @@ def test_what_cannot_be_opened(tmp_path):
 def test_without_polars_a_sentence_says_how_to_get_it(tmp_path, monkeypatch):
     path = packed(tmp_path, "csv")
     monkeypatch.setitem(sys.modules, "polars", None)
-    with pytest.raises(InvalidInputError, match=r"^Reading a file needs polars: pip install 'fastgd\[io\]'\.$"):
+    with pytest.raises(InvalidInputError, match=r"^Tables in files need polars: run `pip install polars`\.$"):
         read_table(path)
 
 

@@ -11,7 +11,7 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import QuantileTransformer
 
 import fastgd
-from fastgd.data.files import read_columns
+from fastgd.data.files import read_table
 from fastgd.data.splits import split_rows
 from fastgd.errors import DivergenceError, TrainingWarning
 
@@ -20,8 +20,9 @@ FEATURES = ["size_m2", "bedrooms", "distance_km", "age_years"]
 
 def barcelona(folder):
     """Inputs, prices, and rows for training and testing; a house never is on both sides."""
-    table, text = read_columns(folder / "barcelona_houses.csv.gz", [*FEATURES, "price_eur"], ["asset_id"])
-    return table[:, :-1], table[:, -1], *split_rows(len(table), 0.2, text["asset_id"], 0)
+    frame = read_table(folder / "barcelona_houses.csv.gz", [*FEATURES, "price_eur", "asset_id"], ["asset_id"])
+    X, y = frame.select(FEATURES).to_numpy(), frame["price_eur"].to_numpy()
+    return X, y, *split_rows(len(frame), 0.2, frame["asset_id"].to_list(), 0)
 
 
 @pytest.mark.data

@@ -26,11 +26,9 @@ def test_control_characters_of_names_do_not_reach_the_terminal(tmp_path):
     report = tmp_path / "page\x1b[31m[red].html"
     options = ["--features", "size,rooms", "--group", "rooms", "--epochs", 1, "--learning-rate", 0.001]
     result = run("train", path, "--target", CURSED, *options, "--report", report, "--save", tmp_path / "m\x9b")
-    assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith(
-        r"a\x1b]0;b\x07\n\u2066c.csv: 100 rows, 20 of them held out, no rooms on both sides."
-    )
-    assert harmless(result.stdout)
+    assert result.exit_code == 0
+    assert r"a\x1b]0;b\x07\n\u2066c.csv: 100 rows, 20 of them held out, no rooms on both sides." in result.stderr
+    assert harmless(result.output)
     page = report.read_text()
     assert harmless(page)
     assert r"<h1>pr\x1b[2Jice\n\u202eeur\x9b1A from a\x1b]0;b\x07\n\u2066c.csv</h1>" in page
@@ -66,4 +64,5 @@ def test_warnings_are_harmless(tmp_path, monkeypatch):
     split_rows = data.split_rows
     monkeypatch.setattr(data, "split_rows", warns)
     result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--epochs", 1)
-    assert (result.exit_code, result.stderr) == (0, "fastgd: a\\x1b[2J\\nb\n")
+    assert result.exit_code == 0
+    assert [line for line in result.stderr.splitlines() if line.startswith("fastgd: ")] == ["fastgd: a\\x1b[2J\\nb"]

@@ -290,7 +290,7 @@ def test_train_tells_classes_apart(tmp_path):
         (
             {"kind": ["a"] * 299 + [" "]},
             [],
-            r"1 of 300 rows have no kind, the first is row 300: fill them, or say --drop",
+            r"1 of 300 rows have no kind, the first is row 300: fill them, or leave th",
         ),
         ({"kind": ["a"] * 300}, [], r"kind is 'a' in every row: there is nothing to tell apart"),
         (

@@ -28,7 +28,7 @@ def test_train_writes_a_page(tmp_path):
     assert f"<td>{held_out[1]}</td><td>{held_out[2]}</td>" in text, "page and terminal say the same"
     plain = run(*arguments[:-2], "--epochs", 20)
     assert re.findall("held out .*", plain.output) == re.findall("held out .*", result.output), "watching costs nothing"
-    still = run(*arguments, "--epochs", 2, "--learning-rate", 1e-60)
+    still = run(*arguments, "--epochs", 2, "--learning-rate", 1e-60, "--overwrite")
     assert still.exit_code == 0, still.output
     assert "Loss surface: The parameters never moved" in report.read_text()
 

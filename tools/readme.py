@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -28,17 +29,24 @@ CHANGING = re.compile(r"[\d,]+ rows/s|\d+\.\d+ m?s\b")
 
 
 def printed_by(language: str, code: str, folder: str) -> str:
-    """What the code prints, run as a newcomer would: Python in its page's folder, a console line in the project's."""
+    """What the code prints, run as a newcomer would: in its page's folder, and scripts of the project in the project's.
+
+    Of a console line all is shown that a terminal would show.
+    """
+    errors = subprocess.PIPE
     if language == "python":
         command = [sys.executable, "-c", code]
     else:
-        folder = str(ROOT)
-        program, *arguments = code.strip().removeprefix("$ ").split()
-        program = sys.executable if program == "python" else str(Path(sys.executable).parent / Path(program).name)
-        command = [program, *arguments]
+        program, *arguments = shlex.split(code.strip().removeprefix("$ "))
+        if program == "python":
+            folder, command = str(ROOT), [sys.executable, *arguments]
+        else:
+            command, errors = [sys.executable, "-m", Path(program).name, *arguments], subprocess.STDOUT
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    environment = {**os.environ, "COLUMNS": "80", "PYTHONPATH": path}
-    result = subprocess.run(command, capture_output=True, text=True, check=True, env=environment, cwd=folder)
+    environment = {**os.environ, "COLUMNS": "80", "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
+    result = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=errors, text=True, check=True, env=environment, cwd=folder
+    )
     lines = [line.rstrip() for line in result.stdout.splitlines() if "compiling the loops" not in line]
     return "\n".join(lines) + "\n"
 

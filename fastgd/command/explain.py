@@ -49,21 +49,27 @@ def explain(
     """
     from ..errors import InvalidInputError
     from ..explain.features import partial_dependence, permutation_importance
-    from .labelled import labelled, unlabelled
+    from .labelled import labelled, unlabelled, words_of
 
     if column is not None and row is not None:
         raise InvalidInputError("--column and --row are two questions: ask one after the other.")
     if column is not None:
         loaded, X = unlabelled(model, file, fmt)
-        which = int(output) if output is not None and output.isdecimal() and loaded.classes is None else output
-        curve = partial_dependence(loaded, X, column, output=which)
+        known = [] if loaded.classes is None else [str(label) for label in loaded.classes.tolist()]
+        which = int(output) if output is not None and output.isdecimal() and output not in known else output
+        try:
+            with words_of(file):
+                curve = partial_dependence(loaded, X, column, output=which)
+        except InvalidInputError as error:
+            raise InvalidInputError(str(error).replace("output=0 to", "--output 0 to")) from error
         answer(curve.to_dict()) if as_json else _show_curve(curve)
         return
     rows = labelled(model, file, targets, fmt)
     if row is not None:
         _blame(rows, row, as_json)
         return
-    found = permutation_importance(rows.model, rows.X, rows.y)
+    with words_of(file, rows.targets):
+        found = permutation_importance(rows.model, rows.X, rows.y)
     answer(found.to_dict()) if as_json else _show_importance(found)
 
 

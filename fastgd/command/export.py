@@ -15,10 +15,12 @@ from .terminal import remark
 @click.command()
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("out", type=click.Path(path_type=Path))
+@click.option("--without-intervals", is_flag=True, help="Leave the intervals of the model behind, which no other "
+              "program can be given.")  # fmt: skip
 @overwrite_option
 @quiet_option
 @one_line_errors
-def export(model: Path, out: Path, overwrite: bool) -> None:
+def export(model: Path, out: Path, without_intervals: bool, overwrite: bool) -> None:
     """Write MODEL for programs without fastgd, as the ending of OUT says.
 
     .onnx is for ONNX runtimes, .h a C99 header with one function that needs nothing else, .py a script that needs NumPy
@@ -26,8 +28,16 @@ def export(model: Path, out: Path, overwrite: bool) -> None:
 
     Example: fastgd export house.safetensors house.onnx
     """
-    from ..many.ensemble import load
+    from ..errors import InvalidInputError
+    from ..many.ensemble import Ensemble, load
 
     check_can_write(out, table=model, overwrite=overwrite)
-    load(model).export(out)
+    loaded = load(model)
+    if isinstance(loaded, Ensemble) and loaded.calibration is not None:
+        if not without_intervals:
+            raise InvalidInputError(
+                f"{model} has intervals, which cannot be exported: say --without-intervals to export predictions alone."
+            )
+        loaded = Ensemble(loaded.members, loaded.weights)  # type: ignore[arg-type]
+    loaded.export(out)
     remark(f"{out} is written.")

@@ -136,6 +136,6 @@ def _target(model: MLP | Ensemble) -> str:
 
 def _training(told: dict[str, Any]) -> str:
     if "training" not in told:
-        return "it has been fitted" if told["fitted"] else "it has never been fitted"
+        return "fitted, and nothing is kept to go on with" if told["fitted"] else "never fitted"
     kept = told["training"]
-    return f"{kept['epochs']} epochs, {kept['steps']:,} steps; it can go on with {kept['optimizer']}"
+    return f"{kept['epochs']} epochs, {kept['steps']:,} steps; can go on with {kept['optimizer']}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,7 +15,7 @@ from ..data.files import read_table
 from ..errors import InvalidInputError
 from .question import Question, by_order
 from .terminal import warn
-from .unlike import Unlike
+from .unlike import Gaps, Unlike
 
 if TYPE_CHECKING:
     from polars import DataFrame, Series
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from ..many.ensemble import Ensemble
     from ..mlp import MLP
 
+CELL = re.compile(r"\b(X|y), row (\d+)(?:, column \d+(?: \((.*?)\)(?=[ ,:]))?)?")  # as messages name it
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -64,6 +67,20 @@ def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> La
     return Labelled(loaded, frame.drop(targets), y[:, 0] if n_targets == 1 else y, targets)
 
 
+@contextmanager
+def words_of(file: Path, targets: Sequence[str] = ()) -> Iterator[None]:
+    """Messages on tables of the block name the file, its rows counted from 1, and its columns."""
+
+    def cell(match: re.Match[str]) -> str:
+        name = match[3] if match[1] == "X" else ", ".join(targets)
+        return f"{file}, row {int(match[2]) + 1}" + (f", column {name!r}" if name else "")
+
+    try:
+        yield
+    except InvalidInputError as error:
+        raise InvalidInputError(CELL.sub(cell, str(error))) from error
+
+
 def _read(question: Question, file: Path, targets: Sequence[str], numbers: Sequence[str], fmt: Format) -> DataFrame:
     """The columns that the model reads, and then the targets."""
     names, numbers = question.model.feature_names, [*question.numbers, *numbers]
@@ -76,6 +93,10 @@ def _read(question: Question, file: Path, targets: Sequence[str], numbers: Seque
         unlike.add(question.model.schema.columns(frame.select(features)), 1)
         for line in unlike.told(features):
             warn(f"{file}, {line}")
+    else:
+        gaps = Gaps(str(file), "row")
+        gaps.found(frame.select(features), 1)
+        gaps.refuse()
     return frame.select([*features, *targets])
 
 

@@ -11,6 +11,7 @@ from .guard import one_line_errors
 from .kinds import Names, Widths
 from .options import file_options, json_option, quiet_option
 from .terminal import answer, aside, busy, remark, say, table
+from .train import OPTIMIZERS
 
 if TYPE_CHECKING:
     from ..data.files import Format
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 @click.option("--hidden", type=Widths(), help="Units of the hidden layers, such as 64,64.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over all rows of the training in question.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
-@click.option("--optimizer", type=click.Choice(["sgd", "momentum", "adagrad", "rmsprop", "adam", "adamw"]),
-              help="What a step does with the gradient.")  # fmt: skip
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), metavar="NAME",
+              help=f"What a step does with the gradient: {', '.join(OPTIMIZERS)}.")  # fmt: skip
 @click.option("--validation", default=0.2, show_default=True, help="Share of the rows that is held out.",
               type=click.FloatRange(0, 1, min_open=True, max_open=True))  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")

@@ -129,12 +129,12 @@ class Team:
     def network(self, recipe: Recipe, encoding: Any, seed: int) -> MLP:
         """A new network."""
         classes = self.rows.classes
-        loss, n_out = "mse", 1
+        loss, n_out, labels = "mse", 1, None if classes is None else classes.tolist()
         if classes is not None:
             loss, n_out = ("cross_entropy", len(classes)) if len(classes) > 2 else ("binary_cross_entropy", 1)
         return MLP(
             [self.n_in, *recipe.hidden_layer_sizes, n_out], activation=recipe.activation, dropout=recipe.dropout,
-            dtype="float32" if self.n_rows >= ROWS_OF_FLOAT32 else "float64", loss=loss, classes=classes,
+            dtype="float32" if self.n_rows >= ROWS_OF_FLOAT32 else "float64", loss=loss, classes=labels,
             encoding=encoding, feature_names=self.rows.X.columns, random_state=seed, log_target=self.plan.log_target,
         )  # fmt: skip
 

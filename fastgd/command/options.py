@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from .terminal import QUIET
+from .terminal import set_quiet
 
 Command = Callable[..., None]
 
@@ -17,7 +17,8 @@ FORMAT = ("separator", "decimal", "encoding", "missing")  # of a table's file, a
 
 
 def _keep_quiet(context: click.Context, option: click.Parameter, value: bool) -> None:
-    context.meta[QUIET] = value
+    set_quiet(value)
+    context.call_on_close(lambda: set_quiet(False))
 
 
 quiet_option = click.option(

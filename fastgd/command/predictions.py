@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ..data.files import read_chunks, read_table
 from ..errors import InvalidInputError, kept_warnings
 from .question import Question, by_order
-from .unlike import Unlike
+from .unlike import Gaps, Unlike
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ..data.files import Format
 
 ROW = re.compile(r"\b(?:X, row (\d+)|row (\d+) of X)\b")  # of a part, as messages name it
+DIGITS = 10  # of predictions in float64: no more mean anything
 NUMBERS = re.compile(r"[\d.,]+")
 
 
@@ -58,7 +59,7 @@ class Source:
 
 def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
     """Predictions beside some columns of a file, part by part."""
-    unlike, gaps, told = Unlike(question.model, source.row), Gaps(source), set[str]()
+    unlike, gaps, told = Unlike(question.model, source.row), Gaps(source.name, source.row), set[str]()
     for first, frame in source.parts(question):
         features = question.model.feature_names or by_order(frame, source.keys or (), question, source.name)
         X = frame.select(features)
@@ -87,40 +88,10 @@ def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
 
 def _beside(frame: DataFrame, answers: dict[str, Any], name: str) -> DataFrame:
     """Columns of a file, and answers beside them."""
-    from polars import DataFrame, concat
+    from polars import DataFrame, Float64, col, concat
 
     taken = next((column for column in answers if column in frame.columns), None)
     if taken is not None:
         raise InvalidInputError(f"{name} has a column {taken!r} itself: say with --key which others are wanted.")
-    made = DataFrame(answers)
+    made = DataFrame(answers).with_columns(col(Float64).round_sig_figs(DIGITS))
     return concat([frame, made], how="horizontal") if frame.width else made
-
-
-class Gaps:
-    """Rows without a number that the model needs: all are counted before they are told."""
-
-    def __init__(self, source: Source) -> None:
-        self.source, self.n_rows, self.first = source, 0, ""
-
-    def found(self, X: DataFrame, first: int) -> bool:
-        """Whether there are any so far."""
-        import polars as pl
-
-        if any(X.null_count().row(0)):
-            empty = X.select(pl.all().is_null())
-            rows = empty.select(pl.any_horizontal(pl.all())).to_series()
-            if not self.n_rows:
-                row = int(rows.arg_max() or 0)
-                name = next(name for name in X.columns if empty[name][row])
-                self.first = f"{self.source.row} {first + row}, column {name!r}"
-            self.n_rows += int(rows.sum())
-        return self.n_rows > 0
-
-    def refuse(self) -> None:
-        """Refuse the file if there are any."""
-        if self.n_rows:
-            rows = "1 row has" if self.n_rows == 1 else f"{self.n_rows:,} rows have"
-            raise InvalidInputError(
-                f"{self.source.name}: {rows} no value where the model needs one, the first in {self.first}. It was "
-                "trained without gaps: fill them, or drop these rows."
-            )

@@ -47,7 +47,9 @@ class Question:
         if not is_number(share) or not 0 < share < 1:
             raise InvalidInputError(f"--interval must be a share between 0 and 1, such as 0.9, not {share}.")
         if not isinstance(self.model, Mean) or self.model.calibration is None:
-            raise InvalidInputError(f"{self.path} has no intervals: that takes a model that was calibrated for them.")
+            raise InvalidInputError(
+                f"{self.path} has no intervals: train it with --intervals, or calibrate an ensemble."
+            )
         self.model.calibration.reach(share)
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.files import Format, read_table
+from ..data.reading.dialect import place_of
 from ..errors import InvalidInputError
-from ..options import printable, shortened
+from ..options import shortened
 from .terminal import remark
 
 if TYPE_CHECKING:
@@ -75,9 +75,12 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         if columns.features is None
         else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
     )
-    frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+    try:
+        frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).replace("column as text", "column as text with --text")) from error
     for column in (target, *columns.without, *([group] if group is not None else [])):
-        _check_is_there(file, frame, column)
+        place_of(str(file), frame.columns, column)
     frame = _with_targets(file, frame, target, drop_missing)
     y, classes = _target(file, frame[target], as_classes)
     groups = None if group is None else _groups(file, frame[group])
@@ -94,12 +97,6 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
     return Lesson(name, frame.select(names), y, classes, groups, left_out)
 
 
-def _check_is_there(file: Path, frame: DataFrame, column: str) -> None:
-    if column not in frame.columns:
-        known = ", ".join(printable(shortened(other, LONGEST)) for other in frame.columns)
-        raise InvalidInputError(f"{file} has no column {shortened(column, LONGEST)!r}; its columns are: {known}.")
-
-
 def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> DataFrame:
     """The rows that have a target; the others are counted."""
     missing = frame[target].is_null()
@@ -110,7 +107,8 @@ def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> Data
     if not drop:
         first = int(missing.arg_max() or 0) + 1
         raise InvalidInputError(
-            f"{file}: {rows}, the first is row {first:,}: fill them, or say --drop-missing-target to learn without them."
+            f"{file}: {rows}, the first is row {first:,}: fill them, or leave these "
+            "rows out with --drop-missing-target."
         )
     if n_missing == len(frame):
         raise InvalidInputError(f"{file}: no row has a {target}.")
@@ -142,8 +140,8 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
         raise InvalidInputError(f"{file}: {name} is {str(known[0])!r} in every row: there is nothing to tell apart.")
     if len(known) > MOST_CLASSES:
         raise InvalidInputError(
-            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for classes, and "
-            "no numbers."
+            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for classes, "
+            "and no numbers."
         )
     return labels, known
 
@@ -170,8 +168,8 @@ def _groups(file: Path, column: Series) -> list[Any]:
     if column.null_count():
         first = int(column.is_null().arg_max() or 0) + 1
         raise InvalidInputError(
-            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or drop "
-            "these rows."
+            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or "
+            "drop these rows."
         )
     return list(column.to_list())
 
@@ -223,8 +221,3 @@ def _tell_gaps(X: DataFrame) -> None:
         named = ", ".join(f"{shortened(column, LONGEST)} {count:,}" for column, count in most[:MOST_NAMED])
         more = f" and {len(most) - MOST_NAMED} more columns" if len(most) > MOST_NAMED else ""
         remark(f"{sum(gaps.values()):,} cells are empty ({named}{more}): that a value is missing is learned, too.")
-
-
-def options_of(columns: Sequence[str]) -> str:
-    """Names as an option takes them."""
-    return ",".join(f'"{column}"' if "," in column else column for column in columns)

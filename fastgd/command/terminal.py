@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 WIDTH = 79  # of texts: columns, where there are as many
 LONGEST = 2000  # characters of a message: what it quotes may be as long as a file
-QUIET = "fastgd.quiet"  # where a command's context keeps whether nothing but errors may be told
 
 
 def say(line: str) -> None:
@@ -51,10 +50,18 @@ def aside() -> Iterator[None]:
         yield
 
 
+_quiet = False  # of the process, because parts of tables come from threads, too
+
+
+def set_quiet(value: bool) -> None:
+    """Tell nothing but errors from now on, or everything."""
+    global _quiet
+    _quiet = value
+
+
 def is_quiet() -> bool:
     """Whether the command was called with --quiet."""
-    context = click.get_current_context(silent=True)
-    return context is not None and bool(context.meta.get(QUIET))
+    return _quiet
 
 
 def answer(found: Mapping[str, Any]) -> None:

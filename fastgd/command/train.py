@@ -42,9 +42,11 @@ SCHEDULES = "constant", "cosine", "one-cycle", "plateau"
 @click.option("--dropout", type=float, help="Share of the hidden units that a step leaves out.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over all rows.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
-@click.option("--optimizer", type=click.Choice(OPTIMIZERS), help="What a step does with the gradient.")
+@click.option("--optimizer", type=click.Choice(OPTIMIZERS), metavar="NAME", help="What a step does with the gradient: "
+              f"{', '.join(OPTIMIZERS)}.")  # fmt: skip
 @click.option("--learning-rate", type=float, help="How far a step goes; of a schedule the highest.")
-@click.option("--schedule", type=click.Choice(SCHEDULES), help="How the learning rate goes on.")
+@click.option("--schedule", type=click.Choice(SCHEDULES), metavar="NAME", help="How the learning rate goes on: "
+              f"{', '.join(SCHEDULES)}.")  # fmt: skip
 @click.option("--weight-decay", type=float, help="How much weights are pulled towards 0.")
 @click.option("--clip-norm", type=float, help="A longer gradient is cut to this length.")
 @click.option("--early-stopping", is_flag=True, help="Stop when rows kept for it are predicted no better.")

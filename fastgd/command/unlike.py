@@ -1,4 +1,7 @@
-"""Cells of a file unlike all that a model has seen, counted over the whole file and told in one line per column."""
+"""Cells of a file unlike all that a model has seen, counted over the whole file and told in one line per column.
+
+Where a model cannot do without a value, the rows that lack it are counted likewise, and the file is refused.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,12 @@ import numpy as np
 
 from ..data.column_codes import LevelCode, NumberCode, as_numbers
 from ..data.columns import Column, Columns
+from ..errors import InvalidInputError
 from ..options import shortened
 
 if TYPE_CHECKING:
+    from polars import DataFrame
+
     from ..many.ensemble import Ensemble
     from ..mlp import MLP
 
@@ -109,3 +115,34 @@ def _range(codes: Any) -> tuple[float, float]:
     lows = [code.edges[0] if len(code.edges) else code.low for code in codes]
     highs = [code.edges[-1] if len(code.edges) else code.high for code in codes]
     return min(lows), max(highs)
+
+
+class Gaps:
+    """Rows without a number that the model needs: all are counted before they are told."""
+
+    def __init__(self, name: str, row: str) -> None:
+        self.name, self.row = name, row  # of the file, and what one of its rows is called
+        self.n_rows, self.first = 0, ""
+
+    def found(self, X: DataFrame, first: int) -> bool:
+        """Whether there are any so far."""
+        import polars as pl
+
+        if any(X.null_count().row(0)):
+            empty = X.select(pl.all().is_null())
+            rows = empty.select(pl.any_horizontal(pl.all())).to_series()
+            if not self.n_rows:
+                place = int(rows.arg_max() or 0)
+                name = next(name for name in X.columns if empty[name][place])
+                self.first = f"{self.row} {first + place}, column {name!r}"
+            self.n_rows += int(rows.sum())
+        return self.n_rows > 0
+
+    def refuse(self) -> None:
+        """Refuse the file if there are any."""
+        if self.n_rows:
+            rows = "1 row has" if self.n_rows == 1 else f"{self.n_rows:,} rows have"
+            raise InvalidInputError(
+                f"{self.name}: {rows} no value where the model needs one, the first in {self.first}. It was "
+                "trained without gaps: fill them, or drop these rows."
+            )
