@@ -32,7 +32,8 @@ def table(seed=0, n=N_ROWS):
     """Columns of numbers and text as they come, with gaps, rare labels and what tells nothing, and a target."""
     generator = np.random.default_rng(seed)
     size, age = generator.normal(80, 20, n), generator.gamma(2, 10, n)
-    where = generator.choice(["Eixample", "Gràcia", 'a "quoted" ??/ one\\', "Sants"], n, p=[0.4, 0.3, 0.2, 0.1])
+    names = ["Eixample", "Born" if seed % 2 else "Gràcia", 'a "quoted" ??/ one\\', "Sants"]
+    where = generator.choice(names, n, p=[0.4, 0.3, 0.2, 0.1])
     y = 1000 + 3 * size - age + 20 * (where == "Sants") + generator.normal(size=n)
     where = where.astype(object)
     where[generator.random(n) < 0.1] = None
