@@ -20,6 +20,8 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "MLPRegressor": "sklearn",
     "History": "training.history",
     "fit_many": "many.fit_many",
+    "from_sklearn": "imports",
+    "from_torch": "imports",
     "load": "many.ensemble",
     "search": "many.search",
     "SGD": "training.optimizers",
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from . import schedules as schedules
     from . import space as space
     from .data.encoding import Encoding as Encoding
+    from .imports import from_sklearn as from_sklearn
+    from .imports import from_torch as from_torch
     from .many.ensemble import Ensemble as Ensemble
     from .many.ensemble import load as load
     from .many.fit_many import fit_many as fit_many

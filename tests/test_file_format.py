@@ -124,7 +124,7 @@ def test_the_tables_name_what_is_in_a_file(whole, tmp_path):
     kinds = names("name")
     assert set(arrays) | {"training.raw"} == {name for name in kinds if not name.startswith("encoder")}
     assert len(kinds) == len(set(kinds))
-    of_tables = "encoding", "encoder", "monotone", "target"
+    of_tables = "encoding", "encoder", "target_names", "monotone", "target"
     assert [name for name in names("header") if name not in of_tables] == list(header)
     assert set(metadata) == {"fastgd", "checksum"}
     for part in ("classes", "training"):

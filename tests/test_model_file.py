@@ -159,3 +159,29 @@ def test_the_place_of_a_training_comes_back(tmp_path):
     assert (loaded.epoch, loaded.origin, loaded.steps) == (9, 5, memory.steps)
     assert loaded.plateau == memory.plateau
     assert loaded.optimizer == memory.optimizer
+
+
+def test_names_of_the_target_come_back(tmp_path):
+    import pandas as pd
+    import polars as pl
+
+    X, y = fastgd.datasets.houses(100)
+    two = pd.DataFrame({"price": y, "half": y / 2})
+    for given, n_out, names in (
+        (pd.Series(y, name="price"), 1, ("price",)), (pl.Series("price", y), 1, ("price",)),
+        (two, 2, ("price", "half")), (two[["half"]], 1, ("half",)), (pd.Series(y), 1, None), (pl.Series(y), 1, None),
+        (y, 1, None), (two.to_numpy(), 2, None),
+    ):  # fmt: skip
+        model = fastgd.MLP([4, n_out])
+        assert model.target_names is None
+        model.fit(X, given, epochs=1, verbose=0)
+        model.save(tmp_path / "m")
+        fastgd.Ensemble([model]).save(tmp_path / "e")
+        found = [one.target_names for one in (model, fastgd.load(tmp_path / "m"), fastgd.load(tmp_path / "e"))]
+        assert found == [names] * 3
+    model = fastgd.MLP([4, 1])
+    model.target_names = ["price"]
+    model.fit(X, pd.Series(y, name="another"), epochs=1, verbose=0)
+    assert model.target_names == ("price",)
+    with pytest.raises(InvalidInputError, match="target_names must be a list of 1 different names"):
+        model.target_names = ["a", "b"]

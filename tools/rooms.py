@@ -30,7 +30,7 @@ FLOORS = (
     ("many",),
     ("estimators", "pages"),
     ("command",),
-    ("callbacks", "datasets", "features", "losses", "plots", "schedules", "sklearn", "space"),
+    ("callbacks", "datasets", "features", "imports", "losses", "plots", "schedules", "sklearn", "space"),
     ("__init__",),
 )
 KERNEL_FLOORS = (("formulas",), ("rules",), ("codes",), ("records",), ("machinery",), ("plain", "cpu"), ("__init__",))

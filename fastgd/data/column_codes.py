@@ -88,14 +88,20 @@ class LevelCode(NamedTuple):
         """With those for rare labels and for gaps."""
         return len(self.levels) + self.has_rare + self.has_gaps
 
+    @property
+    def unseen(self) -> int:
+        """The position of a label that is no level."""
+        return len(self.levels) + 1 if self.has_rare else self.n_levels + 1
+
+    def places(self) -> dict[str | None, int]:
+        """The position of each level, and of a gap, which is None."""
+        gap = self.n_levels if self.has_gaps else self.n_levels + 1
+        return {**{level: place for place, level in enumerate(self.levels, start=1)}, None: gap}
+
     def read(self, column: Column) -> Numbers:
         """The positions, (n_rows,)."""
-        nothing = self.n_levels + 1
-        unseen = len(self.levels) + 1 if self.has_rare else nothing
-        place_of: dict[str | None, int] = {level: place + 1 for place, level in enumerate(self.levels)}
-        place_of[None] = self.n_levels if self.has_gaps else nothing
-        labels = self.labels_of(column)
-        return np.fromiter((place_of.get(label, unseen) for label in labels), np.float64, len(labels))
+        labels, place_of = self.labels_of(column), self.places()
+        return np.fromiter((place_of.get(label, self.unseen) for label in labels), np.float64, len(labels))
 
     def labels_of(self, column: Column) -> list[str | None]:
         """Its labels; where the fit had yes and no, 1 and 0 are the same."""

@@ -62,6 +62,13 @@ def source_names(source: Any) -> list[str]:
     return []
 
 
+def target_names(y: Any, n_targets: int) -> tuple[str, ...] | None:
+    """The names of the columns of y, where it is a series or a table that has so many different ones."""
+    name = getattr(y, "name", None)
+    names = (name,) if isinstance(name, str) and name else tuple(source_names(y))
+    return names if len(set(names)) == len(names) == n_targets else None
+
+
 def frame_like(source: Any, columns: dict[str, Any]) -> Any:
     """A data frame of the library that `source` comes from, with its index where it has one."""
     frame = as_frame(source, "X")

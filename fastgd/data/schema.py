@@ -19,6 +19,7 @@ from .column_codes import NumberCode
 from .columns import Columns, read_columns
 from .encoder import Encoder
 from .encoding import Encoding
+from .frames import target_names
 from .target import AS_IT_IS, Target
 
 
@@ -37,6 +38,7 @@ class Schema:
     encoder: Encoder | None = None  # what the first fit has learned of it
     target: Target = AS_IT_IS  # what is learned of y
     device: str = DEFAULT_DEVICE  # whose kernels encode
+    target_names: tuple[str, ...] | None = None  # of the columns of y, where they have some
 
     def inputs(self, X: Any) -> CheckedTable:
         """A table of inputs, checked: (n_rows, n_in), or as its encoder makes it."""
@@ -106,6 +108,8 @@ class Schema:
     def learned(self, y: Any, n_rows: int, names: tuple[str, ...] | None = None) -> tuple[Schema, CheckedTable]:
         """The same for targets to learn from: their new classes, and the names of the inputs, become the schema's."""
         known = self if self.feature_names is not None or names is None else replace(self, feature_names=names)
+        if known.target_names is None and (found := target_names(y, self.network.n_targets)):
+            known = replace(known, target_names=found)
         if not self.takes_labels(y):
             return known, self._values(y, n_rows)
         given, n_classes = labels.labels(y, n_rows), self.network.n_classes
@@ -157,7 +161,7 @@ def new_schema(
     target: Target = AS_IT_IS,
 ) -> Schema:
     """The schema of a model that has not seen a table; None for names and classes that the first fit shall tell."""
-    names = checked_feature_names(feature_names, network.n_in)
+    names = checked_column_names(feature_names, network.n_in)
     if classes is not None:
         named = labels.declared_classes(classes, network.n_classes)
         return Schema(network, dtype, standardize, names, named, classes_known=True, encoding=encoding, target=target)
@@ -165,11 +169,11 @@ def new_schema(
     return Schema(network, dtype, standardize, names, numbered, encoding=encoding, target=target)
 
 
-def checked_feature_names(names: Any, n_in: int) -> tuple[str, ...] | None:
-    """Names of inputs, all different; None for names that the first data frame shall tell."""
+def checked_column_names(names: Any, n: int, what: str = "feature_names") -> tuple[str, ...] | None:
+    """Names of columns, all different; None for names that the first data frame shall tell."""
     if names is None:
         return None
     checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
-    if len(checked) != n_in or len(set(checked)) != n_in:
-        raise InvalidInputError(f"feature_names must be a list of {n_in} different names, not {names!r}.")
+    if len(checked) != n or len(set(checked)) != n:
+        raise InvalidInputError(f"{what} must be a list of {n} different names, not {names!r}.")
     return checked

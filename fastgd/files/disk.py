@@ -41,7 +41,7 @@ def save_ensemble(ensemble: Mean, path: str | Path) -> None:
 def _write(path: str | Path, header: dict[str, Any], arrays: Arrays) -> None:
     from safetensors.numpy import save as to_bytes
 
-    path = _as_path(path)
+    path = as_path(path)
     try:
         text = json.dumps(header, allow_nan=False)
         _rebuilt(json.loads(text), arrays, Core, Mean)
@@ -57,7 +57,7 @@ def _write(path: str | Path, header: dict[str, Any], arrays: Arrays) -> None:
 
 def read(path: str | Path, kind: type[Model], whole: type[Whole]) -> Model | Whole:
     """Read what was written, as one of these kinds; see fastgd.load."""
-    path = _as_path(path)
+    path = as_path(path)
     try:
         with tensors.opened(path) as file:
             return _read(file, path, kind, whole)
@@ -67,7 +67,7 @@ def read(path: str | Path, kind: type[Model], whole: type[Whole]) -> Model | Who
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def _as_path(path: Any) -> Path:
+def as_path(path: Any) -> Path:
     try:
         name = os.fspath(path)
         os.fsencode(name)

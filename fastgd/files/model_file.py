@@ -63,6 +63,8 @@ def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays
     arrays: Arrays = {name: getattr(model.net, name) for name in ("parameters", *SCALING)}
     encoding, encoder = model.schema.encoding, model.schema.encoder
     target = model.schema.target
+    if model.target_names is not None:
+        header["target_names"] = list(model.target_names)
     if network.monotone:
         header["monotone"] = list(network.monotone)
     if target.log or target.clip:
@@ -149,6 +151,7 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Model]) -> Model:
         if not name.startswith(("training.", "encoder.", "target.")):
             getattr(model.net, name)[:] = array
     model.network.check_signs(model.net.parameters)
+    model.target_names = header.get("target_names")
     schema = replace(model.schema, scaled=yes_or_no(header["scaled"], "scaled"))
     kept = header["classes"]
     if kept is not None:

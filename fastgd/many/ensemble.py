@@ -80,6 +80,20 @@ class Ensemble(Mean):
 
         save_ensemble(self, path)
 
+    def export(self, path: str | Path) -> None:
+        """Write all networks as one for programs without fastgd, see `MLP.export`; intervals cannot be exported.
+
+        Args:
+            path: such as "houses.onnx", "houses.h" or "houses.py"; a file of that name is replaced.
+
+        Raises:
+            InvalidInputError: another ending, or models that this language cannot express.
+            ModelFileError: the file cannot be written.
+        """
+        from ..files.export import export
+
+        export(self, path)
+
     def __dir__(self) -> list[str]:
         """What tab completion shows."""
         return [name for name in super().__dir__() if name not in INNER]

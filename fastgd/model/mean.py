@@ -77,6 +77,11 @@ class Mean:
         """A name for each input; None where no model knows one."""
         return next((member.feature_names for member in self.members if member.feature_names is not None), None)
 
+    @property
+    def target_names(self) -> tuple[str, ...] | None:
+        """A name for each column of y; None where no model knows one."""
+        return next((member.target_names for member in self.members if member.target_names is not None), None)
+
     @checked_names
     def predict(self, X: Any, as_frame: bool = False) -> Any:
         """The mean of the predictions, in the units of y; of classes the label with the highest mean probability.

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..data.encoder import Encoder
 from ..data.encoding import Encoding, as_encoding
 from ..data.monotone import checked_monotone
-from ..data.schema import Schema, checked_feature_names, new_schema
+from ..data.schema import Schema, checked_column_names, new_schema
 from ..data.target import checked_target
 from ..kernels import DEFAULT_DEVICE, DEVICES, engine
 from ..kernels.records import LossRecord, Net, Reals
@@ -58,7 +58,7 @@ class Model:
         monotone: Mapping[Any, int] | None = None,
     ) -> None:
         network = Network.from_names(layer_sizes, activation, output_activation, loss, dropout)
-        names = checked_feature_names(feature_names, network.n_in)
+        names = checked_column_names(feature_names, network.n_in)
         self.network = replace(network, monotone=checked_monotone(monotone, network, names))
         self.dtype = real_dtype(dtype)
         self.random_state = seed(random_state)
@@ -155,7 +155,17 @@ class Model:
 
     @feature_names.setter
     def feature_names(self, names: Any) -> None:
-        self.schema = replace(self.schema, feature_names=checked_feature_names(names, self.network.n_in))
+        self.schema = replace(self.schema, feature_names=checked_column_names(names, self.network.n_in))
+
+    @property
+    def target_names(self) -> tuple[str, ...] | None:
+        """A name for each column of y, as the first series or data frame had it; None where none is known."""
+        return self.schema.target_names
+
+    @target_names.setter
+    def target_names(self, names: Any) -> None:
+        checked = checked_column_names(names, self.network.n_targets, "target_names")
+        self.schema = replace(self.schema, target_names=checked)
 
     @property
     def classes(self) -> NDArray[Any] | None:
