@@ -32,7 +32,8 @@ def table(seed=0, n=N_ROWS):
     """Columns of numbers and text as they come, with gaps, rare labels and what tells nothing, and a target."""
     generator = np.random.default_rng(seed)
     size, age = generator.normal(80, 20, n), generator.gamma(2, 10, n)
-    where = generator.choice(["Eixample", "Gràcia", 'a "quoted" ??/ one\\', "Sants"], n, p=[0.4, 0.3, 0.2, 0.1])
+    names = ["Eixample", "Born" if seed % 2 else "Gràcia", 'a "quoted" ??/ one\\', "Sants"]
+    where = generator.choice(names, n, p=[0.4, 0.3, 0.2, 0.1])
     y = 1000 + 3 * size - age + 20 * (where == "Sants") + generator.normal(size=n)
     where = where.astype(object)
     where[generator.random(n) < 0.1] = None
@@ -47,9 +48,10 @@ def table(seed=0, n=N_ROWS):
 
 def new_rows():
     """A table with what no fit has seen: unknown labels, gaps where there were none, numbers far outside."""
-    frame, _ = table(seed=5, n=60)
+    frame, _ = table(seed=4, n=60)
     frame.loc[3, "where"], frame.loc[4, "code"], frame.loc[5, "size m2"] = "Nowhere", None, np.nan
     frame.loc[6, "size m2"], frame.loc[7, "size m2"], frame.loc[8, "where"] = 1e9, -1e9, "once"
+    frame.loc[9:20, "where"] = "Born"  # which some models of an ensemble have seen
     return frame
 
 

@@ -144,8 +144,10 @@ def _member(plan: Plan, member: Member) -> Iterator[str]:
         dense = len(member.readings)
         yield f"for (int i = 0; i < {dense}; i++) b[i] = ({real})x[i];"
     for column, reading in enumerate(member.readings if member.is_encoded else ()):
-        yield f"{{ /* {_in_comment(plan.columns[column])} */"
         is_dense = not isinstance(reading.code, LevelCode)
+        if not is_dense and reading.table is None:  # a text that tells nothing
+            continue
+        yield f"{{ /* {_in_comment(plan.columns[column])} */"
         yield from ("    " + line for line in _read(plan, reading, column, dense, real, len(first.biases)))
         yield "}"
         dense += is_dense
@@ -186,8 +188,7 @@ def _read(plan: Plan, reading: Reading, column: int, dense: int, real: str, n: i
     code, table = reading.code, reading.table
     assert code is not None
     if isinstance(code, LevelCode):
-        if table is not None:
-            yield from _level(plan, code, table, column, real, n)
+        yield from _level(plan, code, table, column, real, n)
         return
     yield f"const double v = x[{column}];"
     if not code.n_bins:
