@@ -242,7 +242,7 @@ def test_a_comma_among_points_is_no_number(tmp_path):
     path = table(tmp_path / "t.csv", ["x;y", "1.2;1", "3,4;1", "5.6;1"])
     assert refusal(path, ["x"]) == (
         "line 3, column 'x' holds '3,4', which is not a number: correct it, or drop the line; if its comma is a "
-        "decimal one, say so."
+        "decimal one, say --decimal ,."
     )
 
 
@@ -330,3 +330,20 @@ def test_a_pipe_is_read_from_its_first_byte(zipped, first):
     os.close(reader)
     assert len(numbers) == 40
     assert numbers[0].tolist() == [60, 0, 120]
+
+
+def test_a_file_without_a_header_line_is_suspected(tmp_path):
+    path = table(tmp_path / "t.csv", ["83,3,1.5e3", "60,1,2"])
+    assert refusal(path, ["price"]) == (
+        "has no column 'price'; its columns are: 83, 3, 1.5e3. Does the file begin with a header line?"
+    )
+    assert "header line" not in refusal(table(path, ["83,name", "60,1"]), ["price"])
+
+
+def test_advice_to_read_a_column_as_text_where_nobody_has_said_that_it_holds_numbers(tmp_path):
+    path = table(tmp_path / "t.csv", ["x,y", *(f"{k},0" for k in range(100)), "big,0"])
+    with pytest.raises(
+        InvalidInputError, match=r"line 102, .* correct it, or drop the line, or read the column as text\."
+    ):
+        read_table(path)
+    assert refusal(path, ["x"]).endswith("which is not a number: correct it, or drop the line.")

@@ -284,3 +284,16 @@ def test_the_group_may_be_a_column_of_text(tmp_path):
     result = run("train", gaps, "--target", "y", "--group", "g")
     assert result.exit_code == 2
     assert "10 rows have no g, the first is row 1: fill them, or drop these rows." in result.stderr
+
+
+def test_advice_names_options_that_there_are(tmp_path):
+    path = lines(tmp_path / "t.csv", "x,y", *(f"{k // 20},{k % 9}" for k in range(200)), "big,3")
+    result = run("train", path, "--target", "y", *FAST)
+    assert result.stderr.endswith("correct it, or drop the line, or read the column as text with --text.\n")
+    found = answer(path, "--target", "y", "--text", "x", "--features", "x", "--regression", *FAST)
+    assert found["features"] == ["x"]
+    either = lines(tmp_path / "u.csv", "x;y", *(f"1,23{k % 9};{k}" for k in range(50)))
+    told = run("train", either, "--target", "y").stderr
+    for option in re.findall(r"--[a-z-]+", result.stderr + told):
+        assert option in run("train", "--help").output
+    assert "say --decimal , or --decimal . to tell" in told

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.files import Format, read_table
+from ..data.reading.dialect import place_of
 from ..errors import InvalidInputError
-from ..options import printable, shortened
+from ..options import shortened
 from .terminal import remark
 
 if TYPE_CHECKING:
@@ -74,9 +75,12 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         if columns.features is None
         else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
     )
-    frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+    try:
+        frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+    except InvalidInputError as error:
+        raise InvalidInputError(str(error).replace("column as text", "column as text with --text")) from error
     for column in (target, *columns.without, *([group] if group is not None else [])):
-        _check_is_there(file, frame, column)
+        place_of(str(file), frame.columns, column)
     frame = _with_targets(file, frame, target, drop_missing)
     y, classes = _target(file, frame[target], as_classes)
     groups = None if group is None else _groups(file, frame[group])
@@ -91,12 +95,6 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         remark(f"Features: {', '.join(shortened(column, LONGEST) for column in names)}{_listed(left_out)}.")
     _tell_gaps(frame.select(names))
     return Lesson(name, frame.select(names), y, classes, groups, left_out)
-
-
-def _check_is_there(file: Path, frame: DataFrame, column: str) -> None:
-    if column not in frame.columns:
-        known = ", ".join(printable(shortened(other, LONGEST)) for other in frame.columns)
-        raise InvalidInputError(f"{file} has no column {shortened(column, LONGEST)!r}; its columns are: {known}.")
 
 
 def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> DataFrame:

@@ -69,6 +69,7 @@ class Cells:
         self.text, self.numbers = set(text), set(numbers) - set(text)
         self.whole = set() if gaps else set(self.numbers)
         self.open = [column for column in columns if column not in self.text | self.numbers]
+        self.found = set(self.open)
         self.faults: dict[str, Fault] = {}
         self.grouped: set[str] = set()
 
@@ -162,12 +163,12 @@ class Cells:
 
     def _note(self, column: str, block: Block, cells: Any, values: Any, faulty: Any) -> None:
         row = int(faulty[0])
-        what, advice = self._what(cells[row], values[row])
+        what, advice = self._what(column, cells[row], values[row])
         line = block.line(row, self.places[column])
         before = self.faults.get(column, Fault(0, line, what, advice))
         self.faults[column] = before._replace(n_cells=before.n_cells + len(faulty))
 
-    def _what(self, cell: str | None, value: float | None) -> tuple[str, str]:
+    def _what(self, column: str, cell: str | None, value: float | None) -> tuple[str, str]:
         """What is wrong with a cell, and what to do."""
         if cell is None or not cell.strip():
             return "is empty", ": fill it, or drop the line"
@@ -175,7 +176,9 @@ class Cells:
             unknown = f"holds {shortened(cell, LONGEST)!r}, which stands for an unknown value"
             return unknown, ": fill it, or drop the line"
         if value is None:
-            also = "; if its comma is a decimal one, say so" if COMMA.fullmatch(cell.strip()) else ""
+            also = ", or read the column as text" if column in self.found else ""
+            if COMMA.fullmatch(cell.strip()):
+                also += "; if its comma is a decimal one, say --decimal ,"
             return f"holds {shortened(cell, LONGEST)!r}, which is not a number", f": correct it, or drop the line{also}"
         if np.isfinite(value):
             return f"is {value}, too large", ": use other units"

@@ -13,12 +13,14 @@ from ...options import printable, shortened
 
 LONGEST = 60  # characters of a cell or a name in a message
 SEPARATORS = ",;\t|"  # those that are found; in a tie the first
-SAMPLE = 1 << 16  # bytes, from which they are found
+SAMPLE = 1 << 16  # bytes, from which a decimal comma is found
+FIRST = 1 << 13  # characters of them, from which the separator is
 MISSING = ("", "-", "?", "n/a", "na", "nan", "none", "null", "#n/a", "<na>")  # for a number that nobody knows
 NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")  # likewise for text; "none" is text
 # A comma that can only be a decimal one, a number that has none, and one that may be 1.234 or 1234.
 COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4,}|\d{1,3}(\.\d{3})+),\d+")
 POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
+NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
@@ -102,14 +104,15 @@ def place_of(name: str, header: Sequence[str], column: str) -> int:
     if column in header:
         raise InvalidInputError(f"{name} has more than one column {wanted!r}.")
     known = ", ".join(printable(shortened(other, LONGEST)) for other in header)
-    raise InvalidInputError(f"{name} has no column {wanted!r}; its columns are: {known}.")
+    also = " Does the file begin with a header line?" if all(map(NUMBER.fullmatch, header)) else ""
+    raise InvalidInputError(f"{name} has no column {wanted!r}; its columns are: {known}.{also}")
 
 
 def find_separator(sample: str) -> str:
     """What separates cells: it gives most rows as many cells as the header has."""
     best, found = (0.0, 0), SEPARATORS[0]
     for separator in SEPARATORS:
-        rows = _rows(sample, separator)
+        rows = _rows(sample[:FIRST], separator)
         width = len(rows[0]) if rows else 1
         if width > 1:
             alike = sum(len(row) == width for row in rows) / len(rows)
@@ -130,7 +133,7 @@ def find_decimal(name: str, sample: str, separator: str) -> str:
         if either is not None:
             raise InvalidInputError(
                 f"{name} has numbers such as {either}, whose comma may be a decimal one, or separate thousands: say "
-                "which character is the decimal one."
+                "--decimal , or --decimal . to tell."
             )
     return "," if commas > points else "."
 
@@ -144,4 +147,4 @@ def _rows(sample: str, separator: str) -> list[list[str]]:
                 rows.append(row)
     except csv.Error:
         pass
-    return rows[:-1] if len(rows) > 2 and len(sample) >= SAMPLE else rows
+    return rows[:-1] if len(rows) > 2 and len(sample) >= FIRST else rows

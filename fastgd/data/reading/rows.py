@@ -21,6 +21,7 @@ from .library import library
 
 Places = NDArray[np.int64]
 QUOTE, LINE_FEED = ord('"'), ord("\n")
+NONE = np.zeros(0, np.int64)
 LOOKED_AT = 1000  # rows, to see which columns are numbers
 
 
@@ -97,7 +98,8 @@ class Rows:
         if b"\r" in text:
             return None
         x = np.frombuffer(text, np.uint8)
-        breaks, quotes = np.flatnonzero(x == LINE_FEED), np.flatnonzero(x == QUOTE)
+        breaks = np.flatnonzero(x == LINE_FEED)
+        quotes = np.flatnonzero(x == QUOTE) if b'"' in text else NONE
         ends = breaks
         if quotes.size:
             ends = breaks[np.searchsorted(quotes, breaks) % 2 == 0]

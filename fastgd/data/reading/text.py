@@ -30,7 +30,9 @@ def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Cal
     marked = next((found for mark, found in MARKS if first.startswith(mark)), None)
     begin = first[:4096]
     if marked is None and encoding is None and len(begin) - len(begin.translate(None, CONTROL)) > FEW * len(begin):
-        raise InvalidInputError(f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding.")
+        raise InvalidInputError(
+            f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding with --encoding."
+        )
     pieces = _again(first, pieces)
     known = _known(encoding) if encoding is not None else marked
     if known == UTF8:
@@ -107,7 +109,8 @@ def _found(
             if not is_ascii:
                 line = n_lines + lines.count(b"\n", 0, error.start) + 1
                 raise InvalidInputError(
-                    f"{name}, line {line} is not text in UTF-8, as the lines before: correct it, or name the encoding."
+                    f"{name}, line {line} is not text in UTF-8, as the lines before: correct it, or name the "
+                    "encoding with --encoding."
                 ) from error
             before = "cp1252"
             try:
@@ -119,4 +122,6 @@ def _found(
         return before, lines.decode(before).encode()
     except UnicodeDecodeError as error:
         line = n_lines + lines.count(b"\n", 0, error.start) + 1
-        raise InvalidInputError(f"{name}, line {line} is not text in {before}: name the encoding.") from error
+        raise InvalidInputError(
+            f"{name}, line {line} is not text in {before}: name the encoding with --encoding."
+        ) from error
