@@ -51,7 +51,7 @@ def from_torch(
         >>> fastgd.from_torch(state, activation="tanh").predict([[0.5, -0.5]])
         array([0.])
     """
-    return _made(Found(layers_of(source), activation, output_activation, loss, classes, feature_names))  # type: ignore[arg-type]
+    return _made(Found(layers_of(source), activation, output_activation, loss, classes, feature_names))
 
 
 def from_sklearn(estimator: Any) -> MLP:
@@ -85,7 +85,7 @@ def _made(found: Found) -> MLP:
         initializer="zeros",
         standardize=False,
         feature_names=found.feature_names,
-        classes=found.classes,  # type: ignore[arg-type]
+        classes=found.classes,
     )
     model.set_parameters(found.pairs)
     return model

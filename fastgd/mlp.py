@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .training.learning_rate import LearningRateSearch
     from .training.optimizers import Optimizer
 
-# What the rooms around ask of a model. These names work as all others, but tab completion is for users.
+# What the rooms around ask of a model: names that work as all others, but tab completion is for users.
 INNER = {
     "become", "engine", "fit_state", "initializer", "let_go", "loss_of", "loss_unit", "members", "net", "objective",
     "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over", "training_state", "twin",
@@ -313,10 +313,8 @@ class MLP(Core):
     def save(self, path: str | Path, training_state: bool = False) -> None:
         """Write the model to a file, whole or not at all; `fastgd.load` reads it.
 
-        The file has a checksum. Links are written through, and a file that is replaced keeps its mode.
-
         Args:
-            path: such as "house.safetensors"; a file of that name is replaced.
+            path: such as "house.safetensors"; a file of that name is replaced and keeps its mode; links stay links.
             training_state: whether to keep what a further `fit` needs to go on exactly where this one stopped.
 
         Raises:
@@ -329,14 +327,11 @@ class MLP(Core):
     def export(self, path: str | Path) -> None:
         """Write the model for programs without fastgd: ONNX (.onnx), a C99 header (.h), or a script of NumPy (.py).
 
-        All predict what `predict` (of classes `predict_proba`) does; docs/exports.md shows how each is called.
-
         Args:
-            path: such as "house.onnx"; the ending decides, and a file of that name is replaced.
+            path: such as "house.onnx"; a file of that name is replaced. docs/exports.md shows how each is called.
 
         Raises:
-            InvalidInputError: another ending, or a model that this language cannot express.
-            ModelFileError: the file cannot be written.
+            InvalidInputError, ModelFileError: what this language cannot express; a file that cannot be written.
         """
         from .files.export import export
 

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import fastgd
+from fastgd.files.exports.formulas import FORMULAS
 from fastgd.kernels import formulas, rules
 from fastgd.kernels.cpu.losses import KERNELS
 from fastgd.network.activations import ACTIVATIONS
@@ -38,6 +39,8 @@ def forgotten(root: Path) -> list[str]:
             "it has no golden case: a line in tests/golden/make_golden.py, and run that": set(users) - cases,
             f"the row `{row}` of README.md's table does not name it": set(users) - told,
         }
+        if kind == "activation":
+            lacks["it has no formula in FORMULAS of fastgd/files/exports/formulas.py"] = set(users) - set(FORMULAS)
         if kind == "loss":
             lacks["it has neither a formula for single outputs nor a loop in fastgd/kernels/cpu/losses.py"] = {
                 name for name, code in codes.items() if code not in KERNELS

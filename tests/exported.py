@@ -11,6 +11,7 @@ import pandas as pd
 import fastgd
 from fastgd.errors import FastgdWarning
 from fastgd.files import export
+from fastgd.files.exports import formulas
 from fastgd.files.exports.plan import plan_of
 from fastgd.losses import Quantile
 from fastgd.network.activations import ACTIVATIONS
@@ -31,7 +32,8 @@ def table(seed=0, n=N_ROWS):
     """Columns of numbers and text as they come, with gaps, rare labels and what tells nothing, and a target."""
     generator = np.random.default_rng(seed)
     size, age = generator.normal(80, 20, n), generator.gamma(2, 10, n)
-    where = generator.choice(["Eixample", "Gràcia", 'a "quoted" ??/ one\\', "Sants"], n, p=[0.4, 0.3, 0.2, 0.1])
+    names = ["Eixample", "Born" if seed % 2 else "Gràcia", 'a "quoted" ??/ one\\', "Sants"]
+    where = generator.choice(names, n, p=[0.4, 0.3, 0.2, 0.1])
     y = 1000 + 3 * size - age + 20 * (where == "Sants") + generator.normal(size=n)
     where = where.astype(object)
     where[generator.random(n) < 0.1] = None
@@ -46,9 +48,10 @@ def table(seed=0, n=N_ROWS):
 
 def new_rows():
     """A table with what no fit has seen: unknown labels, gaps where there were none, numbers far outside."""
-    frame, _ = table(seed=5, n=60)
+    frame, _ = table(seed=4, n=60)
     frame.loc[3, "where"], frame.loc[4, "code"], frame.loc[5, "size m2"] = "Nowhere", None, np.nan
     frame.loc[6, "size m2"], frame.loc[7, "size m2"], frame.loc[8, "where"] = 1e9, -1e9, "once"
+    frame.loc[9:20, "where"] = "Born"  # which some models of an ensemble have seen
     return frame
 
 
@@ -79,6 +82,15 @@ def several(make, *options):
     """An ensemble of such models, with weights."""
     models = [make(**one) for one in options]
     return fastgd.Ensemble([model for model, _ in models], list(range(1, len(models) + 1))), models[0][1]
+
+
+def empty_labels():
+    """A model that has learned empty text as a label, and rows with it."""
+    X = pd.DataFrame({"word": ["", "a", "b"] * 40, "x": np.arange(120) % 7.0})
+    model = fastgd.MLP([2, 4, 1], encoding="auto", random_state=0)
+    model.fit(X, np.arange(120) % 3, **QUICK)
+    assert model.encoder.codes[0].levels == ("", "a", "b")
+    return model, X[:6], wanted(model, X[:6])
 
 
 def words(y):
@@ -146,16 +158,15 @@ def apart(got, want):
     return float((np.abs(got - want).max(axis=0) / np.abs(want).max(axis=0)).max())
 
 
-def with_a_wrong_leak(monkeypatch, module):
+def with_a_wrong_leak(monkeypatch):
     """The slope of leaky_relu is another one in what is exported next."""
-    table = dict(module.ACTIVATIONS)
-    if isinstance(table["leaky_relu"], str):
-        table["leaky_relu"] = table["leaky_relu"].replace("0.01", "0.011")
-    monkeypatch.setattr(module, "ACTIVATIONS", table)
-    monkeypatch.setattr(module, "LEAK", 0.011)
+    one = formulas.FORMULAS["leaky_relu"]
+    wrong = one._replace(c=one.c.replace("0.01", "0.011"), numpy=one.numpy.replace("0.01", "0.011"))
+    monkeypatch.setitem(formulas.FORMULAS, "leaky_relu", wrong)
+    monkeypatch.setattr(formulas, "LEAK", 0.011)  # which ONNX asks for
 
 
-def with_swapped_levels(monkeypatch, module):
+def with_swapped_levels(monkeypatch):
     """Two levels of text have each other's weights in what is exported next."""
 
     def swapped(model):

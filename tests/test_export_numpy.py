@@ -7,15 +7,15 @@ import os
 import subprocess
 import sys
 import warnings
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
-from exported import CASES, CONTROLS, apart, case
+from exported import CASES, CONTROLS, apart, case, empty_labels
 from samples import refused
 
 import fastgd
 from fastgd.errors import InputWarning, ModelFileError
-from fastgd.files.exports import numpy_script
 
 LARGEST = 1e-6
 
@@ -43,7 +43,7 @@ def test_it_predicts_the_same(tmp_path, name):
 @pytest.mark.parametrize(("name", "spoil"), CONTROLS)
 def test_what_is_wrong_is_seen(tmp_path, monkeypatch, name, spoil):
     model, X, want = case(name)
-    spoil(monkeypatch, numpy_script)
+    spoil(monkeypatch)
     model.export(tmp_path / "m.py")
     assert apart(script(tmp_path / "m.py")["predict"](X).reshape(want.shape), want) > LARGEST
 
@@ -89,7 +89,10 @@ def test_truth_as_numbers(tmp_path):
     assert apart(wrong[:, None], want[:, None]) > LARGEST
 
 
-@pytest.mark.parametrize("ending", ["h", "onnx", "py"])
+ENDINGS = ["h", "py", *(["onnx"] if find_spec("onnx") else [])]
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_the_same_model_is_the_same_file(tmp_path, ending):
     for name in ("wide", "ensemble of tables"):
         model, _, _ = case(name)
@@ -105,7 +108,7 @@ def test_other_endings(tmp_path, name):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("ending", ["h", "onnx", "py"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_what_cannot_be_expressed(tmp_path, ending):
     path = tmp_path / f"m.{ending}"
     path.write_text("the old one")
@@ -138,3 +141,10 @@ def test_no_name_becomes_code(tmp_path):
     np.testing.assert_allclose(
         script(path)["predict"](X), model.predict(list(zip(*X.values(), strict=True))), rtol=1e-6
     )
+
+
+def test_empty_text_that_is_a_label_is_no_gap(tmp_path):
+    model, X, want = empty_labels()
+    model.export(tmp_path / "m.py")
+    got = script(tmp_path / "m.py")["predict"](X).reshape(want.shape)
+    assert apart(got, want) < LARGEST

@@ -6,15 +6,14 @@ import json
 import sys
 
 import numpy as np
-import onnx
-import onnxruntime
 import pandas as pd
 import pytest
-from exported import CASES, CONTROLS, apart, case
+from exported import CASES, CONTROLS, apart, case, empty_labels
 from samples import refused
 
 import fastgd
-from fastgd.files.exports import onnx_graph
+
+onnx, onnxruntime = pytest.importorskip("onnx"), pytest.importorskip("onnxruntime")
 
 LARGEST = 1e-5
 
@@ -53,7 +52,7 @@ def test_it_predicts_the_same(tmp_path, name):
 @pytest.mark.parametrize(("name", "spoil"), CONTROLS)
 def test_what_is_wrong_is_seen(tmp_path, monkeypatch, name, spoil):
     model, X, want = case(name)
-    spoil(monkeypatch, onnx_graph)
+    spoil(monkeypatch)
     model.export(tmp_path / "m.onnx")
     assert apart(predicted(run(tmp_path / "m.onnx", X)), want) > LARGEST
 
@@ -102,3 +101,10 @@ def test_without_the_library(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     refused("ONNX files need onnx: run `pip install onnx`", fastgd.MLP([2, 1]).export, tmp_path / "m.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_empty_text_that_is_a_label_is_no_gap(tmp_path):
+    model, X, want = empty_labels()
+    model.export(tmp_path / "m.onnx")
+    got = predicted(run(tmp_path / "m.onnx", X))
+    assert apart(got, want) < LARGEST

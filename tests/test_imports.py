@@ -64,7 +64,7 @@ def test_what_it_is_made_into_is_a_model(tmp_path):
     assert model.evaluate(frame, ["no", "yes"] * 3)["loss"] < before
     model.save(tmp_path / "m")
     assert (fastgd.load(tmp_path / "m").predict(X) == model.predict(X)).all()
-    for ending in ("h", "py", "onnx"):
+    for ending in ("h", "py"):
         model.export(tmp_path / f"m.{ending}")
 
 

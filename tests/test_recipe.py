@@ -83,6 +83,12 @@ ADDITIONS = {
             (r"    \)\n\}", '        Activation("softsign", "z / (1 + |z|)", "", "glorot_uniform"),\n'),
         ],
         GOLDEN: [],
+        "fastgd/files/exports/formulas.py": [
+            (
+                r"\}\nNEAR",
+                '    "softsign": Formula("z / (1 + fabs@(z))", "z / (1 + np.abs(z))", _operator("Softsign")),\n',
+            ),
+        ],
         "README.md": [(r"(?<=^\| activations,)", " softsign,")],
     },
     "loss": {
@@ -217,6 +223,7 @@ def test_the_recipe_is_all_that_it_takes(tmp_path):
         ),
         ("activation", "fastgd/network/activations.py", "activation softsign: it has no row in the users' table"),
         ("activation", GOLDEN, "activation softsign: it has no golden case"),
+        ("activation", "fastgd/files/exports/formulas.py", "activation softsign: it has no formula in FORMULAS"),
         ("activation", "README.md", "activation softsign: the row `activations` of README.md's table does not name it"),
         ("loss", "fastgd/kernels/formulas.py", "loss inverse_distance: it has no formula in LOSSES of fastgd/kernels"),
         (

@@ -11,26 +11,13 @@ import numpy as np
 from ... import __version__
 from ...data.column_codes import LevelCode, NumberCode
 from ...errors import InvalidInputError
-from ...kernels.formulas import GELU_CUBE, GELU_FLAT, GELU_INNER, LEAK
 from ...options import printable, shortened
+from .formulas import FORMULAS, NEAR
 from .plan import Member, Output, Plan, Reading
 
 WIDTH = 110
 REALS = {"float": np.float32, "double": np.float64}
 LONGEST_TEXT = 4095  # bytes of a string that every C99 compiler takes
-# What a unit makes of its sum z; f stands for the functions' ending, 1f for that of constants.
-ACTIVATIONS = {
-    "identity": "",
-    "relu": "z < 0 ? 0 : z",
-    "tanh": "tanh@(z)",
-    "sigmoid": "1 / (1 + exp@(-z))",
-    "leaky_relu": f"z < 0 ? {LEAK!r}@ * z : z",
-    "elu": "z < 0 ? expm1@(z) : z",
-    "gelu": f"0.5@ * z * (1 + tanh@({GELU_INNER!r}@ * (near + {GELU_CUBE!r}@ * near * near * near)))",
-    "silu": "z / (1 + exp@(-z))",
-    "softplus": "(z < 0 ? 0 : z) + log1p@(exp@(-fabs@(z)))",
-}
-NEAR = f"z > {GELU_FLAT!r}@ ? {GELU_FLAT!r}@ : z < -{GELU_FLAT!r}@ ? -{GELU_FLAT!r}@ : z"
 
 
 def c_header(plan: Plan, name: str) -> bytes:
@@ -157,8 +144,10 @@ def _member(plan: Plan, member: Member) -> Iterator[str]:
         dense = len(member.readings)
         yield f"for (int i = 0; i < {dense}; i++) b[i] = ({real})x[i];"
     for column, reading in enumerate(member.readings if member.is_encoded else ()):
-        yield f"{{ /* {_in_comment(plan.columns[column])} */"
         is_dense = not isinstance(reading.code, LevelCode)
+        if not is_dense and reading.table is None:  # a text that tells nothing
+            continue
+        yield f"{{ /* {_in_comment(plan.columns[column])} */"
         yield from ("    " + line for line in _read(plan, reading, column, dense, real, len(first.biases)))
         yield "}"
         dense += is_dense
@@ -188,9 +177,9 @@ def _product(real: str, number: int, weights: Any, z: str, a: str) -> Iterator[s
 
 
 def _activated(activation: str, n: int, real: str, end: str, z: str) -> Iterator[str]:
-    formula = ACTIVATIONS[activation].replace("@", end)
-    if formula:
-        near = f" const {real} near = {NEAR.replace('@', end)};" * ("near" in formula)
+    formula = FORMULAS[activation].c.replace("@", end)
+    if formula != "z":
+        near = f" const {real} near = {NEAR['c'].replace('@', end)};" * ("near" in formula)
         yield f"for (int j = 0; j < {n}; j++) {{ const {real} z = {z}[j];{near} {z}[j] = {formula}; }}"
 
 
@@ -199,8 +188,7 @@ def _read(plan: Plan, reading: Reading, column: int, dense: int, real: str, n: i
     code, table = reading.code, reading.table
     assert code is not None
     if isinstance(code, LevelCode):
-        if table is not None:
-            yield from _level(plan, code, table, column, real, n)
+        yield from _level(plan, code, table, column, real, n)
         return
     yield f"const double v = x[{column}];"
     if not code.n_bins:

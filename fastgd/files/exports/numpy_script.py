@@ -10,22 +10,11 @@ import numpy as np
 
 from ... import __version__
 from ...data.column_codes import BOOLEANS, LevelCode, NumberCode
-from ...kernels.formulas import GELU_CUBE, GELU_FLAT, GELU_INNER, LEAK
 from ...options import printable
+from .formulas import FORMULAS, NEAR
 from .plan import Member, Plan, Reading
 
 WIDTH = 110
-ACTIVATIONS = {
-    "relu": "np.maximum(z, 0)",
-    "tanh": "np.tanh(z)",
-    "sigmoid": "np.exp(-np.logaddexp(0, -z))",
-    "leaky_relu": f"np.where(z < 0, {LEAK!r} * z, z)",
-    "elu": "np.where(z < 0, np.expm1(np.minimum(z, 0)), z)",
-    "gelu": f"z / 2 * (1 + np.tanh({GELU_INNER!r} * (near(z) + {GELU_CUBE!r} * near(z) ** 3)))",
-    "silu": "z * np.exp(-np.logaddexp(0, -z))",
-    "softplus": "np.logaddexp(0, z)",
-}
-NEAR = f"np.clip(z, -{GELU_FLAT!r}, {GELU_FLAT!r})"
 RANKED = '''
 def ranked(x, edges, normal):
     """What a number is in a normal distribution by its rank, and its position among the edges."""
@@ -69,8 +58,7 @@ def numpy_script(plan: Plan, name: str) -> bytes:
     body = [line for number, member in enumerate(plan.members) for line in _network(plan, member, number, held)]
     used = {layer.activation for member in plan.members for layer in member.layers}
     used |= {"sigmoid"} if plan.kind == "labels" else set()
-    functions = [_function(activation, formula) for activation, formula in ACTIVATIONS.items() if activation in used]
-    functions += [_function("near", NEAR)] if "gelu" in used else []
+    functions = [_function(activation) for activation in sorted(used - {"identity"})]
     text = "\n".join([*lines, *_predict(plan, held), *body, *functions]) + "\n"
     codes = [reading.code for member in plan.members for reading in member.readings]
     text += RANKED if any(isinstance(code, NumberCode) and code.n_bins for code in codes) else ""
@@ -215,8 +203,10 @@ def _activated(activation: str, z: str) -> str:
     return z if activation == "identity" else f"{activation}({z})"
 
 
-def _function(name: str, formula: str) -> str:
-    return f"\ndef {name}(z):\n    return {formula}\n"
+def _function(activation: str) -> str:
+    formula = FORMULAS[activation].numpy
+    near = f"    near = {NEAR['numpy']}\n" * ("near" in formula)
+    return f"\ndef {activation}(z):\n{near}    return {formula}\n"
 
 
 def _read(

@@ -1,13 +1,11 @@
 """A plan as an ONNX model: operators of opset 17, and LabelEncoder of ai.onnx.ml for columns of text.
 
-What operators mean: https://onnx.ai/onnx/operators/. Where a runtime has an operator for float32 alone (Elu, Softplus),
-simpler ones stand for it.
+What operators mean: https://onnx.ai/onnx/operators/.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -16,7 +14,7 @@ from numpy.typing import NDArray
 from ... import __version__
 from ...data.column_codes import LevelCode, NumberCode
 from ...errors import InvalidInputError, not_installed
-from ...kernels.formulas import GELU_CUBE, GELU_FLAT, GELU_INNER, LEAK
+from .formulas import FORMULAS
 from .plan import Member, Plan, Reading
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
@@ -121,10 +119,10 @@ def _member(graph: Graph, plan: Plan, member: Member) -> str:
         z = graph.add("Add", graph.add("MatMul", x, graph.constant(first.weights)), z)
     for row in looked_up:
         z = graph.add("Add", z, row)
-    a = ACTIVATIONS[first.activation](graph, z, member.dtype)
+    a = FORMULAS[first.activation].onnx(graph, z, member.dtype)
     for layer in rest:
         z = graph.add("Add", graph.add("MatMul", a, graph.constant(layer.weights)), graph.constant(layer.biases))
-        a = ACTIVATIONS[layer.activation](graph, z, member.dtype)
+        a = FORMULAS[layer.activation].onnx(graph, z, member.dtype)
     return _predictions(graph, member, a, plan.n_targets)
 
 
@@ -266,45 +264,3 @@ def _outputs(graph: Graph, plan: Plan, out: str) -> list[Any]:
     graph.add("Gather", graph.constant(labels), chosen, name="label")
     kind = {"U": types.STRING, "b": types.BOOL}.get(labels.dtype.kind, types.INT64)
     return [value("label", kind, ["n_rows"]), value("probabilities", real, ["n_rows", n_out])]
-
-
-def _of_one(operator: str, **attributes: Any) -> Callable[[Graph, str, Any], str]:
-    return lambda graph, z, dtype: graph.add(operator, z, **attributes)
-
-
-def _elu(graph: Graph, z: str, dtype: Any) -> str:
-    zero, one = graph.constant(0, dtype), graph.constant(1, dtype)
-    below = graph.add("Sub", graph.add("Exp", graph.add("Min", z, zero)), one)
-    return graph.add("Where", graph.add("Less", z, zero), below, z)
-
-
-def _leaky_relu(graph: Graph, z: str, dtype: Any) -> str:
-    zero, leak = graph.constant(0, dtype), graph.constant(LEAK, dtype)
-    return graph.add("Where", graph.add("Less", z, zero), graph.add("Mul", z, leak), z)
-
-
-def _softplus(graph: Graph, z: str, dtype: Any) -> str:
-    zero, one = graph.constant(0, dtype), graph.constant(1, dtype)
-    small = graph.add("Exp", graph.add("Neg", graph.add("Abs", z)))
-    return graph.add("Add", graph.add("Max", z, zero), graph.add("Log", graph.add("Add", small, one)))
-
-
-def _gelu(graph: Graph, z: str, dtype: Any) -> str:
-    inner, cube, flat, half, one = (graph.constant(n, dtype) for n in (GELU_INNER, GELU_CUBE, GELU_FLAT, 0.5, 1))
-    near = graph.add("Max", graph.add("Min", z, flat), graph.constant(-GELU_FLAT, dtype))
-    cubed = graph.add("Mul", graph.add("Mul", near, near), graph.add("Mul", near, cube))
-    gate = graph.add("Tanh", graph.add("Mul", inner, graph.add("Add", near, cubed)))
-    return graph.add("Mul", graph.add("Mul", z, half), graph.add("Add", gate, one))
-
-
-ACTIVATIONS: dict[str, Callable[[Graph, str, Any], str]] = {
-    "identity": lambda graph, z, dtype: z,
-    "relu": _of_one("Relu"),
-    "tanh": _of_one("Tanh"),
-    "sigmoid": _of_one("Sigmoid"),
-    "leaky_relu": _leaky_relu,
-    "elu": _elu,
-    "gelu": _gelu,
-    "silu": lambda graph, z, dtype: graph.add("Mul", z, graph.add("Sigmoid", z)),
-    "softplus": _softplus,
-}

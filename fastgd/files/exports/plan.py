@@ -19,6 +19,7 @@ from ...kernels.records import Reals
 from ...model.answers import output_names
 from ...model.core import Core
 from ...model.mean import Mean
+from .formulas import FORMULAS
 
 KINDS = {"gaussian_nll": "gaussian", "poisson": "counts", "binary_cross_entropy": "labels", "cross_entropy": "classes"}
 
@@ -117,6 +118,8 @@ def plan_of(model: Core | Mean) -> Plan:
     for core in cores:
         if core.schema.encoding is not None and core.schema.encoder is None:
             raise InvalidInputError("A model with an encoding has none to export before its first fit: call fit first.")
+        for name in {activation.name for activation in core.network.activations} - set(FORMULAS):
+            raise InvalidInputError(f"The activation {name} has no formula to export, see files/exports/formulas.py.")
     members = tuple(map(_member, cores))
     shares = tuple(map(float, model.shares)) if isinstance(model, Mean) else (1.0,)
     network, names = cores[0].network, model.feature_names

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
-
-from numpy.typing import NDArray
 
 from ...kernels.records import Reals
 
@@ -13,11 +12,11 @@ class Found(NamedTuple):
     """A network as another library has it."""
 
     pairs: list[tuple[Reals, Reals]]  # of each layer its weights (n_in, n_out) and biases (n_out,)
-    activation: str | list[str]
+    activation: str | Sequence[str]
     output_activation: str = "identity"
     loss: Any = "mse"
-    classes: NDArray[Any] | None = None
-    feature_names: list[str] | None = None
+    classes: Any = None
+    feature_names: Sequence[str] | None = None
 
     @property
     def layer_sizes(self) -> list[int]:
