@@ -347,3 +347,9 @@ def test_advice_to_read_a_column_as_text_where_nobody_has_said_that_it_holds_num
     ):
         read_table(path)
     assert refusal(path, ["x"]).endswith("which is not a number: correct it, or drop the line.")
+
+
+def test_a_number_that_stands_for_nothing_among_plain_numbers(tmp_path):
+    path = table(tmp_path / "t.csv", ["x,y", "1,0", "-999,1", "-999.0,2"])
+    assert read_table(path, fmt=Format(missing=("-999",)))["x"].to_list() == [1, None, None]
+    assert read_table(path)["x"].to_list() == [1, -999, -999]
