@@ -310,6 +310,14 @@ def test_outputs_that_fail(folder, tmp_path, redirections, told, codes):
     assert result.returncode in codes
 
 
+@pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet"])
+def test_a_disk_that_fills_is_one_sentence(folder, file, tmp_path, name):
+    (tmp_path / name).symlink_to("/dev/full")
+    result = run("predict", folder / "tables", file, "--output", tmp_path / name)
+    told = f"fastgd: {tmp_path / name} cannot be written: No space left on device.\n"
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", told)
+
+
 def test_an_output_that_is_there_gets_the_table(folder, file):
     command = [*FASTGD, "predict", str(folder / "tables"), str(file), "--output", "/dev/stdout", "--overwrite"]
     result = subprocess.run(command, capture_output=True, text=True)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,6 +72,7 @@ def _whole_numbers(part: DataFrame) -> DataFrame:
 
 
 def _write_parquet(parts: Iterator[DataFrame], file: BinaryIO) -> None:
+    from polars.exceptions import ComputeError
     from polars.io.plugins import register_io_source
 
     first = next(parts)
@@ -78,5 +81,12 @@ def _write_parquet(parts: Iterator[DataFrame], file: BinaryIO) -> None:
         yield first
         yield from parts
 
-    with contextlib.closing(parts):  # type: ignore[type-var]
-        register_io_source(source, schema=first.schema).sink_parquet(file)
+    table = register_io_source(source, schema=first.schema)
+    try:
+        with contextlib.closing(parts):  # type: ignore[type-var]
+            table.sink_parquet(file)
+    except ComputeError as error:  # by which the library tells what the system said
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1]))) from error

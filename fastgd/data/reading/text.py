@@ -109,7 +109,8 @@ def _found(
             if not is_ascii:
                 line = n_lines + lines.count(b"\n", 0, error.start) + 1
                 raise InvalidInputError(
-                    f"{name}, line {line} is not text in UTF-8, as the lines before: correct it, or name the encoding with --encoding."
+                    f"{name}, line {line} is not text in UTF-8, as the lines before: correct it, or name the "
+                    "encoding with --encoding."
                 ) from error
             before = "cp1252"
             try:
