@@ -124,7 +124,7 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
         is_text = not column.dtype.is_numeric()
         as_classes = is_text or (known is not None and len(known) == 2)
         if not as_classes:
-            n = "" if known is None or len(known) > MOST_NUMBERED else f" with {len(known)} different values"
+            n = "" if known is None or not 2 < len(known) <= MOST_NUMBERED else f" with {len(known)} different values"
             also = "; --classes to treat them as classes" if n else ""
             remark(f"The target {name!r} has numbers{n}, which are predicted as such{also}.")
         elif known is not None and len(known) <= MOST_CLASSES:
