@@ -13,8 +13,8 @@ from networks import make_case
 import fastgd
 from fastgd.kernels import formulas
 from fastgd.kernels.codes import IDENTITY
-from fastgd.kernels.cpu import activations, launch, losses, products, training, updates
-from fastgd.kernels.machinery import calls
+from fastgd.kernels.cpu import activations, inside, launch, losses, products, training, updates
+from fastgd.kernels.machinery import calls, nets
 from fastgd.kernels.machinery.compile import OPTIONS, kernel
 from fastgd.kernels.machinery.packing import packed
 
@@ -22,6 +22,7 @@ FEATURES = llvmlite.binding.get_host_cpu_features()
 pytestmark = pytest.mark.skipif(
     not (FEATURES.get("avx2") and FEATURES.get("fma")), reason="reads the assembly of x86 processors with AVX2 and FMA"
 )
+MEMORY = re.compile(r"alloc|NRT_")
 LIBM = re.compile(r"\b(exp|exp2|expm1|log|log1p|log2|pow|tanh|sinh|cosh|sin|cos|floor|ceil|round|rint|fma)f?\b")
 
 
@@ -71,6 +72,10 @@ def whole_loops():
     }  # fmt: skip
     for name, given in arguments.items():
         yield name, getattr(training, name), tuple(map(numba.typeof, given)), name == "train"
+    fastgd.MLP([2, 3, 1]).compiled()  # makes the record known that the words are of
+    real = calls.real_type("float32")
+    yield "predict_on_stack", inside.predict_on_stack, nets.prediction(real).args, False
+    yield "train_in_place", inside.train_in_place, nets.training(real).args, True
 
 
 KERNELS = {name: rest for name, *rest in [
@@ -90,7 +95,7 @@ def test_the_machine_code_of_a_float32_kernel(name):
     kernel, arguments, vectors = KERNELS[name]
     text = assembly_of(kernel, arguments)
     assert len(text) > 500
-    assert not {symbol for symbol in external_symbols(text) if LIBM.search(symbol)}
+    assert not {symbol for symbol in external_symbols(text) if LIBM.search(symbol) or MEMORY.search(symbol)}
     assert not re.findall(PACKED.format("pd"), text), "packed arithmetic on doubles"
     assert bool(re.findall(PACKED.format("ps"), text)) >= vectors
     if name in ALL_SINGLE:
@@ -123,6 +128,13 @@ def test_the_reading_of_assembly_can_fail():
     def with_doubles(x):
         return np.float32(x * 1.1 + 0.3)
 
+    @numba.njit
+    def with_memory(n):
+        return np.empty(n).sum()
+
+    with_memory(3)
+    (text,) = with_memory.inspect_asm().values()
+    assert {symbol for symbol in external_symbols(text) if MEMORY.search(symbol)}
     with_libm(np.float32(1))
     (text,) = with_libm.inspect_asm().values()
     assert {symbol for symbol in external_symbols(text) if LIBM.search(symbol)}

@@ -97,6 +97,7 @@ def test_rows_are_predicted_with_the_bits_of_predict(loss, dtype):
     assert_predicts(model, X)
 
 
+@pytest.mark.tiny
 @pytest.mark.parametrize("activation", ACTIVATION_CODES)
 def test_every_activation_is_the_model_s_own(activation):
     model, X, *_ = fitted(activation=activation, dropout=0.3)
@@ -371,6 +372,7 @@ def test_threads_may_ask_one_net_at_once():
         np.testing.assert_array_equal(out, right)
 
 
+@pytest.mark.tiny
 def test_one_thread_at_a_time_trains_a_net():
     model, X, _, y = fitted()
     net, before = model.compiled(), model.parameters.copy()

@@ -248,8 +248,8 @@ def test_it_prints_and_completes():
     assert len(repr(ensemble)) <= 80
     shown = [name for name in dir(ensemble) if not name.startswith("_")]
     assert shown == [
-        "blame", "calibrate", "calibration", "classes", "evaluate", "export", "feature_names", "members", "network",
-        "predict", "predict_interval", "predict_proba", "save", "shares", "target_names", "weights",
+        "blame", "calibrate", "calibration", "classes", "compiled", "evaluate", "export", "feature_names", "members",
+        "network", "predict", "predict_interval", "predict_proba", "save", "shares", "target_names", "weights",
     ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import time
 
 import numba
 import numpy as np
+from matplotlib import pyplot
 
 import fastgd
 
@@ -156,8 +157,6 @@ print(f"after {len(lengths)} episodes, {seconds:.1f} s: {after.mean():.0f} steps
 
 # %%
 # The episodes while it learned, from anywhere in the middle, one of twenty pushes being random.
-
-from matplotlib import pyplot  # noqa: E402
 
 figure, ax = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
 ax.plot(lengths, ".", color="#1d4ed8")

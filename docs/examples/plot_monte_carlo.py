@@ -12,6 +12,7 @@ import time
 
 import numba
 import numpy as np
+from matplotlib import pyplot
 
 import fastgd
 
@@ -124,8 +125,6 @@ print(f"in one day of a hundred the option loses more than {at_risk:.4f}, of a p
 
 # %%
 # The losses, and the one that is exceeded on one day of a hundred.
-
-from matplotlib import pyplot  # noqa: E402
 
 figure, ax = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
 ax.hist(lost, bins=100, color="#94a3b8")

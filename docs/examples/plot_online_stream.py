@@ -9,6 +9,7 @@ stopped learning does not.
 
 import numba
 import numpy as np
+from matplotlib import pyplot
 
 import fastgd
 
@@ -89,8 +90,6 @@ for name, column in (("learns on", 0), ("stands still", 1)):
 
 # %%
 # The noise of the measurements is 30 kW: nothing predicts better than that.
-
-from matplotlib import pyplot  # noqa: E402
 
 figure, ax = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
 for name, column, colour in (("learns on", 0, "#1d4ed8"), ("stands still", 1, "#c2410c")):

@@ -124,7 +124,7 @@ def predict_row(net: CompiledNet, x: NDArray[Any], out: NDArray[Any]) -> bool:
 
 
 def predict_rows(net: CompiledNet, X: NDArray[Any], out: NDArray[Any]) -> bool:
-    """Predict many rows: as `predict_row`, in half the time a row.
+    """Predict many rows: as `predict_row`, in a fifth of the time a row (4-64-64-1).
 
     Args:
         net: what `model.compiled()` returned.
