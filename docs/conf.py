@@ -7,9 +7,9 @@ What a build makes on the way, the pages of gallery/ and api/, lies beside the s
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-import tomllib
 from operator import attrgetter
 from pathlib import Path
 from types import ModuleType
@@ -25,8 +25,10 @@ sys.path[:0] = [str(ROOT), str(HERE)]
 import fastgd  # noqa: E402
 from fastgd.mlp import INNER  # noqa: E402
 
-with (ROOT / "pyproject.toml").open("rb") as file:
-    REPOSITORY = tomllib.load(file)["project"]["urls"]["Repository"]
+# Where the site is published from a repository, it links to it.
+REPOSITORY = ""
+if "GITHUB_REPOSITORY" in os.environ:
+    REPOSITORY = f"{os.environ.get('GITHUB_SERVER_URL', 'https://github.com')}/{os.environ['GITHUB_REPOSITORY']}"
 
 project, author, copyright = "fastgd", "The fastgd developers", "The fastgd developers"
 version = release = fastgd.__version__
@@ -69,7 +71,7 @@ html_css_files = ["fastgd.css"]
 html_show_sourcelink = html_copy_source = False
 html_theme_options = {
     "logo": {"image_light": "_static/icon.svg", "image_dark": "_static/icon.svg", "text": "fastgd"},
-    "icon_links": [{"name": "Repository", "url": REPOSITORY, "icon": "fa-brands fa-github"}],
+    "icon_links": [{"name": "Repository", "url": REPOSITORY, "icon": "fa-brands fa-github"}] if REPOSITORY else [],
     "header_links_before_dropdown": 6,
     "footer_start": ["copyright"],
     "footer_end": [],
@@ -96,14 +98,15 @@ sphinx_gallery_conf: dict[str, Any] = {
 
 
 def links_out_of_the_site(app: Any, name: str, source: list[str]) -> None:
-    """Files beyond docs/ are no pages: their links, true in a clone, go to the repository."""
+    """Files beyond docs/ are no pages: their links, true in a clone, go to the repository, or are words alone."""
 
     def elsewhere(match: re.Match[str]) -> str:
-        if not (ROOT / match[1]).exists():
-            raise FileNotFoundError(f"{name} links to {match[1]}, which is not in the repository.")
-        return f"]({REPOSITORY}/blob/main/{match[1]}"
+        words, path, place = match.groups()
+        if not (ROOT / path).exists():
+            raise FileNotFoundError(f"{name} links to {path}, which is not in the repository.")
+        return f"[{words}]({REPOSITORY}/blob/main/{path}{place})" if REPOSITORY else words
 
-    source[0] = re.sub(r"\]\(\.\./([^)#]+)", elsewhere, source[0])
+    source[0] = re.sub(r"\[([^\]]*)\]\(\.\./([^)#]+)([^)]*)\)", elsewhere, source[0])
 
 
 def skipped(app: Any, what: str, name: str, value: Any, skip: bool, options: Any) -> bool | None:

@@ -133,7 +133,6 @@ def test_the_citation_is_of_this_version():
     assert citation["version"] == fastgd.__version__
     assert citation["cff-version"] == "1.2.0"
     assert citation["license"] == PROJECT["project"]["license"] == "BSD-3-Clause"
-    assert citation["repository-code"] == PROJECT["project"]["urls"]["Repository"]
     assert {"message", "title", "authors"} <= citation.keys()
 
 

@@ -12,7 +12,7 @@ from ..data.encoding import Encoding
 from ..data.splits import split_rows
 from ..errors import DivergenceError, InvalidInputError
 from ..estimators.watch import fading
-from ..many.budget import Tempo, check, within, work
+from ..many.budget import Tempo, check, overrun, tempo_of, within
 from ..many.ensemble import Ensemble
 from ..many.fit_many import fit_many
 from ..many.records import Record
@@ -21,17 +21,12 @@ from ..mlp import MLP
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.cores import allowance
 from ..training.history import INTERRUPTED, History
-from ..training.recipe import Recipe
+from ..training.recipe import ROWS_OF_FLOAT32, Recipe
 from .recipes import Wishes, chosen
 from .rows import Lesson
 from .terminal import aside, is_quiet, remark, warn
 
-ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
-MOST_BEFORE = 5  # epochs that a network may take to begin; more than that is loops that are compiled
-LATE = 0.1  # of a budget, from which on it is told
 TO_STOP, TO_CALIBRATE = 0.1, 0.2  # shares of the rows to learn from, which are kept for it
-FEWEST_WAITED = 10  # epochs
-MANY = 1_000_000
 
 
 class Plan(NamedTuple):
@@ -100,8 +95,9 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
     except DivergenceError as error:
         raise DivergenceError(_with_options(str(error))) from error
     seconds = time.perf_counter() - begun
-    if plan.budget is not None and seconds > (1 + LATE) * plan.budget:
-        warn(f"--time-budget {plan.budget:g} was exceeded by {seconds - plan.budget:.3g} s.")
+    late = 0.0 if plan.budget is None else overrun(plan.budget, seconds)
+    if late:
+        warn(f"--time-budget {plan.budget:g} was exceeded by {late:.3g} s.")
     if plan.intervals:
         aside_rows = kept["calibrate"]
         model = model if isinstance(model, Ensemble) else Ensemble([model])
@@ -124,7 +120,7 @@ class Team:
         if plan.wishes.dropout is None and not classes:
             self.callbacks += fading(self.n_rows, self.n_in)
         if plan.stops_early:
-            self.callbacks.append(EarlyStopping(patience=max(FEWEST_WAITED, self.recipe.epochs // 4)))
+            self.callbacks.append(EarlyStopping(patience=self.recipe.patience))
 
     def network(self, recipe: Recipe, encoding: Any, seed: int) -> MLP:
         """A new network."""
@@ -141,25 +137,23 @@ class Team:
     def one(self) -> tuple[MLP, list[History]]:
         """One network."""
         model = self.network(self.recipe, "auto", self.plan.seed)
-        remark(f"Network {model.network}")
         remark(f"Training: {self.recipe}")
         history = model.fit(
             self.rows.X, self.rows.y, epochs=self.recipe.epochs, batch_size=self.recipe.batch_size,
             optimizer=self.recipe.optimizer, validation_data=self.watched, callbacks=self.callbacks,
             verbose=0 if is_quiet() else "auto",
         )  # fmt: skip
+        remark(f"Network {model.network}")  # whose inputs the fit has made of the columns
         return model, [history]
 
     def several(self) -> tuple[Ensemble, list[History]]:
         """Several networks, by recipes that differ; as many as are asked for, or fit into the seconds."""
-        remark(f"Networks {self.network(self.recipe, 'auto', 0).network}, and others like it")
         remark(f"Training: {self.recipe}, and others like it")
         plan, variants = self.plan, self._variants()
         if plan.budget is None:
             records = self._records(list(islice(variants, plan.n_networks)))
         else:
-            most = plan.n_networks if plan.n_networks > 1 else MANY
-            records = within(plan.budget, variants, self._records, most, self._tempo(plan.budget))
+            records = within(plan.budget, variants, self._records, plan.n_networks, self._tempo(plan.budget))
         good = [record for record in records if record.error is None and record.history is not None]
         lost = [record.error for record in records if record.error is not None]
         if not good:
@@ -194,11 +188,7 @@ class Team:
         except InvalidInputError as error:
             raise InvalidInputError(str(error).replace("time_budget=", "--time-budget ")) from error
         (record,) = self._records([once])
-        if record.error is not None or record.history is None:
-            raise record.error or KeyboardInterrupt
-        seconds = max(record.history.seconds, 1e-6)
-        before = min(record.seconds - seconds, MOST_BEFORE * seconds)
-        return Tempo(seconds / work(once, self.n_in), allowance("auto").most, self.n_in, before)
+        return tempo_of(record, once, self.n_in, allowance("auto").most)
 
 
 def _with_options(message: str) -> str:

@@ -17,7 +17,7 @@ from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..options import positive_integer
 from ..training.optimizers import Optimizer
-from ..training.recipe import Recipe, recipe
+from ..training.recipe import ROWS_OF_FLOAT32, Recipe, recipe
 from ..training.schedules import Schedule
 from .library import (
     BaseEstimator,
@@ -30,7 +30,6 @@ from .library import (
 )
 from .tables import count_numbers, count_rows, real_dtype_of
 
-ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
 LONG = 10.0  # seconds, in which there is time to train many networks and some of them once more
 AUTO = StrOptions({"auto"})
 # The activation where columns are monotone, and where besides numbers have bins and rows are few: softplus was better

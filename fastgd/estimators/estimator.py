@@ -31,8 +31,6 @@ from .several import Team
 from .tables import check_is_whole, checked_table, count_rows, real_dtype_of
 from .watch import Patience, Subtasks
 
-FEWEST_WAITED = 10  # epochs of early stopping; more where there are more epochs
-
 
 @dataclasses.dataclass(eq=False, repr=False)
 class Estimator(Choices):
@@ -173,8 +171,7 @@ class Estimator(Choices):
         """What ends a training early."""
         epochs = self.n_iter_no_change
         if isinstance(epochs, str):
-            # The score may pause for long while the rate is high, and rise as it falls.
-            epochs = max(FEWEST_WAITED, recipe.epochs // 4) if self.early_stopping else math.inf
+            epochs = recipe.patience if self.early_stopping else math.inf
         return Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
 
     def _note(self, model: MLP, history: History, scores: list[float] | None, goes_on: bool) -> None:

@@ -18,7 +18,7 @@ import numpy as np
 
 from ..data.encoding import as_encoding
 from ..errors import InvalidInputError, TrainingWarning, kept_warnings, warn
-from ..many.budget import Tempo, check, fitting, makespan, within, work
+from ..many.budget import Tempo, check, fitting, makespan, overrun, tempo_of, within
 from ..many.ensemble import Ensemble
 from ..many.fit_many import fit_many
 from ..many.records import Record, was_stopped
@@ -36,12 +36,9 @@ OF_A_SPEC = re.compile(r"^spec \d+: | \(The like holds for .*\)$")
 Trained = tuple[Variant, Record]
 
 POOL = 0.45  # of a budget is for the networks of which some are then trained again; of what is left, once more
-LATE = 0.1  # of a budget, from which on it is told
 LEFT = 0.1  # of a budget, which is worth another round
 MORE = 1.05  # times the seconds that a network took before: threads are not always equally fast
-MOST_BEFORE = 5  # epochs that a network may take to begin
 FEWEST_SELECTED = 8  # networks to select from; with fewer of them the mean of all is better
-MANY = 1_000_000
 
 
 class Team:
@@ -65,8 +62,8 @@ class Team:
         """Train them; with all_rows those that a selection on held_out has taken learn again, from all rows."""
         begun, budget = time.perf_counter(), self.estimator.time_budget
         found = self._mean(rows, held_out, all_rows, begun)
-        late = 0.0 if budget is None else time.perf_counter() - begun - budget
-        if budget is not None and late > LATE * budget:
+        late = 0.0 if budget is None else overrun(budget, time.perf_counter() - begun)
+        if late:
             warn(
                 f"time_budget={budget:g} was exceeded by {late:.3g} s: networks took longer than an epoch had told.",
                 TrainingWarning,
@@ -142,11 +139,7 @@ class Team:
         check(budget, once, count_rows(rows.X), n_in)
         with kept_warnings():  # all networks tell them
             (record,) = self._records([once], rows, None, verbose=0)
-        if record.error is None and (record.history is None or record.history.ended == INTERRUPTED):
-            raise KeyboardInterrupt
-        seconds = max(record.history.seconds if record.history else record.seconds, 1e-6)
-        before = min(record.seconds - seconds, MOST_BEFORE * seconds)  # more than that is loops that are compiled
-        return Tempo(seconds / work(once, n_in), self.n_threads, n_in, before)
+        return tempo_of(record, once, n_in, self.n_threads)
 
     def _fit_into(self, budget: float | None) -> float:
         """How many networks to select from a budget allows."""
@@ -172,8 +165,7 @@ class Team:
         if budget is None:
             records = train(list(islice(self.variants_left, n_networks)))
         else:
-            most = n_networks if n_networks > 1 else MANY
-            records = within(budget, self.variants_left, train, most, self.tempo)
+            records = within(budget, self.variants_left, train, n_networks, self.tempo)
         found = _whole_ones(chosen, records)
         if not found:
             raise next((record.error for record in records if record.error is not None), KeyboardInterrupt())

@@ -17,9 +17,12 @@ Train = Callable[[Sequence[Variant]], Sequence[Record]]
 
 SHARE = 0.7  # of the seconds that are left, which the next round takes: it tells better how long the last ones take
 MARGIN = 0.85  # of the seconds, for networks that one epoch has told of: threads beside each other are slower
+MANY = 1_000_000  # networks: as many as fit
 LOOKED_AT = 8  # variants, of which those that still fit are taken in the end
 SHORTEST = 0.5  # of its epochs, with which a network that fills the last seconds is still worth its place
 OVERHEAD = 100  # products that a row costs besides those of its layers
+MOST_BEFORE = 5  # epochs that a network may take to begin; more than that is loops that are compiled
+LATE = 0.1  # of a budget, from which on it is told
 FASTEST = 1e-11  # seconds that a product of a row takes at least, forward and backward: a core makes 1e11 a second
 
 
@@ -38,6 +41,24 @@ class Tempo(NamedTuple):
     def share(self, variant: Variant, seconds: float) -> float:
         """How much of its training fits into so many seconds."""
         return max(seconds - self.before, 0) / (self.pace * work(variant, self.n_in))
+
+
+def tempo_of(record: Record, once: Variant, n_in: int, n_threads: int) -> Tempo:
+    """How fast it goes, from the record of a network that was trained alone, be it one that has failed.
+
+    Raises:
+        KeyboardInterrupt: a person ended its training.
+    """
+    if was_stopped(record):
+        raise KeyboardInterrupt
+    seconds = max(record.history.seconds if record.history else record.seconds, 1e-6)
+    before = min(record.seconds - seconds, MOST_BEFORE * seconds)
+    return Tempo(seconds / work(once, n_in), n_threads, n_in, before)
+
+
+def overrun(budget: float, seconds: float) -> float:
+    """By how many seconds a budget was exceeded; 0 where that is little."""
+    return seconds - budget if seconds > (1 + LATE) * budget else 0.0
 
 
 def work(variant: Variant, n_in: int) -> float:
@@ -59,8 +80,12 @@ def check(seconds: float, one: Variant, n_rows: int, n_in: int) -> None:
         )
 
 
-def within(seconds: float, variants: Iterator[Variant], train: Train, most: int, tempo: Tempo) -> list[Record]:
-    """Records of networks, trained in rounds until the seconds are over; at least one, with fewer epochs if it must."""
+def within(seconds: float, variants: Iterator[Variant], train: Train, n_networks: int, tempo: Tempo) -> list[Record]:
+    """Records of networks, trained in rounds until the seconds are over; at least one, with fewer epochs if it must.
+
+    There are at most n_networks of them, or any number where that is 1.
+    """
+    most = n_networks if n_networks > 1 else MANY
     end = time.perf_counter() + seconds
     records: list[Record] = []
     done = taken = 0.0

@@ -15,6 +15,8 @@ from ..options import is_number
 from .optimizers import AdamW, Optimizer
 from .schedules import Cosine, WarmUp
 
+ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
+FEWEST_WAITED = 10  # epochs
 WHOLE = 32  # rows: so few are one batch, learned without dropout, so that a weighted row is as good as a repeated one
 WARM = 0.05  # share of the steps in which the rate rises
 FEWEST_EPOCHS, MOST_EPOCHS = 12, 300
@@ -83,6 +85,11 @@ class Recipe:
     optimizer: Optimizer
     batch_size: int
     epochs: int
+
+    @property
+    def patience(self) -> int:
+        """Epochs that early stopping waits: the score may pause for long while the rate is high, and rise later."""
+        return max(FEWEST_WAITED, self.epochs // 4)
 
     def __str__(self) -> str:
         hidden = self.hidden_layer_sizes
