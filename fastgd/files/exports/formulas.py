@@ -1,7 +1,7 @@
 """The activations once more, in the language of each export; kernels/formulas.py says what they are.
 
 z is what a unit sums up. In C, @ stands for the ending of functions and constants: f for float, none for double. In
-ONNX, operators that some runtimes have for float32 alone (Elu, Softplus) are put together from simpler ones.
+ONNX, operators that some runtimes have for float32 alone (Elu, Sigmoid, Softplus) are put together from simpler ones.
 """
 
 from __future__ import annotations
@@ -50,8 +50,14 @@ def _gelu(graph: Any, z: str, dtype: Any) -> str:
     return str(graph.add("Mul", graph.add("Mul", z, half), graph.add("Add", gate, one)))
 
 
+def sigmoid(graph: Any, z: str, dtype: Any) -> str:
+    """1 / (1 + exp(−z)), where exp may be infinite."""
+    one = graph.constant(1, dtype)
+    return str(graph.add("Div", one, graph.add("Add", one, graph.add("Exp", graph.add("Neg", z)))))
+
+
 def _silu(graph: Any, z: str, dtype: Any) -> str:
-    return str(graph.add("Mul", z, graph.add("Sigmoid", z)))
+    return str(graph.add("Mul", z, sigmoid(graph, z, dtype)))
 
 
 GELU_NEAR_IN_C = f"(z > {GELU_FLAT}@ ? {GELU_FLAT}@ : z < -{GELU_FLAT}@ ? -{GELU_FLAT}@ : z)"
@@ -60,7 +66,7 @@ FORMULAS = {
     "identity": Formula("z", "z", lambda graph, z, dtype: z),
     "relu": Formula("z < 0 ? 0 : z", "np.maximum(z, 0)", _operator("Relu")),
     "tanh": Formula("tanh@(z)", "np.tanh(z)", _operator("Tanh")),
-    "sigmoid": Formula("1 / (1 + exp@(-z))", "np.exp(-np.logaddexp(0, -z))", _operator("Sigmoid")),
+    "sigmoid": Formula("1 / (1 + exp@(-z))", "np.exp(-np.logaddexp(0, -z))", sigmoid),
     "leaky_relu": Formula(f"z < 0 ? {LEAK}@ * z : z", f"np.where(z < 0, {LEAK} * z, z)", _leaky_relu),
     "elu": Formula("z < 0 ? expm1@(z) : z", "np.where(z < 0, np.expm1(np.minimum(z, 0)), z)", _elu),
     "gelu": Formula(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ... import __version__
 from ...data.column_codes import LevelCode, NumberCode
 from ...errors import InvalidInputError, not_installed
-from .formulas import FORMULAS
+from .formulas import FORMULAS, sigmoid
 from .plan import Member, Plan, Reading
 
 OPSET, ML_OPSET, IR_VERSION = 17, 3, 8
@@ -198,7 +198,7 @@ def _predictions(graph: Graph, member: Member, outputs: str, n_targets: int) -> 
     if output.kind == "classes":
         return graph.add("Softmax", outputs, axis=1)
     if output.kind == "labels":
-        return graph.add("Sigmoid", outputs)
+        return sigmoid(graph, outputs, member.dtype)
     if output.kind == "counts":
         out = graph.add("Exp", outputs)
     if output.kind == "gaussian":
