@@ -148,6 +148,15 @@ def test_what_the_target_is_is_found_and_said(tmp_path, values, arguments, class
     assert measured.exit_code == 0, measured.output
 
 
+@pytest.mark.parametrize("values", [(0, 1), (1, 2, 3), ("no", "yes")])
+def test_how_good_each_class_is_told_whatever_classes_are_called(tmp_path, values):
+    path = lines(tmp_path / "t.csv", "a,y", *(f"{k % 9},{values[k % len(values)]}" for k in range(120)))
+    result = run("train", path, "--target", "y", "--classes", *FAST)
+    assert result.exit_code == 0, result.output
+    listed = result.stdout.partition("recall")[2].splitlines()[2:]
+    assert [line.split()[0] for line in listed if line] == list(map(str, values))
+
+
 def test_rows_without_a_target(tmp_path):
     path = lines(tmp_path / "t.csv", "a,y", *(f"{k},{k if k % 4 else ''}" for k in range(1, 101)))
     result = run("train", path, "--target", "y", *FAST)
