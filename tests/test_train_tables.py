@@ -157,6 +157,23 @@ def test_how_good_each_class_is_told_whatever_classes_are_called(tmp_path, value
     assert [line.split()[0] for line in listed if line] == list(map(str, values))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "price_eur", "--classes"], r"too many for classes: leave --classes out to predict numbers\.$"),
+        (["--target", "house_id"], r"too many for classes, and no numbers: name another --target\.$"),
+        (
+            ["--target", "price_eur", "--features", "size_m2", "--without", "size_m2"],
+            "'size_m2' is in --features and in",
+        ),
+    ],
+)
+def test_wishes_that_contradict_the_table_or_each_other(houses, arguments, message):
+    result = run("train", houses, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.search(message, result.stderr.strip())
+
+
 def test_rows_without_a_target(tmp_path):
     path = lines(tmp_path / "t.csv", "a,y", *(f"{k},{k if k % 4 else ''}" for k in range(1, 101)))
     result = run("train", path, "--target", "y", *FAST)
