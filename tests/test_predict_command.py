@@ -98,6 +98,21 @@ def test_how_a_file_is_written_can_be_said(folder, tmp_path):
     assert len(answers(run("predict", folder / "tables", path, "--separator", "tab"))) == 1
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--separator", ";;"], "separator must be one character such as ';', not ';;'."),
+        (["--decimal", "x"], "decimal must be '.' or ',', not 'x'."),
+        (["--output", "-"], "- cannot be written: it stands for standard input, name a file."),
+    ],
+)
+def test_options_that_cannot_be_are_refused_in_a_line(folder, file, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    result = run("predict", folder / "tables", file, *arguments)
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", f"fastgd: {message}\n")
+    assert not list(tmp_path.glob("*"))
+
+
 @pytest.mark.parametrize("name", ["out.csv", "out.csv.gz", "out.parquet", "out"])
 def test_to_a_file_by_its_ending(models, folder, file, tmp_path, name):
     path = tmp_path / name

@@ -148,6 +148,32 @@ def test_what_the_target_is_is_found_and_said(tmp_path, values, arguments, class
     assert measured.exit_code == 0, measured.output
 
 
+@pytest.mark.parametrize("values", [(0, 1), (1, 2, 3), ("no", "yes")])
+def test_how_good_each_class_is_told_whatever_classes_are_called(tmp_path, values):
+    path = lines(tmp_path / "t.csv", "a,y", *(f"{k % 9},{values[k % len(values)]}" for k in range(120)))
+    result = run("train", path, "--target", "y", "--classes", *FAST)
+    assert result.exit_code == 0, result.output
+    listed = result.stdout.partition("recall")[2].splitlines()[2:]
+    assert [line.split()[0] for line in listed if line] == list(map(str, values))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--target", "price_eur", "--classes"], r"too many for classes: leave --classes out to predict numbers\.$"),
+        (["--target", "house_id"], r"too many for classes, and no numbers: name another --target\.$"),
+        (
+            ["--target", "price_eur", "--features", "size_m2", "--without", "size_m2"],
+            "'size_m2' is in --features and in",
+        ),
+    ],
+)
+def test_wishes_that_contradict_the_table_or_each_other(houses, arguments, message):
+    result = run("train", houses, *arguments)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert re.search(message, result.stderr.strip())
+
+
 def test_rows_without_a_target(tmp_path):
     path = lines(tmp_path / "t.csv", "a,y", *(f"{k},{k if k % 4 else ''}" for k in range(1, 101)))
     result = run("train", path, "--target", "y", *FAST)

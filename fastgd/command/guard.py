@@ -107,6 +107,9 @@ class OneLineUsage(click.Group):
             sys.exit(2)
         except click.Abort:
             sys.exit(EXIT_INTERRUPTED)
+        except FastgdError as error:  # of an option's value, before the command itself
+            complain(error)
+            sys.exit(2)
         except OSError as error:
             mute(sys.stdout)
             what = f"{error.filename} cannot be used" if error.filename else "the output cannot be written"

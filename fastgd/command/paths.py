@@ -29,6 +29,8 @@ def _why_not(path: Path, before: list[Path], table: Path | None, overwrite: bool
     """What is against writing there, if anything."""
     from ..files.atomic import destination
 
+    if str(path) == "-":  # who types it does not mean a file of this name
+        return "it stands for standard input, name a file."
     place = destination(path)
     if isinstance(place, Path):
         if not place.parent.is_dir():

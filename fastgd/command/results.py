@@ -47,7 +47,7 @@ def _of_classes(measured: list[dict[str, float]], *targets: Any) -> list[Listing
     held_out = measured[-1]
     each = [
         [
-            label,
+            str(label),
             f"{np.sum(targets[-1] == label):,}",
             share(held_out, f"recall_{label}"),
             share(held_out, f"precision_{label}"),

@@ -66,6 +66,9 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
     target, group, name = columns.target, columns.group, "standard input" if str(file) == "-" else file.name
     if target in (columns.features or ()):
         raise InvalidInputError(f"{target!r} is both the target and a feature: leave it out of --features.")
+    for column in columns.without:
+        if column in (columns.features or ()):
+            raise InvalidInputError(f"{column!r} is in --features and in --without: take it out of one of them.")
     if target == group:
         raise InvalidInputError(f"{target!r} is both the target and the group: name another column with --group.")
     text = {*columns.text, *([group] if group is not None and group not in (columns.features or ()) else [])}
@@ -118,6 +121,8 @@ def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> Data
 
 def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """The target as numbers, or as labels with all that there are, and what it was taken for."""
+    import polars as pl
+
     name, labels = shortened(column.name, LONGEST), _labels(column)
     known = np.unique(labels) if labels is not None else None
     if as_classes is None:
@@ -139,9 +144,13 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
     if len(known) < 2:
         raise InvalidInputError(f"{file}: {name} is {str(known[0])!r} in every row: there is nothing to tell apart.")
     if len(known) > MOST_CLASSES:
+        are_numbers = not column.cast(pl.Float64, strict=False).has_nulls()
+        advice = (
+            ": leave --classes out to predict numbers" if are_numbers else ", and no numbers: name another --target"
+        )
         raise InvalidInputError(
-            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for classes, "
-            "and no numbers."
+            f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for "
+            f"classes{advice}."
         )
     return labels, known
 
