@@ -191,6 +191,19 @@ def test_a_loss_that_is_not_finite_is_told_and_changes_nothing():
     assert not all_rows(net, X, out)
 
 
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("n", [1, ROWS])
+def test_an_infinite_input_is_told_where_no_loss_would_tell_it(activation, n):
+    model, X, _, y = fitted(activation=activation)
+    net, before = model.compiled(), model.parameters.copy()
+    X[0, 1] = -np.inf
+    assert math.isnan(steps(net, X[:n], y[:n], 0.05, 1))
+    np.testing.assert_array_equal(model.parameters, before)
+    X[0, 1] = 0
+    assert math.isfinite(steps(net, X[:n], y[:n], 0.05, 1))
+    assert not np.array_equal(model.parameters, before)
+
+
 @pytest.mark.tiny
 @pytest.mark.parametrize(
     ("loss", "wrong"),

@@ -135,6 +135,8 @@ def train_in_place(X, n_in, y, n_targets, n_rows, learning_rate, words):
     told = refusal(it, y, n_in, n_targets, n_rows, learning_rate)
     if told != FINE:
         return told, math.nan
+    if count_not_finite(X, n_rows * n_in):  # behind tanh and the like the loss would not tell
+        return FINE, math.nan
     if not claim(it.busy):
         return BUSY, math.nan
     # As `fit` would: the same shards, and with dropout other units in each step.
