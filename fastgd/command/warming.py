@@ -57,4 +57,5 @@ def _use(dtype: str, loss: str = "mse", optimizer: Optimizer | None = None, **op
     model.predict(X)
     model.evaluate(X, y)
     model.gradient(X, y)
-    model.compiled()
+    if model.schema.encoding is None:
+        model.compiled()
