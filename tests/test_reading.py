@@ -153,6 +153,17 @@ def test_blank_lines_and_rows_are_no_rows(tmp_path):
     assert [line for line, _ in read_chunks(path, rows=1)] == [5, 9, 13]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", '\n1,"a\rb"\n'])  # with a return rows are read one by one
+@pytest.mark.parametrize("blank", ['"",""', '" ",', '"","\n"', " ,  "])
+def test_a_row_of_empty_cells_is_none_however_it_is_written(tmp_path, blank, end):
+    path = tmp_path / "t.csv"
+    path.write_bytes(f'x,y\n1,a\n{blank}\n"",b{end}'.encode())
+    frame = read_table(path, text=["x", "y"])
+    assert frame.rows()[:2] == [("1", "a"), (None, "b")]
+    assert frame.height == 2 + end.count("1")
+    assert len(list(read_chunks(path, rows=1))) == frame.height
+
+
 def test_a_row_that_comes_in_two_pieces_is_one(tmp_path, monkeypatch):
     content = "x,name\n" + "".join(f'{k},"a ""{k}""\nb, c"\n' for k in range(500))
     path = tmp_path / "t.csv"

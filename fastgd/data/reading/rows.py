@@ -214,11 +214,15 @@ def _after(piece: bytes, n_lines: int) -> bytes:
 
 
 def _without_blanks(block: Block) -> Block:
-    """Without the rows in which every cell is empty."""
+    """Without the rows in which every cell is empty, or holds nothing but blanks."""
     pl = library()
-    if not block.frame.height or min(block.frame.null_count().row(0)) == 0:
+    if not _is_blank(block.frame.to_series(0)).any():  # few columns need more than this look
         return block
-    kept = ~block.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    if kept.all():
+    blank = block.frame.select(pl.all_horizontal(_is_blank(pl.all()))).to_series()
+    if not blank.any():
         return block
-    return Block(block.frame.filter(kept), np.asarray(block.lines)[kept.to_numpy()])
+    return Block(block.frame.filter(~blank), np.asarray(block.lines)[(~blank).to_numpy()])
+
+
+def _is_blank(cells: Any) -> Any:
+    return cells.is_null() | (cells.str.strip_chars() == "").fill_null(True)
