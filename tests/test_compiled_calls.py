@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -13,7 +14,7 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastgd
-from fastgd.errors import InvalidInputError
+from fastgd.errors import DivergenceWarning, InvalidInputError
 from fastgd.kernels.formulas import ACTIVATION_CODES
 from fastgd.network.losses import LOSSES
 
@@ -130,6 +131,24 @@ def test_logarithms_and_ranges_of_the_target_are_undone(clip):
     assert row_by_row(model.compiled(), far, out) == ROWS
     np.testing.assert_allclose(out[:, 0], model.predict(far), rtol=1e-6)
     assert clip == (out.max() <= y.max() * 1.000001)
+
+
+@pytest.mark.parametrize("fitted_before", [False, True])
+def test_a_later_fit_widens_the_range_of_predictions(fitted_before):
+    X, y, _ = table("mse", "float32")
+    model = fastgd.MLP([4, 8, 1], clip_predictions=True, random_state=0)
+    if fitted_before:
+        model.fit(X, y, epochs=1, verbose=0)
+    net, twin = model.compiled(), copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)  # y is another one by now
+        model.fit(X, 9 * y, epochs=30, optimizer=fastgd.SGD(learning_rate=0.01), verbose=0)
+        twin.fit(X, -99 * y, epochs=1, verbose=0)
+    out = np.zeros((ROWS, 1), np.float32)
+    assert all_rows(net, 9 * X, out)
+    assert out.max() > 2 * y.max()
+    np.testing.assert_array_equal(out, expected(model, 9 * X))
+    assert len(np.unique(out)) < ROWS, "some are cut"
 
 
 @pytest.mark.tiny

@@ -133,7 +133,8 @@ class Core(Model):
             if not state.steps and before:
                 self.become(before)
             elif not state.steps:
-                self.schema, self.device = old_schema, old_device
+                self.take_over(old_schema, self.net)
+                self.device = old_device
             raise
 
     @checked_names
