@@ -344,3 +344,12 @@ def test_a_key_stands_there_as_in_the_file(models, folder, tmp_path):
     houses(7, seed=1).with_columns(pl.Series("id", keys)).write_csv(path)
     found = run("predict", folder / "tables", path, "--key", "id").stdout.splitlines()
     assert [line.rpartition(",")[0] for line in found] == ["id", *(key or "" for key in keys)]
+
+
+def test_a_key_of_a_parquet_file_is_what_it_was(models, folder, tmp_path):
+    keys, path, out = [2**53 + 1, -(2**60) - 1, 3], tmp_path / "new.parquet", tmp_path / "out.parquet"
+    houses(3, seed=1).with_columns(pl.Series("id", keys)).write_parquet(path)
+    assert run("predict", folder / "tables", path, "--key", "id", "--output", out).exit_code == 0
+    assert pl.read_parquet(out)["id"].to_list() == keys
+    lines = run("predict", folder / "tables", path, "--key", "id").stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["id", *map(str, keys)]
