@@ -199,9 +199,8 @@ class MLP(Core):
         """
         from . import explain
 
-        return explain.blame(
-            self, X, y, layer, by, yes_or_no(per_row, "per_row"), sample_weight, yes_or_no(biases, "biases")
-        )
+        per_row, biases = yes_or_no(per_row, "per_row"), yes_or_no(biases, "biases")
+        return explain.blame(self, X, y, layer, by, per_row, sample_weight, biases)
 
     @checked_names
     def nudge(
