@@ -133,12 +133,20 @@ def test_logarithms_and_ranges_of_the_target_are_undone(clip):
     assert clip == (out.max() <= y.max() * 1.000001)
 
 
-@pytest.mark.parametrize("fitted_before", [False, True])
-def test_a_later_fit_widens_the_range_of_predictions(fitted_before):
+def test_a_net_needs_the_scaling_of_the_first_fit():
+    model = fastgd.MLP([4, 8, 1], loss="huber", random_state=0)
+    with pytest.raises(InvalidInputError, match=r"^compiled\(\) needs the scaling of the first fit"):
+        model.compiled()
+    X, y, _ = table("mse", "float32")
+    model.fit(X, 1000 * y, epochs=1, verbose=0)
+    assert steps(model.compiled(), X, 1000 * y, 0.0, 1) == pytest.approx(model.evaluate(X, 1000 * y)["loss"], rel=1e-5)
+    assert fastgd.MLP([4, 8, 1], standardize=False).compiled().n_in == 4
+
+
+def test_a_later_fit_widens_the_range_of_predictions():
     X, y, _ = table("mse", "float32")
     model = fastgd.MLP([4, 8, 1], clip_predictions=True, random_state=0)
-    if fitted_before:
-        model.fit(X, y, epochs=1, verbose=0)
+    model.fit(X, y, epochs=1, verbose=0)
     net, twin = model.compiled(), copy.deepcopy(model)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DivergenceWarning)  # y is another one by now
@@ -424,8 +432,9 @@ def test_what_compiled_code_cannot_do_is_refused_by_name():
     with pytest.raises(InvalidInputError, match="columns of other kinds"):
         fastgd.MLP([4, 3, 1], encoding="auto").compiled()
     with pytest.raises(InvalidInputError, match="262,144 bytes for one row"):
-        fastgd.MLP([4, 70_000, 1]).compiled()
+        fastgd.MLP([4, 70_000, 1], standardize=False).compiled()
     model = fastgd.MLP([4, 3, 1], log_target=True)
+    model.fit(np.eye(4), np.arange(1.0, 5.0), epochs=0, verbose=0)
     with pytest.raises(InvalidInputError, match="logarithms of y"):
         steps(model.compiled(), np.ones((2, 4), np.float32), np.ones(2, np.float32), 0.1, 1)
 

@@ -20,6 +20,10 @@ def compiled(model: Model) -> CompiledNet:
         raise InvalidInputError(
             "compiled() is for tables of numbers: a model with encoding= has columns of other kinds."
         )
+    if model.schema.standardize and not model.schema.scaled:
+        raise InvalidInputError(
+            "compiled() needs the scaling of the first fit: call fit before, or say standardize=False."
+        )
     network, target = model.network, model.schema.target
     bounds = model.limits() if target.clip else np.zeros((0, network.n_out), model.dtype)
     task = network.loss.task
