@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import signal
 import subprocess
+import time
 from functools import partial
 
 import numpy as np
@@ -368,3 +370,24 @@ def test_a_key_of_a_parquet_file_is_what_it_was(models, folder, tmp_path):
     assert pl.read_parquet(out)["id"].to_list() == keys
     lines = run("predict", folder / "tables", path, "--key", "id").stdout.splitlines()
     assert [line.split(",")[0] for line in lines] == ["id", *map(str, keys)]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs signals of POSIX")
+def test_a_process_that_is_asked_to_end_leaves_nothing_half_written(models, folder, tmp_path):
+    out = tmp_path / "out.csv"
+    out.write_text("old")
+    rows = houses(50, seed=1).write_csv().encode()
+    command = [*FASTGD, "predict", str(folder / "tables"), "-", "--output", str(out), "--overwrite"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(rows)
+        process.stdin.flush()  # and more may come
+        deadline = time.monotonic() + 120
+        while not list(tmp_path.glob(".fastgd-*")):
+            assert process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.terminate()
+        assert process.wait(60) == 128 + signal.SIGTERM
+    assert [path.name for path in tmp_path.iterdir()] == ["out.csv"]
+    assert out.read_text() == "old"

@@ -6,9 +6,11 @@ import contextlib
 import functools
 import io
 import shutil
+import signal
 import sys
+import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -100,7 +102,8 @@ class OneLineUsage(click.Group):
             if isinstance(stream, io.TextIOWrapper):
                 stream.reconfigure(errors="replace")  # a terminal without m² and R² shows a question mark
         try:
-            result: Any = super().main(args, prog_name, *others, **options)
+            with _ends_in_order():
+                result: Any = super().main(args, prog_name, *others, **options)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "fastgd"
             complain(f"{' '.join(error.format_message().split())} See `{command} --help`.")
@@ -124,6 +127,20 @@ class OneLineUsage(click.Group):
         if standalone:
             sys.exit(result if isinstance(result, int) else 0)
         return result
+
+
+@contextlib.contextmanager
+def _ends_in_order() -> Iterator[None]:
+    """Where the system asks the process to end, it cleans up first: no file stays half-written beside its place."""
+    before = signal.getsignal(signal.SIGTERM)
+    if before is not signal.SIG_DFL or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _told_once() -> Callable[..., None]:

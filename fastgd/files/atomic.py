@@ -47,6 +47,9 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     """
     try:
         place = destination(path)
+    except (OSError, ValueError) as error:
+        raise _unwritten(path, error) from error
+    try:
         if isinstance(place, int):
             for stream in filter(None, (sys.stdout, sys.stderr)):  # what was printed before comes before
                 with contextlib.suppress(OSError, ValueError):
@@ -65,8 +68,12 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
                 yield file
     except FastgdError:  # of the block
         raise
-    except (OSError, ValueError) as error:
-        raise ModelFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.") from error
+    except OSError as error:
+        raise _unwritten(path, error) from error
+
+
+def _unwritten(path: Path, error: Exception) -> ModelFileError:
+    return ModelFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.")
 
 
 def destination(path: Path) -> Path | int:
