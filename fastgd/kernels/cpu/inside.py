@@ -71,7 +71,7 @@ class Inside(NamedTuple):
     descends: int  # 1: one row alone is a step without a gradient array
 
 
-unpacked = unpacking("Inside")
+unpacked = unpacking(Inside)
 
 
 @kernel(inner=True)

@@ -28,7 +28,7 @@ class Several(NamedTuple):
     n_means: int  # outputs that are means, before as many that are standard deviations; 0: all are averaged as they are
 
 
-unpacked = unpacking("Several")
+unpacked = unpacking(Several)
 
 
 @kernel(inner=True)

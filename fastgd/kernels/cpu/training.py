@@ -279,7 +279,7 @@ class Prediction(NamedTuple):
     loss: LossRecord
 
 
-unpacked = unpacking("Prediction")
+unpacked = unpacking(Prediction)
 
 
 @kernel()

@@ -18,14 +18,14 @@ from numba.core import config
 from numba.extending import intrinsic
 from numba.np.numpy_support import as_dtype
 
-KINDS: dict[Any, Any] = {}  # (a record's class, precision) → Numba's type of the record that is packed
+KINDS: dict[Any, Any] = {}  # (a record's class, precision) → Numba's type of such a record
 
 
 def packed(record: Any, dtype: np.dtype[Any]) -> Any:
     """The words of a record of arrays and whole numbers, which must live as long as the words are used."""
     if config.DISABLE_JIT:
         return record
-    key = type(record).__name__, dtype
+    key = type(record), dtype
     if key not in KINDS:  # to ask takes ten times as long as all the rest
         KINDS[key] = numba.typeof(record)
     return np.fromiter(_words(record), np.int64)
@@ -41,8 +41,8 @@ def _words(part: Any) -> Iterator[int]:
         yield part
 
 
-def unpacking(name: str) -> Any:
-    """The function that makes a record of this class of words, for the precision of the array or pointer `like`."""
+def unpacking(record: type) -> Any:
+    """The function that makes a record of this class from words, for the precision of the array or pointer `like`."""
 
     def as_it_is(words: Any, like: Any) -> Any:
         """The record."""
@@ -50,17 +50,17 @@ def unpacking(name: str) -> Any:
 
     def unpacked(typing, words, like):  # type: ignore[no-untyped-def]
         """The record whose words these are: an array of them, or a pointer to them."""
-        kind = KINDS[name, as_dtype(like.dtype)]
+        kind = KINDS[record, as_dtype(like.dtype)]
 
         def code(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
-            record = context.get_value_type(kind)
-            size = context.get_abi_sizeof(record)
+            native = context.get_value_type(kind)
+            size = context.get_abi_sizeof(native)
             if size != 8 * _count(kind):
                 raise TypeError(f"{kind} takes {size} bytes, not {_count(kind)} words: it cannot be packed.")
             data = arguments[0]
             if isinstance(words, types.Array):
                 data = context.make_array(words)(context, builder, data).data
-            return builder.load(builder.bitcast(data, ir.PointerType(record)))
+            return builder.load(builder.bitcast(data, ir.PointerType(native)))
 
         return kind(words, like), code
 
