@@ -102,10 +102,19 @@ def test_the_same_model_is_the_same_file(tmp_path, ending):
         assert (tmp_path / "a" / f"m.{ending}").read_bytes() == (tmp_path / "b" / f"m.{ending}").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["m", "m.pkl", "m.safetensors", "m.ONNX"])
+@pytest.mark.parametrize("name", ["m", "m.pkl", "m.safetensors", "m.ONNXX"])
 def test_other_endings(tmp_path, name):
     refused(r"models are exported as \.onnx, \.h \(C99\) or \.py \(NumPy\)", fastgd.MLP([2, 1]).export, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings_in_any_case(tmp_path, ending):
+    model, _, _ = case("wide")
+    for folder, name in ("a", ending), ("b", ending.upper()):
+        (tmp_path / folder).mkdir()
+        model.export(tmp_path / folder / f"m.{name}")
+    assert (tmp_path / "b" / f"m.{ending.upper()}").read_bytes() == (tmp_path / "a" / f"m.{ending}").read_bytes()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
