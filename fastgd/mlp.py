@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 # What the rooms around ask of a model: names that work as all others, but tab completion is for users.
 INNER = {
-    "become", "engine", "fit_state", "initializer", "let_go", "loss_of", "loss_unit", "members", "net", "objective",
-    "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over", "training_state", "twin",
+    "become", "engine", "fit_state", "initializer", "let_go", "limits", "loss_of", "loss_unit", "members", "net",
+    "objective", "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over",
+    "training_state", "twin",
 }  # fmt: skip
 
 
@@ -198,9 +199,8 @@ class MLP(Core):
         """
         from . import explain
 
-        return explain.blame(
-            self, X, y, layer, by, yes_or_no(per_row, "per_row"), sample_weight, yes_or_no(biases, "biases")
-        )
+        per_row, biases = yes_or_no(per_row, "per_row"), yes_or_no(biases, "biases")
+        return explain.blame(self, X, y, layer, by, per_row, sample_weight, biases)
 
     @checked_names
     def nudge(

@@ -72,7 +72,7 @@ def whole_loops():
     }  # fmt: skip
     for name, given in arguments.items():
         yield name, getattr(training, name), tuple(map(numba.typeof, given)), name == "train"
-    fastgd.MLP([2, 3, 1]).compiled()  # makes the record known that the words are of
+    fastgd.MLP([2, 3, 1], standardize=False).compiled()  # makes the record known that the words are of
     real = calls.real_type("float32")
     yield "predict_on_stack", inside.predict_on_stack, nets.prediction(real).args, False
     yield "train_in_place", inside.train_in_place, nets.training(real).args, True

@@ -264,6 +264,16 @@ def test_the_rate_that_is_found_serves_a_training(models, tmp_path):
     refused("has no column 'cost'", "lr-find", path, "--target", "cost")
 
 
+def test_lr_find_has_the_options_that_its_messages_name(tmp_path):
+    path = tmp_path / "t.csv"
+    lines = [f"{k},{'x' if k == 5 else k},{'' if k == 7 else 2 * k}" for k in range(60)]
+    path.write_text("\n".join(["a,code,y", *lines]))
+    asked = ["lr-find", path, "--target", "y", "--hidden", 2, "--epochs", 1]
+    refused("read the column as text with --text", *asked)
+    refused("leave these rows out with --drop-missing-target", *asked, "--text", "code")
+    assert told(*asked, "--text", "code", "--group", "code", "--drop-missing-target")["rows"] == 59
+
+
 # info
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
@@ -13,7 +14,7 @@ import pytest
 from numba.core.runtime import _nrt_python, rtsys
 
 import fastgd
-from fastgd.errors import InvalidInputError
+from fastgd.errors import DivergenceWarning, InvalidInputError
 from fastgd.kernels.formulas import ACTIVATION_CODES
 from fastgd.network.losses import LOSSES
 
@@ -132,6 +133,32 @@ def test_logarithms_and_ranges_of_the_target_are_undone(clip):
     assert clip == (out.max() <= y.max() * 1.000001)
 
 
+def test_a_net_needs_the_scaling_of_the_first_fit():
+    model = fastgd.MLP([4, 8, 1], loss="huber", random_state=0)
+    with pytest.raises(InvalidInputError, match=r"^compiled\(\) needs the scaling of the first fit"):
+        model.compiled()
+    X, y, _ = table("mse", "float32")
+    model.fit(X, 1000 * y, epochs=1, verbose=0)
+    assert steps(model.compiled(), X, 1000 * y, 0.0, 1) == pytest.approx(model.evaluate(X, 1000 * y)["loss"], rel=1e-5)
+    assert fastgd.MLP([4, 8, 1], standardize=False).compiled().n_in == 4
+
+
+def test_a_later_fit_widens_the_range_of_predictions():
+    X, y, _ = table("mse", "float32")
+    model = fastgd.MLP([4, 8, 1], clip_predictions=True, random_state=0)
+    model.fit(X, y, epochs=1, verbose=0)
+    net, twin = model.compiled(), copy.deepcopy(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DivergenceWarning)  # y is another one by now
+        model.fit(X, 9 * y, epochs=30, optimizer=fastgd.SGD(learning_rate=0.01), verbose=0)
+        twin.fit(X, -99 * y, epochs=1, verbose=0)
+    out = np.zeros((ROWS, 1), np.float32)
+    assert all_rows(net, 9 * X, out)
+    assert out.max() > 2 * y.max()
+    np.testing.assert_array_equal(out, expected(model, 9 * X))
+    assert len(np.unique(out)) < ROWS, "some are cut"
+
+
 @pytest.mark.tiny
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("n_rows", [1, 2, ROWS])
@@ -189,6 +216,19 @@ def test_a_loss_that_is_not_finite_is_told_and_changes_nothing():
     out = np.zeros((ROWS, 1), np.float32)
     assert row_by_row(net, X, out) == ROWS - 1
     assert not all_rows(net, X, out)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "sigmoid", "relu"])
+@pytest.mark.parametrize("n", [1, ROWS])
+def test_an_infinite_input_is_told_where_no_loss_would_tell_it(activation, n):
+    model, X, _, y = fitted(activation=activation)
+    net, before = model.compiled(), model.parameters.copy()
+    X[0, 1] = -np.inf
+    assert math.isnan(steps(net, X[:n], y[:n], 0.05, 1))
+    np.testing.assert_array_equal(model.parameters, before)
+    X[0, 1] = 0
+    assert math.isfinite(steps(net, X[:n], y[:n], 0.05, 1))
+    assert not np.array_equal(model.parameters, before)
 
 
 @pytest.mark.tiny
@@ -422,8 +462,9 @@ def test_what_compiled_code_cannot_do_is_refused_by_name():
     with pytest.raises(InvalidInputError, match="columns of other kinds"):
         fastgd.MLP([4, 3, 1], encoding="auto").compiled()
     with pytest.raises(InvalidInputError, match="262,144 bytes for one row"):
-        fastgd.MLP([4, 70_000, 1]).compiled()
+        fastgd.MLP([4, 70_000, 1], standardize=False).compiled()
     model = fastgd.MLP([4, 3, 1], log_target=True)
+    model.fit(np.eye(4), np.arange(1.0, 5.0), epochs=0, verbose=0)
     with pytest.raises(InvalidInputError, match="logarithms of y"):
         steps(model.compiled(), np.ones((2, 4), np.float32), np.ones(2, np.float32), 0.1, 1)
 

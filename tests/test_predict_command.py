@@ -338,3 +338,33 @@ def test_an_output_that_is_there_gets_the_table(folder, file):
     result = subprocess.run(command, capture_output=True, text=True)
     assert len(result.stdout.splitlines()) == 51
     assert result.stderr == "50 predictions are in /dev/stdout.\n"
+
+
+def test_lines_are_those_of_the_file_behind_blank_lines_and_cells_of_several_lines(models, folder, tmp_path):
+    rows = houses(20, seed=1).write_csv().splitlines()
+    names, cells = rows[0].split(","), rows[15].split(",")
+    cells[names.index("town")] = "Atlantis"
+    lines = ["note," + rows[0], *(f'"a\nb",{row}\n' for row in rows[1:15]), "c," + ",".join(cells)]
+    path = tmp_path / "new.csv"
+    path.write_text("\n".join(lines) + "\n")
+    line = next(number for number, line in enumerate(path.read_text().split("\n"), 1) if "Atlantis" in line)
+    assert line == 2 + 14 * 3
+    told = " ".join(run("predict", folder / "tables", path).stderr.split())
+    assert f"'Atlantis' in line {line} " in told
+
+
+def test_a_key_stands_there_as_in_the_file(models, folder, tmp_path):
+    keys = ["NA", " x ", "007", "1.50", "null", "-", None]
+    path = tmp_path / "new.csv"
+    houses(7, seed=1).with_columns(pl.Series("id", keys)).write_csv(path)
+    found = run("predict", folder / "tables", path, "--key", "id").stdout.splitlines()
+    assert [line.rpartition(",")[0] for line in found] == ["id", *(key or "" for key in keys)]
+
+
+def test_a_key_of_a_parquet_file_is_what_it_was(models, folder, tmp_path):
+    keys, path, out = [2**53 + 1, -(2**60) - 1, 3], tmp_path / "new.parquet", tmp_path / "out.parquet"
+    houses(3, seed=1).with_columns(pl.Series("id", keys)).write_parquet(path)
+    assert run("predict", folder / "tables", path, "--key", "id", "--output", out).exit_code == 0
+    assert pl.read_parquet(out)["id"].to_list() == keys
+    lines = run("predict", folder / "tables", path, "--key", "id").stdout.splitlines()
+    assert [line.split(",")[0] for line in lines] == ["id", *map(str, keys)]

@@ -58,8 +58,7 @@ def test_every_kind_of_file_gives_the_same_table(tmp_path, kind, piece, monkeypa
     assert pl.concat([part for _, part in parts]).equals(read_table(path))
     assert all(0 < part.height <= 300 for _, part in parts)
     first = 1 if kind == "parquet" else 2
-    heights = [part.height for _, part in parts]
-    assert [line for line, _ in parts] == [first + sum(heights[:k]) for k in range(len(parts))]
+    assert [line for lines, _ in parts for line in lines] == list(range(first, first + N))
     with pytest.raises(InvalidInputError, match="has no column 'z'; its columns are: x, name, y"):
         read_table(path, ["x", "z"])
 
@@ -150,7 +149,18 @@ def test_blank_lines_and_rows_are_no_rows(tmp_path):
     path.write_text('\n \nx,y\n\n1,a\n,\n\n  \n2,"b\n\nc"\n\n3,\n\n')
     frame = read_table(path)
     assert frame.rows() == [(1.0, "a"), (2.0, "b\n\nc"), (3.0, None)]
-    assert [line for line, _ in read_chunks(path, rows=1)] == [5, 9, 13]
+    assert [list(lines) for lines, _ in read_chunks(path, rows=2)] == [[5, 9], [13]]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", '\n1,"a\rb"\n'])  # with a return rows are read one by one
+@pytest.mark.parametrize("blank", ['"",""', '" ",', '"","\n"', " ,  "])
+def test_a_row_of_empty_cells_is_none_however_it_is_written(tmp_path, blank, end):
+    path = tmp_path / "t.csv"
+    path.write_bytes(f'x,y\n1,a\n{blank}\n"",b{end}'.encode())
+    frame = read_table(path, text=["x", "y"])
+    assert frame.rows()[:2] == [("1", "a"), (None, "b")]
+    assert frame.height == 2 + end.count("1")
+    assert len(list(read_chunks(path, rows=1))) == frame.height
 
 
 def test_a_row_that_comes_in_two_pieces_is_one(tmp_path, monkeypatch):

@@ -86,6 +86,11 @@ def estimate(X: NDArray[np.float32], y: NDArray[np.float32]) -> None:
     print(fastgd.MLPRegressor(n_networks=1).fit(X, y).predict(X), fastgd.MLPClassifier().fit(X, y).predict_proba(X))
 
 
+def of_others(state: dict[str, NDArray[np.float32]], theirs: object) -> list[fastgd.MLP]:
+    """Networks of other libraries."""
+    return [fastgd.from_torch(state, activation="tanh", classes=None), fastgd.from_sklearn(theirs)]
+
+
 def main() -> None:
     """All of it."""
     X, y = fastgd.datasets.houses(1000, random_state=0)

@@ -90,12 +90,12 @@ def _read(question: Question, file: Path, targets: Sequence[str], numbers: Seque
     features = names or by_order(frame, targets, question, str(file))
     if question.is_encoded:
         unlike = Unlike(question.model, "row")
-        unlike.add(question.model.schema.columns(frame.select(features)), 1)
+        unlike.add(question.model.schema.columns(frame.select(features)), range(1, 1 + len(frame)))
         for line in unlike.told(features):
             warn(f"{file}, {line}")
     else:
         gaps = Gaps(str(file), "row")
-        gaps.found(frame.select(features), 1)
+        gaps.found(frame.select(features), range(1, 1 + len(frame)))
         gaps.refuse()
     return frame.select([*features, *targets])
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 @click.option("--features", type=Names(), help="The columns to predict it from, with commas between them; by default "
               "all others.")  # fmt: skip
 @click.option("--without", type=Names(), help="Columns that are no features.")
+@click.option("--text", type=Names(), help="Columns to read as text, such as codes.")
 @click.option("--classes/--regression", "as_classes", default=None, help="The target is a class, or a number.")
+@click.option("--group", metavar="COLUMN", help="Its equal values stay on one side of the split.")
+@click.option("--drop-missing-target", is_flag=True, help="Leave rows without a target out.")
 @click.option("--hidden", type=Widths(), help="Units of the hidden layers, such as 64,64.")
 @click.option("--epochs", type=click.IntRange(min=1), help="Passes over all rows of the training in question.")
 @click.option("--batch-size", type=click.IntRange(min=1), help="Rows per step.")
@@ -41,7 +44,10 @@ def lr_find(
     target: str,
     features: list[str] | None,
     without: list[str] | None,
+    text: list[str] | None,
     as_classes: bool | None,
+    group: str | None,
+    drop_missing_target: bool,
     hidden: list[int] | None,
     epochs: int | None,
     batch_size: int | None,
@@ -66,8 +72,9 @@ def lr_find(
 
     wishes = Wishes(hidden=hidden, epochs=epochs, batch_size=batch_size, optimizer=optimizer)
     plan = Plan(wishes, seed, 1, None, stops_early=False, intervals=False, log_target=False)
-    rows = lesson(file, Columns(target.strip(), features, without or [], [], None), as_classes, False, fmt)
-    seen, unseen = (rows.at(places) for places in split_rows(len(rows.y), validation, None, seed))
+    columns = Columns(target.strip(), features, without or [], text or [], None if group is None else group.strip())
+    rows = lesson(file, columns, as_classes, drop_missing_target, fmt)
+    seen, unseen = (rows.at(places) for places in split_rows(len(rows.y), validation, rows.groups, seed))
     team = Team(plan, seen, None, unseen, [])
     model, recipe = team.network(team.recipe, "auto", seed), team.recipe
     remark(f"Network {model.network}, {recipe.epochs} epochs, batches of {recipe.batch_size}.")

@@ -19,6 +19,7 @@ from ..options import shortened
 if TYPE_CHECKING:
     from polars import DataFrame
 
+    from ..data.reading.rows import Places
     from ..many.ensemble import Ensemble
     from ..mlp import MLP
 
@@ -33,12 +34,12 @@ class Cells:
         self.count, self.row, self.first = 0, 0, ""
         self.labels: Counter[str] = Counter()
 
-    def add(self, wrong: Any, first: int, values: Any = None) -> None:
-        """Count the rows where `wrong` (n_rows,) says so; `values` are what the cells hold."""
+    def add(self, wrong: Any, numbers: Places, values: Any = None) -> None:
+        """Count the rows where `wrong` (n_rows,) says so; `numbers` are theirs, and `values` what the cells hold."""
         n_wrong = int(np.count_nonzero(wrong))
         if n_wrong and not self.count:
             place = int(np.argmax(wrong))
-            self.row, self.first = first + place, "" if values is None else values[place]
+            self.row, self.first = int(numbers[place]), "" if values is None else values[place]
         self.count += n_wrong
 
 
@@ -56,14 +57,14 @@ class Unlike:
                 encoder.told.update((place, kind) for place in range(len(encoder.codes)) for kind in KINDS)
         self.found: dict[int, dict[str, Cells]] = {}
 
-    def add(self, table: Columns, first: int) -> None:
-        """Look at some rows, the first of which has this number."""
+    def add(self, table: Columns, numbers: Places) -> None:
+        """Look at some rows, which have these numbers."""
         for place, (codes, column) in enumerate(zip(self.codes, table.columns, strict=True)):
             kinds = self.found.setdefault(place, {"unseen": Cells(), "beyond": Cells(), "gaps": Cells()})
             if isinstance(codes[0], LevelCode):
-                _count_labels(kinds, codes, column, first)
+                _count_labels(kinds, codes, column, numbers)
             else:
-                _count_numbers(kinds, codes, column, first)
+                _count_numbers(kinds, codes, column, numbers)
 
     def told(self, names: Any) -> Iterator[str]:
         """A line for each column that has something to be said of."""
@@ -88,26 +89,26 @@ class Unlike:
         return f"{n} beyond {low:.6g} to {high:.6g}, {cells.first:.6g} {at} (taken as the nearest of these)"
 
 
-def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, first: int) -> None:
+def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, numbers: Places) -> None:
     if not any(code.n_levels for code in codes):  # it is left out
         return
     labels = codes[0].labels_of(column)
     distinct = set(labels)
     if None in distinct and not any(code.has_gaps for code in codes):
-        kinds["gaps"].add(np.array([label is None for label in labels]), first)
+        kinds["gaps"].add(np.array([label is None for label in labels]), numbers)
     if all(code.known is not None for code in codes):
         unseen = distinct.difference({None}, *(code.known for code in codes))
         if unseen:
-            kinds["unseen"].add(np.array([label in unseen for label in labels]), first, labels)
+            kinds["unseen"].add(np.array([label in unseen for label in labels]), numbers, labels)
             kinds["unseen"].labels.update(unseen)
 
 
-def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, first: int) -> None:
+def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, numbers: Places) -> None:
     values = as_numbers(column)
     if not any(code.has_gaps for code in codes):
-        kinds["gaps"].add(np.isnan(values), first)
+        kinds["gaps"].add(np.isnan(values), numbers)
     low, high = _range(codes)
-    kinds["beyond"].add((values < low) | (values > high), first, values)
+    kinds["beyond"].add((values < low) | (values > high), numbers, values)
 
 
 def _range(codes: Any) -> tuple[float, float]:
@@ -124,7 +125,7 @@ class Gaps:
         self.name, self.row = name, row  # of the file, and what one of its rows is called
         self.n_rows, self.first = 0, ""
 
-    def found(self, X: DataFrame, first: int) -> bool:
+    def found(self, X: DataFrame, numbers: Places) -> bool:
         """Whether there are any so far."""
         import polars as pl
 
@@ -134,7 +135,7 @@ class Gaps:
             if not self.n_rows:
                 place = int(rows.arg_max() or 0)
                 name = next(name for name in X.columns if empty[name][place])
-                self.first = f"{self.row} {first + place}, column {name!r}"
+                self.first = f"{self.row} {numbers[place]}, column {name!r}"
             self.n_rows += int(rows.sum())
         return self.n_rows > 0
 

@@ -15,7 +15,7 @@ from .reading import parquet
 from .reading.cells import Cells, marks_of
 from .reading.dialect import Format, place_of
 from .reading.library import library
-from .reading.rows import Rows
+from .reading.rows import Places, Rows
 from .reading.source import Source, opened
 from .reading.text import lines_of
 
@@ -72,10 +72,11 @@ def read_chunks(
     told: Callable[[str], None] = _silent,
     gaps: bool = True,
     rows: int = 100_000,
-) -> Iterator[tuple[int, Any]]:
-    """Read a table that may be larger than memory, some rows at a time: the first one's line, and a data frame.
+) -> Iterator[tuple[Places, Any]]:
+    """Read a table that may be larger than memory, some rows at a time: the line of each, and a data frame.
 
-    What a column holds cannot be found from a part of it: those that are not named in `numbers` are read as text.
+    What a column holds cannot be found from a part of it: those that are named in neither `text` nor `numbers` are text
+    as it stands in the file, with blanks around it, and whatever stands for unknown values.
 
     Args:
         path, columns, text, numbers, fmt, told, gaps: as for `read_table`.
@@ -89,14 +90,13 @@ def read_chunks(
             yield from parquet.chunks(source.name, source.parquet, columns, text, numbers, gaps, rows)
             return
         table, cells = _opened(source, columns, text, numbers, fmt, gaps, told)
-        cells.text |= set(cells.open)
-        cells.open = []
+        cells.as_they_are, cells.open = set(cells.open), []
         is_empty = True
         for block in table.blocks():
             frame = cells.frame(block)
             cells.check()
             for first in range(0, frame.height, rows):
-                yield int(block.lines[first]), frame[first : first + rows]
+                yield block.lines[first : first + rows], frame[first : first + rows]
                 is_empty = False
         if is_empty:
             raise InvalidInputError(f"{source.name} has a header line but no rows.")

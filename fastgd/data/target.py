@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,11 +44,13 @@ class Target:
             return out
         with np.errstate(over="ignore"):
             values = np.exp(out) if self.log else out
-        if self.clip and self.range is not None:
-            levels = out.shape[1] // self.range.shape[1]
-            low, high = np.repeat(self.range, levels, axis=1).astype(out.dtype)
-            values = np.clip(values, low, high)
-        return values
+        return np.clip(values, *self.limits(out.shape[1], out.dtype)) if self.clip else values
+
+    def limits(self, n_out: int, dtype: np.dtype[Any]) -> Reals:
+        """Lowest and highest prediction, (2, n_out): infinite where nothing limits them."""
+        if not self.clip or self.range is None:
+            return np.repeat(np.array([[-np.inf], [np.inf]], dtype), n_out, axis=1)
+        return np.repeat(self.range, n_out // self.range.shape[1], axis=1).astype(dtype)
 
     def seen(self, actual: Reals) -> Target:
         """With the range of these actual values (n_rows, n_targets), too."""

@@ -20,10 +20,12 @@ def compiled(model: Model) -> CompiledNet:
         raise InvalidInputError(
             "compiled() is for tables of numbers: a model with encoding= has columns of other kinds."
         )
+    if model.schema.standardize and not model.schema.scaled:
+        raise InvalidInputError(
+            "compiled() needs the scaling of the first fit: call fit before, or say standardize=False."
+        )
     network, target = model.network, model.schema.target
-    bounds = np.zeros((0, network.n_out))
-    if target.clip and target.range is not None:
-        bounds = np.repeat(target.range, network.n_out // target.range.shape[1], axis=1)
+    bounds = model.limits() if target.clip else np.zeros((0, network.n_out), model.dtype)
     task = network.loss.task
     highest = {"classes": float(network.n_out - 1), "labels": 1.0}.get(task, np.inf)
     target_range = (-np.inf if task == "regression" else 0.0, highest)

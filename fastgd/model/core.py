@@ -133,7 +133,8 @@ class Core(Model):
             if not state.steps and before:
                 self.become(before)
             elif not state.steps:
-                self.schema, self.device = old_schema, old_device
+                self.take_over(old_schema, self.net)
+                self.device = old_device
             raise
 
     @checked_names
@@ -240,11 +241,12 @@ class Core(Model):
         `fit`, which learns the scaling.
 
         Raises:
-            InvalidInputError: a model whose tables are encoded, or one too wide for scratch on the stack.
+            InvalidInputError: a model whose tables are encoded, one too wide for scratch on the stack, or one without
+                the scaling that it is to have.
 
         Example:
             >>> import fastgd, numpy as np
-            >>> model = fastgd.MLP([4, 8, 1], random_state=0)
+            >>> model = fastgd.MLP([4, 8, 1], standardize=False, random_state=0)
             >>> net, out = model.compiled(), np.empty(1, np.float32)
             >>> fastgd.predict_row(net, np.ones(4, np.float32), out)
             True

@@ -73,10 +73,12 @@ class Model:
         self._device = DEFAULT_DEVICE
         self._predictor: Predictor | None = None
         self._objective: LossRecord | None = None
+        self._limits: Reals | None = None  # of predictions, where compiled code holds them
         self.store = Store()
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_predictor": None}  # it holds addresses of this process
+        # Addresses belong to this process, and limits to those who hold them.
+        return {**self.__dict__, "_predictor": None, "_limits": None}
 
     @property
     def parameters(self) -> Reals:
@@ -203,7 +205,7 @@ class Model:
         other = copy.copy(self)
         other.net = Net(*(array.copy() for array in self.net))
         other.fit_state = None if self.fit_state is None else self.fit_state.copy()
-        other.store, other._predictor, other._objective = self.store, None, None
+        other.store, other._predictor, other._objective, other._limits = self.store, None, None, None
         return other
 
     def become(self, other: Model) -> None:
@@ -224,6 +226,8 @@ class Model:
                 self._predictor = self._objective = None
         if schema.target is not self.schema.target:
             self._predictor = None
+            if self._limits is not None:
+                self._limits[:] = schema.target.limits(self.network.n_out, self.dtype)
         self.schema = schema
 
     def take_encoder(self, encoder: Encoder) -> None:
@@ -237,6 +241,12 @@ class Model:
     def let_go(self) -> None:
         """Drop scratch, which a further call makes again: what is left is the network and what its optimizer knows."""
         self.store, self._predictor = Store(), None
+
+    def limits(self) -> Reals:
+        """Lowest and highest prediction, (2, n_out), in an array that later fits change."""
+        if self._limits is None:
+            self._limits = self.schema.target.limits(self.network.n_out, self.dtype)
+        return self._limits
 
     def predictor(self) -> Predictor:
         """Predictions by the model's engine, as it is now."""

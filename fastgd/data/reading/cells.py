@@ -70,6 +70,7 @@ class Cells:
         self.whole = set() if gaps else set(self.numbers)
         self.open = [column for column in columns if column not in self.text | self.numbers]
         self.found = set(self.open)
+        self.as_they_are: set[str] = set()  # columns of text that nobody reads
         self.faults: dict[str, Fault] = {}
         self.grouped: set[str] = set()
 
@@ -93,7 +94,8 @@ class Cells:
         self.numbers |= made.keys()
         self.open = []
         for column in self.places.keys() - made.keys():
-            made[column] = self._text(block.frame.to_series(self.places[column]))
+            cells = block.frame.to_series(self.places[column])
+            made[column] = cells if column in self.as_they_are else self._text(cells)
         return pl.DataFrame({column: made[column] for column in self.places})
 
     def check(self) -> None:

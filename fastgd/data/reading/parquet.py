@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -33,15 +33,19 @@ def read(
 def chunks(
     name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str], gaps: bool,
     rows: int,
-) -> Iterator[tuple[int, Any]]:  # fmt: skip
-    """Some rows at a time, with the number of the first, counted from 1."""
+) -> Iterator[tuple[range, Any]]:  # fmt: skip
+    """Some rows at a time, with the number of each, counted from 1; columns of which nothing is said as they are."""
     pl = library()
     wanted = _wanted(name, place, columns, text, numbers)
+    kept = {*wanted}.difference(text, numbers)
     row = 0
     try:
         for batch in pl.scan_parquet(place).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
             if batch.height:
-                yield row + 1, _made(name, batch, set(numbers) - set(text), row, gaps)
+                yield (
+                    range(row + 1, row + 1 + batch.height),
+                    _made(name, batch, set(numbers) - set(text), row, gaps, kept),
+                )
                 row += batch.height
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _broken(name, error) from error
@@ -68,14 +72,16 @@ def _broken(name: str, error: Exception) -> InvalidInputError:
     return InvalidInputError(f"{name} is not a whole Parquet file: {' '.join(str(error).split())}.")
 
 
-def _made(name: str, table: Any, numbers: set[str], first: int, gaps: bool) -> Any:
-    """Columns of numbers as float64, all others as they are."""
+def _made(
+    name: str, table: Any, numbers: set[str], first: int, gaps: bool, kept: Collection[str] = frozenset()
+) -> Any:  # fmt: skip
+    """Columns of numbers as float64, all others, and those that are to be kept, as they are."""
     pl = library()
     made = []
     for column in table.columns:
         series = table[column]
         where = f"{name}, column {shortened(column, LONGEST)!r}"
-        if series.dtype.is_numeric():
+        if series.dtype.is_numeric() and column not in kept:
             series = series.cast(pl.Float64).fill_nan(None)
             wrong = ~series.is_between(-LARGEST, LARGEST).fill_null(True)
             if wrong.any():

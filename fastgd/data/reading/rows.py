@@ -19,7 +19,7 @@ from . import exact
 from .dialect import MISSING, SAMPLE, Dialect, Format, find_decimal, find_separator
 from .library import library
 
-Places = NDArray[np.int64]
+Places = Sequence[int] | NDArray[np.int64]
 QUOTE, LINE_FEED = ord('"'), ord("\n")
 NONE = np.zeros(0, np.int64)
 LOOKED_AT = 1000  # rows, to see which columns are numbers
@@ -29,7 +29,7 @@ class Block(NamedTuple):
     """Some rows: a frame of text with the columns "0", "1", ..., and the number of each row's first line."""
 
     frame: Any
-    lines: Sequence[int] | Places
+    lines: Places
 
     def line(self, row: int, place: int) -> int:
         """The line in which a cell begins."""
@@ -115,7 +115,7 @@ class Rows:
         starts = np.concatenate([[0], ends[:-1] + 1])
         if (ends - starts).max(initial=0) > csv.field_size_limit():
             return None
-        lines: Sequence[int] | Places = range(self.line, self.line + len(ends))
+        lines: Places = range(self.line, self.line + len(ends))
         if (ends == starts).any():  # blank lines
             text = np.delete(x, ends[ends == starts]).tobytes()
             starts, ends = starts[starts < ends], ends[starts < ends]
@@ -135,7 +135,7 @@ class Rows:
                 self._check(exact.rows(self.dialect.name, record, self.dialect.separator, int(lines[row]), True))
         return _without_blanks(Block(frame, lines)), rest
 
-    def _quotes_are_regular(self, x: NDArray[np.uint8], quotes: Places) -> bool:
+    def _quotes_are_regular(self, x: NDArray[np.uint8], quotes: NDArray[np.int64]) -> bool:
         """Whether each pair of quotes opens and closes a cell, or stands for one quote in it."""
         opens, closes = quotes[0::2], quotes[1::2]
         outside = np.zeros(256, bool)
@@ -146,7 +146,7 @@ class Rows:
         begins[:1] |= opens[:1] == 0
         return bool(begins.all() and (outside[x[closes + 1]] | doubled[1:]).all())
 
-    def _separators(self, x: NDArray[np.uint8], quotes: Places) -> int:
+    def _separators(self, x: NDArray[np.uint8], quotes: NDArray[np.int64]) -> int:
         is_separator = x == ord(self.dialect.separator)
         if not quotes.size:
             return int(np.count_nonzero(is_separator))
@@ -214,11 +214,15 @@ def _after(piece: bytes, n_lines: int) -> bytes:
 
 
 def _without_blanks(block: Block) -> Block:
-    """Without the rows in which every cell is empty."""
+    """Without the rows in which every cell is empty, or holds nothing but blanks."""
     pl = library()
-    if not block.frame.height or min(block.frame.null_count().row(0)) == 0:
+    if not _is_blank(block.frame.to_series(0)).any():  # few columns need more than this look
         return block
-    kept = ~block.frame.select(pl.all_horizontal(pl.all().is_null())).to_series()
-    if kept.all():
+    blank = block.frame.select(pl.all_horizontal(_is_blank(pl.all()))).to_series()
+    if not blank.any():
         return block
-    return Block(block.frame.filter(kept), np.asarray(block.lines)[kept.to_numpy()])
+    return Block(block.frame.filter(~blank), np.asarray(block.lines)[(~blank).to_numpy()])
+
+
+def _is_blank(cells: Any) -> Any:
+    return cells.is_null() | (cells.str.strip_chars() == "").fill_null(True)

@@ -198,5 +198,5 @@ def _output(model: Core) -> Output:
         mean[:], std[:] = np.repeat(net.target_mean, levels), np.repeat(net.target_std, levels)
     limits = None
     if target.clip and target.range is not None:
-        limits = np.repeat(target.range, n_out // target.range.shape[1], axis=1)
+        limits = target.limits(n_out, np.dtype(np.float64))
     return Output(kind, mean, std, target.log, limits)

@@ -156,8 +156,8 @@ def train_batch(net: CompiledNet, X: NDArray[Any], y: NDArray[Any], learning_rat
         learning_rate: of this step, at least 0.
 
     Returns:
-        The loss of these rows before the step, in the user's units. Where it is no finite number, it is NaN, and no
-        step was taken.
+        The loss of these rows before the step, in the user's units. Where it or an input is no finite number, it is
+        NaN, and no step was taken.
 
     Raises:
         InvalidInputError: arrays whose shapes do not fit, a class that there is not, a rate below 0 or that is no finite

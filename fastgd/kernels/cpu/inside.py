@@ -135,6 +135,8 @@ def train_in_place(X, n_in, y, n_targets, n_rows, learning_rate, words):
     told = refusal(it, y, n_in, n_targets, n_rows, learning_rate)
     if told != FINE:
         return told, math.nan
+    if count_not_finite(X, n_rows * n_in):  # behind tanh and the like the loss would not tell
+        return FINE, math.nan
     if not claim(it.busy):
         return BUSY, math.nan
     # As `fit` would: the same shards, and with dropout other units in each step.
@@ -186,7 +188,7 @@ def net_for_compiled_code(net, loss, unit, target_range, bounds, is_log, is_whol
     """What a user's compiled code may hold: a CompiledNet that shares the arrays of net.
 
     unit: a loss of 1 in standard units, in the user's; target_range: the least and the largest value of y; bounds:
-    (2, n_out) of predictions, or (0, n_out).
+    (2, n_out) of predictions, which the model may change, or (0, n_out).
     """
     dtype, wide, n_out = net.parameters.dtype, bool((net.layers[:, N_OUT] >= WIDE).any()), int(net.layers[-1, N_OUT])
     rule = plain_descent(SGD, False)
@@ -213,7 +215,7 @@ def net_for_compiled_code(net, loss, unit, target_range, bounds, is_log, is_whol
         rates=np.zeros(1),
         range=np.array(target_range, np.float64),
         unit=np.array([unit]),
-        bounds=bounds.astype(dtype),
+        bounds=bounds,
         no_weights=read_only(np.zeros(0, dtype)),
         places=np.arange(BLOCK_ROWS),
         busy=np.zeros(1, np.int64),
