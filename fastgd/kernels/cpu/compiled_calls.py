@@ -160,8 +160,8 @@ def train_batch(net: CompiledNet, X: NDArray[Any], y: NDArray[Any], learning_rat
         NaN, and no step was taken.
 
     Raises:
-        InvalidInputError: arrays whose shapes do not fit, a class that there is not, a rate below 0 or that is no finite
-            number, another thread that trains.
+        InvalidInputError: arrays whose shapes do not fit, a class that there is not, a rate below 0 or not finite,
+            another thread that trains.
     """
     check_arrays("train_batch", BATCH, net, X, y)
     return float(batch_from_python(net, X, y, learning_rate))
