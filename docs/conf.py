@@ -114,6 +114,13 @@ def skipped(app: Any, what: str, name: str, value: Any, skip: bool, options: Any
     return True if name in INNER or name.endswith(("_request", "_metadata_routing")) else None
 
 
+def defaults_of_python(
+    app: Any, what: str, name: str, value: Any, options: Any, signature: str | None, returned: str | None
+) -> tuple[str | None, str | None]:
+    """A default that no Python can read, such as <factory>, is "...": autosummary would mangle the whole signature."""
+    return signature and re.sub(r"=( ?)<[^<>]*>", r"=\1...", signature), returned
+
+
 def in_restructured_text(app: Any, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:
     """Docstrings as plain text: |e| is no substitution, recipe_ no link; scikit-learn's labels are on its own site."""
     for i, line in enumerate(lines):
@@ -164,5 +171,6 @@ def setup(app: Any) -> None:
     app.add_html_math_renderer("mathml", (formula(as_block=False), None), (formula(as_block=True), None))
     app.connect("source-read", links_out_of_the_site)
     app.connect("autodoc-skip-member", skipped)
+    app.connect("autodoc-process-signature", defaults_of_python)
     app.connect("autodoc-process-docstring", in_restructured_text)
     app.connect("missing-reference", at_its_public_name)

@@ -265,7 +265,10 @@ def wrong_calls(net):
         "different numbers of rows": [lambda: all_rows(net, X, out[:4]), lambda: fastgd.predict_rows(net, X[:4], out)],
         "number of columns than the net has targets": [lambda: steps(net, X, wide, 1.0, 1)],
         "as many rows, at least one": [lambda: steps(net, X, y[:3], 1.0, 1), lambda: steps(net, X[:0], y[:0], 1.0, 1)],
-        "learning_rate must be a finite number": [lambda: steps(net, X, y, np.nan, 1)],
+        "learning_rate must be a finite number of at least 0": [
+            *(lambda rate=rate: steps(net, X, y, rate, 1) for rate in (np.nan, np.inf, -np.inf, -1.0, -1e-300)),
+            lambda: fastgd.train_batch(net, X, y, -1.0),
+        ],
     }
 
 
@@ -278,6 +281,15 @@ def test_sizes_that_do_not_fit_are_errors(sentence):
         with pytest.raises(InvalidInputError, match=sentence):
             call()
     np.testing.assert_array_equal(model.parameters, before)
+
+
+@pytest.mark.tiny
+@pytest.mark.parametrize(("rate", "moves"), [(0.0, False), (-0.0, False), (1e-3, True)])
+def test_a_rate_of_zero_tells_the_loss_and_changes_nothing(rate, moves):
+    model, X, _, y = fitted()
+    before = model.parameters.copy()
+    assert np.isfinite(steps(model.compiled(), X, y, rate, 1))
+    assert (model.parameters != before).any() == moves
 
 
 @pytest.mark.tiny
@@ -332,6 +344,22 @@ def test_a_net_stays_in_its_process():
     for keep in (pickle.dumps, copy.copy, copy.deepcopy):
         with pytest.raises(InvalidInputError, match="belongs to its process"):
             keep(net)
+
+
+@pytest.mark.tiny
+def test_a_net_is_equal_to_itself_alone():
+    model = fitted()[0]
+    net, other = model.compiled(), model.compiled()
+    mean, other_mean = (fastgd.Ensemble([model]).compiled() for _ in range(2))
+    for one, another in ((net, other), (mean, other_mean), (net, mean)):
+        same = one
+        assert (one == same, one != same) == (True, False)
+        assert (one == another, one != another) == (False, True)
+        assert len({one, same, another}) == 2
+        assert [another, one].index(one) == 1
+    assert net != tuple(net)
+    with pytest.raises((ValueError, TypeError)):  # what a tuple of arrays says
+        hash(tuple(net))
 
 
 @pytest.mark.skipif(not JIT, reason="a list of Numba's")
@@ -429,7 +457,7 @@ def test_one_thread_at_a_time_trains_a_net():
 
 @pytest.mark.tiny
 def test_what_compiled_code_cannot_do_is_refused_by_name():
-    with pytest.raises(InvalidInputError, match="columns of other kinds"):
+    with pytest.raises(InvalidInputError, match=r"columns of other kinds.*encoding=None\.$"):
         fastgd.MLP([4, 3, 1], encoding="auto").compiled()
     with pytest.raises(InvalidInputError, match="262,144 bytes for one row"):
         fastgd.MLP([4, 70_000, 1], standardize=False).compiled()

@@ -10,8 +10,11 @@ import warnings
 from importlib.util import find_spec
 
 import numpy as np
+import pandas as pd
+import polars
+import pyarrow
 import pytest
-from exported import CASES, CONTROLS, apart, case, empty_labels
+from exported import CASES, CONTROLS, apart, case, empty_labels, numbers, words
 from samples import refused
 
 import fastgd
@@ -48,6 +51,26 @@ def test_what_is_wrong_is_seen(tmp_path, monkeypatch, name, spoil):
     assert apart(script(tmp_path / "m.py")["predict"](X).reshape(want.shape), want) > LARGEST
 
 
+@pytest.mark.parametrize("encoding", ["auto", None])
+@pytest.mark.parametrize("n_networks", [1, 3])
+@pytest.mark.parametrize("estimator", [fastgd.MLPRegressor, fastgd.MLPClassifier])
+def test_an_estimator_s_network(tmp_path, estimator, n_networks, encoding):
+    X, y = numbers()
+    X, y = pd.DataFrame(X[:, :3], columns=["a", "b", "c"]), words(y) if estimator is fastgd.MLPClassifier else y
+    fitted = estimator(n_networks=n_networks, encoding=encoding, epochs=5, random_state=0).fit(X, y)
+    fitted.model_.export(tmp_path / "m.py")
+    space = script(tmp_path / "m.py")
+    if estimator is fastgd.MLPClassifier:
+        assert (space["predict"](X) == fitted.predict(X)).all()
+        assert apart(space["predict_proba"](X), fitted.predict_proba(X)) < LARGEST
+    else:
+        assert apart(space["predict"](X)[:, None], fitted.predict(X)[:, None]) < LARGEST
+    other = estimator(n_networks=n_networks, encoding=encoding, epochs=5, random_state=1).fit(X, y)
+    predict = "predict_proba" if estimator is fastgd.MLPClassifier else "predict"
+    got, want = space[predict](X), getattr(other, predict)(X)
+    assert apart(got.reshape(len(X), -1), want.reshape(len(X), -1)) > LARGEST
+
+
 @pytest.mark.parametrize("name", ["wide", "log and clip", "gelu float32"])
 def test_a_plain_network_is_ten_lines(tmp_path, name):
     case(name)[0].export(tmp_path / "m.py")
@@ -76,6 +99,41 @@ def test_it_runs_where_there_is_no_fastgd(tmp_path, name):
     assert apart(np.array(json.loads(result.stdout)).reshape(want.shape), want) < LARGEST
 
 
+COLUMNS = ["size m2", "age*/", "where", "lift", "code", "year"]  # "country" tells nothing, and is not read
+
+
+@pytest.mark.parametrize("name", ["table float64", "classes of a table", "ensemble of tables", "ensemble of classes"])
+def test_columns_that_are_missing_are_named(tmp_path, name):
+    model, X, want = case(name)
+    model.export(tmp_path / "m.py")
+    space = script(tmp_path / "m.py")
+    probabilities = "predict_proba" if "classes" in name else "predict"
+    for function in {"predict", probabilities}:
+        for held in (X, X.to_dict("list")):
+            fewer = {column: held[column] for column in held if column not in ("age*/", "where")}
+            for table in (fewer, pd.DataFrame(fewer)):
+                with pytest.raises(ValueError, match=r"it lacks \['age\*/', 'where'\]\.$"):
+                    space[function](table)
+        for rows in (X.to_numpy().tolist(), X.to_numpy(), [1, 2]):
+            with pytest.raises(ValueError, match="X is a data frame, or a dict with a list for each column") as error:
+                space[function](rows)
+            assert str(COLUMNS) in str(error.value)
+    tables = [X.drop(columns="country"), pyarrow.Table.from_pandas(X), polars.from_pandas(X)]
+    for table in tables:
+        assert apart(space[probabilities](table).reshape(want.shape), want) < LARGEST
+
+
+def test_a_table_with_other_columns_is_refused(tmp_path):
+    model, X, want = case("wide")
+    model.export(tmp_path / "m.py")
+    predict = script(tmp_path / "m.py")["predict"]
+    for wrong in (X[:, :1], X[:, :3], X[0], np.hstack([X, X])):
+        with pytest.raises(ValueError, match="reshape"):
+            predict(wrong)
+    assert predict(X[:0]).shape == (0,)
+    assert apart(predict(pd.DataFrame(X))[:, None], want) < LARGEST
+
+
 def test_truth_as_numbers(tmp_path):
     """Where the fit had yes and no, 1 and 0 are the same, as for the model."""
     model, X, _ = case("table float64")
@@ -102,10 +160,19 @@ def test_the_same_model_is_the_same_file(tmp_path, ending):
         assert (tmp_path / "a" / f"m.{ending}").read_bytes() == (tmp_path / "b" / f"m.{ending}").read_bytes()
 
 
-@pytest.mark.parametrize("name", ["m", "m.pkl", "m.safetensors", "m.ONNX"])
+@pytest.mark.parametrize("name", ["m", "m.pkl", "m.safetensors", "m.ONNXX"])
 def test_other_endings(tmp_path, name):
     refused(r"models are exported as \.onnx, \.h \(C99\) or \.py \(NumPy\)", fastgd.MLP([2, 1]).export, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_endings_in_any_case(tmp_path, ending):
+    model, _, _ = case("wide")
+    for folder, name in ("a", ending), ("b", ending.upper()):
+        (tmp_path / folder).mkdir()
+        model.export(tmp_path / folder / f"m.{name}")
+    assert (tmp_path / "b" / f"m.{ending.upper()}").read_bytes() == (tmp_path / "a" / f"m.{ending}").read_bytes()
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import pickle
 import sys
 from pathlib import Path
@@ -40,6 +41,20 @@ def test_a_state_of_torch(name, dtype):
     wrong = state(name, dtype)
     wrong["2.weight"] = wrong["2.weight"][:, ::-1]
     assert apart(fastgd.from_torch(wrong, activation=name).predict(X), want) > LARGEST
+
+
+def test_the_other_gelu_of_torch_differs_by_what_is_told():
+    z = np.linspace(-10, 10, 20_001)
+    exact = np.array([x / 2 * (1 + math.erf(x / math.sqrt(2))) for x in z])
+    one_unit = {"0.weight": [[1.0]], "0.bias": [0.0], "2.weight": [[1.0]], "2.bias": [0.0]}
+    here = fastgd.from_torch({key: np.array(value) for key, value in one_unit.items()}, activation="gelu")
+    differences = np.abs(here.predict(z[:, None]) - exact)
+    assert f"{differences.max():.5f}" == "0.00047"
+    assert f"{abs(z[differences.argmax()]):.1f}" == "2.7"
+    page = (Path(__file__).parents[1] / "docs/exports.md").read_text(encoding="utf-8")
+    for told in (fastgd.from_torch.__doc__, page):
+        assert "0.00047" in told
+        assert 'approximate="tanh"' in told
 
 
 def test_a_file_of_torch(tmp_path):

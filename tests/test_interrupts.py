@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,6 +150,31 @@ def test_a_process_that_answered_ctrl_c_ends_well():
     )
     ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (ended.returncode, ended.stdout.split()[0]) == (0, "interrupted"), ended.stderr
+
+
+PRESSES = """
+import sys
+
+
+class Press:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            exec("raise KeyboardInterrupt")  # as in the source code of a dataclass
+
+
+sys.meta_path.insert(0, Press())
+"""
+
+
+@pytest.mark.parametrize("module", ["fastgd.command.cli", "fastgd.command.info", "nothing"])
+def test_the_command_line_ends_with_the_code_of_ctrl_c(tmp_path, module):
+    (tmp_path / "sitecustomize.py").write_text(PRESSES.format(module=module))
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(Path(fastgd.__file__).parents[1])])}
+    command = [sys.executable, "-m", "fastgd", "info", "no such file"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment)
+    assert ended.returncode == (2 if module == "nothing" else 130)
+    assert "Traceback" not in ended.stderr
+    assert ("no such file" in ended.stderr) == (module == "nothing")
 
 
 def test_a_handler_of_the_users_own_stays():

@@ -5,7 +5,10 @@ It needs `pip install -e '.[docs]'`, and for the browser's part Chromium (Debian
 
 from __future__ import annotations
 
+import html
+import inspect
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import types
 import zlib
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from operator import attrgetter
 from pathlib import Path
 
 import pytest
@@ -112,6 +116,27 @@ def test_the_reference_has_every_public_name(site):
     assert "fastgd.MLP.take_over" not in documented, "for the rooms around"
 
 
+def wrong_signatures(page):
+    """Names that stand in the tables' signatures, and are parameters of nothing that is documented there."""
+    rows = re.findall(r"<tr[^>]*>\s*<td><p>(.*?)</p></td>", page, re.DOTALL)
+    told = [html.unescape(re.sub("<[^>]+>", "", row)) for row in rows]
+    assert len(told) > 70
+    wrong = []
+    for name, signature in (re.fullmatch(r"fastgd\.([\w.]+)(.*)", one).groups() for one in told):
+        known = {"", "*", "..."}
+        if signature not in ("", "()"):
+            known |= set(inspect.signature(attrgetter(name)(fastgd)).parameters)
+        wrong += [f"{name}: {word}" for word in re.split(r"[\s,()[\]]+", signature) if word not in known]
+    return wrong
+
+
+def test_signatures_in_the_tables_are_parameters(site):
+    page = (site / "api.html").read_text()
+    assert wrong_signatures(page) == []
+    garbled = re.sub(r"\(path\)", "(path, list[float]] =)", page)
+    assert "load: float" in wrong_signatures(garbled)
+
+
 @pytest.fixture(scope="module")
 def address(site):
     """Where the site is served from."""
@@ -171,6 +196,29 @@ def test_its_pages_in_a_browser(browser, address, width, scheme):
         page.close()
         assert wrong + look["wrong"] == [], name
         assert (look["brightness"] > 200) == (scheme == "light"), name
+
+
+BESIDE = """() => [...document.querySelectorAll("table.autosummary tr")].map(row => {
+    const [name, does] = [...row.cells].map(cell => cell.getBoundingClientRect());
+    const cut = [...row.cells].some(cell => cell.scrollWidth > cell.clientWidth + 1);
+    return {inside: !cut && does.right <= document.documentElement.clientWidth, below: does.top >= name.bottom - 1,
+            empty: row.getBoundingClientRect().height - Math.max(name.height + does.height, does.bottom - name.top)};
+})"""
+
+
+@pytest.mark.parametrize("width", [1300, 400, 320])
+def test_what_names_do_is_in_sight(browser, address, width):
+    wrong = []
+    page = opened(browser, f"{address}/api.html", wrong, width)
+    rows = page.evaluate(BESIDE)
+    assert len(rows) > 70
+    assert all(row["inside"] and row["empty"] < 5 for row in rows)
+    assert {row["below"] for row in rows} == {width <= 400}
+    if width <= 400:  # without the site's own style it is out of sight
+        page.evaluate("() => document.querySelector('link[href*=\"fastgd.css\"]').remove()")
+        assert not all(row["inside"] for row in page.evaluate(BESIDE))
+    page.close()
+    assert wrong == []
 
 
 def test_the_look_sees_what_is_wrong(browser, address, site):

@@ -20,7 +20,7 @@ LANGUAGES = {".onnx": onnx_file, ".h": c_header, ".py": numpy_script}
 def export(model: Core | Mean, path: str | Path) -> None:
     """Write a model as ONNX (.onnx), as a C99 header (.h) or as a script of NumPy (.py); see fastgd.MLP.export."""
     path = as_path(path)
-    language = LANGUAGES.get(path.suffix)
+    language = LANGUAGES.get(path.suffix.lower())
     if language is None:
         raise InvalidInputError(
             f"{path} has the ending {path.suffix!r}, but models are exported as .onnx, .h (C99) or .py (NumPy); "

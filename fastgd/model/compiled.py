@@ -18,7 +18,8 @@ def compiled(model: Model) -> CompiledNet:
     """The net of a model."""
     if model.schema.encoding is not None:
         raise InvalidInputError(
-            "compiled() is for tables of numbers: a model with encoding= has columns of other kinds."
+            "compiled() is for tables of numbers: a model with encoding= has columns of other kinds. "
+            "Where all are numbers, fit it with encoding=None."
         )
     if model.schema.standardize and not model.schema.scaled:
         raise InvalidInputError(

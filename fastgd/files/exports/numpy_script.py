@@ -34,6 +34,7 @@ def between(table, position):
 PLACES = '''
 def places(column, levels, gap, unseen):
     """The position of each label; None, NaN and "" are gaps."""
+    column = np.asarray(column, object)
     return [gap if _is_gap(v, levels) else levels.get(v, levels.get(_text(v), unseen)) for v in column]
 
 
@@ -45,6 +46,21 @@ def _text(v):
     return str(int(v) if isinstance(v, float) and v.is_integer() else v)
 
 '''
+CHECK = """
+def check(X):
+    missing = [name for name in COLUMNS if not has(X, name)]
+    if missing:
+        raise ValueError(f"X is a data frame, or a dict with a list for each column; it lacks {missing}.")
+
+
+def has(X, name):
+    try:
+        X[name]
+    except Exception:  # of each kind of table another
+        return False
+    return True
+
+"""
 NUMBERS = """
 def _numbers(dtype, shape, text):
     return np.frombuffer(base64.b85decode(text), dtype).reshape(shape)
@@ -63,14 +79,23 @@ def numpy_script(plan: Plan, name: str) -> bytes:
     codes = [reading.code for member in plan.members for reading in member.readings]
     text += RANKED if any(isinstance(code, NumberCode) and code.n_bins for code in codes) else ""
     text += PLACES if any(isinstance(code, LevelCode) for code in codes) else ""
+    if plan.is_encoded:
+        text += CHECK
+        held.value("COLUMNS", [name for name in plan.columns if name in held.columns])
     return (text + NUMBERS + "\n" + "\n".join(held.lines) + "\n").encode("utf-8", "backslashreplace")
 
 
 class _Held:
-    """The arrays of a script, as lines that define them."""
+    """The arrays of a script, as lines that define them, and the columns that it reads."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
+        self.columns: set[str] = set()
+
+    def column(self, name: str) -> str:
+        """What reads a column of X."""
+        self.columns.add(name)
+        return f"X[{name!r}]"
 
     def array(self, name: str, values: Any) -> str:
         """The name of an array; it stands at the end of the script."""
@@ -128,6 +153,7 @@ def _predict(plan: Plan, held: _Held) -> Iterator[str]:
         held.array("SHARES", plan.shares)
         out = "mean(X)"
     column = "[:, 0]" * (plan.n_out == 1 and plan.kind not in ("labels", "classes"))
+    check = ["    check(X)"] * plan.is_encoded
     yield ""
     yield "def predict(X):"
     if plan.kind in ("labels", "classes"):
@@ -135,9 +161,11 @@ def _predict(plan: Plan, held: _Held) -> Iterator[str]:
         yield ""
         yield ""
         yield "def predict_proba(X):"
+        yield from check
         yield f"    p = {out}"
         yield "    return np.column_stack([1 - p, p])" if plan.is_binary else "    return p"
     else:
+        yield from check
         yield f"    return {out}{column}"
     yield ""
     if several:
@@ -182,7 +210,8 @@ def _network(plan: Plan, member: Member, number: int, held: _Held) -> Iterator[s
             yield f"    x = np.column_stack([{', '.join(dense)}]).astype({member.dtype.name!r})"
     else:
         dense = ["X"]
-        yield f"    x = np.asarray(X, {member.dtype.name!r})"
+        # By its own number of columns, else NumPy would broadcast a single one.
+        yield f"    x = np.asarray(X, {member.dtype.name!r}).reshape(len(X), {len(plan.columns)})"
     sums = [f"a @ {held.array(f'W0{end}', first.weights)}"] if dense else []
     if dense:
         yield f"    a = (x - {held.array(f'MEAN{end}', member.mean)}) / {held.array(f'STD{end}', member.std)}"
@@ -224,10 +253,11 @@ def _read(
         if plan.empty_is_a_level(column):
             levels.setdefault("", code.unseen)
         held.value(f"LEVELS{column}{end}", levels)
-        parts.append(f"{table_name}[places(X[{name!r}], LEVELS{column}{end}, {code.places()[None]}, {code.unseen})]")
+        places = f"places({held.column(name)}, LEVELS{column}{end}, {code.places()[None]}, {code.unseen})"
+        parts.append(f"{table_name}[{places}]")
         return
     dense.append(x)
-    yield f"    {x} = np.asarray(X[{name!r}], float)"
+    yield f"    {x} = np.asarray({held.column(name)}, float)"
     if code is None:
         return
     if code.n_bins:

@@ -45,7 +45,7 @@ def refuse(told):
     if told == BUSY:
         raise InvalidInputError("Two threads train one net at once: give each a model of its own.")
     if told == NO_RATE:
-        raise InvalidInputError("learning_rate must be a finite number.")
+        raise InvalidInputError("learning_rate must be a finite number of at least 0.")
     if told == UNTRAINABLE:
         raise InvalidInputError("train_batch does not take a model with log_target: give it the logarithms of y.")
     if told == SEVERAL:
@@ -153,14 +153,15 @@ def train_batch(net: CompiledNet, X: NDArray[Any], y: NDArray[Any], learning_rat
         X: inputs, (n_rows, n_in), contiguous, in the dtype of the model.
         y: actual values, (n_rows,) or (n_rows, n_targets), in the same dtype; classes by their number in
             `model.classes`.
-        learning_rate: of this step.
+        learning_rate: of this step, at least 0.
 
     Returns:
         The loss of these rows before the step, in the user's units. Where it or an input is no finite number, it is
         NaN, and no step was taken.
 
     Raises:
-        InvalidInputError: arrays whose shapes do not fit, a class that there is not, another thread that trains.
+        InvalidInputError: arrays whose shapes do not fit, a class that there is not, a rate below 0 or not finite,
+            another thread that trains.
     """
     check_arrays("train_batch", BATCH, net, X, y)
     return float(batch_from_python(net, X, y, learning_rate))

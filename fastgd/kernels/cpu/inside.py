@@ -167,7 +167,7 @@ def refusal(it, y, n_in, n_targets, n_rows, learning_rate):
         return WRONG_INPUTS
     if n_targets != it.net.target_mean.shape[0]:
         return WRONG_TARGETS
-    if not math.isfinite(learning_rate):
+    if not math.isfinite(learning_rate) or learning_rate < 0:
         return NO_RATE
     for i in range(n_rows * n_targets):
         actual = float(y[i])

@@ -42,7 +42,8 @@ ADDRESSES = 2
 class CompiledNet(NamedTuple):
     """A network that compiled code may hold: pass it to functions, keep it in tuples, call it from several threads.
 
-    It shares the model's parameters. It belongs to this process: elsewhere the model makes another.
+    It shares the model's parameters. It belongs to this process: elsewhere the model makes another. Each is equal to
+    itself alone.
 
     Attributes:
         words: where kernels and arrays lie, as the kernels read it.
@@ -58,6 +59,17 @@ class CompiledNet(NamedTuple):
 
     def __repr__(self) -> str:
         return f"<CompiledNet: {self.n_in} → {self.n_out}, {self.parameters.dtype}>"
+
+    # A tuple would compare its arrays, whose comparison is neither true nor false, and hash them, which have no hash.
+
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __ne__(self, other: object) -> bool:
+        return self is not other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     def __reduce__(self) -> NoReturn:
         raise InvalidInputError(
