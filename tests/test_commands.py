@@ -129,12 +129,12 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
         (None, ["several", "--target", "price"], "predicts 2 targets: --target has to name each"),
         (None, ["tables", "--target", "kind"], "line 2, column 'kind' holds 'dear', which is not a number"),
         (None, ["kinds", "--target", "id"], "00000"),
-        ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is row 4: fill"),
-        ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is row 4: fill"),
+        ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is line 5: fill"),
+        ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is line 5: fill"),
         ("size", ["numbers", "--target", "price"],
-         "sold.csv: 2 rows have no value where the model needs one, the first in row 4, column 'size'"),
+         "sold.csv: 2 rows have no value where the model needs one, the first in line 5, column 'size'"),
         (None, ["yes_or_no", "--target", "price"],
-         "sold.csv, row 1, column 'price' has the label 223500, which the model does not know"),
+         "sold.csv, line 2, column 'price' has the label 223500, which the model does not know"),
     ],
 )  # fmt: skip
 def test_targets_that_cannot_be_used(models, folder, tmp_path, change, arguments, message):
@@ -215,7 +215,7 @@ def test_who_is_to_blame_for_a_row(models, folder, file):
 def test_what_is_odd_is_told_once(models, folder, tmp_path):
     path = tmp_path / "sold.csv"
     houses(60, seed=2).with_columns(town=pl.lit("Bonn")).write_csv(path)
-    said = f"fastgd: {path}, column 'town': 60 cells with categories that the training did not have, 'Bonn' in row 1"
+    said = f"fastgd: {path}, column 'town': 60 cells with categories that the training did not have, 'Bonn' in line 2"
     for command in (["evaluate"], ["explain"], ["explain", "--column", "size"], ["explain", "--row", 3]):
         name, *others = command
         target = [] if "--column" in others else ["--target", "price"]
@@ -225,6 +225,34 @@ def test_what_is_odd_is_told_once(models, folder, tmp_path):
             line for line in run(name, folder / "whole", path, *target, *others).stderr.splitlines() if "Bonn" in line
         ]
         assert lines == [f"{said} (taken as none)."]
+
+
+def test_rows_are_told_by_their_lines_everywhere(models, folder, tmp_path):
+    """Blank lines, and lines within a cell, count as an editor counts them; rows of a Parquet file have numbers."""
+    table = houses(60, seed=2).with_columns(note=pl.lit("two\nlines"))
+    odd = table.with_columns(size=pl.when(pl.int_range(pl.len()) == 9).then(9999.0).otherwise("size"))
+    gaps = table.with_columns(price=pl.when(pl.int_range(pl.len()) != 9).then("price"))
+    for name, place in (("sold.csv", "line 21"), ("sold.parquet", "row 10")):
+        path = tmp_path / name
+        for frame in (odd, gaps):
+            if name == "sold.csv":
+                path.write_text(frame.write_csv().replace("\n", "\n\n", 1))
+            else:
+                frame.write_parquet(path)
+            if frame is odd:
+                for command in (["evaluate"], ["explain"], ["predict"]):
+                    target = [] if command == ["predict"] else ["--target", "price"]
+                    result = run(*command, folder / "whole", path, *target)
+                    assert (result.exit_code, result.stderr.count("9999")) == (0, 1), result.stderr
+                    assert f"9999 in {place} (taken as" in result.stderr
+            else:
+                for command in (["evaluate", folder / "whole"], ["explain", folder / "whole"], ["train"]):
+                    refused(f"no price, the first is {place}: fill", *command, path, "--target", "price")
+                refused(f"no price, the first is {place}", "train", path, "--target", "size", "--group", "price", "-q")
+
+    path.with_suffix(".csv").write_text(table.write_csv())
+    shown = run("explain", folder / "whole", path.with_suffix(".csv"), "--target", "price", "--row", 10)
+    assert shown.stdout.startswith("Row 10 (line 20): ")
 
 
 # lr-find

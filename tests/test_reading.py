@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastgd.data.files import Format, read_chunks, read_table
+from fastgd.data.files import Format, read_chunks, read_placed, read_table
 from fastgd.data.reading import rows, source
 from fastgd.errors import InvalidInputError
 
@@ -59,7 +59,7 @@ def test_every_kind_of_file_gives_the_same_table(tmp_path, kind, piece, monkeypa
     assert all(0 < part.height <= 300 for _, part in parts)
     first = 1 if kind == "parquet" else 2
     heights = [part.height for _, part in parts]
-    assert [line for line, _ in parts] == [first + sum(heights[:k]) for k in range(len(parts))]
+    assert [places.numbers[0] for places, _ in parts] == [first + sum(heights[:k]) for k in range(len(parts))]
     with pytest.raises(InvalidInputError, match="has no column 'z'; its columns are: x, name, y"):
         read_table(path, ["x", "z"])
 
@@ -150,7 +150,13 @@ def test_blank_lines_and_rows_are_no_rows(tmp_path):
     path.write_text('\n \nx,y\n\n1,a\n,\n\n  \n2,"b\n\nc"\n\n3,\n\n')
     frame = read_table(path)
     assert frame.rows() == [(1.0, "a"), (2.0, "b\n\nc"), (3.0, None)]
-    assert [line for line, _ in read_chunks(path, rows=1)] == [5, 9, 13]
+    assert [places.of(0) for places, _ in read_chunks(path, rows=1)] == ["line 5", "line 9", "line 13"]
+    whole, (places, *others) = read_placed(path)[1], [places for places, _ in read_chunks(path)]
+    assert not others
+    assert [each.of(row) for each in (whole, places) for row in range(3)] == ["line 5", "line 9", "line 13"] * 2
+    assert whole.at([2, 0]).of(0) == whole.at(np.array([False, False, True])).of(0) == "line 13"
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert [read_placed(tmp_path / "t.parquet")[1].of(row) for row in range(3)] == ["row 1", "row 2", "row 3"]
 
 
 def test_a_row_that_comes_in_two_pieces_is_one(tmp_path, monkeypatch):

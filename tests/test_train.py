@@ -105,7 +105,7 @@ def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
         (
             {"price": ["3"] * 10 + [""] * 190},
             ARGUMENTS,
-            r"190 of 200 rows have no price, the first is row 11: fill them",
+            r"190 of 200 rows have no price, the first is line 12: fill them",
         ),
         ({"price": [""] * 200}, [*ARGUMENTS, "--drop-missing-target"], r"no row has a price"),
         ({}, ["--target", "cost", "--features", "size"], r"no column 'cost'; its columns are: id, size, rooms, price"),
@@ -290,7 +290,7 @@ def test_train_tells_classes_apart(tmp_path):
         (
             {"kind": ["a"] * 299 + [" "]},
             [],
-            r"1 of 300 rows have no kind, the first is row 300: fill them, or leave th",
+            r"1 of 300 rows has no kind, the first is line 301: fill them, or leave th",
         ),
         ({"kind": ["a"] * 300}, [], r"kind is 'a' in every row: there is nothing to tell apart"),
         (

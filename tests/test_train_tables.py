@@ -178,7 +178,7 @@ def test_rows_without_a_target(tmp_path):
     path = lines(tmp_path / "t.csv", "a,y", *(f"{k},{k if k % 4 else ''}" for k in range(1, 101)))
     result = run("train", path, "--target", "y", *FAST)
     assert result.exit_code == 2
-    assert "25 of 100 rows have no y, the first is row 4: fill them, or leave these rows out" in result.stderr
+    assert "25 of 100 rows have no y, the first is line 5: fill them, or leave these rows out" in result.stderr
     result = run("train", path, "--target", "y", "--drop-missing-target", "--json", *FAST)
     assert json.loads(result.stdout)["rows"] == 75
     assert "25 of 100 rows have no y: they are left out." in result.stderr
@@ -309,7 +309,7 @@ def test_the_group_may_be_a_column_of_text(tmp_path):
     gaps = lines(tmp_path / "u.csv", "a,g,y", *(f"{k % 9},{k // 10 or ''},{k % 7}" for k in range(300)))
     result = run("train", gaps, "--target", "y", "--group", "g")
     assert result.exit_code == 2
-    assert "10 rows have no g, the first is row 1: fill them, or drop these rows." in result.stderr
+    assert "10 rows have no g, the first is line 2: fill it, or drop these rows." in result.stderr
 
 
 def test_advice_names_options_that_there_are(tmp_path):

@@ -61,6 +61,7 @@ def lr_find(
     from ..data.splits import split_rows
     from ..pages.page import number
     from .networks import Plan, Team
+    from .placed import words_of
     from .recipes import Wishes
     from .rows import Columns, lesson
 
@@ -71,7 +72,8 @@ def lr_find(
     team = Team(plan, seen, None, unseen, [])
     model, recipe = team.network(team.recipe, "auto", seed), team.recipe
     remark(f"Network {model.network}, {recipe.epochs} epochs, batches of {recipe.batch_size}.")
-    with aside(), busy("trying learning rates"):
+    told = words_of(seen.name, seen.places, [seen.target], unseen.places)
+    with aside(), busy("trying learning rates"), told:
         found = model.find_learning_rate(
             seen.X, seen.y, epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer,
             validation_data=(unseen.X, unseen.y),

@@ -22,6 +22,7 @@ from ..training.callbacks import Callback, EarlyStopping
 from ..training.cores import allowance
 from ..training.history import INTERRUPTED, History
 from ..training.recipe import ROWS_OF_FLOAT32, Recipe
+from .placed import words_of
 from .recipes import Wishes, chosen
 from .rows import Lesson
 from .terminal import aside, is_quiet, remark, warn
@@ -90,7 +91,7 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
     team = Team(plan, rows, kept.get("stop"), held_out, callbacks)
     begun = time.perf_counter()
     try:
-        with aside():
+        with aside(), words_of(rows.name, rows.places, [rows.target], team.watched_places):
             model, histories = team.several() if plan.is_several else team.one()
     except DivergenceError as error:
         raise DivergenceError(_with_options(str(error))) from error
@@ -112,7 +113,8 @@ class Team:
         self, plan: Plan, rows: Lesson, to_stop: Lesson | None, held_out: Lesson, callbacks: Sequence[Callback]
     ) -> None:
         self.plan, self.rows, self.callbacks = plan, rows, list(callbacks)
-        self.watched = (to_stop.X, to_stop.y) if to_stop else (held_out.X, held_out.y)
+        watched = to_stop or held_out
+        self.watched, self.watched_places = (watched.X, watched.y), watched.places
         self.n_in, self.n_rows = len(rows.X.columns), len(rows.y)
         n_numbers = sum(dtype.is_numeric() for dtype in rows.X.dtypes)
         classes = rows.classes is not None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.files import Format, read_table
+from ..data.files import Format, Places, read_placed
 from ..data.reading.dialect import place_of
 from ..errors import InvalidInputError
 from ..options import shortened
@@ -38,16 +38,18 @@ class Lesson(NamedTuple):
     """Rows to learn from."""
 
     name: str  # of the file
+    target: str
     X: DataFrame
     y: NDArray[Any]  # (n_rows,): numbers, or labels
     classes: NDArray[Any] | None  # the labels, ascending
     groups: list[Any] | None  # of each row
     left_out: dict[str, str]  # columns that are no features → why
+    places: Places  # where the rows stand in the file
 
     def at(self, places: NDArray[np.int64]) -> Lesson:
         """Some of the rows."""
         groups = None if self.groups is None else [self.groups[place] for place in places.tolist()]
-        return self._replace(X=self.X[places], y=self.y[places], groups=groups)
+        return self._replace(X=self.X[places], y=self.y[places], groups=groups, places=self.places.at(places))
 
 
 def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: bool, fmt: Format) -> Lesson:
@@ -79,14 +81,15 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
     )
     try:
-        frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+        numbers = [target] if as_classes is False else []
+        frame, places = read_placed(file, wanted, list(text), numbers, fmt, told=remark)
     except InvalidInputError as error:
         raise InvalidInputError(str(error).replace("column as text", "column as text with --text")) from error
     for column in (target, *columns.without, *([group] if group is not None else [])):
         place_of(str(file), frame.columns, column)
-    frame = _with_targets(file, frame, target, drop_missing)
+    frame, places = _with_targets(file, frame, places, target, drop_missing)
     y, classes = _target(file, frame[target], as_classes)
-    groups = None if group is None else _groups(file, frame[group])
+    groups = None if group is None else _groups(file, frame[group], places)
     if columns.features is None:
         left_out = _left_out(frame, columns)
         names = [column for column in frame.columns if column not in {target, group, *left_out}]
@@ -97,26 +100,25 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
     if columns.features is None:
         remark(f"Features: {', '.join(shortened(column, LONGEST) for column in names)}{_listed(left_out)}.")
     _tell_gaps(frame.select(names))
-    return Lesson(name, frame.select(names), y, classes, groups, left_out)
+    return Lesson(name, target, frame.select(names), y, classes, groups, left_out, places)
 
 
-def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> DataFrame:
+def _with_targets(file: Path, frame: DataFrame, places: Places, target: str, drop: bool) -> tuple[DataFrame, Places]:
     """The rows that have a target; the others are counted."""
     missing = frame[target].is_null()
     n_missing = int(missing.sum())
     if not n_missing:
-        return frame
-    rows = f"{n_missing:,} of {len(frame):,} rows have no {target}"
+        return frame, places
+    rows = f"{n_missing:,} of {len(frame):,} rows {'has' if n_missing == 1 else 'have'} no {target}"
     if not drop:
-        first = int(missing.arg_max() or 0) + 1
+        first = places.of(int(missing.arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {rows}, the first is row {first:,}: fill them, or leave these "
-            "rows out with --drop-missing-target."
+            f"{file}: {rows}, the first is {first}: fill them, or leave these rows out with --drop-missing-target."
         )
     if n_missing == len(frame):
         raise InvalidInputError(f"{file}: no row has a {target}.")
     remark(f"{rows}: they are left out.")
-    return frame.filter(~missing)
+    return frame.filter(~missing), places.at(~missing.to_numpy())
 
 
 def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
@@ -173,11 +175,11 @@ def _some(values: NDArray[Any]) -> str:
     return shown + (", …" if len(values) > MOST_NAMED else "")
 
 
-def _groups(file: Path, column: Series) -> list[Any]:
+def _groups(file: Path, column: Series, places: Places) -> list[Any]:
     if column.null_count():
-        first = int(column.is_null().arg_max() or 0) + 1
+        n, first = column.null_count(), places.of(int(column.is_null().arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or "
+            f"{file}: {n:,} {'row has' if n == 1 else 'rows have'} no {column.name}, the first is {first}: fill it, or "
             "drop these rows."
         )
     return list(column.to_list())

@@ -133,6 +133,7 @@ def _train(
     from ..data.splits import split_rows
     from ..training.callbacks import Recorder
     from .networks import train_networks
+    from .placed import words_of
     from .results import listings_of
 
     train_rows, held = split_rows(len(rows.y), validation, rows.groups, plan.seed)
@@ -147,7 +148,10 @@ def _train(
     if save is not None:  # before anything that can go wrong with telling about it
         model.save(save)
     parts = (trained.rows, unseen)
-    measured = [model.evaluate(part.X, part.y) for part in parts]
+    measured = []
+    for part in parts:
+        with words_of(part.name, part.places, [target]):
+            measured.append(model.evaluate(part.X, part.y))
     listings = listings_of(measured, [part.y for part in parts], rows.classes is not None)
     if as_json:
         answer(_found(rows, target, trained, measured, len(held), save, report))

@@ -11,6 +11,7 @@ from ...options import shortened
 from .cells import LARGEST
 from .dialect import LONGEST, place_of
 from .library import library
+from .places import Places
 
 Place = IO[bytes] | Path
 
@@ -33,15 +34,16 @@ def read(
 def chunks(
     name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str], gaps: bool,
     rows: int,
-) -> Iterator[tuple[int, Any]]:  # fmt: skip
-    """Some rows at a time, with the number of the first, counted from 1."""
+) -> Iterator[tuple[Places, Any]]:  # fmt: skip
+    """Some rows at a time, with their numbers, counted from 1."""
     pl = library()
     wanted = _wanted(name, place, columns, text, numbers)
     row = 0
     try:
         for batch in pl.scan_parquet(place).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
             if batch.height:
-                yield row + 1, _made(name, batch, set(numbers) - set(text), row, gaps)
+                made = _made(name, batch, set(numbers) - set(text), row, gaps)
+                yield Places("row", range(row + 1, row + 1 + batch.height)), made
                 row += batch.height
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _broken(name, error) from error
