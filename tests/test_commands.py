@@ -125,7 +125,7 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
     [
         (None, ["tables", "--target", "cost"], "sold.csv has no column 'cost'; its columns are: id, size"),
         (None, ["tables", "--target", "size"], "reads the column 'size': it cannot be the target, too"),
-        (None, ["tables", "--target", "price", "--target", "id"], "predicts 1 targets: --target has to name each"),
+        (None, ["tables", "--target", "price", "--target", "id"], "predicts 1 target: --target has to name each"),
         (None, ["several", "--target", "price"], "predicts 2 targets: --target has to name each"),
         (None, ["tables", "--target", "kind"], "line 2, column 'kind' holds 'dear', which is not a number"),
         (None, ["kinds", "--target", "id"], "00000"),
@@ -338,6 +338,20 @@ def test_info_runs_nothing(models, folder):
     assert out.splitlines()[-1] == "[]"
 
 
+def test_one_of_a_thing_is_told_as_one(tmp_path):
+    path, model = tmp_path / "t.csv", tmp_path / "m"
+    path.write_text("a,y\n" + "".join(f"{k},{k * k}\n" for k in range(5)))
+    arguments = ["--target", "y", "--features", "a", "--hidden", 4, "--epochs", 1, "--batch-size", 1, "--save", model]
+    result = run("train", path, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "Training: 1 row a step, 1 epoch, AdamW" in result.stderr
+    assert "It reads 1 column:" in run("info", model).stdout
+    assert run("example", tmp_path / "one.csv", "--rows", 1).stderr.startswith("1 house is in ")
+    path.write_text("a,y\n1,1\n")
+    assert run("predict", model, path, "-o", tmp_path / "out.csv").stderr.startswith("1 prediction is in ")
+    assert "y, 1 row" in run("evaluate", model, path).stdout
+
+
 # export
 
 
@@ -355,7 +369,13 @@ def test_export_goes_by_the_ending(models, folder, file, tmp_path):
     refused("has intervals, which cannot be exported: say --without", "export", folder / "whole", tmp_path / "whole.py")
     alone = run("export", folder / "whole", tmp_path / "whole.py", "--without-intervals")
     assert alone.exit_code == 0, alone.output
-    refused("'.txt'", "export", folder / "numbers", tmp_path / "house.txt")
+    for name in ("house.txt", "house.safetensors"):
+        refused(
+            r"are exported as .onnx, .h \(C99\) or .py \(NumPy\): choose one",
+            "export",
+            folder / "tables",
+            tmp_path / name,
+        )
     refused("is a file to read from", "export", folder / "numbers", folder / "numbers", "--overwrite")
 
 
@@ -399,10 +419,11 @@ def test_a_damaged_model_is_one_sentence(models, folder, file, tmp_path, command
     message = {
         "truncated": "truncated",
         "altered": "damaged",
-        "foreign": "not a safetensors",
+        "foreign": "not a safetensors file (",
         "future": "update fastgd",
     }
     assert message.get(how, "is not there") in result.stderr
+    assert "ValueError" not in result.stderr
     assert not (tmp_path / "out.py").exists()
 
 
@@ -438,7 +459,7 @@ def test_ctrl_c_ends_every_command(models, folder, file, monkeypatch):
 
     monkeypatch.setattr(ensemble, "load", interrupted)
     for command in (["info"], ["export"]):
-        result = run(*command, folder / "tables", *["/dev/null"] * (command == ["export"]))
+        result = run(*command, folder / "tables", *[folder / "none.py"] * (command == ["export"]))
         assert (result.exit_code, result.stderr) == (130, "fastgd: interrupted\n")
 
 

@@ -130,12 +130,12 @@ def test_two_columns_of_one_name(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("x,y\n1,2\n3\n", "line 3 has 1 cells, but the header names 2 columns"),
+        ("x,y\n1,2\n3\n", "line 3 has 1 cell, but the header names 2 columns: correct the line.$"),
         ("x,y\n1,2\n3,4,5\n", "line 3 has 3 cells, but the header names 2 columns"),
         ("x,y\n1,2,3\n4\n", "line 2 has 3 cells, but the header names 2 columns"),  # as many separators as in two rows
-        ("x,y\n1,2\n\n\n3\n", "line 5 has 1 cells"),
-        ('x,y\n1,"a\nb"\n\n3\n', "line 5 has 1 cells"),
-        ("x,y\n1,2\n3", "line 3 has 1 cells"),
+        ("x,y\n1,2\n\n\n3\n", "line 5 has 1 cell, "),
+        ('x,y\n1,"a\nb"\n\n3\n', "line 5 has 1 cell, "),
+        ("x,y\n1,2\n3", "line 3 has 1 cell, but the header names 2 columns: correct the line.$"),
     ],
 )
 def test_rows_of_another_length(tmp_path, lines, message):

@@ -32,6 +32,7 @@ def evaluate(model: Path, file: Path, targets: tuple[str, ...], as_json: bool, f
 
     Example: fastgd evaluate house.safetensors sold.csv --target price
     """
+    from ..options import counted
     from ..pages.page import number
     from .labelled import labelled
     from .placed import words_of
@@ -42,5 +43,5 @@ def evaluate(model: Path, file: Path, targets: tuple[str, ...], as_json: bool, f
     if as_json:
         answer({"model": str(model), "file": str(file), "rows": len(rows.y), "target": rows.targets, "metrics": found})
         return
-    of = f"{', '.join(rows.targets)}, {len(rows.y):,} rows"
+    of = f"{', '.join(rows.targets)}, {counted(len(rows.y), 'row')}"
     table((of, ""), [(name, number(value)) for name, value in found.items()])

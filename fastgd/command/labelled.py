@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ..data.files import Places, read_placed
 from ..errors import InvalidInputError
+from ..options import counted
 from .question import Question, by_order
 from .terminal import warn
 from .unlike import Gaps, Unlike
@@ -54,7 +55,9 @@ def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> La
     if not targets:
         raise InvalidInputError(f"Say which column of {file} holds the actual values: --target COLUMN.")
     if len(targets) != n_targets:
-        raise InvalidInputError(f"{model} predicts {n_targets} targets: --target has to name each of them, in order.")
+        raise InvalidInputError(
+            f"{model} predicts {counted(n_targets, 'target')}: --target has to name each of them, in order."
+        )
     known = loaded.feature_names or ()
     mixed = next((name for name in targets if name in known), None)
     if mixed is not None:
@@ -92,8 +95,8 @@ def _values(column: Series, places: Places, model: MLP | Ensemble, file: Path) -
     if empty.any():
         n, first = int(empty.sum()), places.of(int(empty.arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {n:,} {'row has' if n == 1 else 'rows have'} no {column.name}, the first is {first}: fill it, "
-            "or drop these rows."
+            f"{file}: {counted(n, 'row')} {'has' if n == 1 else 'have'} no {column.name}, the first is {first}: fill "
+            "it, or drop these rows."
         )
     values: NDArray[Any] = column.to_numpy()
     if model.classes is None:

@@ -17,7 +17,7 @@ VALIDATION = "validation_data: "  # begins what is said of rows held out
 COLUMN = r"(?:, column (\d+)(?: \((.*?)\)(?=[ ,:]))?)?"
 PLACE = re.compile(
     rf"\b(X|y)(?=, (?:row|column) \d){COLUMN}(?:, row (\d+))?{COLUMN}"  # a cell or a column
-    r"|\bin row (\d+)(?=\.$)|\brow (\d+) of X\b|^(X)(?= has\b)"
+    r"|\bin row (\d+)(?=\.$)|\brow (\d+) of X\b|^(X|y)(?= (?:has|is)\b)"
 )
 
 
@@ -28,8 +28,9 @@ def in_file(message: str, name: str, places: Places, targets: Sequence[str] = ()
         table, column, called, row, other, also_called, alone, of_x, whole = match.groups()
         if alone:
             return f"in {places.of(int(alone))}"
-        if of_x or whole:
-            return f"{name}, {places.of(int(of_x))}" if of_x else name
+        if of_x:
+            return f"{name}, {places.of(int(of_x))}"
+        table = table or whole
         called = called or also_called or (", ".join(targets) if table == "y" else None)
         number = column or other if table == "X" else None
         where = f", column {called!r}" if called else f", column {number}" if number else ""

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.files import Format, Places, read_placed
-from ..data.reading.dialect import place_of
+from ..data.reading.dialect import check_columns
 from ..errors import InvalidInputError
-from ..options import shortened
+from ..options import counted, shortened
 from .terminal import remark
 
 if TYPE_CHECKING:
@@ -85,8 +85,7 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         frame, places = read_placed(file, wanted, list(text), numbers, fmt, told=remark)
     except InvalidInputError as error:
         raise InvalidInputError(str(error).replace("column as text", "column as text with --text")) from error
-    for column in (target, *columns.without, *([group] if group is not None else [])):
-        place_of(str(file), frame.columns, column)
+    check_columns(str(file), frame.columns, [target, *columns.without, *([group] if group is not None else [])])
     frame, places = _with_targets(file, frame, places, target, drop_missing)
     y, classes = _target(file, frame[target], as_classes)
     groups = None if group is None else _groups(file, frame[group], places)
@@ -96,7 +95,8 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
     else:
         left_out, names = {}, columns.features
     if not names:
-        raise InvalidInputError(f"{file} has no column to predict {target!r} from{_listed(left_out)}.")
+        advice = ": name with --features what is to be learned from all the same" if left_out else ""
+        raise InvalidInputError(f"{file} has no column to predict {target!r} from{_listed(left_out)}{advice}.")
     if columns.features is None:
         remark(f"Features: {', '.join(shortened(column, LONGEST) for column in names)}{_listed(left_out)}.")
     _tell_gaps(frame.select(names))
@@ -109,7 +109,7 @@ def _with_targets(file: Path, frame: DataFrame, places: Places, target: str, dro
     n_missing = int(missing.sum())
     if not n_missing:
         return frame, places
-    rows = f"{n_missing:,} of {len(frame):,} rows {'has' if n_missing == 1 else 'have'} no {target}"
+    rows = f"{n_missing:,} of {counted(len(frame), 'row')} {'has' if n_missing == 1 else 'have'} no {target}"
     if not drop:
         first = places.of(int(missing.arg_max() or 0))
         raise InvalidInputError(
@@ -125,6 +125,7 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
     """The target as numbers, or as labels with all that there are, and what it was taken for."""
     import polars as pl
 
+    other = ""
     name, labels = shortened(column.name, LONGEST), _labels(column)
     known = np.unique(labels) if labels is not None else None
     if as_classes is None:
@@ -134,11 +135,8 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
             n = "" if known is None or not 2 < len(known) <= MOST_NUMBERED else f" with {len(known)} different values"
             also = "; --classes to treat them as classes" if n else ""
             remark(f"The target {name!r} has numbers{n}, which are predicted as such{also}.")
-        elif known is not None and len(known) <= MOST_CLASSES:
-            other = "" if is_text else "; --regression to treat them as numbers"
-            remark(
-                f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}."
-            )
+        elif not is_text:
+            other = "; --regression to treat them as numbers"
     if not as_classes:
         return column.to_numpy().astype(np.float64), None
     if labels is None or known is None:
@@ -154,6 +152,7 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
             f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for "
             f"classes{advice}."
         )
+    remark(f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}.")
     return labels, known
 
 
@@ -231,4 +230,8 @@ def _tell_gaps(X: DataFrame) -> None:
         most = sorted(gaps.items(), key=lambda item: -item[1])
         named = ", ".join(f"{shortened(column, LONGEST)} {count:,}" for column, count in most[:MOST_NAMED])
         more = f" and {len(most) - MOST_NAMED} more columns" if len(most) > MOST_NAMED else ""
-        remark(f"{sum(gaps.values()):,} cells are empty ({named}{more}): that a value is missing is learned, too.")
+        n = sum(gaps.values())
+        remark(
+            f"{counted(n, 'cell')} {'is' if n == 1 else 'are'} empty ({named}{more}): that a value is "
+            "missing is learned, too."
+        )

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import InvalidInputError
 from .reading import parquet
 from .reading.cells import Cells, marks_of
-from .reading.dialect import Format, place_of
+from .reading.dialect import Format, check_columns
 from .reading.library import library
 from .reading.places import Places
 from .reading.rows import Rows
@@ -135,7 +135,6 @@ def _opened(
     """The rows of a text file, and what turns them into the columns that are wanted."""
     rows = Rows(source.name, lines_of(source.name, source.pieces, fmt.encoding, told), fmt, numbers)
     header = rows.dialect.header
-    for column in (*(header if columns is None else columns), *text, *numbers):
-        place_of(source.name, header, column)
+    check_columns(source.name, header, [*(header if columns is None else columns), *text, *numbers])
     marks = marks_of(fmt.missing, rows.dialect)
     return rows, Cells(rows.dialect, header if columns is None else columns, text, numbers, marks, gaps, told)

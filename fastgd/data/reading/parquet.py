@@ -9,7 +9,7 @@ from typing import IO, Any
 from ...errors import InvalidInputError
 from ...options import shortened
 from .cells import LARGEST
-from .dialect import LONGEST, place_of
+from .dialect import LONGEST, check_columns
 from .library import library
 from .places import Places
 
@@ -61,8 +61,7 @@ def _wanted(
         raise _broken(name, error) from error
     if not isinstance(place, Path):
         place.seek(0)
-    for column in (*(columns or ()), *text, *numbers):
-        place_of(name, header, column)
+    check_columns(name, header, [*(columns or ()), *text, *numbers])
     return header if columns is None else list(columns)
 
 
