@@ -225,6 +225,9 @@ def test_what_is_odd_is_told_once(models, folder, tmp_path):
             line for line in run(name, folder / "whole", path, *target, *others).stderr.splitlines() if "Bonn" in line
         ]
         assert lines == [f"{said} (taken as none)."]
+    command = [*FASTGD, "evaluate", folder / "whole", "-", "--target", "price"]
+    piped = subprocess.run(command, input=path.read_bytes(), capture_output=True)
+    assert piped.stderr.startswith(b"fastgd: standard input, column 'town': 60 cells with"), piped.stderr
 
 
 def test_rows_are_told_by_their_lines_everywhere(models, folder, tmp_path):

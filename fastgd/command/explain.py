@@ -47,6 +47,7 @@ def explain(
 
     Example: fastgd explain house.safetensors sold.csv --target price --column size
     """
+    from ..data.reading.source import shown
     from ..errors import InvalidInputError
     from ..explain.features import partial_dependence, permutation_importance
     from .labelled import labelled, unlabelled
@@ -59,7 +60,7 @@ def explain(
         known = [] if loaded.classes is None else [str(label) for label in loaded.classes.tolist()]
         which = int(output) if output is not None and output.isdecimal() and output not in known else output
         try:
-            with words_of(str(file), places):
+            with words_of(shown(file), places):
                 curve = partial_dependence(loaded, X, column, output=which)
         except InvalidInputError as error:
             raise InvalidInputError(str(error).replace("output=0 to", "--output 0 to")) from error
@@ -69,7 +70,7 @@ def explain(
     if row is not None:
         _blame(rows, row, as_json)
         return
-    with words_of(str(file), rows.places, rows.targets):
+    with words_of(shown(file), rows.places, rows.targets):
         found = permutation_importance(rows.model, rows.X, rows.y)
     answer(found.to_dict()) if as_json else _show_importance(found)
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.files import Places, read_placed
+from ..data.reading.source import shown
 from ..errors import InvalidInputError
 from ..options import counted
 from .question import Question, by_order
@@ -76,14 +77,14 @@ def _read(
     wanted = None if names is None else [*names, *targets]
     text = [name for name in wanted or targets if name not in numbers]
     frame, places = read_placed(file, wanted, text, numbers, fmt, told=warn)
-    features = names or by_order(frame, targets, question, str(file))
+    features = names or by_order(frame, targets, question, shown(file))
     if question.is_encoded:
         unlike = Unlike(question.model)
         unlike.add(question.model.schema.columns(frame.select(features)), places)
         for line in unlike.told(features):
-            warn(f"{file}, {line}")
+            warn(f"{shown(file)}, {line}")
     else:
-        gaps = Gaps(str(file))
+        gaps = Gaps(shown(file))
         gaps.found(frame.select(features), places)
         gaps.refuse()
     return frame.select([*features, *targets]), places
@@ -95,8 +96,8 @@ def _values(column: Series, places: Places, model: MLP | Ensemble, file: Path) -
     if empty.any():
         n, first = int(empty.sum()), places.of(int(empty.arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {counted(n, 'row')} {'has' if n == 1 else 'have'} no {column.name}, the first is {first}: fill "
-            "it, or drop these rows."
+            f"{shown(file)}: {counted(n, 'row')} {'has' if n == 1 else 'have'} no {column.name}, the first is {first}: "
+            "fill it, or drop these rows."
         )
     values: NDArray[Any] = column.to_numpy()
     if model.classes is None:
