@@ -230,6 +230,11 @@ def shortened(name: str, most: int) -> str:
     return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
 
 
+def counted(n: int, what: str) -> str:
+    """So many of a thing: 1 row, 2,000 rows."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
+
+
 def printable(text: str) -> str:
     """Text from a file as one harmless line: what would break it, turn it round or steer a terminal is escaped."""
     return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)

@@ -109,6 +109,7 @@ def test_help_of_every_command_has_an_example_and_fits(columns, monkeypatch):
 
 
 def test_a_mistake_of_the_package_is_one_line(tmp_path, monkeypatch):
+    import fastgd.command.networks  # noqa: F401  loaded in the test it would keep the mistake
     from fastgd.data import splits
 
     monkeypatch.setattr(splits, "split_rows", lambda *given: {}["no such\nthing"])

@@ -125,16 +125,16 @@ def test_the_model_remembers_its_target(models, folder, file, tmp_path):
     [
         (None, ["tables", "--target", "cost"], "sold.csv has no column 'cost'; its columns are: id, size"),
         (None, ["tables", "--target", "size"], "reads the column 'size': it cannot be the target, too"),
-        (None, ["tables", "--target", "price", "--target", "id"], "predicts 1 targets: --target has to name each"),
+        (None, ["tables", "--target", "price", "--target", "id"], "predicts 1 target: --target has to name each"),
         (None, ["several", "--target", "price"], "predicts 2 targets: --target has to name each"),
         (None, ["tables", "--target", "kind"], "line 2, column 'kind' holds 'dear', which is not a number"),
         (None, ["kinds", "--target", "id"], "00000"),
-        ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is row 4: fill"),
-        ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is row 4: fill"),
+        ("price", ["tables", "--target", "price"], "sold.csv: 2 rows have no price, the first is line 5: fill"),
+        ("kind", ["kinds", "--target", "kind"], "sold.csv: 2 rows have no kind, the first is line 5: fill"),
         ("size", ["numbers", "--target", "price"],
-         "sold.csv: 2 rows have no value where the model needs one, the first in row 4, column 'size'"),
+         "sold.csv: 2 rows have no value where the model needs one, the first in line 5, column 'size'"),
         (None, ["yes_or_no", "--target", "price"],
-         "sold.csv, row 1, column 'price' has the label 223500, which the model does not know"),
+         "sold.csv, line 2, column 'price' has the label 223500, which the model does not know"),
     ],
 )  # fmt: skip
 def test_targets_that_cannot_be_used(models, folder, tmp_path, change, arguments, message):
@@ -215,7 +215,7 @@ def test_who_is_to_blame_for_a_row(models, folder, file):
 def test_what_is_odd_is_told_once(models, folder, tmp_path):
     path = tmp_path / "sold.csv"
     houses(60, seed=2).with_columns(town=pl.lit("Bonn")).write_csv(path)
-    said = f"fastgd: {path}, column 'town': 60 cells with categories that the training did not have, 'Bonn' in row 1"
+    said = f"fastgd: {path}, column 'town': 60 cells with categories that the training did not have, 'Bonn' in line 2"
     for command in (["evaluate"], ["explain"], ["explain", "--column", "size"], ["explain", "--row", 3]):
         name, *others = command
         target = [] if "--column" in others else ["--target", "price"]
@@ -225,6 +225,37 @@ def test_what_is_odd_is_told_once(models, folder, tmp_path):
             line for line in run(name, folder / "whole", path, *target, *others).stderr.splitlines() if "Bonn" in line
         ]
         assert lines == [f"{said} (taken as none)."]
+    command = [*FASTGD, "evaluate", folder / "whole", "-", "--target", "price"]
+    piped = subprocess.run(command, input=path.read_bytes(), capture_output=True)
+    assert piped.stderr.startswith(b"fastgd: standard input, column 'town': 60 cells with"), piped.stderr
+
+
+def test_rows_are_told_by_their_lines_everywhere(models, folder, tmp_path):
+    """Blank lines, and lines within a cell, count as an editor counts them; rows of a Parquet file have numbers."""
+    table = houses(60, seed=2).with_columns(note=pl.lit("two\nlines"))
+    odd = table.with_columns(size=pl.when(pl.int_range(pl.len()) == 9).then(9999.0).otherwise("size"))
+    gaps = table.with_columns(price=pl.when(pl.int_range(pl.len()) != 9).then("price"))
+    for name, place in (("sold.csv", "line 21"), ("sold.parquet", "row 10")):
+        path = tmp_path / name
+        for frame in (odd, gaps):
+            if name == "sold.csv":
+                path.write_text(frame.write_csv().replace("\n", "\n\n", 1))
+            else:
+                frame.write_parquet(path)
+            if frame is odd:
+                for command in (["evaluate"], ["explain"], ["predict"]):
+                    target = [] if command == ["predict"] else ["--target", "price"]
+                    result = run(*command, folder / "whole", path, *target)
+                    assert (result.exit_code, result.stderr.count("9999")) == (0, 1), result.stderr
+                    assert f"9999 in {place} (taken as" in result.stderr
+            else:
+                for command in (["evaluate", folder / "whole"], ["explain", folder / "whole"], ["train"]):
+                    refused(f"no price, the first is {place}: fill", *command, path, "--target", "price")
+                refused(f"no price, the first is {place}", "train", path, "--target", "size", "--group", "price", "-q")
+
+    path.with_suffix(".csv").write_text(table.write_csv())
+    shown = run("explain", folder / "whole", path.with_suffix(".csv"), "--target", "price", "--row", 10)
+    assert shown.stdout.startswith("Row 10 (line 20): ")
 
 
 # lr-find
@@ -320,6 +351,20 @@ def test_info_runs_nothing(models, folder):
     assert out.splitlines()[-1] == "[]"
 
 
+def test_one_of_a_thing_is_told_as_one(tmp_path):
+    path, model = tmp_path / "t.csv", tmp_path / "m"
+    path.write_text("a,y\n" + "".join(f"{k},{k * k}\n" for k in range(5)))
+    arguments = ["--target", "y", "--features", "a", "--hidden", 4, "--epochs", 1, "--batch-size", 1, "--save", model]
+    result = run("train", path, *arguments)
+    assert result.exit_code == 0, result.output
+    assert "Training: 1 row a step, 1 epoch, AdamW" in result.stderr
+    assert "It reads 1 column:" in run("info", model).stdout
+    assert run("example", tmp_path / "one.csv", "--rows", 1).stderr.startswith("1 house is in ")
+    path.write_text("a,y\n1,1\n")
+    assert run("predict", model, path, "-o", tmp_path / "out.csv").stderr.startswith("1 prediction is in ")
+    assert "y, 1 row" in run("evaluate", model, path).stdout
+
+
 # export
 
 
@@ -337,7 +382,13 @@ def test_export_goes_by_the_ending(models, folder, file, tmp_path):
     refused("has intervals, which cannot be exported: say --without", "export", folder / "whole", tmp_path / "whole.py")
     alone = run("export", folder / "whole", tmp_path / "whole.py", "--without-intervals")
     assert alone.exit_code == 0, alone.output
-    refused("'.txt'", "export", folder / "numbers", tmp_path / "house.txt")
+    for name in ("house.txt", "house.safetensors"):
+        refused(
+            r"are exported as .onnx, .h \(C99\) or .py \(NumPy\): choose one",
+            "export",
+            folder / "tables",
+            tmp_path / name,
+        )
     refused("is a file to read from", "export", folder / "numbers", folder / "numbers", "--overwrite")
 
 
@@ -381,10 +432,11 @@ def test_a_damaged_model_is_one_sentence(models, folder, file, tmp_path, command
     message = {
         "truncated": "truncated",
         "altered": "damaged",
-        "foreign": "not a safetensors",
+        "foreign": "not a safetensors file (",
         "future": "update fastgd",
     }
     assert message.get(how, "is not there") in result.stderr
+    assert "ValueError" not in result.stderr
     assert not (tmp_path / "out.py").exists()
 
 
@@ -420,7 +472,7 @@ def test_ctrl_c_ends_every_command(models, folder, file, monkeypatch):
 
     monkeypatch.setattr(ensemble, "load", interrupted)
     for command in (["info"], ["export"]):
-        result = run(*command, folder / "tables", *["/dev/null"] * (command == ["export"]))
+        result = run(*command, folder / "tables", *[folder / "none.py"] * (command == ["export"]))
         assert (result.exit_code, result.stderr) == (130, "fastgd: interrupted\n")
 
 

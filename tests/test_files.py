@@ -149,7 +149,7 @@ def test_names_of_columns_may_be_quoted(tmp_path):
         ('"z\nz",1,,3', "line 8, column 'age' is empty: fill it, or drop the line."),
         ('"z\nz",1,-inf,3', "line 8, column 'age' is -inf, not a finite number: fill it, or drop the line."),
         ("z,1,2,1e39", "line 7, column 'price' is 1e+39, too large: use other units."),
-        ("z,1,2", "line 7 has 3 cells, but the header names 4 columns."),
+        ("z,1,2", "line 7 has 3 cells, but the header names 4 columns: correct the line."),
         (
             '"z\nz",1,2',
             "line 7 opens a quote that goes on to line 8, which makes 3 cells for 4 columns: "

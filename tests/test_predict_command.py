@@ -70,6 +70,8 @@ def test_columns_stand_beside_them_as_they_are(file, folder):
     assert found[0] == "id,rooms,prediction"
     beside = [line.rsplit(",", 1)[0] for line in found[1:]]
     assert beside == [f"{number},{rooms}" for number, rooms in table.select("id", "rooms").rows()]
+    for keys in (["--key", "id,rooms"], ["--key", "id, rooms", "--key", "id"]):
+        assert run("predict", folder / "tables", file, *keys).stdout.splitlines() == found
     result = run("predict", folder / "tables", file, "--all-columns")
     found = pl.read_csv(io.BytesIO(result.stdout_bytes), schema_overrides={"id": pl.String, "price": pl.Float64})
     assert found.drop("prediction").equals(table)
@@ -103,8 +105,9 @@ def test_how_a_file_is_written_can_be_said(folder, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--separator", ";;"], "separator must be one character such as ';', not ';;'."),
-        (["--decimal", "x"], "decimal must be '.' or ',', not 'x'."),
+        (["--separator", ";;"], "--separator must be one character such as ';', not ';;'."),
+        (["--decimal", "x"], "--decimal must be '.' or ',', not 'x'."),
+        (["--separator", "é"], "--separator must be one character such as ';', not 'é'."),
         (["--output", "-"], "- cannot be written: it stands for standard input, name a file."),
     ],
 )
@@ -208,8 +211,13 @@ def test_gaps_that_a_model_cannot_read_are_all_counted(folder, tmp_path, short_p
     ("change", "message"),
     [
         (lambda t: t.drop("town"), "has no column 'town'; its columns are: id, size, rooms, price, kind."),
+        (lambda t: t.drop("town", "size"), "has no columns 'town', 'size'; its columns are: id, rooms, price, kind."),
         (lambda t: t.with_columns(size=pl.lit("big")), "line 2, column 'size' holds 'big', which is not a number"),
         (lambda t: t.with_columns(size=pl.lit(1e39)), "line 2, column 'size' is 1e+39, too large"),
+        (
+            lambda t: t.with_columns(size=pl.lit("1e400")),
+            "line 2, column 'size' is 1e400, too large (the first of 50 such cells): use other units",
+        ),
         (lambda t: t.head(0), "has a header line but no rows"),
         (lambda t: t.rename({"kind": "prediction"}), "has a column 'prediction' itself"),
     ],
@@ -253,7 +261,7 @@ def test_probabilities(models, folder, file):
     np.testing.assert_allclose(found.drop("prediction").to_numpy(), expected, atol=1e-6)
     result = run("predict", folder / "tables", file, "--probabilities")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "has no probabilities" in result.stderr
+    assert result.stderr.endswith("tables predicts numbers, not classes: leave --probabilities out.\n")
 
 
 def test_intervals(models, folder, file):
@@ -267,7 +275,7 @@ def test_intervals(models, folder, file):
         ("tables", 0.9, "has no intervals"),
         ("whole", 1.5, "--interval must be a share between 0 and 1"),
         ("whole", "nan", "--interval must be a share between 0 and 1"),
-        ("whole", 0.9999, "takes at least"),
+        ("whole", 0.9999, "fastgd: --interval 0.9999 takes at least 10,000 rows to calibrate with; there are "),
     ):
         result = run("predict", folder / model, file, "--interval", share)
         assert (result.exit_code, result.stdout, len(result.stderr.splitlines())) == (2, "", 1)

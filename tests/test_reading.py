@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastgd.data.files import Format, read_chunks, read_table
+from fastgd.data.files import Format, read_chunks, read_placed, read_table
 from fastgd.data.reading import rows, source
 from fastgd.errors import InvalidInputError
 
@@ -58,7 +58,7 @@ def test_every_kind_of_file_gives_the_same_table(tmp_path, kind, piece, monkeypa
     assert pl.concat([part for _, part in parts]).equals(read_table(path))
     assert all(0 < part.height <= 300 for _, part in parts)
     first = 1 if kind == "parquet" else 2
-    assert [line for lines, _ in parts for line in lines] == list(range(first, first + N))
+    assert [line for places, _ in parts for line in places.numbers] == list(range(first, first + N))
     with pytest.raises(InvalidInputError, match="has no column 'z'; its columns are: x, name, y"):
         read_table(path, ["x", "z"])
 
@@ -129,12 +129,12 @@ def test_two_columns_of_one_name(tmp_path):
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        ("x,y\n1,2\n3\n", "line 3 has 1 cells, but the header names 2 columns"),
+        ("x,y\n1,2\n3\n", "line 3 has 1 cell, but the header names 2 columns: correct the line.$"),
         ("x,y\n1,2\n3,4,5\n", "line 3 has 3 cells, but the header names 2 columns"),
         ("x,y\n1,2,3\n4\n", "line 2 has 3 cells, but the header names 2 columns"),  # as many separators as in two rows
-        ("x,y\n1,2\n\n\n3\n", "line 5 has 1 cells"),
-        ('x,y\n1,"a\nb"\n\n3\n', "line 5 has 1 cells"),
-        ("x,y\n1,2\n3", "line 3 has 1 cells"),
+        ("x,y\n1,2\n\n\n3\n", "line 5 has 1 cell, "),
+        ('x,y\n1,"a\nb"\n\n3\n', "line 5 has 1 cell, "),
+        ("x,y\n1,2\n3", "line 3 has 1 cell, but the header names 2 columns: correct the line.$"),
     ],
 )
 def test_rows_of_another_length(tmp_path, lines, message):
@@ -149,7 +149,13 @@ def test_blank_lines_and_rows_are_no_rows(tmp_path):
     path.write_text('\n \nx,y\n\n1,a\n,\n\n  \n2,"b\n\nc"\n\n3,\n\n')
     frame = read_table(path)
     assert frame.rows() == [(1.0, "a"), (2.0, "b\n\nc"), (3.0, None)]
-    assert [list(lines) for lines, _ in read_chunks(path, rows=2)] == [[5, 9], [13]]
+    assert [places.of(0) for places, _ in read_chunks(path, rows=1)] == ["line 5", "line 9", "line 13"]
+    whole, (places, *others) = read_placed(path)[1], [places for places, _ in read_chunks(path)]
+    assert not others
+    assert [each.of(row) for each in (whole, places) for row in range(3)] == ["line 5", "line 9", "line 13"] * 2
+    assert whole.at([2, 0]).of(0) == whole.at(np.array([False, False, True])).of(0) == "line 13"
+    frame.write_parquet(tmp_path / "t.parquet")
+    assert [read_placed(tmp_path / "t.parquet")[1].of(row) for row in range(3)] == ["row 1", "row 2", "row 3"]
 
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", '\n1,"a\rb"\n'])  # with a return rows are read one by one

@@ -90,7 +90,7 @@ def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
     path = write(tmp_path / "houses.csv", price=[42] * 200)
     result = run("train", path, *ARGUMENTS, "--epochs", 2)
     assert re.search(r"held out +40 +– ", result.output)
-    assert "fastgd: y is 42 in every row: there is nothing to learn of it." in result.output
+    assert "fastgd: houses.csv, column 'price' is 42 in every row: there is nothing to learn of it." in result.output
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
         (
             {"price": ["3"] * 10 + [""] * 190},
             ARGUMENTS,
-            r"190 of 200 rows have no price, the first is row 11: fill them",
+            r"190 of 200 rows have no price, the first is line 12: fill them",
         ),
         ({"price": [""] * 200}, [*ARGUMENTS, "--drop-missing-target"], r"no row has a price"),
         ({}, ["--target", "cost", "--features", "size"], r"no column 'cost'; its columns are: id, size, rooms, price"),
@@ -113,8 +113,8 @@ def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
         ({}, ["--target", "price", "--features", "size,,rooms"], r"not a list of different names"),
         ({}, [*ARGUMENTS, "--hidden", "8,x"], r"not a list of layer widths such as 64,64"),
         ({}, [*ARGUMENTS, "--group", "owner"], r"no column 'owner'"),
-        ({}, [*ARGUMENTS, "--learning-rate", "-1"], r"learning_rate must be a number above 0, not -1.0"),
-        ({}, [*ARGUMENTS, "--learning-rate", "nan"], r"learning_rate must be a number above 0"),
+        ({}, [*ARGUMENTS, "--learning-rate", "-1"], r"fastgd: --learning-rate must be a number above 0, not -1.0"),
+        ({}, [*ARGUMENTS, "--learning-rate", "nan"], r"fastgd: --learning-rate must be a number above 0"),
         (
             {},
             [*ARGUMENTS, "--optimizer", "sgd", "--learning-rate", "1000"],
@@ -134,16 +134,33 @@ def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
             r"line 201, column 'size' is 1e\+39, too large: use other units",
         ),
         ({"size": ["30"] * 199 + ["1_000"]}, ARGUMENTS, r"line 201, column 'size' holds '1_000'"),
-        ({}, [*ARGUMENTS, "--hidden", "99999999999"], r"layer_sizes ask for [\d,]+ parameters"),
+        ({}, [*ARGUMENTS, "--hidden", "99999999999"], r"fastgd: --hidden asks for [\d,]+ parameters"),
         ({}, [*ARGUMENTS, "--epochs", "1", "--save", "/nowhere/m"], r"/nowhere/m cannot be written"),
         ({}, [*ARGUMENTS, "--report", "/nowhere/r.html"], r"/nowhere/r.html cannot be written: there is no folder"),
+        ({}, [*ARGUMENTS, "--dropout", "2"], r"fastgd: --dropout must be a share of at least 0 and below 1"),
+        (
+            {"id": [f"h{i}" for i in range(200)]},
+            ["--target", "price", "--features", "id"],
+            r"(?m)^fastgd: houses.csv, column 'id' has 160 categories, .*nothing else to learn from: choose other col",
+        ),
+        (
+            {"size": range(200)},
+            ["--target", "price", "--without", "id,rooms"],
+            r"size \(the number of the row\).*: name ",
+        ),
+        ({"rooms,size": ["1,2"] * 200}, ["--target", "price"], r"more than one column 'size': rename all but one"),
+        (
+            {"price": ["1,2"] * 200},
+            ["--target", "price"],
+            r"line 2 has 5 cells, .* 4 columns: correct .*, and quote each",
+        ),
         ({}, [*ARGUMENTS, "--lr", "1"], r"No such option"),
         ({}, ["--target", "price", "--features", ""], r"not a list of different names"),
         ({}, ["--target", "price", "--features", '"size'], r"not a list of different names"),
         ({}, ["--target", "price", "--features", "size\nrooms"], r"not a list of different names"),
         ({}, [*ARGUMENTS, "--features", "x" * 200_000], r"not a list of different names"),
         ({}, [*ARGUMENTS, "--hidden", "9" * 5000], r"not a list of layer widths"),
-        ({}, [*ARGUMENTS, "--seed", "9" * 30], r"random_state must be below 2\*\*64"),
+        ({}, [*ARGUMENTS, "--seed", "9" * 30], r"fastgd: --seed must be below 2\*\*64"),
         ({}, [*ARGUMENTS, "--group", ""], r"no column ''"),
         ({}, [*ARGUMENTS, "--save", "/dev/null/m"], r"/dev/null/m cannot be written"),
     ],
@@ -290,7 +307,7 @@ def test_train_tells_classes_apart(tmp_path):
         (
             {"kind": ["a"] * 299 + [" "]},
             [],
-            r"1 of 300 rows have no kind, the first is row 300: fill them, or leave th",
+            r"1 of 300 rows has no kind, the first is line 301: fill them, or leave th",
         ),
         ({"kind": ["a"] * 300}, [], r"kind is 'a' in every row: there is nothing to tell apart"),
         (

@@ -133,7 +133,7 @@ def test_what_the_target_is_is_found_and_said(tmp_path, values, arguments, class
     found = json.loads(result.stdout)
     assert found["classes"] == classes
     told = [line for line in result.stderr.splitlines() if line.startswith("The target")]
-    if arguments:
+    if classes is None and arguments:
         assert told == []
     elif classes is None:
         assert "has numbers" in told[0]
@@ -141,7 +141,7 @@ def test_what_the_target_is_is_found_and_said(tmp_path, values, arguments, class
     else:
         shown = ", ".join(map(str, classes))
         assert f"'y' has {len(classes)} values, which are predicted as classes: {shown}" in told[0]
-        assert ("--regression" in told[0]) == (values[0] == "0")
+        assert ("--regression" in told[0]) == (values[0] == "0" and not arguments)
     known = fastgd.load(tmp_path / "m").classes
     assert (None if known is None else known.tolist()) == classes
     measured = run("evaluate", tmp_path / "m", path, "--json")
@@ -178,7 +178,7 @@ def test_rows_without_a_target(tmp_path):
     path = lines(tmp_path / "t.csv", "a,y", *(f"{k},{k if k % 4 else ''}" for k in range(1, 101)))
     result = run("train", path, "--target", "y", *FAST)
     assert result.exit_code == 2
-    assert "25 of 100 rows have no y, the first is row 4: fill them, or leave these rows out" in result.stderr
+    assert "25 of 100 rows have no y, the first is line 5: fill them, or leave these rows out" in result.stderr
     result = run("train", path, "--target", "y", "--drop-missing-target", "--json", *FAST)
     assert json.loads(result.stdout)["rows"] == 75
     assert "25 of 100 rows have no y: they are left out." in result.stderr
@@ -309,7 +309,7 @@ def test_the_group_may_be_a_column_of_text(tmp_path):
     gaps = lines(tmp_path / "u.csv", "a,g,y", *(f"{k % 9},{k // 10 or ''},{k % 7}" for k in range(300)))
     result = run("train", gaps, "--target", "y", "--group", "g")
     assert result.exit_code == 2
-    assert "10 rows have no g, the first is row 1: fill them, or drop these rows." in result.stderr
+    assert "10 rows have no g, the first is line 2: fill it, or drop these rows." in result.stderr
 
 
 def test_advice_names_options_that_there_are(tmp_path):

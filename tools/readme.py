@@ -31,8 +31,15 @@ CHANGING = re.compile(r"[\d,]+ rows/s|\d+\.\d+ m?s\b")
 def printed_by(language: str, code: str, folder: str) -> str:
     """What the code prints, run as a newcomer would: in its page's folder, and scripts of the project in the project's.
 
-    Of a console line all is shown that a terminal would show.
+    Of console lines all is shown that a terminal would show.
     """
+    if language == "console":
+        lines = code.strip().splitlines()
+        return "".join(_printed(language, line, folder) for line in lines)
+    return _printed(language, code, folder)
+
+
+def _printed(language: str, code: str, folder: str) -> str:
     errors = subprocess.PIPE
     if language == "python":
         command = [sys.executable, "-c", code]
@@ -48,7 +55,7 @@ def printed_by(language: str, code: str, folder: str) -> str:
         command, stdout=subprocess.PIPE, stderr=errors, text=True, check=True, env=environment, cwd=folder
     )
     lines = [line.rstrip() for line in result.stdout.splitlines() if "compiling the loops" not in line]
-    return "\n".join(lines) + "\n"
+    return "".join(f"{line}\n" for line in lines)
 
 
 def without_times(text: str) -> str:

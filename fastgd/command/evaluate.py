@@ -32,14 +32,17 @@ def evaluate(model: Path, file: Path, targets: tuple[str, ...], as_json: bool, f
 
     Example: fastgd evaluate house.safetensors sold.csv --target price
     """
+    from ..data.reading.source import shown
+    from ..options import counted
     from ..pages.page import number
-    from .labelled import labelled, words_of
+    from .labelled import labelled
+    from .placed import words_of
 
     rows = labelled(model, file, targets, fmt)
-    with words_of(file, rows.targets):
+    with words_of(shown(file), rows.places, rows.targets):
         found = rows.model.evaluate(rows.X, rows.y)
     if as_json:
         answer({"model": str(model), "file": str(file), "rows": len(rows.y), "target": rows.targets, "metrics": found})
         return
-    of = f"{', '.join(rows.targets)}, {len(rows.y):,} rows"
+    of = f"{', '.join(rows.targets)}, {counted(len(rows.y), 'row')}"
     table((of, ""), [(name, number(value)) for name, value in found.items()])

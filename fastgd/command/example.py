@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from ..options import counted
 from .guard import one_line_errors
 from .options import overwrite_option, quiet_option
 from .paths import check_can_write
@@ -37,7 +38,9 @@ def example(file: Path, rows: int, seed: int, overwrite: bool) -> None:
     check_can_write(file, overwrite=overwrite)
     with written_whole(file) as out:
         out.write("".join(f"{','.join(row)}\n" for row in [HEADER, *_houses(rows, seed)]).encode())
-    remark(f"{rows:,} houses are in {file}. Now: fastgd train {file} --target price_eur --save houses.safetensors")
+    are = "is" if rows == 1 else "are"
+    advice = f"fastgd train {file} --target price_eur --save house.safetensors"
+    remark(f"{counted(rows, 'house')} {are} in {file}. Now: {advice}")
 
 
 def _houses(n: int, seed: int) -> list[list[str]]:

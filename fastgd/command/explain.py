@@ -47,18 +47,20 @@ def explain(
 
     Example: fastgd explain house.safetensors sold.csv --target price --column size
     """
+    from ..data.reading.source import shown
     from ..errors import InvalidInputError
     from ..explain.features import partial_dependence, permutation_importance
-    from .labelled import labelled, unlabelled, words_of
+    from .labelled import labelled, unlabelled
+    from .placed import words_of
 
     if column is not None and row is not None:
         raise InvalidInputError("--column and --row are two questions: ask one after the other.")
     if column is not None:
-        loaded, X = unlabelled(model, file, fmt)
+        loaded, X, places = unlabelled(model, file, fmt)
         known = [] if loaded.classes is None else [str(label) for label in loaded.classes.tolist()]
         which = int(output) if output is not None and output.isdecimal() and output not in known else output
         try:
-            with words_of(file):
+            with words_of(shown(file), places):
                 curve = partial_dependence(loaded, X, column, output=which)
         except InvalidInputError as error:
             raise InvalidInputError(str(error).replace("output=0 to", "--output 0 to")) from error
@@ -68,7 +70,7 @@ def explain(
     if row is not None:
         _blame(rows, row, as_json)
         return
-    with words_of(file, rows.targets):
+    with words_of(shown(file), rows.places, rows.targets):
         found = permutation_importance(rows.model, rows.X, rows.y)
     answer(found.to_dict()) if as_json else _show_importance(found)
 
@@ -123,7 +125,8 @@ def _blame(rows: Labelled, row: int, as_json: bool) -> None:
         columns = dict(zip(blamed["input"], values, strict=True))
         answer({"row": row, "actual": y[0], "prediction": predicted[0], "columns": columns, "blame": blamed.to_dict()})
         return
-    say(f"Row {row:,}: {_told(predicted[0])} is predicted, {_told(y[0])} is right.")
+    line = f" ({rows.places.of(row - 1)})" if rows.places.word == "line" else ""
+    say(f"Row {row:,}{line}: {_told(predicted[0])} is predicted, {_told(y[0])} is right.")
     told = sorted(
         zip(blamed["input"], values, blamed["share"], blamed["severity"], strict=True), key=lambda each: -each[2]
     )

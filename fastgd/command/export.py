@@ -29,9 +29,15 @@ def export(model: Path, out: Path, without_intervals: bool, overwrite: bool) -> 
     Example: fastgd export house.safetensors house.onnx
     """
     from ..errors import InvalidInputError
+    from ..files.export import LANGUAGES
     from ..many.ensemble import Ensemble, load
 
     check_can_write(out, table=model, overwrite=overwrite)
+    if out.suffix not in LANGUAGES:
+        raise InvalidInputError(
+            f"{out} has the ending {out.suffix!r}, but models are exported as .onnx, .h (C99) or .py (NumPy): choose "
+            "one of these."
+        )
     loaded = load(model)
     if isinstance(loaded, Ensemble) and loaded.calibration is not None:
         if not without_intervals:

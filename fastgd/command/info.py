@@ -100,7 +100,7 @@ def _column(name: str, code: NumberCode | LevelCode) -> dict[str, Any]:
 
 def _show(told: dict[str, Any], model: MLP | Ensemble) -> None:
     """The same for a person."""
-    from ..options import printable, shortened
+    from ..options import counted, printable, shortened
 
     checked = "its checksum is right" if told["checksum"] == "right" else "it has no checksum"
     say(f"{told['file']}: {told['bytes']:,} bytes, format {told['format']}, {checked}.")
@@ -118,7 +118,7 @@ def _show(told: dict[str, Any], model: MLP | Ensemble) -> None:
         rows.append(("training", _training(told)))
     facts([(name, shortened(printable(value), 400)) for name, value in rows])
     of = " (of the first network)" if len(networks) > 1 and model.schema.encoder is not None else ""
-    say(f"It reads {len(told['columns'])} columns{of}:")
+    say(f"It reads {counted(len(told['columns']), 'column')}{of}:")
     facts([(printable(column["name"]), printable(column["encoding"])) for column in told["columns"]])
 
 
@@ -135,7 +135,9 @@ def _target(model: MLP | Ensemble) -> str:
 
 
 def _training(told: dict[str, Any]) -> str:
+    from ..options import counted
+
     if "training" not in told:
         return "fitted, and nothing is kept to go on with" if told["fitted"] else "never fitted"
     kept = told["training"]
-    return f"{kept['epochs']} epochs, {kept['steps']:,} steps; can go on with {kept['optimizer']}"
+    return f"{counted(kept['epochs'], 'epoch')}, {counted(kept['steps'], 'step')}; can go on with {kept['optimizer']}"

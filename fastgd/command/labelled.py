@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.files import read_table
+from ..data.files import Places, read_placed
+from ..data.reading.source import shown
 from ..errors import InvalidInputError
+from ..options import counted
 from .question import Question, by_order
 from .terminal import warn
 from .unlike import Gaps, Unlike
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from ..many.ensemble import Ensemble
     from ..mlp import MLP
 
-CELL = re.compile(r"\b(X|y), row (\d+)(?:, column \d+(?: \((.*?)\)(?=[ ,:]))?)?")  # as messages name it
 BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -35,12 +34,13 @@ class Labelled(NamedTuple):
     X: DataFrame
     y: NDArray[Any]  # (n_rows,) or (n_rows, n_targets)
     targets: Sequence[str]
+    places: Places  # of the rows
 
 
-def unlabelled(model: Path, file: Path, fmt: Format) -> tuple[MLP | Ensemble, DataFrame]:
-    """The model, and the columns of a file that it reads."""
+def unlabelled(model: Path, file: Path, fmt: Format) -> tuple[MLP | Ensemble, DataFrame, Places]:
+    """The model, the columns of a file that it reads, and where its rows stand."""
     question = Question(model)
-    return question.model, _read(question, file, (), (), fmt)
+    return question.model, *_read(question, file, (), (), fmt)
 
 
 def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> Labelled:
@@ -56,58 +56,48 @@ def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> La
     if not targets:
         raise InvalidInputError(f"Say which column of {file} holds the actual values: --target COLUMN.")
     if len(targets) != n_targets:
-        raise InvalidInputError(f"{model} predicts {n_targets} targets: --target has to name each of them, in order.")
+        raise InvalidInputError(
+            f"{model} predicts {counted(n_targets, 'target')}: --target has to name each of them, in order."
+        )
     known = loaded.feature_names or ()
     mixed = next((name for name in targets if name in known), None)
     if mixed is not None:
         raise InvalidInputError(f"{model} reads the column {mixed!r}: it cannot be the target, too.")
     is_text = loaded.classes is not None and loaded.classes.dtype.kind in "Ub"
-    frame = _read(question, file, targets, () if is_text else targets, fmt)
-    y = np.column_stack([_values(frame[name], loaded, file) for name in targets])
-    return Labelled(loaded, frame.drop(targets), y[:, 0] if n_targets == 1 else y, targets)
+    frame, places = _read(question, file, targets, () if is_text else targets, fmt)
+    y = np.column_stack([_values(frame[name], places, loaded, file) for name in targets])
+    return Labelled(loaded, frame.drop(targets), y[:, 0] if n_targets == 1 else y, targets, places)
 
 
-@contextmanager
-def words_of(file: Path, targets: Sequence[str] = ()) -> Iterator[None]:
-    """Messages on tables of the block name the file, its rows counted from 1, and its columns."""
-
-    def cell(match: re.Match[str]) -> str:
-        name = match[3] if match[1] == "X" else ", ".join(targets)
-        return f"{file}, row {int(match[2]) + 1}" + (f", column {name!r}" if name else "")
-
-    try:
-        yield
-    except InvalidInputError as error:
-        raise InvalidInputError(CELL.sub(cell, str(error))) from error
-
-
-def _read(question: Question, file: Path, targets: Sequence[str], numbers: Sequence[str], fmt: Format) -> DataFrame:
-    """The columns that the model reads, and then the targets."""
+def _read(
+    question: Question, file: Path, targets: Sequence[str], numbers: Sequence[str], fmt: Format
+) -> tuple[DataFrame, Places]:
+    """The columns that the model reads, and then the targets; and where the rows stand."""
     names, numbers = question.model.feature_names, [*question.numbers, *numbers]
     wanted = None if names is None else [*names, *targets]
     text = [name for name in wanted or targets if name not in numbers]
-    frame = read_table(file, wanted, text, numbers, fmt, told=warn)
-    features = names or by_order(frame, targets, question, str(file))
+    frame, places = read_placed(file, wanted, text, numbers, fmt, told=warn)
+    features = names or by_order(frame, targets, question, shown(file))
     if question.is_encoded:
-        unlike = Unlike(question.model, "row")
-        unlike.add(question.model.schema.columns(frame.select(features)), range(1, 1 + len(frame)))
+        unlike = Unlike(question.model)
+        unlike.add(question.model.schema.columns(frame.select(features)), places)
         for line in unlike.told(features):
-            warn(f"{file}, {line}")
+            warn(f"{shown(file)}, {line}")
     else:
-        gaps = Gaps(str(file), "row")
-        gaps.found(frame.select(features), range(1, 1 + len(frame)))
+        gaps = Gaps(shown(file))
+        gaps.found(frame.select(features), places)
         gaps.refuse()
-    return frame.select([*features, *targets])
+    return frame.select([*features, *targets]), places
 
 
-def _values(column: Series, model: MLP | Ensemble, file: Path) -> NDArray[Any]:
+def _values(column: Series, places: Places, model: MLP | Ensemble, file: Path) -> NDArray[Any]:
     """Actual values as the model knows them: labels of its classes, or numbers."""
     empty = column.is_null()
     if empty.any():
-        n, first = int(empty.sum()), int(empty.arg_max() or 0) + 1
+        n, first = int(empty.sum()), places.of(int(empty.arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {n:,} {'row has' if n == 1 else 'rows have'} no {column.name}, the first is row {first:,}: fill "
-            "it, or drop these rows."
+            f"{shown(file)}: {counted(n, 'row')} {'has' if n == 1 else 'have'} no {column.name}, the first is {first}: "
+            "fill it, or drop these rows."
         )
     values: NDArray[Any] = column.to_numpy()
     if model.classes is None:

@@ -65,8 +65,10 @@ def lr_find(
     Example: fastgd lr-find houses.csv --target price --optimizer sgd
     """
     from ..data.splits import split_rows
+    from ..options import counted
     from ..pages.page import number
     from .networks import Plan, Team
+    from .placed import words_of
     from .recipes import Wishes
     from .rows import Columns, lesson
 
@@ -77,8 +79,9 @@ def lr_find(
     seen, unseen = (rows.at(places) for places in split_rows(len(rows.y), validation, rows.groups, seed))
     team = Team(plan, seen, None, unseen, [])
     model, recipe = team.network(team.recipe, "auto", seed), team.recipe
-    remark(f"Network {model.network}, {recipe.epochs} epochs, batches of {recipe.batch_size}.")
-    with aside(), busy("trying learning rates"):
+    remark(f"Network {model.network}, {counted(recipe.epochs, 'epoch')}, batches of {recipe.batch_size}.")
+    told = words_of(seen.name, seen.places, [seen.target], unseen.places)
+    with aside(), busy("trying learning rates"), told:
         found = model.find_learning_rate(
             seen.X, seen.y, epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer,
             validation_data=(unseen.X, unseen.y),

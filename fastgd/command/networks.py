@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -18,15 +19,20 @@ from ..many.fit_many import fit_many
 from ..many.records import Record
 from ..many.variety import MANY_ROWS, Variant, draws
 from ..mlp import MLP
+from ..options import counted
 from ..training.callbacks import Callback, EarlyStopping
 from ..training.cores import allowance
 from ..training.history import INTERRUPTED, History
 from ..training.recipe import ROWS_OF_FLOAT32, Recipe
+from .placed import words_of
 from .recipes import Wishes, chosen
 from .rows import Lesson
 from .terminal import aside, is_quiet, remark, warn
 
 TO_STOP, TO_CALIBRATE = 0.1, 0.2  # shares of the rows to learn from, which are kept for it
+
+
+PARAMETER = re.compile(r"^(learning_rate|weight_decay|clip_norm|batch_size|epochs|dropout|time_budget)\b(=?)")
 
 
 class Plan(NamedTuple):
@@ -67,11 +73,14 @@ def check_options(plan: Plan) -> None:
     Raises:
         InvalidInputError: an option out of its range.
     """
-    made, _ = chosen(plan.wishes, ROWS_OF_FLOAT32, 1, False)
-    MLP(
-        [1, *made.hidden_layer_sizes, 1], activation=made.activation, dropout=made.dropout, random_state=plan.seed,
-        log_target=plan.log_target,
-    )  # fmt: skip
+    try:
+        made, _ = chosen(plan.wishes, ROWS_OF_FLOAT32, 1, False)
+        MLP(
+            [1, *made.hidden_layer_sizes, 1], activation=made.activation, dropout=made.dropout, random_state=plan.seed,
+            log_target=plan.log_target,
+        )  # fmt: skip
+    except InvalidInputError as error:
+        raise InvalidInputError(_with_options(str(error))) from error
 
 
 def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequence[Callback]) -> Trained:
@@ -90,10 +99,12 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
     team = Team(plan, rows, kept.get("stop"), held_out, callbacks)
     begun = time.perf_counter()
     try:
-        with aside():
+        with aside(), words_of(rows.name, rows.places, [rows.target], team.watched_places):
             model, histories = team.several() if plan.is_several else team.one()
     except DivergenceError as error:
         raise DivergenceError(_with_options(str(error))) from error
+    except InvalidInputError as error:
+        raise InvalidInputError(_with_options(str(error))) from error
     seconds = time.perf_counter() - begun
     late = 0.0 if plan.budget is None else overrun(plan.budget, seconds)
     if late:
@@ -112,7 +123,8 @@ class Team:
         self, plan: Plan, rows: Lesson, to_stop: Lesson | None, held_out: Lesson, callbacks: Sequence[Callback]
     ) -> None:
         self.plan, self.rows, self.callbacks = plan, rows, list(callbacks)
-        self.watched = (to_stop.X, to_stop.y) if to_stop else (held_out.X, held_out.y)
+        watched = to_stop or held_out
+        self.watched, self.watched_places = (watched.X, watched.y), watched.places
         self.n_in, self.n_rows = len(rows.X.columns), len(rows.y)
         n_numbers = sum(dtype.is_numeric() for dtype in rows.X.dtypes)
         classes = rows.classes is not None
@@ -159,8 +171,8 @@ class Team:
         if not good:
             raise lost[0] if lost else KeyboardInterrupt
         if lost:
-            warn(f"{len(lost)} of {len(records)} networks are left out: {lost[0]}")
-        remark(f"{len(good)} networks are averaged.")
+            warn(f"{len(lost)} of {len(records)} networks {'is' if len(lost) == 1 else 'are'} left out: {lost[0]}")
+        remark(f"{counted(len(good), 'network')} {'is' if len(good) == 1 else 'are'} averaged.")
         return Ensemble([record.model for record in good]), [record.history for record in good]  # type: ignore[misc]
 
     def _variants(self) -> Iterator[Variant]:
@@ -183,19 +195,18 @@ class Team:
     def _tempo(self, budget: float) -> Tempo:
         """How fast it goes here, from one epoch."""
         once = Variant(dataclasses.replace(self.recipe, epochs=1), Encoding(), 0)
-        try:
-            check(budget, once, self.n_rows, self.n_in)
-        except InvalidInputError as error:
-            raise InvalidInputError(str(error).replace("time_budget=", "--time-budget ")) from error
+        check(budget, once, self.n_rows, self.n_in)
         (record,) = self._records([once])
         return tempo_of(record, once, self.n_in, allowance("auto").most)
 
 
 def _with_options(message: str) -> str:
-    """Advice in the words of the command line."""
+    """A message in the words of the command line."""
     for name, option in (
         ("a smaller learning rate, such as ", "a smaller --learning-rate, such as "),
         ("clip_norm=1.0 in the optimizer", "--clip-norm 1"),
+        ("layer_sizes ask for ", "--hidden asks for "),
+        ("random_state must ", "--seed must "),
     ):
         message = message.replace(name, option)
-    return message
+    return PARAMETER.sub(lambda match: f"--{match[1].replace('_', '-')}{' ' * bool(match[2])}", message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -34,11 +35,16 @@ def file_options(command: Command) -> Command:
     @functools.wraps(command)
     def wrapper(*args: Any, **options: Any) -> None:
         from ..data.files import Format
+        from ..errors import InvalidInputError
 
         given = {name: options.pop(name) for name in FORMAT}
         given["missing"] = given["missing"] or None
         given["separator"] = TABS.get(given["separator"], given["separator"])
-        command(*args, fmt=Format(**given), **options)
+        try:
+            fmt = Format(**given)
+        except InvalidInputError as error:
+            raise InvalidInputError(re.sub("^(?=separator|decimal)", "--", str(error))) from error
+        command(*args, fmt=fmt, **options)
 
     for option in (
         click.option("--missing", multiple=True, metavar="MARK", help="What stands for a missing value, beside an "

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ..options import counted
 from .guard import one_line_errors
+from .kinds import Names
 from .options import file_options, overwrite_option, quiet_option
 from .paths import check_can_write
 from .terminal import aside, busy, remark, warn
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Write to this file, by its ending .csv, .csv.gz "
               "or .parquet, and not to standard output.")  # fmt: skip
-@click.option("--key", "keys", multiple=True, metavar="COLUMN", help="A column of FILE that stands beside the "
-              "predictions; may be repeated.")  # fmt: skip
+@click.option("--key", "keys", type=Names(), multiple=True, help="Columns of FILE that stand beside the predictions, "
+              "with commas between them; may be repeated.")  # fmt: skip
 @click.option("--all-columns", is_flag=True, help="All columns of FILE stand there.")
 @click.option("--probabilities", is_flag=True, help="Of each class its probability, too.")
 @click.option("--interval", type=float, metavar="SHARE", help="From where to where so many actual values lie, such as "
@@ -38,7 +40,7 @@ def predict(
     model: Path,
     file: Path,
     output: Path | None,
-    keys: tuple[str, ...],
+    keys: tuple[list[str], ...],
     all_columns: bool,
     probabilities: bool,
     interval: float | None,
@@ -61,13 +63,14 @@ def predict(
         check_can_write(output, table=read, overwrite=overwrite)
     check_ending(output)
     question = Question(model, probabilities, interval)
-    counted = Counted(predicted(question, Source(file, None if all_columns else keys, fmt, warn)))
+    beside = None if all_columns else [name for names in keys for name in names]
+    parts = Counted(predicted(question, Source(file, beside, fmt, warn)))
     if output is None:
-        write_table(iter(counted), None)
+        write_table(iter(parts), None)
         return
     with aside(), busy(f"predicting {file}"):
-        write_table(iter(counted), output)
-    remark(f"{counted.n_rows:,} predictions are in {output}.")
+        write_table(iter(parts), output)
+    remark(f"{counted(parts.n_rows, 'prediction')} {'is' if parts.n_rows == 1 else 'are'} in {output}.")
 
 
 class Counted:

@@ -7,18 +7,17 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.files import read_chunks, read_table
+from ..data.files import read_chunks, read_placed
 from ..errors import InvalidInputError, kept_warnings
+from .placed import in_file
 from .question import Question, by_order
 from .unlike import Gaps, Unlike
 
 if TYPE_CHECKING:
     from polars import DataFrame
 
-    from ..data.files import Format
-    from ..data.reading.rows import Places
+    from ..data.files import Format, Places
 
-ROW = re.compile(r"\b(?:X, row (\d+)|row (\d+) of X)\b")  # of a part, as messages name it
 DIGITS = 10  # of predictions in float64: no more mean anything
 NUMBERS = re.compile(r"[\d.,]+")
 
@@ -31,56 +30,44 @@ class Source:
         keys: names of columns that stand beside the predictions; None for all.
         fmt: how it is written.
         told: takes what is to be said of it.
-        row: what one of its rows is called.
     """
 
     def __init__(self, path: Path, keys: Sequence[str] | None, fmt: Format, told: Callable[[str], None]) -> None:
         self.path, self.keys, self.fmt, self.told = path, keys, fmt, told
         self.name = "standard input" if str(path) == "-" else str(path)
-        self.row = "row" if path.suffix in (".parquet", ".pq") else "line"
 
     def parts(self, question: Question) -> Iterator[tuple[Places, DataFrame]]:
-        """Some rows at a time, with the number of each: what the model reads, and what stands beside it."""
+        """Some rows at a time, and where they stand: what the model reads, and what stands beside it."""
         features, keys = question.model.feature_names, self.keys
         if features is None:  # which columns hold numbers is found from all rows
-            frame = read_table(self.path, fmt=self.fmt, told=self.told)
-            yield range(1, 1 + len(frame)), frame
+            frame, places = read_placed(self.path, fmt=self.fmt, told=self.told)
+            yield places, frame
             return
         wanted = None if keys is None else list(dict.fromkeys([*keys, *features]))
         text = [name for name in features if name not in question.numbers]
         yield from read_chunks(self.path, wanted, text, question.numbers, self.fmt, told=self.told)
 
-    def placed(self, message: str, numbers: Places) -> str:
-        """A message about rows of a part, as one about those of the file."""
-
-        def place(match: re.Match[str]) -> str:
-            return f"{self.name}, {self.row} {numbers[int(match[1] or match[2])]}"
-
-        return re.sub(r"\bX, column", f"{self.name}, column", ROW.sub(place, message))
-
 
 def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
     """Predictions beside some columns of a file, part by part."""
-    if question.model.feature_names is None:
-        source.row = "row"  # the lines of a table that is read as a whole are not known
-    unlike, gaps, told = Unlike(question.model, source.row), Gaps(source.name, source.row), set[str]()
-    for numbers, frame in source.parts(question):
+    unlike, gaps, told = Unlike(question.model), Gaps(source.name), set[str]()
+    for places, frame in source.parts(question):
         features = question.model.feature_names or by_order(frame, source.keys or (), question, source.name)
         X = frame.select(features)
-        if not question.is_encoded and gaps.found(X, numbers):
+        if not question.is_encoded and gaps.found(X, places):
             continue  # the rest is read to count them
         with kept_warnings() as warnings:
             try:
                 if question.is_encoded:
                     X = question.model.schema.columns(X)
-                    unlike.add(X, numbers)
+                    unlike.add(X, places)
                 answers = question.answered(X)
             except InvalidInputError as error:
-                raise InvalidInputError(source.placed(str(error), numbers)) from error
+                raise InvalidInputError(in_file(str(error), source.name, places)) from error
         for message, _ in warnings:
             kind = NUMBERS.sub("", message)
             if kind not in told:
-                source.told(source.placed(message, numbers))
+                source.told(in_file(message, source.name, places))
             told.add(kind)
         yield _beside(
             frame if source.keys is None else frame.select(list(dict.fromkeys(source.keys))), answers, source.name

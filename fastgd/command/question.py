@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from ..data.column_codes import LevelCode
 from ..errors import InvalidInputError
 from ..many.ensemble import load
-from ..model.answers import answers, check_classes, named, named_probabilities, output_names, probabilities
+from ..model.answers import answers, named, named_probabilities, output_names, probabilities
 from ..model.mean import Mean
-from ..options import is_number
+from ..options import counted, is_number
 
 if TYPE_CHECKING:
     from polars import DataFrame
@@ -38,8 +38,8 @@ class Question:
         self.is_encoded, self.encoder = None not in encoders, encoders[0]
         if any(not member.schema.scaled and (member.standardize or member.encoding) for member in members):
             raise InvalidInputError(f"{path} has never been fitted: train it first.")
-        if with_probabilities:
-            check_classes(self.model.network)
+        if with_probabilities and self.model.network.loss.task not in ("classes", "labels"):
+            raise InvalidInputError(f"{path} predicts numbers, not classes: leave --probabilities out.")
         if interval is not None:
             self._check_interval(interval)
 
@@ -50,7 +50,11 @@ class Question:
             raise InvalidInputError(
                 f"{self.path} has no intervals: train it with --intervals, or calibrate an ensemble."
             )
-        self.model.calibration.reach(share)
+        try:
+            self.model.calibration.reach(share)
+        except InvalidInputError as error:
+            told = str(error).replace("coverage=", "--interval ").rstrip(".")
+            raise InvalidInputError(f"{told}: ask for a smaller share.") from error
 
     @property
     def names(self) -> Sequence[str]:
@@ -84,6 +88,7 @@ def by_order(frame: DataFrame, others: Sequence[str], question: Question, name: 
     names, n_in = [column for column in frame.columns if column not in others], question.model.network.n_in
     if len(names) != n_in:
         raise InvalidInputError(
-            f"{name} has {len(names)} columns, but {question.path} reads {n_in}, and has no names to choose them by."
+            f"{name} has {counted(len(names), 'column')}, but {question.path} reads {n_in}, and has no "
+            "names to choose them by."
         )
     return names

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.files import Format, read_table
-from ..data.reading.dialect import place_of
+from ..data.files import Format, Places, read_placed
+from ..data.reading.dialect import check_columns
 from ..errors import InvalidInputError
-from ..options import shortened
+from ..options import counted, shortened
 from .terminal import remark
 
 if TYPE_CHECKING:
@@ -38,16 +38,18 @@ class Lesson(NamedTuple):
     """Rows to learn from."""
 
     name: str  # of the file
+    target: str
     X: DataFrame
     y: NDArray[Any]  # (n_rows,): numbers, or labels
     classes: NDArray[Any] | None  # the labels, ascending
     groups: list[Any] | None  # of each row
     left_out: dict[str, str]  # columns that are no features → why
+    places: Places  # where the rows stand in the file
 
     def at(self, places: NDArray[np.int64]) -> Lesson:
         """Some of the rows."""
         groups = None if self.groups is None else [self.groups[place] for place in places.tolist()]
-        return self._replace(X=self.X[places], y=self.y[places], groups=groups)
+        return self._replace(X=self.X[places], y=self.y[places], groups=groups, places=self.places.at(places))
 
 
 def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: bool, fmt: Format) -> Lesson:
@@ -79,50 +81,51 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
         else list(dict.fromkeys([*columns.features, target, *([group] if group is not None else [])]))
     )
     try:
-        frame = read_table(file, wanted, list(text), [target] if as_classes is False else [], fmt, told=remark)
+        numbers = [target] if as_classes is False else []
+        frame, places = read_placed(file, wanted, list(text), numbers, fmt, told=remark)
     except InvalidInputError as error:
         raise InvalidInputError(str(error).replace("column as text", "column as text with --text")) from error
-    for column in (target, *columns.without, *([group] if group is not None else [])):
-        place_of(str(file), frame.columns, column)
-    frame = _with_targets(file, frame, target, drop_missing)
+    check_columns(str(file), frame.columns, [target, *columns.without, *([group] if group is not None else [])])
+    frame, places = _with_targets(file, frame, places, target, drop_missing)
     y, classes = _target(file, frame[target], as_classes)
-    groups = None if group is None else _groups(file, frame[group])
+    groups = None if group is None else _groups(file, frame[group], places)
     if columns.features is None:
         left_out = _left_out(frame, columns)
         names = [column for column in frame.columns if column not in {target, group, *left_out}]
     else:
         left_out, names = {}, columns.features
     if not names:
-        raise InvalidInputError(f"{file} has no column to predict {target!r} from{_listed(left_out)}.")
+        advice = ": name with --features what is to be learned from all the same" if left_out else ""
+        raise InvalidInputError(f"{file} has no column to predict {target!r} from{_listed(left_out)}{advice}.")
     if columns.features is None:
         remark(f"Features: {', '.join(shortened(column, LONGEST) for column in names)}{_listed(left_out)}.")
     _tell_gaps(frame.select(names))
-    return Lesson(name, frame.select(names), y, classes, groups, left_out)
+    return Lesson(name, target, frame.select(names), y, classes, groups, left_out, places)
 
 
-def _with_targets(file: Path, frame: DataFrame, target: str, drop: bool) -> DataFrame:
+def _with_targets(file: Path, frame: DataFrame, places: Places, target: str, drop: bool) -> tuple[DataFrame, Places]:
     """The rows that have a target; the others are counted."""
     missing = frame[target].is_null()
     n_missing = int(missing.sum())
     if not n_missing:
-        return frame
-    rows = f"{n_missing:,} of {len(frame):,} rows have no {target}"
+        return frame, places
+    rows = f"{n_missing:,} of {counted(len(frame), 'row')} {'has' if n_missing == 1 else 'have'} no {target}"
     if not drop:
-        first = int(missing.arg_max() or 0) + 1
+        first = places.of(int(missing.arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {rows}, the first is row {first:,}: fill them, or leave these "
-            "rows out with --drop-missing-target."
+            f"{file}: {rows}, the first is {first}: fill them, or leave these rows out with --drop-missing-target."
         )
     if n_missing == len(frame):
         raise InvalidInputError(f"{file}: no row has a {target}.")
     remark(f"{rows}: they are left out.")
-    return frame.filter(~missing)
+    return frame.filter(~missing), places.at(~missing.to_numpy())
 
 
 def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArray[Any], NDArray[Any] | None]:
     """The target as numbers, or as labels with all that there are, and what it was taken for."""
     import polars as pl
 
+    other = ""
     name, labels = shortened(column.name, LONGEST), _labels(column)
     known = np.unique(labels) if labels is not None else None
     if as_classes is None:
@@ -132,11 +135,8 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
             n = "" if known is None or not 2 < len(known) <= MOST_NUMBERED else f" with {len(known)} different values"
             also = "; --classes to treat them as classes" if n else ""
             remark(f"The target {name!r} has numbers{n}, which are predicted as such{also}.")
-        elif known is not None and len(known) <= MOST_CLASSES:
-            other = "" if is_text else "; --regression to treat them as numbers"
-            remark(
-                f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}."
-            )
+        elif not is_text:
+            other = "; --regression to treat them as numbers"
     if not as_classes:
         return column.to_numpy().astype(np.float64), None
     if labels is None or known is None:
@@ -152,6 +152,7 @@ def _target(file: Path, column: Series, as_classes: bool | None) -> tuple[NDArra
             f"{file}: {name!r} has {len(known):,} different values, such as {_some(known[:2])}: too many for "
             f"classes{advice}."
         )
+    remark(f"The target {name!r} has {len(known)} values, which are predicted as classes: {_some(known)}{other}.")
     return labels, known
 
 
@@ -173,11 +174,11 @@ def _some(values: NDArray[Any]) -> str:
     return shown + (", …" if len(values) > MOST_NAMED else "")
 
 
-def _groups(file: Path, column: Series) -> list[Any]:
+def _groups(file: Path, column: Series, places: Places) -> list[Any]:
     if column.null_count():
-        first = int(column.is_null().arg_max() or 0) + 1
+        n, first = column.null_count(), places.of(int(column.is_null().arg_max() or 0))
         raise InvalidInputError(
-            f"{file}: {column.null_count():,} rows have no {column.name}, the first is row {first:,}: fill them, or "
+            f"{file}: {n:,} {'row has' if n == 1 else 'rows have'} no {column.name}, the first is {first}: fill it, or "
             "drop these rows."
         )
     return list(column.to_list())
@@ -229,4 +230,8 @@ def _tell_gaps(X: DataFrame) -> None:
         most = sorted(gaps.items(), key=lambda item: -item[1])
         named = ", ".join(f"{shortened(column, LONGEST)} {count:,}" for column, count in most[:MOST_NAMED])
         more = f" and {len(most) - MOST_NAMED} more columns" if len(most) > MOST_NAMED else ""
-        remark(f"{sum(gaps.values()):,} cells are empty ({named}{more}): that a value is missing is learned, too.")
+        n = sum(gaps.values())
+        remark(
+            f"{counted(n, 'cell')} {'is' if n == 1 else 'are'} empty ({named}{more}): that a value is "
+            "missing is learned, too."
+        )

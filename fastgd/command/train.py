@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ..options import shortened
+from ..options import counted, shortened
 from .guard import EXIT_INTERRUPTED, one_line_errors
 from .kinds import Names, Widths
 from .options import file_options, json_option, overwrite_option, quiet_option
@@ -94,7 +94,7 @@ def train(
     FILE is .csv, plain or packed (.gz, .zst), or .parquet, or - for standard input. Columns may hold numbers or text,
     and cells may be empty. What no option says is chosen by the table.
 
-    Example: fastgd train houses.csv --target price_eur --save houses.safetensors
+    Example: fastgd train houses.csv --target price_eur --save house.safetensors
     """
     from ..errors import InvalidInputError
     from .networks import Plan, check_options
@@ -133,11 +133,12 @@ def _train(
     from ..data.splits import split_rows
     from ..training.callbacks import Recorder
     from .networks import train_networks
+    from .placed import words_of
     from .results import listings_of
 
     train_rows, held = split_rows(len(rows.y), validation, rows.groups, plan.seed)
     grouped = f", no {group} on both sides" if group is not None else ""
-    remark(opening := f"{rows.name}: {len(rows.y):,} rows, {len(held):,} of them held out{grouped}.")
+    remark(opening := f"{rows.name}: {counted(len(rows.y), 'row')}, {len(held):,} of them held out{grouped}.")
     seen, unseen = rows.at(train_rows), rows.at(held)
     recorder = None if report is None else Recorder()
     trained = train_networks(plan, seen, unseen, [] if recorder is None else [recorder])
@@ -147,7 +148,10 @@ def _train(
     if save is not None:  # before anything that can go wrong with telling about it
         model.save(save)
     parts = (trained.rows, unseen)
-    measured = [model.evaluate(part.X, part.y) for part in parts]
+    measured = []
+    for part in parts:
+        with words_of(part.name, part.places, [target]):
+            measured.append(model.evaluate(part.X, part.y))
     listings = listings_of(measured, [part.y for part in parts], rows.classes is not None)
     if as_json:
         answer(_found(rows, target, trained, measured, len(held), save, report))

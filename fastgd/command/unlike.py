@@ -19,7 +19,7 @@ from ..options import shortened
 if TYPE_CHECKING:
     from polars import DataFrame
 
-    from ..data.reading.rows import Places
+    from ..data.files import Places
     from ..many.ensemble import Ensemble
     from ..mlp import MLP
 
@@ -31,23 +31,22 @@ class Cells:
     """How many cells are of one kind, and the first of them."""
 
     def __init__(self) -> None:
-        self.count, self.row, self.first = 0, 0, ""
+        self.count, self.place, self.first = 0, "", ""
         self.labels: Counter[str] = Counter()
 
-    def add(self, wrong: Any, numbers: Places, values: Any = None) -> None:
-        """Count the rows where `wrong` (n_rows,) says so; `numbers` are theirs, and `values` what the cells hold."""
+    def add(self, wrong: Any, places: Places, values: Any = None) -> None:
+        """Count the rows where `wrong` (n_rows,) says so; `values` are what the cells hold."""
         n_wrong = int(np.count_nonzero(wrong))
         if n_wrong and not self.count:
-            place = int(np.argmax(wrong))
-            self.row, self.first = int(numbers[place]), "" if values is None else values[place]
+            row = int(np.argmax(wrong))
+            self.place, self.first = places.of(row), "" if values is None else values[row]
         self.count += n_wrong
 
 
 class Unlike:
     """What new rows have that no network of a model has seen in its training."""
 
-    def __init__(self, model: MLP | Ensemble, row: str) -> None:
-        self.row = row  # what one of the rows is called
+    def __init__(self, model: MLP | Ensemble) -> None:
         encoders = [member.schema.encoder for member in model.members]
         self.codes = (
             [] if None in encoders else list(zip(*(encoder.codes for encoder in encoders if encoder), strict=True))
@@ -57,14 +56,14 @@ class Unlike:
                 encoder.told.update((place, kind) for place in range(len(encoder.codes)) for kind in KINDS)
         self.found: dict[int, dict[str, Cells]] = {}
 
-    def add(self, table: Columns, numbers: Places) -> None:
-        """Look at some rows, which have these numbers."""
+    def add(self, table: Columns, places: Places) -> None:
+        """Look at some rows, which stand there."""
         for place, (codes, column) in enumerate(zip(self.codes, table.columns, strict=True)):
             kinds = self.found.setdefault(place, {"unseen": Cells(), "beyond": Cells(), "gaps": Cells()})
             if isinstance(codes[0], LevelCode):
-                _count_labels(kinds, codes, column, numbers)
+                _count_labels(kinds, codes, column, places)
             else:
-                _count_numbers(kinds, codes, column, numbers)
+                _count_numbers(kinds, codes, column, places)
 
     def told(self, names: Any) -> Iterator[str]:
         """A line for each column that has something to be said of."""
@@ -74,7 +73,7 @@ class Unlike:
                 yield f"column {names[place]!r}: {'; '.join(parts)}."
 
     def _said(self, place: int, kind: str, cells: Cells) -> str:
-        codes, at = self.codes[place], f"in {self.row} {cells.row:,}"
+        codes, at = self.codes[place], f"in {cells.place}"
         n = f"{cells.count:,} {'cell' if cells.count == 1 else 'cells'}"
         if kind == "gaps":
             rule = "the mean" if isinstance(codes[0], NumberCode) else "none"
@@ -89,26 +88,26 @@ class Unlike:
         return f"{n} beyond {low:.6g} to {high:.6g}, {cells.first:.6g} {at} (taken as the nearest of these)"
 
 
-def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, numbers: Places) -> None:
+def _count_labels(kinds: dict[str, Cells], codes: Any, column: Column, places: Places) -> None:
     if not any(code.n_levels for code in codes):  # it is left out
         return
     labels = codes[0].labels_of(column)
     distinct = set(labels)
     if None in distinct and not any(code.has_gaps for code in codes):
-        kinds["gaps"].add(np.array([label is None for label in labels]), numbers)
+        kinds["gaps"].add(np.array([label is None for label in labels]), places)
     if all(code.known is not None for code in codes):
         unseen = distinct.difference({None}, *(code.known for code in codes))
         if unseen:
-            kinds["unseen"].add(np.array([label in unseen for label in labels]), numbers, labels)
+            kinds["unseen"].add(np.array([label in unseen for label in labels]), places, labels)
             kinds["unseen"].labels.update(unseen)
 
 
-def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, numbers: Places) -> None:
+def _count_numbers(kinds: dict[str, Cells], codes: Any, column: Column, places: Places) -> None:
     values = as_numbers(column)
     if not any(code.has_gaps for code in codes):
-        kinds["gaps"].add(np.isnan(values), numbers)
+        kinds["gaps"].add(np.isnan(values), places)
     low, high = _range(codes)
-    kinds["beyond"].add((values < low) | (values > high), numbers, values)
+    kinds["beyond"].add((values < low) | (values > high), places, values)
 
 
 def _range(codes: Any) -> tuple[float, float]:
@@ -121,11 +120,11 @@ def _range(codes: Any) -> tuple[float, float]:
 class Gaps:
     """Rows without a number that the model needs: all are counted before they are told."""
 
-    def __init__(self, name: str, row: str) -> None:
-        self.name, self.row = name, row  # of the file, and what one of its rows is called
+    def __init__(self, name: str) -> None:
+        self.name = name  # of the file
         self.n_rows, self.first = 0, ""
 
-    def found(self, X: DataFrame, numbers: Places) -> bool:
+    def found(self, X: DataFrame, places: Places) -> bool:
         """Whether there are any so far."""
         import polars as pl
 
@@ -133,9 +132,9 @@ class Gaps:
             empty = X.select(pl.all().is_null())
             rows = empty.select(pl.any_horizontal(pl.all())).to_series()
             if not self.n_rows:
-                place = int(rows.arg_max() or 0)
-                name = next(name for name in X.columns if empty[name][place])
-                self.first = f"{self.row} {numbers[place]}, column {name!r}"
+                row = int(rows.arg_max() or 0)
+                name = next(name for name in X.columns if empty[name][row])
+                self.first = f"{places.of(row)}, column {name!r}"
             self.n_rows += int(rows.sum())
         return self.n_rows > 0
 

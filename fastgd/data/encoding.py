@@ -139,11 +139,11 @@ def learn(
             levels, why = _learn_levels(column, kept, encoding)
             codes.append(levels)
         silent += [f"{column.where} {why}"] if why else []
+    if not any(code.is_dense or code.n_levels for code in codes):
+        raise InvalidInputError(f"{silent[0]}, and there is nothing else to learn from: choose other columns.")
     if silent:
         more = f"; so do {len(silent) - 1} more" if len(silent) > 1 else ""
         warn(f"{silent[0]}, which tells nothing{more}: left out of what is learned.", InputWarning)
-    if not any(code.is_dense or code.n_levels for code in codes):
-        raise InvalidInputError(f"X has nothing to learn from: {silent[0]}.")
     return Encoder(tuple(codes))
 
 

@@ -10,16 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import InvalidInputError
 from .reading import parquet
 from .reading.cells import Cells, marks_of
-from .reading.dialect import Format, place_of
+from .reading.dialect import Format, check_columns
 from .reading.library import library
-from .reading.rows import Places, Rows
+from .reading.places import Places
+from .reading.rows import Rows
 from .reading.source import Source, opened
 from .reading.text import lines_of
 
-__all__ = ["Format", "read_chunks", "read_table"]
+__all__ = ["Format", "Places", "read_chunks", "read_placed", "read_table"]
 
 
 def _silent(remark: str) -> None:
@@ -50,16 +53,38 @@ def read_table(
     Raises:
         InvalidInputError: no such file or column, a cell that is not a finite number, or a quote astray.
     """
+    return read_placed(path, columns, text, numbers, fmt, told=told, gaps=gaps)[0]
+
+
+def read_placed(
+    path: Path,
+    columns: Sequence[str] | None = None,
+    text: Sequence[str] = (),
+    numbers: Sequence[str] = (),
+    fmt: Format = Format(),  # noqa: B008  it is frozen
+    *,
+    told: Callable[[str], None] = _silent,
+    gaps: bool = True,
+) -> tuple[Any, Places]:
+    """Read a table as `read_table` does, and where its rows stand in the file.
+
+    Args:
+        path, columns, text, numbers, fmt, told, gaps: as for `read_table`.
+
+    Raises:
+        InvalidInputError: as `read_table` does.
+    """
     pl = library()
     with opened(path) as source:
         if source.parquet is not None:
-            return parquet.read(source.name, source.parquet, columns, text, numbers, gaps)
+            table = parquet.read(source.name, source.parquet, columns, text, numbers, gaps)
+            return table, Places("row", range(1, table.height + 1))
         rows, cells = _opened(source, columns, text, numbers, fmt, gaps, told)
-        frames = [cells.frame(block) for block in rows.blocks() if block.frame.height]
+        blocks = [(cells.frame(block), block.lines) for block in rows.blocks() if block.frame.height]
         cells.check()
-    if not frames:
+    if not blocks:
         raise InvalidInputError(f"{source.name} has a header line but no rows.")
-    return pl.concat(frames)
+    return pl.concat([frame for frame, _ in blocks]), Places("line", np.concatenate([lines for _, lines in blocks]))
 
 
 def read_chunks(
@@ -73,7 +98,7 @@ def read_chunks(
     gaps: bool = True,
     rows: int = 100_000,
 ) -> Iterator[tuple[Places, Any]]:
-    """Read a table that may be larger than memory, some rows at a time: the line of each, and a data frame.
+    """Read a table that may be larger than memory, some rows at a time: where they stand, and a data frame.
 
     What a column holds cannot be found from a part of it: those that are named in neither `text` nor `numbers` are text
     as it stands in the file, with blanks around it, and whatever stands for unknown values.
@@ -96,7 +121,8 @@ def read_chunks(
             frame = cells.frame(block)
             cells.check()
             for first in range(0, frame.height, rows):
-                yield block.lines[first : first + rows], frame[first : first + rows]
+                part = slice(first, first + rows)
+                yield Places("line", block.lines[part]), frame[part]
                 is_empty = False
         if is_empty:
             raise InvalidInputError(f"{source.name} has a header line but no rows.")
@@ -109,7 +135,6 @@ def _opened(
     """The rows of a text file, and what turns them into the columns that are wanted."""
     rows = Rows(source.name, lines_of(source.name, source.pieces, fmt.encoding, told), fmt, numbers)
     header = rows.dialect.header
-    for column in (*(header if columns is None else columns), *text, *numbers):
-        place_of(source.name, header, column)
+    check_columns(source.name, header, [*(header if columns is None else columns), *text, *numbers])
     marks = marks_of(fmt.missing, rows.dialect)
     return rows, Cells(rows.dialect, header if columns is None else columns, text, numbers, marks, gaps, told)

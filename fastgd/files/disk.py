@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from ..errors import InvalidInputError, ModelFileError
+from ..errors import ModelFileError
 from ..model.core import Core
 from ..model.mean import Mean
 from ..options import shortened
@@ -108,7 +108,7 @@ def _read(file: BinaryIO, path: Path, kind: type[Model], whole: type[Whole]) -> 
 
 
 def _why(error: BaseException) -> str:
-    what = str(error) if isinstance(error, InvalidInputError) else f"{type(error).__name__}: {error}"
+    what = str(error) if isinstance(error, ValueError) and str(error) else f"{type(error).__name__}: {error}"
     return shortened(" ".join(what.split()).rstrip("."), 300)
 
 

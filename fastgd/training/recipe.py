@@ -11,7 +11,7 @@ import math
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from ..options import is_number
+from ..options import counted, is_number
 from .optimizers import AdamW, Optimizer
 from .schedules import Cosine, WarmUp
 
@@ -96,8 +96,8 @@ class Recipe:
         sizes = "-".join(map(str, [hidden] if is_number(hidden) else hidden)) or "no hidden layer"
         activation = self.activation if isinstance(self.activation, str) else ", ".join(self.activation)
         return (
-            f"{self.batch_size:,} rows a step, {self.epochs:,} epochs, {self.optimizer}, dropout {self.dropout}, "
-            f"{sizes} {activation}"
+            f"{counted(self.batch_size, 'row')} a step, {counted(self.epochs, 'epoch')}, {self.optimizer}, "
+            f"dropout {self.dropout}, {sizes} {activation}"
         )
 
 

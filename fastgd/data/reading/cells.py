@@ -182,8 +182,9 @@ class Cells:
             if COMMA.fullmatch(cell.strip()):
                 also += "; if its comma is a decimal one, say --decimal ,"
             return f"holds {shortened(cell, LONGEST)!r}, which is not a number", f": correct it, or drop the line{also}"
-        if np.isfinite(value):
-            return f"is {value}, too large", ": use other units"
+        if np.isfinite(value) or "inf" not in cell.lower():
+            large = str(value) if np.isfinite(value) else shortened(cell.strip(), LONGEST)
+            return f"is {large}, too large", ": use other units"
         return f"is {value}, not a finite number", ": fill it, or drop the line"
 
 

@@ -12,6 +12,7 @@ from ...errors import InvalidInputError
 from ...options import printable, shortened
 
 LONGEST = 60  # characters of a cell or a name in a message
+MOST_NAMED = 6  # columns in a message on those that are missing
 SEPARATORS = ",;\t|"  # those that are found; in a tie the first
 SAMPLE = 1 << 16  # bytes, from which a decimal comma is found
 FIRST = 1 << 13  # characters of them, from which the separator is
@@ -98,14 +99,23 @@ def grouped_pattern(decimal: str) -> str:
 
 def place_of(name: str, header: Sequence[str], column: str) -> int:
     """Where a column stands in a header, or one sentence."""
-    if list(header).count(column) == 1:
-        return list(header).index(column)
-    wanted = shortened(column, LONGEST)
-    if column in header:
-        raise InvalidInputError(f"{name} has more than one column {wanted!r}.")
-    known = ", ".join(printable(shortened(other, LONGEST)) for other in header)
-    also = " Does the file begin with a header line?" if all(map(NUMBER.fullmatch, header)) else ""
-    raise InvalidInputError(f"{name} has no column {wanted!r}; its columns are: {known}.{also}")
+    check_columns(name, header, [column])
+    return list(header).index(column)
+
+
+def check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> None:
+    """Whether a header has columns, each of them once, or one sentence that names all that it lacks."""
+    missing = [column for column in dict.fromkeys(columns) if column not in header]
+    if missing:
+        named = ", ".join(repr(shortened(column, LONGEST)) for column in missing[:MOST_NAMED])
+        more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
+        known = ", ".join(printable(shortened(other, LONGEST)) for other in header)
+        also = " Does the file begin with a header line?" if all(map(NUMBER.fullmatch, header)) else ""
+        what = f"column{'s' * (len(missing) > 1)} {named}{more}"
+        raise InvalidInputError(f"{name} has no {what}; its columns are: {known}.{also}")
+    twice = next((column for column in columns if list(header).count(column) > 1), None)
+    if twice is not None:
+        raise InvalidInputError(f"{name} has more than one column {shortened(twice, LONGEST)!r}: rename all but one.")
 
 
 def find_separator(sample: str) -> str:

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import InvalidInputError
+from ...options import counted
 from .dialect import MISSING, Dialect
 
 BREAK = re.compile(r"\r\n|\r|\n")
@@ -157,4 +158,8 @@ def _wrong_length(dialect: Dialect, row: Row) -> str:
             opens = row.first + breaks(row.cells[:place])
             what = f"goes on to line {opens + breaks([cell])}, which makes {n_cells} cells for {n_columns} columns"
             return _stray(dialect.name, opens, what)
-    return f"{dialect.name}, line {row.first} has {n_cells} cells, but the header names {n_columns} columns."
+    quotes = f", and quote each cell that has a {dialect.separator!r} in it" if n_cells > n_columns else ""
+    return (
+        f"{dialect.name}, line {row.first} has {counted(n_cells, 'cell')}, but the header names "
+        f"{counted(n_columns, 'column')}: correct the line{quotes}."
+    )

@@ -9,8 +9,9 @@ from typing import IO, Any
 from ...errors import InvalidInputError
 from ...options import shortened
 from .cells import LARGEST
-from .dialect import LONGEST, place_of
+from .dialect import LONGEST, check_columns
 from .library import library
+from .places import Places
 
 Place = IO[bytes] | Path
 
@@ -33,8 +34,8 @@ def read(
 def chunks(
     name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str], gaps: bool,
     rows: int,
-) -> Iterator[tuple[range, Any]]:  # fmt: skip
-    """Some rows at a time, with the number of each, counted from 1; columns of which nothing is said as they are."""
+) -> Iterator[tuple[Places, Any]]:  # fmt: skip
+    """Some rows at a time, with their numbers, counted from 1; columns of which nothing is said as they are."""
     pl = library()
     wanted = _wanted(name, place, columns, text, numbers)
     kept = {*wanted}.difference(text, numbers)
@@ -42,10 +43,8 @@ def chunks(
     try:
         for batch in pl.scan_parquet(place).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
             if batch.height:
-                yield (
-                    range(row + 1, row + 1 + batch.height),
-                    _made(name, batch, set(numbers) - set(text), row, gaps, kept),
-                )
+                made = _made(name, batch, set(numbers) - set(text), row, gaps, kept)
+                yield Places("row", range(row + 1, row + 1 + batch.height)), made
                 row += batch.height
     except (OSError, pl.exceptions.PolarsError) as error:
         raise _broken(name, error) from error
@@ -63,8 +62,7 @@ def _wanted(
         raise _broken(name, error) from error
     if not isinstance(place, Path):
         place.seek(0)
-    for column in (*(columns or ()), *text, *numbers):
-        place_of(name, header, column)
+    check_columns(name, header, [*(columns or ()), *text, *numbers])
     return header if columns is None else list(columns)
 
 
