@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+import re
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -498,3 +499,23 @@ def test_what_an_ensemble_cannot_do_is_refused():
     for wrong in (lambda net: all_rows(net, X, out), lambda net: all_rows(net, X[:, :3].copy(), out[:, :1].copy())):
         with pytest.raises(InvalidInputError, match="another number of columns"):
             wrong(fastgd.Ensemble([model]).compiled())
+
+
+@pytest.mark.parametrize("rate", ["0.1", None, 0.1j, [0.1]], ids=repr)
+def test_a_learning_rate_that_is_no_number_is_one_sentence(rate):
+    X = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    model = fastgd.MLP([4, 3, 1], standardize=False, random_state=0)
+    net, before = model.compiled(), model.parameters.copy()
+
+    @numba.njit
+    def learn(net, X, y, rate):
+        return fastgd.train_batch(net, X, y, rate)
+
+    sentence = "fastgd.train_batch takes learning_rate as a number, not "
+    with pytest.raises(fastgd.errors.InvalidInputError, match=f"^{re.escape(sentence)}"):
+        fastgd.train_batch(net, X, X[:, 0].copy(), rate)
+    with pytest.raises(numba.core.errors.TypingError, match=re.escape(sentence)):
+        learn(net, X, X[:, 0].copy(), tuple(rate) if isinstance(rate, list) else rate)
+    np.testing.assert_array_equal(model.parameters, before)
+    assert np.isfinite(learn(net, X, X[:, 0].copy(), 1))  # a whole number is one
+    assert np.isfinite(fastgd.train_batch(net, X, X[:, 0].copy(), np.float32(0.1)))

@@ -65,7 +65,6 @@ def lr_find(
     Example: fastgd lr-find houses.csv --target price --optimizer sgd
     """
     from ..data.splits import split_rows
-    from ..options import counted
     from ..pages.page import number
     from .networks import Plan, Team
     from .placed import words_of
@@ -79,7 +78,7 @@ def lr_find(
     seen, unseen = (rows.at(places) for places in split_rows(len(rows.y), validation, rows.groups, seed))
     team = Team(plan, seen, None, unseen, [])
     model, recipe = team.network(team.recipe, "auto", seed), team.recipe
-    remark(f"Network {model.network}, {counted(recipe.epochs, 'epoch')}, batches of {recipe.batch_size}.")
+    remark(f"Training: {recipe}")
     told = words_of(seen.name, seen.places, [seen.target], unseen.places)
     with aside(), busy("trying learning rates"), told:
         found = model.find_learning_rate(

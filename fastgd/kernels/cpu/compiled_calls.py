@@ -18,6 +18,7 @@ from ..machinery.nets import (
     call_prediction,
     call_training,
     check_arrays,
+    check_number,
     check_types,
     in_compiled_code,
 )
@@ -164,6 +165,7 @@ def train_batch(net: CompiledNet, X: NDArray[Any], y: NDArray[Any], learning_rat
             another thread that trains.
     """
     check_arrays("train_batch", BATCH, net, X, y)
+    check_number("train_batch", "learning_rate", learning_rate)
     return float(batch_from_python(net, X, y, learning_rate))
 
 
@@ -187,5 +189,5 @@ def _compile_rows(net, X, out):
 
 @in_compiled_code(train_batch)
 def _compile_batch(net, X, y, learning_rate):
-    check_types("train_batch", BATCH, net, X, y)
+    check_types("train_batch", BATCH, net, X, y, numbers={"learning_rate": learning_rate})
     return batch_loop

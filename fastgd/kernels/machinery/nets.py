@@ -150,10 +150,21 @@ def _named(given: Any) -> str:
     return str(given) if isinstance(given, types.Type) else type(given).__name__
 
 
-def check_types(function: str, wanted: tuple[Wanted, ...], net: Any, *given: Any) -> None:
+def check_number(function: str, name: str, given: Any) -> None:
+    """Likewise whether an argument is a number."""
+    is_number = isinstance(given, types.Number | int | float | np.integer | np.floating)
+    if not is_number or isinstance(given, types.Complex):
+        raise InvalidInputError(f"fastgd.{function} takes {name} as a number, not {_named(given)}.")
+
+
+def check_types(
+    function: str, wanted: tuple[Wanted, ...], net: Any, *given: Any, numbers: dict[str, Any] | None = None
+) -> None:
     """The same while a user's function is compiled, in the words that Numba passes on."""
     try:
         check_arrays(function, wanted, net, *given)
+        for name, number in (numbers or {}).items():
+            check_number(function, name, number)
     except InvalidInputError as error:
         raise TypingError(str(error)) from None
 
