@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 from pathlib import Path
 from types import SimpleNamespace
@@ -31,6 +32,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.stem in FIRST_LOOK and not item.get_closest_marker("slow"):
             item.add_marker("first_look")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Seeds that a test leaves to chance are the same in every run of it: what fails once can be run again."""
+    fastgd.options.secrets = SimpleNamespace(randbits=random.Random(item.nodeid).getrandbits)
 
 
 @pytest.fixture(scope="session")
