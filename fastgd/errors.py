@@ -49,6 +49,10 @@ class ModelFileError(FastgdError, OSError):
     """A model file that cannot be read or written: truncated, foreign, or from a newer version."""
 
 
+class DeviceError(FastgdError, RuntimeError):
+    """x"""
+
+
 class DivergenceError(FastgdError, ArithmeticError):
     """Training blew up: the loss is no longer a finite number.
 

@@ -64,7 +64,7 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-DEVICES = ("cpu", "plain")
+DEVICES = ("cpu", "plain", "cuda")
 DEFAULT_DEVICE = DEVICES[0]
 
 REQUIRED = (
@@ -80,7 +80,7 @@ STAGES = (
 
 def engine(device: str) -> ModuleType:
     """The module that holds the kernels for a device; loading "cpu" imports Numba."""
-    return import_module(f".{device}", __package__)
+    return import_module(".cuda.engine" if device == "cuda" else f".{device}", __package__)
 
 
 def net_for_compiled_code(*record: Any) -> Any:

@@ -2,7 +2,7 @@
 
 w −= move is the step. g is the gradient of a weight w. A rule returns the move, and what it remembers of this
 weight from step to step: a velocity (or mean of gradients), a mean (or sum) of squares, both or nothing. Its constants
-c are computed once for many weights: μ is rule.momentum, ε rule.epsilon, β₁ and β₂ are rule.beta1 and rule.beta2. As in
+c are computed once for many weights, from μ, β₁, β₂ and ε, which are momentum, beta1, beta2 and epsilon of a record. As in
 formulas.py, a rule is written for one number and holds for arrays as well. What is remembered comes before g in the
 arguments, because the compiler rounds a sum of two products by which of them is loaded first.
 
@@ -62,9 +62,9 @@ def mean_of_squares(squares, g, beta, one_minus_beta):
     return flushed_square(beta * squares + one_minus_beta * g * g, g)
 
 
-def descent_constants(like, learning_rate, rule, step):
+def descent_constants(like, learning_rate, step, momentum, beta1, beta2, epsilon):
     """The learning rate and μ."""
-    return number(like, learning_rate), number(like, rule.momentum)
+    return number(like, learning_rate), number(like, momentum)
 
 
 def descend(g, c):
@@ -86,9 +86,9 @@ def descend_looking_ahead(velocity, g, c):
     return rate * (g + mu * v), v
 
 
-def adagrad_constants(like, learning_rate, rule, step):
+def adagrad_constants(like, learning_rate, step, momentum, beta1, beta2, epsilon):
     """The learning rate and ε."""
-    return number(like, learning_rate), number(like, rule.epsilon)
+    return number(like, learning_rate), number(like, epsilon)
 
 
 def adagrad(sums, g, c):
@@ -98,12 +98,11 @@ def adagrad(sums, g, c):
     return rate * (g / (square_root(s) + eps)), s
 
 
-def rmsprop_constants(like, learning_rate, rule, step):
+def rmsprop_constants(like, learning_rate, step, momentum, beta1, beta2, epsilon):
     """The learning rate, β₂, 1 − β₂, μ and ε."""
-    beta = rule.beta2
     return (
-        number(like, learning_rate), number(like, beta), number(like, 1.0 - beta), number(like, rule.momentum),
-        number(like, rule.epsilon),
+        number(like, learning_rate), number(like, beta2), number(like, 1.0 - beta2), number(like, momentum),
+        number(like, epsilon),
     )  # fmt: skip
 
 
@@ -125,13 +124,12 @@ def rmsprop_with_momentum(velocity, squares, g, c):
     return rate * v, flushed(v), s
 
 
-def adam_constants(like, learning_rate, rule, step):
+def adam_constants(like, learning_rate, step, momentum, beta1, beta2, epsilon):
     """learning_rate / (1 − β₁ᵗ), β₁, 1 − β₁, β₂, 1 − β₂, 1 / √(1 − β₂ᵗ) and ε, at step t, counted from 1."""
-    beta1, beta2 = rule.beta1, rule.beta2
     return (
         number(like, learning_rate / (1.0 - power(beta1, step))), number(like, beta1), number(like, 1.0 - beta1),
         number(like, beta2), number(like, 1.0 - beta2), number(like, 1.0 / square_root(1.0 - power(beta2, step))),
-        number(like, rule.epsilon),
+        number(like, epsilon),
     )  # fmt: skip
 
 

@@ -31,15 +31,45 @@ C9, C10, C11, C12, C13 = 1 / 362880, 1 / 3628800, 1 / 39916800, 1 / 479001600, 1
 
 
 @kernel(inline=True)
+def from_bits_float32(n):
+    """The number that these 32 bits are."""
+    return np.int32(n).view(np.float32)
+
+
+@kernel(inline=True)
+def from_bits_float64(n):
+    """The number that these 64 bits are."""
+    return np.int64(n).view(np.float64)
+
+
+@kernel(inline=True)
+def bits_float32(x):
+    """The bits of a number, as a whole number."""
+    return np.float32(x).view(np.int32)
+
+
+@kernel(inline=True)
+def bits_float64(x):
+    """The bits of a number, as a whole number."""
+    return np.float64(x).view(np.int64)
+
+
+@kernel(inline=True)
+def with_sign(x, of):
+    """|x| with the sign of another number."""
+    return np.copysign(x, of)
+
+
+@kernel(inline=True)
 def power_of_two_float32(n):
     """2ⁿ for −126 ≤ n ≤ 127, by writing the exponent bits."""
-    return np.int32((n + np.int32(127)) << np.int32(23)).view(np.float32)
+    return from_bits_float32(np.int32((n + np.int32(127)) << np.int32(23)))
 
 
 @kernel(inline=True)
 def power_of_two_float64(n):
     """2ⁿ for −1022 ≤ n ≤ 1023."""
-    return np.int64((n + np.int64(1023)) << np.int64(52)).view(np.float64)
+    return from_bits_float64(np.int64((n + np.int64(1023)) << np.int64(52)))
 
 
 @kernel(inline=True)
@@ -104,14 +134,14 @@ def expm1_float64(x):
 def tanh_float32(x):
     # tanh x = −t / (t + 2) with t = e^(−2|x|) − 1, which loses no digits near zero.
     t = expm1_float32(-TWO_32 * abs(x))
-    value = np.copysign(t / (t + TWO_32), x)
+    value = with_sign(t / (t + TWO_32), x)
     return x if x != x else value
 
 
 @kernel(inline=True)
 def tanh_float64(x):
     t = expm1_float64(-2.0 * abs(x))
-    value = np.copysign(t / (t + 2.0), x)
+    value = with_sign(t / (t + 2.0), x)
     return x if x != x else value
 
 
@@ -130,9 +160,9 @@ SQRT_HALF_BITS_64, MANTISSA_64, SHIFT_64 = np.int64(0x3FE6A09E667F3BCD), np.int6
 def log1p_float32(x):
     u = ONE_32 + x
     lost = (x - (u - ONE_32)) / u
-    moved = np.int32(np.float32(u).view(np.int32) - SQRT_HALF_BITS_32)
+    moved = np.int32(bits_float32(u) - SQRT_HALF_BITS_32)
     e = np.float32(np.int32(moved >> SHIFT_32))
-    m = np.int32((moved & MANTISSA_32) + SQRT_HALF_BITS_32).view(np.float32)
+    m = from_bits_float32(np.int32((moved & MANTISSA_32) + SQRT_HALF_BITS_32))
     f = m - ONE_32
     s = f / (TWO_32 + f)
     z = s * s
@@ -148,9 +178,9 @@ def log1p_float32(x):
 def log1p_float64(x):
     u = 1.0 + x
     lost = (x - (u - 1.0)) / u
-    moved = np.int64(np.float64(u).view(np.int64) - SQRT_HALF_BITS_64)
+    moved = np.int64(bits_float64(u) - SQRT_HALF_BITS_64)
     e = np.float64(np.int64(moved >> SHIFT_64))
-    m = np.int64((moved & MANTISSA_64) + SQRT_HALF_BITS_64).view(np.float64)
+    m = from_bits_float64(np.int64((moved & MANTISSA_64) + SQRT_HALF_BITS_64))
     f = m - 1.0
     s = f / (2.0 + f)
     z = s * s

@@ -114,7 +114,7 @@ constants: Any = None
 
 def loop_without_memory(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """w −= move."""
-    c = constants(w, learning_rate, rule, step)
+    c = constants(w, learning_rate, step, rule.momentum, rule.beta1, rule.beta2, rule.epsilon)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
             w[p] = w[p] - move(g[p], c)
@@ -122,7 +122,7 @@ def loop_without_memory(w, g, velocity, squares, rows, stride, n, learning_rate,
 
 def loop_with_velocity(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """w −= move, with a velocity."""
-    c = constants(w, learning_rate, rule, step)
+    c = constants(w, learning_rate, step, rule.momentum, rule.beta1, rule.beta2, rule.epsilon)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
             moved, velocity[p] = move(velocity[p], g[p], c)
@@ -131,7 +131,7 @@ def loop_with_velocity(w, g, velocity, squares, rows, stride, n, learning_rate, 
 
 def loop_with_squares(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """w −= move, with squares."""
-    c = constants(w, learning_rate, rule, step)
+    c = constants(w, learning_rate, step, rule.momentum, rule.beta1, rule.beta2, rule.epsilon)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
             moved, squares[p] = move(squares[p], g[p], c)
@@ -140,7 +140,7 @@ def loop_with_squares(w, g, velocity, squares, rows, stride, n, learning_rate, r
 
 def loop_with_both(w, g, velocity, squares, rows, stride, n, learning_rate, rule, step):
     """w −= move, with a velocity and squares."""
-    c = constants(w, learning_rate, rule, step)
+    c = constants(w, learning_rate, step, rule.momentum, rule.beta1, rule.beta2, rule.epsilon)
     for i in range(rows):
         for p in range(i * stride, i * stride + n):
             moved, velocity[p], squares[p] = move(velocity[p], squares[p], g[p], c)

@@ -1,0 +1,247 @@
+"""The programs as kernels: what a block holds in memory of its own, and a barrier between phases.
+
+Kernels get few arrays, because each costs a microsecond at every launch: `state` holds what is learned and what rules
+remember, one row after the other, `scales` and `hyper` what layout.py says, `jobs` the whole numbers.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import programs
+from .block import N_WIDE, numbers_of
+from .layout import Step
+from .shim import IS_SIMULATOR, cuda, device_function, kernel
+from .sources import Phase, Target
+from .tile import Plan
+
+# Columns of `jobs`, one row for each network (int64): the order of rows, see block.ORDER, and then
+PLACE, BATCH_SIZE, STEPS_BEFORE, N_STEPS = range(6, 10)
+JOB_COLUMNS = 10
+KEPT_KERNELS = 64  # of each kind, for the shapes that were used last
+
+
+def in_turn(phases: tuple[Phase, ...]) -> Phase:
+    """Phases one after the other, with a barrier after each."""
+    if not phases:
+
+        @device_function
+        def nothing(tid, c, turn):
+            pass
+
+        return nothing
+    first, *rest = phases
+    if not rest:
+
+        @device_function
+        def last(tid, c, turn):
+            first(tid, c, turn)
+            cuda.syncthreads()
+
+        return last
+    others = in_turn(tuple(rest))
+
+    @device_function
+    def both(tid, c, turn):
+        first(tid, c, turn)
+        cuda.syncthreads()
+        others(tid, c, turn)
+
+    return both
+
+
+def at_once(phase: Phase) -> Phase:
+    """A phase without a barrier."""
+    return phase
+
+
+def given() -> dict[str, Any]:
+    """What compilers for GPUs know by other names than NumPy's; see ../cpu/elementary.py."""
+    if IS_SIMULATOR:
+        return {}
+    library = cuda.libdevice
+
+    def from_bits_float32(n):
+        return library.int_as_float(np.int32(n))
+
+    def from_bits_float64(n):
+        return library.longlong_as_double(np.int64(n))
+
+    def bits_float32(x):
+        return np.int32(library.float_as_int(np.float32(x)))
+
+    def bits_float64(x):
+        return np.int64(library.double_as_longlong(np.float64(x)))
+
+    def with_sign(x, of):
+        return math.copysign(x, of)
+
+    functions = (from_bits_float32, from_bits_float64, bits_float32, bits_float64, with_sign)
+    return {function.__name__: device_function(function) for function in functions}
+
+
+def device() -> Target:
+    """The device as a target."""
+    return Target(device_function, in_turn, at_once, given())
+
+
+class Held(NamedTuple):
+    """Which rows of `state` hold what beside the parameters, which are the first; 0 for what there is not."""
+
+    velocity: int
+    squares: int
+    average: int
+    decayed: int
+    signs: int
+    n_rows: int
+
+
+class Room(NamedTuple):
+    """Where a block keeps what its threads work on."""
+
+    parameters: bool  # whether they are copied to shared memory
+    tile: bool  # whether the tile is there; else it is in a row of global scratch
+    bytes: int  # of shared memory that a launch asks for
+
+
+def ordered(jobs, net):
+    """The tuple that block.ORDER means."""
+    return jobs[net, 0], jobs[net, 1], jobs[net, 2], jobs[net, 3], jobs[net, 4], jobs[net, 5]
+
+
+@lru_cache(KEPT_KERNELS)
+def training_kernel(plan: Plan, step: Step, held: Held, room: Room) -> Any:
+    """Many steps of many networks: a block for each."""
+    train, order_of = programs.training(device(), plan, step, loads=room.parameters), device_function(ordered)
+    n_numbers, size, tile_size = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size
+    velocity, squares, average, decayed, signs, _ = held
+    real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
+
+    @kernel
+    def train_networks(state, gradients, scratch, scales, hyper, features, jobs, rates, X, Y, weights, results):
+        net, tid = cuda.blockIdx.x, cuda.threadIdx.x
+        here = cuda.shared.array(0, real)
+        numbers = cuda.shared.array(n_numbers, np.int64)
+        wide = cuda.shared.array(N_WIDE, np.float64)
+        c = (
+            here[:tile_size] if has_tile else scratch[net],
+            here[w0 : w0 + size] if has_parameters else state[net, 0],
+            state[net, 0], gradients[net], state[net, velocity], state[net, squares], state[net, average],
+            state[net, decayed], state[net, signs], scales[net], hyper[net], features, numbers, wide, X, Y, weights,
+            gradients, results, hyper[net], features[0], gradients, results, order_of(jobs, net),
+        )  # fmt: skip
+        mine = rates[net, : jobs[net, N_STEPS]]
+        train(tid, c, jobs[net, PLACE], jobs[net, BATCH_SIZE], jobs[net, STEPS_BEFORE], mine, net)
+
+    return train_networks
+
+
+def room_of(plan: Plan, room: Room) -> int:
+    """Where the parameters begin in shared memory: behind the tile."""
+    return plan.tile.size if room.tile else 0
+
+
+@lru_cache(KEPT_KERNELS)
+def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
+    """Loss, and gradient, of shards of rows, by any number of blocks."""
+    start, sum_of = programs.summing(device(), plan, backward=backward, loads=room.parameters)
+    order_of = device_function(ordered)
+    n_numbers, size, tile_size = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size
+    real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
+
+    @kernel
+    def sum_shards(state, scratch, scales, hyper, features, jobs, X, Y, weights, partials, results, place, n, per, scale):
+        block, tid = cuda.blockIdx.x, cuda.threadIdx.x
+        here = cuda.shared.array(0, real)
+        numbers = cuda.shared.array(n_numbers, np.int64)
+        wide = cuda.shared.array(N_WIDE, np.float64)
+        s = here[:tile_size] if has_tile else scratch[block]
+        w = here[w0 : w0 + size] if has_parameters else state[0, 0]
+        order = order_of(jobs, 0)
+        shard = block
+        while shard * per < n:
+            c = (
+                s, w, state[0, 0], partials[shard if backward else 0], state[0, 0], state[0, 0], state[0, 0],
+                state[0, 0], state[0, 0], scales[0], hyper[0], features, numbers, wide, X, Y, weights, partials,
+                results, hyper[0], features[0], partials, results, order,
+            )  # fmt: skip
+            if shard == block:
+                start(tid, c, (0, 0, 0, scale, False, scale, 0, 0))
+            end = (shard + 1) * per if (shard + 1) * per < n else n
+            sum_of(tid, c, place + shard * per, place + end, scale, shard)
+            shard += cuda.gridDim.x
+
+    return sum_shards
+
+
+@lru_cache(KEPT_KERNELS)
+def updating_kernel(plan: Plan, step: Step, held: Held, *, adds: bool, moves: bool) -> Any:
+    """Add the gradients of shards, and move the parameters, by any number of blocks."""
+    update = programs.updating(device(), plan, step, adds=adds, moves=moves)
+    velocity, squares, average, decayed, signs, _ = held
+
+    @kernel
+    def update_parameters(state, gradient, hyper, partials, shards, norms, results, n_shards, rate, number, index):
+        block, tid = cuda.blockIdx.x, cuda.threadIdx.x
+        wide = cuda.shared.array(N_WIDE, np.float64)
+        mine = state[0, 0]
+        c = (
+            mine, mine, mine, gradient[0], state[0, velocity], state[0, squares], state[0, average],
+            state[0, decayed], state[0, signs], mine, hyper[0], wide, wide, wide, partials, partials, mine, partials,
+            shards, norms, wide, partials, results, (0, 0, 0, 0, 0, 0),
+        )  # fmt: skip
+        update(tid, c, (block, cuda.gridDim.x, n_shards, 0.0, False, rate, number, index))
+
+    return update_parameters
+
+
+@lru_cache(KEPT_KERNELS)
+def norm_kernel(plan: Plan) -> Any:
+    """The length of the gradient, by one block, which leaves it in `norms`."""
+    measure = programs.measuring_norm(device(), plan)
+
+    @kernel
+    def measure_norm(gradient, hyper, norms):
+        g = gradient[0]
+        c = (
+            g, g, g, g, g, g, g, g, g, g, hyper[0], norms, norms, norms, gradient, gradient, g, gradient, gradient,
+            norms, norms, gradient, gradient, (0, 0, 0, 0, 0, 0),
+        )  # fmt: skip
+        measure(cuda.threadIdx.x, c, (0, 0, 0, 0.0, False, 0.0, 0, 0))
+
+    return measure_norm
+
+
+@lru_cache(KEPT_KERNELS)
+def forward_kernel(plan: Plan, room: Room, *, shows: bool) -> Any:
+    """Predictions for tiles of rows, or (`shows`) the outputs and slopes of all layers, by any number of blocks."""
+    make = programs.showing if shows else programs.predicting
+    start, run = make(device(), plan, loads=room.parameters)
+    n_numbers, size, tile_size, T = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size, plan.tile.T
+    real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
+    order_of = device_function(ordered)
+
+    @kernel
+    def run_tiles(state, scratch, scales, hyper, features, jobs, X, given, out):
+        block, tid = cuda.blockIdx.x, cuda.threadIdx.x
+        here = cuda.shared.array(0, real)
+        numbers = cuda.shared.array(n_numbers, np.int64)
+        wide = cuda.shared.array(N_WIDE, np.float64)
+        mine = state[0, 0]
+        c = (
+            here[:tile_size] if has_tile else scratch[block],
+            here[w0 : w0 + size] if has_parameters else mine,
+            mine, mine, mine, mine, mine, mine, mine, scales[0], hyper[0], features, numbers, wide, X, X, mine, X, hyper,
+            wide, given, out, hyper, order_of(jobs, 0),
+        )  # fmt: skip
+        start(tid, c, (0, 0, 0, 0.0, False, 0.0, 0, 0))
+        place = block * T
+        while place < X.shape[0]:
+            run(tid, c, place, place + T if place + T < X.shape[0] else X.shape[0])
+            place += T * cuda.gridDim.x
+
+    return run_tiles

@@ -1,0 +1,136 @@
+"""What lies on the device: rows of a table as long as they are used, and what one network has there."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..records import Integers, LossRecord, Net, Reals, Rows, Rule, State
+from . import layout
+from .block import N_WIDE, numbers_of
+from .kernels import JOB_COLUMNS, Held, Room
+from .layout import Parameters, Shape, Step
+from .shim import cuda, shared_limit
+from .tile import Plan
+
+TILES = (32, 16, 8, 4)  # rows: the most that there is room for
+LEAST_THREADS, MOST_THREADS = 32, 256
+MOST_SHARDS = 256
+SHARD_BYTES = 1 << 28  # that the gradients of all shards take at most
+
+_resident: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+
+def on_device(array: Any) -> Any:
+    """An array of a table on the device. It stays there as long as this very array lives, and is never changed."""
+    there = getattr(array, "device_array", None)
+    if there is not None:
+        return there
+    found = _resident.get(id(array))
+    if found is None or found[0]() is not array:
+        key, there = id(array), cuda.to_device(array if array.size else np.zeros(1, array.dtype))
+        found = _resident[key] = weakref.ref(array, lambda _: _resident.pop(key, None)), there
+    return found[1]
+
+
+def tile_and_room(shape: Shape, parameters: Parameters, most_rows: int) -> tuple[int, Room]:
+    """How many rows a tile has, and what of it and of the parameters lies in shared memory.
+
+    It depends on the network, the rows of a batch and the room of a block, never on how many blocks there are: so do
+    the bits.
+    """
+    real = np.dtype(shape.dtype).itemsize
+    left = shared_limit() - 8 * (numbers_of(len(shape.layers)) + N_WIDE)
+    wanted = [rows for rows in TILES if rows < most_rows + 4] or [TILES[-1]]
+    for has_parameters in (True, False):
+        for T in wanted:
+            n_bytes = real * (layout.tile_of(shape, T).size + has_parameters * parameters.size)
+            if n_bytes <= left and (T >= TILES[-2] or T == wanted[0] or not has_parameters):
+                return T, Room(has_parameters, True, n_bytes)
+    return wanted[0], Room(False, False, 0)
+
+
+def threads_of(shape: Shape, T: int) -> int:
+    """Threads of a block: one for each sixteen outputs of the widest layer."""
+    tiles = T // 4 * (max(n_out for _, n_out, *_ in shape.layers) // 4)
+    return min(max(1 << max(tiles - 1, 0).bit_length(), LEAST_THREADS), MOST_THREADS)
+
+
+class Work(NamedTuple):
+    """A network as kernels are compiled for it."""
+
+    plan: Plan
+    room: Room
+
+
+def work_of(net: Net, loss: LossRecord, most_rows: int, *, trains: bool) -> Work:
+    """What to compile for a network. Where it does not train, no slopes are kept and no units dropped."""
+    shape = layout.shape_of(net, loss)
+    if not trains:
+        layers = tuple((*layer[:3], False) for layer in shape.layers)
+        shape = shape._replace(layers=layers, drops=(False,) * len(layers))
+    parameters = layout.parameters_of(shape)
+    T, room = tile_and_room(shape, parameters, most_rows)
+    plan = Plan(shape, parameters, layout.tile_of(shape, T), layout.scales_of(shape), threads_of(shape, T))
+    return Work(plan, room)
+
+
+def shards_of(plan: Plan, n: int) -> tuple[int, int]:
+    """How many shards a batch of n rows has, and how many rows each but the last."""
+    T, n_bytes = plan.tile.T, plan.parameters.size * np.dtype(plan.shape.dtype).itemsize
+    most = max(min(MOST_SHARDS, SHARD_BYTES // n_bytes), 1)
+    tiles = -(-n // T)
+    per = -(-tiles // most) * T
+    return -(-n // per), per
+
+
+def held_of(step: Step, state: State) -> Held:
+    """Where the rows of a network's state are, see pack_state."""
+    row, places = 0, []
+    for there in (state.velocity.size, state.squares.size, state.average.size, step.has_penalty, step.has_signs):
+        row += bool(there)
+        places.append(row if there else 0)
+    return Held(*places, row + 1)
+
+
+def pack_state(into: Reals, net: Net, state: State, rule: Rule, plan: Plan) -> None:
+    """Write what kernels learn with to rows (n_rows, parameters): parameters first, then what there is, see Held."""
+    at = plan.parameters
+    places, dtype = layout.places_of(net.layers, at), net.parameters.dtype
+    has_penalty = rule.weight_decay > 0 or rule.l1 > 0
+    rows = [net.parameters, *(array for array in (state.velocity, state.squares, state.average) if array.size)]
+    into[:] = 0
+    for row, values in zip(into, rows, strict=False):
+        row[places] = values
+    row_number = len(rows)
+    if has_penalty:
+        into[row_number] = layout.decayed_places(net.layers, at, rule, dtype)
+        row_number += 1
+    if net.signs.size:
+        into[row_number][places] = net.signs
+
+
+def unpack_state(rows: Reals, net: Net, state: State, plan: Plan) -> None:
+    """Read back what has been learned."""
+    places = layout.places_of(net.layers, plan.parameters)
+    arrays = [net.parameters, *(array for array in (state.velocity, state.squares, state.average) if array.size)]
+    for row, array in zip(rows, arrays, strict=False):
+        array[:] = row[places]
+
+
+def job_of(rows: Rows, place: int = 0, batch_size: int = 0, steps_before: int = 0, n_steps: int = 0) -> Integers:
+    """The whole numbers of a launch for one network."""
+    n, seed = rows.X.shape[0], int(rows.seed)
+    n_left = int(np.ceil(np.sqrt(n)))
+    job = (n, n_left, seed & 0xFFFFFFFF, seed >> 32, rows.epoch & 0xFFFFFFFF, int(rows.shuffle), place, batch_size,
+           steps_before, n_steps)  # fmt: skip
+    return np.array(job, np.int64).reshape(1, JOB_COLUMNS)
+
+
+def features_of(net: Net, shape: Shape) -> NDArray[np.int64]:
+    """Of each looked-up input its column, bin and bins; one row of nothing where there is none."""
+    found = layout.features_of(net, shape)
+    return found if len(found) else np.zeros((1, 3), np.int64)
