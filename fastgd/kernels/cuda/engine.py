@@ -16,16 +16,17 @@ from ..plain import encode, gather, row_order, to_user_units
 from ..records import LossRecord, Net, Reals, Rows, Rule, State, Workspace, new_workspace
 from . import kernels, layout
 from .block import N_WIDE
-from .memory import (
-    Work,
+from .memory import Work, on_device, shards_of, work_of
+from .packing import (
+    Held,
     features_of,
     held_of,
+    hyper_record,
     job_of,
-    on_device,
     pack_state,
-    shards_of,
+    places_of,
+    scales_record,
     unpack_state,
-    work_of,
 )
 from .shim import cuda, errors, require, room_for
 
@@ -130,7 +131,7 @@ def _kind(request: StepRequest) -> Any:
     if per > work.plan.tile.T:
         return None
     step = layout.step_of(request.net, request.rule, bool(request.state.average.size))
-    features = layout.features_of(request.net, work.plan.shape).tobytes()
+    features = features_of(request.net, work.plan.shape).tobytes()
     table = (id(request.rows.X), id(request.rows.Y), id(request.rows.weights))
     return work, step, held_of(step, request.state), features, table
 
@@ -154,8 +155,8 @@ def _train_by_networks(requests: list[StepRequest]) -> list[int]:
         job_of(request.rows, request.place, request.batch_size, int(request.state.step[0]), len(request.learning_rates))
         for request in requests
     ])  # fmt: skip
-    scales = np.stack([layout.scales_record(request.net, request.loss) for request in requests])
-    hyper = np.stack([layout.hyper_record(request.net, request.rule) for request in requests])
+    scales = np.stack([scales_record(request.net, request.loss) for request in requests])
+    hyper = np.stack([hyper_record(request.net, request.rule) for request in requests])
     results = np.zeros((n, 3))
     room_for(2 * state.nbytes, "Training")
     there, told = cuda.to_device(state), cuda.to_device(results)
@@ -190,8 +191,8 @@ class _Placed(NamedTuple):
 
 
 def _placed(work: Work, state: Reals, net: Net, loss: LossRecord, rule: Rule | None, jobs: Any) -> _Placed:
-    hyper = layout.hyper_record(net, rule or NO_RULE).reshape(1, -1)
-    scales, features = layout.scales_record(net, loss).reshape(1, -1), features_of(net, work.plan.shape)
+    hyper = hyper_record(net, rule or NO_RULE).reshape(1, -1)
+    scales, features = scales_record(net, loss).reshape(1, -1), features_of(net, work.plan.shape)
     return _Placed(*(cuda.to_device(array) for array in (state, scales, hyper, features, jobs)))
 
 
@@ -264,7 +265,7 @@ class _Update:
     """The launches that add gradients and move parameters: one, or three where the gradient's norm is clipped."""
 
     def __init__(
-        self, work: Work, step: layout.Step, held: kernels.Held, placed: _Placed, shards: _Shards, n_steps: int,
+        self, work: Work, step: layout.Step, held: Held, placed: _Placed, shards: _Shards, n_steps: int,
         *, moves: bool = True,
     ) -> None:  # fmt: skip
         self.plan, self.placed, self.shards = work.plan, placed, shards
@@ -303,7 +304,7 @@ def batch_gradient(
         shards = _Shards(work, rows, placed, n, backward=True)
         add = _Update(work, step, held, placed, shards, 1, moves=False)
         add(shards(place, n), 0.0, 1, 0)
-        places = layout.places_of(net.layers, work.plan.parameters)
+        places = places_of(net.layers, work.plan.parameters)
         gradients[0] = add.gradient.copy_to_host()[0][places]
         return float(add.results.copy_to_host()[0, 1])
 

@@ -15,13 +15,11 @@ import numpy as np
 from . import programs
 from .block import N_WIDE, numbers_of
 from .layout import Step
+from .packing import BATCH_SIZE, N_STEPS, PLACE, STEPS_BEFORE, Held
 from .shim import IS_SIMULATOR, cuda, device_function, kernel
 from .sources import Phase, Target
 from .tile import Plan
 
-# Columns of `jobs`, one row for each network (int64): the order of rows, see block.ORDER, and then
-PLACE, BATCH_SIZE, STEPS_BEFORE, N_STEPS = range(6, 10)
-JOB_COLUMNS = 10
 KEPT_KERNELS = 64  # of each kind, for the shapes that were used last
 
 
@@ -89,17 +87,6 @@ def device() -> Target:
     return Target(device_function, in_turn, at_once, given())
 
 
-class Held(NamedTuple):
-    """Which rows of `state` hold what beside the parameters, which are the first; 0 for what there is not."""
-
-    velocity: int
-    squares: int
-    average: int
-    decayed: int
-    signs: int
-    n_rows: int
-
-
 class Room(NamedTuple):
     """Where a block keeps what its threads work on."""
 
@@ -154,7 +141,9 @@ def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
     real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
 
     @kernel
-    def sum_shards(state, scratch, scales, hyper, features, jobs, X, Y, weights, partials, results, place, n, per, scale):
+    def sum_shards(
+        state, scratch, scales, hyper, features, jobs, X, Y, weights, partials, results, place, n, per, scale
+    ):
         block, tid = cuda.blockIdx.x, cuda.threadIdx.x
         here = cuda.shared.array(0, real)
         numbers = cuda.shared.array(n_numbers, np.int64)
@@ -221,7 +210,12 @@ def forward_kernel(plan: Plan, room: Room, *, shows: bool) -> Any:
     """Predictions for tiles of rows, or (`shows`) the outputs and slopes of all layers, by any number of blocks."""
     make = programs.showing if shows else programs.predicting
     start, run = make(device(), plan, loads=room.parameters)
-    n_numbers, size, tile_size, T = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size, plan.tile.T
+    n_numbers, size, tile_size, T = (
+        numbers_of(len(plan.shape.layers)),
+        plan.parameters.size,
+        plan.tile.size,
+        plan.tile.T,
+    )
     real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
     order_of = device_function(ordered)
 

@@ -8,13 +8,12 @@ neighbouring threads read lie in different banks of shared memory.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..codes import ACTIVATION, BIASES, N_IN, N_OUT, SLOPES, WEIGHTS
-from ..records import Integers, LossRecord, Net, Reals, Rule
+from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
+from ..records import LossRecord, Net, Rule
 
 LEAST_BANKED = 32  # outputs from which on rows of weights are moved by one vector of banks
 
@@ -56,9 +55,7 @@ class Step(NamedTuple):
 
 def shape_of(net: Net, loss: LossRecord) -> Shape:
     """The shape of a network."""
-    layers = tuple(
-        (int(row[N_IN]), int(row[N_OUT]), int(row[ACTIVATION]), bool(row[SLOPES])) for row in net.layers
-    )
+    layers = tuple((int(row[N_IN]), int(row[N_OUT]), int(row[ACTIVATION]), bool(row[SLOPES])) for row in net.layers)
     drops = tuple(bool(rate > 0) for rate in net.dropout)
     return Shape(
         str(net.parameters.dtype), layers, net.input_mean.size, len(net.lookups), net.target_mean.size, loss.code,
@@ -105,32 +102,6 @@ def parameters_of(shape: Shape) -> Parameters:
     return Parameters(tuple(weights), tuple(biases), tuple(pitches), end)
 
 
-def places_of(layers: Integers, at: Parameters) -> NDArray[np.int64]:
-    """For each entry of the flat vector its place on the device, (n_parameters,)."""
-    places = []
-    for row, weights, biases, pitch in zip(layers, at.weights, at.biases, at.pitches, strict=True):
-        n_in, n_out = row[N_IN], row[N_OUT]
-        places.append((weights + np.arange(n_in)[:, None] * pitch + np.arange(n_out)).reshape(-1))
-        places.append(biases + np.arange(n_out))
-    return np.concatenate(places)
-
-
-def decayed_places(layers: Integers, at: Parameters, rule: Rule, dtype: Any) -> Reals:
-    """1 for each entry on the device that weight decay and l1 hold for, else 0."""
-    decayed = np.ones(int(layers[-1, BIASES] + layers[-1, N_OUT]), dtype)
-    if not rule.decay_biases:
-        for row in layers:
-            decayed[row[BIASES] : row[BIASES] + row[N_OUT]] = 0
-    return spread(decayed, places_of(layers, at), at.size)
-
-
-def spread(values: Reals, places: NDArray[np.int64], size: int) -> Reals:
-    """A flat vector as it lies on the device; what is between rows is 0."""
-    padded = np.zeros(size, values.dtype)
-    padded[places] = values
-    return padded
-
-
 class Tile(NamedTuple):
     """Where the numbers of a tile lie: rows of x, of y, of each layer's outputs and slopes, and two of deltas."""
 
@@ -160,9 +131,7 @@ def tile_of(shape: Shape, T: int) -> Tile:
     pitches = tuple(pitch_of(n_out) for _, n_out, *_ in shape.layers)
     x, y, w, losses = taken(T * x_pitch), taken(T * shape.n_targets), taken(T), taken(T)
     outputs = tuple(taken(T * pitch) for pitch in pitches)
-    slopes = tuple(
-        taken(T * pitch) if keeps else -1 for pitch, (*_, keeps) in zip(pitches, shape.layers, strict=True)
-    )
+    slopes = tuple(taken(T * pitch) if keeps else -1 for pitch, (*_, keeps) in zip(pitches, shape.layers, strict=True))
     widest = max(pitches)
     deltas = taken(T * widest), taken(T * widest)
     return Tile(T, x, x_pitch, y, w, losses, outputs, slopes, pitches, deltas, end)
@@ -194,32 +163,5 @@ def scales_of(shape: Shape) -> Scales:
     return Scales(*ends)
 
 
-def scales_record(net: Net, loss: LossRecord) -> Reals:
-    """The reals of a network and its loss, in this order."""
-    one, dtype = net.parameters.dtype.type(1), net.parameters.dtype
-    parts = (
-        net.input_mean, one / net.input_std, net.target_mean, one / net.target_std, net.target_std, net.bin_mean,
-        net.bin_scale, loss.units, loss.constants,
-    )  # fmt: skip
-    return np.concatenate([np.asarray(part, dtype) for part in parts])
-
-
 # Columns of the table of wide numbers (float64) that a rule has for one network; rates of dropout follow.
 (MOMENTUM, BETA1, BETA2, EPSILON, WEIGHT_DECAY, L1, CLIP_NORM, CLIP_VALUE, EMA_DECAY, DROPOUT) = range(10)
-
-
-def hyper_record(net: Net, rule: Rule) -> NDArray[np.float64]:
-    """The wide numbers of a network and its rule."""
-    return np.array(
-        [rule.momentum, rule.beta1, rule.beta2, rule.epsilon, rule.weight_decay, rule.l1, rule.clip_norm,
-         rule.clip_value, rule.ema_decay, *net.dropout.astype(np.float64)]
-    )  # fmt: skip
-
-
-def features_of(net: Net, shape: Shape) -> Integers:
-    """Of each looked-up input its column of the table, its bin (or −1 − its level), and the column's bins."""
-    found, first = [], shape.n_columns - shape.n_lookups
-    for j, (_, n_bins, n_levels) in enumerate(net.lookups.tolist()):
-        found += [(first + j, t, n_bins) for t in range(n_bins)]
-        found += [(first + j, -1 - level, n_bins) for level in range(n_levels)]
-    return np.array(found, np.int64).reshape(-1, 3)

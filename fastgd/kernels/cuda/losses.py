@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from .block import S, SCALES
 from ..codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, POISSON, QUANTILE
 from ..formulas import LOSSES
+from .block import SCALES, S
 from .layout import Scales, Shape
 from .sources import Target
 

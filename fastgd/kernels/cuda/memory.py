@@ -6,13 +6,12 @@ import weakref
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from ..records import Integers, LossRecord, Net, Reals, Rows, Rule, State
+from ..records import LossRecord, Net
 from . import layout
 from .block import N_WIDE, numbers_of
-from .kernels import JOB_COLUMNS, Held, Room
-from .layout import Parameters, Shape, Step
+from .kernels import Room
+from .layout import Parameters, Shape
 from .shim import cuda, shared_limit
 from .tile import Plan
 
@@ -48,7 +47,7 @@ def tile_and_room(shape: Shape, parameters: Parameters, most_rows: int) -> tuple
     for has_parameters in (True, False):
         for T in wanted:
             n_bytes = real * (layout.tile_of(shape, T).size + has_parameters * parameters.size)
-            if n_bytes <= left and (T >= TILES[-2] or T == wanted[0] or not has_parameters):
+            if n_bytes <= left and (TILES[-2] <= T or wanted[0] == T or not has_parameters):
                 return T, Room(has_parameters, True, n_bytes)
     return wanted[0], Room(False, False, 0)
 
@@ -85,52 +84,3 @@ def shards_of(plan: Plan, n: int) -> tuple[int, int]:
     tiles = -(-n // T)
     per = -(-tiles // most) * T
     return -(-n // per), per
-
-
-def held_of(step: Step, state: State) -> Held:
-    """Where the rows of a network's state are, see pack_state."""
-    row, places = 0, []
-    for there in (state.velocity.size, state.squares.size, state.average.size, step.has_penalty, step.has_signs):
-        row += bool(there)
-        places.append(row if there else 0)
-    return Held(*places, row + 1)
-
-
-def pack_state(into: Reals, net: Net, state: State, rule: Rule, plan: Plan) -> None:
-    """Write what kernels learn with to rows (n_rows, parameters): parameters first, then what there is, see Held."""
-    at = plan.parameters
-    places, dtype = layout.places_of(net.layers, at), net.parameters.dtype
-    has_penalty = rule.weight_decay > 0 or rule.l1 > 0
-    rows = [net.parameters, *(array for array in (state.velocity, state.squares, state.average) if array.size)]
-    into[:] = 0
-    for row, values in zip(into, rows, strict=False):
-        row[places] = values
-    row_number = len(rows)
-    if has_penalty:
-        into[row_number] = layout.decayed_places(net.layers, at, rule, dtype)
-        row_number += 1
-    if net.signs.size:
-        into[row_number][places] = net.signs
-
-
-def unpack_state(rows: Reals, net: Net, state: State, plan: Plan) -> None:
-    """Read back what has been learned."""
-    places = layout.places_of(net.layers, plan.parameters)
-    arrays = [net.parameters, *(array for array in (state.velocity, state.squares, state.average) if array.size)]
-    for row, array in zip(rows, arrays, strict=False):
-        array[:] = row[places]
-
-
-def job_of(rows: Rows, place: int = 0, batch_size: int = 0, steps_before: int = 0, n_steps: int = 0) -> Integers:
-    """The whole numbers of a launch for one network."""
-    n, seed = rows.X.shape[0], int(rows.seed)
-    n_left = int(np.ceil(np.sqrt(n)))
-    job = (n, n_left, seed & 0xFFFFFFFF, seed >> 32, rows.epoch & 0xFFFFFFFF, int(rows.shuffle), place, batch_size,
-           steps_before, n_steps)  # fmt: skip
-    return np.array(job, np.int64).reshape(1, JOB_COLUMNS)
-
-
-def features_of(net: Net, shape: Shape) -> NDArray[np.int64]:
-    """Of each looked-up input its column, bin and bins; one row of nothing where there is none."""
-    found = layout.features_of(net, shape)
-    return found if len(found) else np.zeros((1, 3), np.int64)

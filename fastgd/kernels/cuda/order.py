@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from .block import EPOCH, KEYS, NUMBERS, N_LEFT, N_ROWS, ORDER, PLACE, ROUNDS, ROWS, SEED_HIGH, SEED_LOW, SHUFFLE
+from .block import EPOCH, KEYS, N_LEFT, N_ROWS, NUMBERS, ORDER, PLACE, ROUNDS, ROWS, SEED_HIGH, SEED_LOW, SHUFFLE
 from .sources import Target
 
 MASK = np.uint64(0xFFFFFFFF)

@@ -1,6 +1,9 @@
 """provisional"""
+
 from typing import NamedTuple
+
 from .block import FRESH, G, S, W
+
 
 class Product(NamedTuple):
     T: int
@@ -15,8 +18,10 @@ class Product(NamedTuple):
     z: int
     z_pitch: int
 
+
 def forward(target, p, store):
     T, NT, I, O, x0, xp, w0, wp, b0, z0, zp = p
+
     def phase(tid, c, turn):
         i = tid
         while i < T * O:
@@ -29,10 +34,13 @@ def forward(target, p, store):
                 k += 1
             store(c, turn, r, j, s)
             i += NT
+
     return target.compile(phase)
+
 
 def to_inputs(target, p, store):
     T, NT, I, O, x0, xp, w0, wp, b0, z0, zp = p
+
     def phase(tid, c, turn):
         i = tid
         while i < T * I:
@@ -45,10 +53,13 @@ def to_inputs(target, p, store):
                 j += 1
             store(c, turn, r, k, s)
             i += NT
+
     return target.compile(phase)
+
 
 def to_weights(target, p):
     T, NT, I, O, x0, xp, w0, wp, b0, z0, zp = p
+
     def phase(tid, c, turn):
         i = tid
         while i < (I + 1) * O:
@@ -70,4 +81,5 @@ def to_weights(target, p):
                 at = b0 + j
             c[G][at] = s if turn[FRESH] else c[G][at] + s
             i += NT
+
     return target.compile(phase)

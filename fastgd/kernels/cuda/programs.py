@@ -11,7 +11,37 @@ from typing import Any
 
 import numpy as np
 
-from .block import BLOCK, G, GIVEN, INDEX, LOSS, NORMS, NUMBERS, N_BLOCKS, N_ROWS, N_SHARDS, N_WIDE, ORDER, OUT, PARAMETERS, PARTIALS, PARTS, PLACE, RATE, RESULTS, ROWS, S, SCALE, SHARDS, SPAN, STEP, W, WEIGHT, WIDE, X
+from .block import (
+    BLOCK,
+    GIVEN,
+    INDEX,
+    LOSS,
+    N_BLOCKS,
+    N_ROWS,
+    N_SHARDS,
+    N_WIDE,
+    NORMS,
+    NUMBERS,
+    ORDER,
+    OUT,
+    PARAMETERS,
+    PARTIALS,
+    PARTS,
+    PLACE,
+    RATE,
+    RESULTS,
+    ROWS,
+    SCALE,
+    SHARDS,
+    SPAN,
+    STEP,
+    WEIGHT,
+    WIDE,
+    G,
+    S,
+    W,
+    X,
+)
 from .layout import Step
 from .losses import to_user_units
 from .order import order_functions
@@ -281,7 +311,15 @@ def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
     """`start`, and `predict(tid, c, begin, end)`: out = predictions of these rows, and whether all of a row is finite."""
     parts, shape, tile, NT = Parts(target, plan), plan.shape, plan.tile, plan.NT
     answer = to_user_units(target, parts.f, shape, plan.scales)
-    T, I, O, x0, x_pitch, p0, pitch = tile.T, shape.n_in, shape.n_out, tile.x, tile.x_pitch, tile.outputs[-1], tile.pitches[-1]
+    T, I, O, x0, x_pitch, p0, pitch = (
+        tile.T,
+        shape.n_in,
+        shape.n_out,
+        tile.x,
+        tile.x_pitch,
+        tile.outputs[-1],
+        tile.pitches[-1],
+    )
     real = np.dtype(shape.dtype).type
     fine, wrong, infinite, none = real(1), real(0), real(math.inf), np.int64(0)
 

@@ -8,10 +8,27 @@ from typing import Any
 
 import numpy as np
 
-from .block import AVERAGE, CONSTANTS, DECAYED, G, GROUPS, HYPER, KEPT, PARTS, RATE, SIGNS, SQUARES, STEP, STRANDS, VELOCITY, W, WIDE
 from ..codes import ADAMW
 from ..records import Rule
-from ..rules import UPDATE_RULES, rule_of
+from ..rules import rule_of
+from .block import (
+    AVERAGE,
+    CONSTANTS,
+    DECAYED,
+    GROUPS,
+    HYPER,
+    KEPT,
+    PARTS,
+    RATE,
+    SIGNS,
+    SQUARES,
+    STEP,
+    STRANDS,
+    VELOCITY,
+    WIDE,
+    G,
+    W,
+)
 from .layout import (
     BETA1,
     BETA2,
@@ -144,9 +161,7 @@ def constants_phase(target: Target, rules: SimpleNamespace, dtype: str, step: St
     def make_constants(tid, c, turn):
         if tid == NT - 1:
             hyper = c[HYPER]
-            found = constants(
-                zero, turn[RATE], turn[STEP], hyper[MOMENTUM], hyper[BETA1], hyper[BETA2], hyper[EPSILON]
-            )
+            found = constants(zero, turn[RATE], turn[STEP], hyper[MOMENTUM], hyper[BETA1], hyper[BETA2], hyper[EPSILON])
             i = 0
             while i < len(found):
                 c[WIDE][CONSTANTS + i] = found[i]

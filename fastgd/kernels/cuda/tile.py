@@ -7,10 +7,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .block import AT, FEATURES, FRESH, HYPER, LOSS, NUMBERS, PLACE, ROWS, ROW_WEIGHTS, S, SCALE, SCALES, WEIGHT, WIDE, X, Y
 from ..codes import IDENTITY
 from ..formulas import ACTIVATIONS
 from . import products
+from .block import (
+    AT,
+    FEATURES,
+    FRESH,
+    HYPER,
+    LOSS,
+    NUMBERS,
+    PLACE,
+    ROW_WEIGHTS,
+    ROWS,
+    SCALE,
+    SCALES,
+    WEIGHT,
+    WIDE,
+    S,
+    X,
+    Y,
+)
 from .layout import DROPOUT, Parameters, Scales, Shape, Tile
 from .losses import loss_of_row
 from .sources import Phase, Target
@@ -186,7 +203,14 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
     of_row = loss_of_row(target, f, shape, plan.scales)
     _, O, code, keeps = shape.layers[-1]
     T, n_targets, last = tile.T, shape.n_targets, len(shape.layers) - 1
-    p0, y0, w0, losses0, d0, pitch = tile.outputs[-1], tile.y, tile.w, tile.losses, tile.deltas[last % 2], tile.pitches[-1]
+    p0, y0, w0, losses0, d0, pitch = (
+        tile.outputs[-1],
+        tile.y,
+        tile.w,
+        tile.losses,
+        tile.deltas[last % 2],
+        tile.pitches[-1],
+    )
     slopes0 = tile.slopes[-1]
     real = np.dtype(shape.dtype).type
     zero, is_plain = real(0), code == IDENTITY
