@@ -19,6 +19,7 @@ __all__ = [
     "BlowUpWarning",
     "CacheWarning",
     "DeadNetworkWarning",
+    "DeviceError",
     "DivergenceError",
     "DivergenceWarning",
     "FastgdError",
@@ -50,7 +51,7 @@ class ModelFileError(FastgdError, OSError):
 
 
 class DeviceError(FastgdError, RuntimeError):
-    """x"""
+    """A GPU that was asked for and cannot be used: what is missing, or what went wrong there, and what to do."""
 
 
 class DivergenceError(FastgdError, ArithmeticError):

@@ -10,12 +10,13 @@ from typing import Any, ClassVar
 import numpy as np
 
 from ..data.encoding import Encoding, as_encoding
-from ..kernels import DEFAULT_DEVICE, DEVICES
+from ..kernels import DEFAULT_DEVICE
 from ..many.variety import MANY_ROWS
 from ..mlp import MLP
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..options import positive_integer
+from ..training.devices import CHOICES
 from ..training.optimizers import Optimizer
 from ..training.recipe import ROWS_OF_FLOAT32, Recipe, recipe
 from ..training.schedules import Schedule
@@ -107,7 +108,7 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         "time_budget": [Interval(Real, 0, None, closed="neither"), None],
         "random_state": ["random_state"],
         "n_threads": [AUTO, Interval(Integral, 1, None, closed="left")],
-        "device": [StrOptions(set(DEVICES))],
+        "device": [StrOptions(set(CHOICES))],
         "verbose": [AUTO, Interval(Integral, 0, 2, closed="both"), "boolean"],
     }
 

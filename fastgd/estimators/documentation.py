@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..kernels import DEVICES
 from ..network.activations import ACTIVATIONS
 from ..network.initializers import INITIALIZERS
 from ..options import with_names
+from ..training.devices import CHOICES
 
 SHARED = {
     "options": """hidden_layer_sizes: units of each hidden layer, such as (64, 64); () for none; "auto" for (96,)
@@ -53,7 +53,8 @@ SHARED = {
             be compiled count, too.
         random_state: seed of the starting weights, the order of rows, dropout and splits.
         n_threads: how many threads may share the work; "auto" for all cores, one inside of workers.
-        device: {devices}.
+        device: where it learns and predicts, see `fit` of fastgd.MLP, and fastgd.fit_many for several networks:
+            {devices}.
         verbose: 0 (nothing), "auto" or 1 (a bar), 2 (every epoch); not 0, what was chosen is said first.""",
     "attributes": """recipe_: what was chosen where nothing else was given; print(recipe_) names the arguments.
             recipes_ are those of several networks.
@@ -73,4 +74,4 @@ def documented(text: str | None) -> str | None:
     """A docstring with what both share, in the places of {options} and {attributes}."""
     for place, shared in SHARED.items():
         text = text and text.replace(f"{{{place}}}", shared)
-    return with_names(text, activations=ACTIVATIONS, initializers=INITIALIZERS, devices=dict.fromkeys(DEVICES))
+    return with_names(text, activations=ACTIVATIONS, initializers=INITIALIZERS, devices=dict.fromkeys(CHOICES))

@@ -13,6 +13,7 @@ from typing import Any, Self
 from ..many.variety import MANY_ROWS
 from ..mlp import MLP
 from ..training.callbacks import Callback, Logs
+from ..training.devices import asked_device
 from ..training.history import History
 from ..training.optimizers import DEFAULT_OPTIMIZER
 from ..training.progress import say
@@ -61,6 +62,7 @@ class Estimator(Choices):
         Raises:
             ValueError: a table or an option that cannot be used.
             DivergenceError: the loss became infinite or NaN.
+            DeviceError: device="cuda" cannot run here; nothing has changed.
         """
         several = self._is_several()
         if several and self.warm_start:
@@ -194,7 +196,8 @@ class Estimator(Choices):
         self.best_loss_ = min(self.loss_curve_, default=math.nan) if scores is None else None
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
-        """A table to learn from."""
+        """A table to learn from, on a device that can run here."""
+        asked_device(self.device)
         X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
         check_is_whole(y)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y

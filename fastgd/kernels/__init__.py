@@ -5,7 +5,8 @@ then places and sizes; what describes the task (net, loss, rule) stands last. Th
 take the network first, `train` and `update` write it and begin with it, and the learning rate of one step comes last.
 A chunk of training is many steps, a step takes one batch, a batch has shards, and a shard is walked in blocks of rows.
 `cpu` is explicit loops compiled by Numba; `plain` is the same in NumPy: the engine
-to read, and the oracle of tests and benchmarks. Arrays are checked before they come here.
+to read, and the oracle of tests and benchmarks; `cuda` is for NVIDIA GPUs, and needs one. Arrays are checked before
+they come here.
 
 What the package needs of an engine:
 
@@ -64,8 +65,11 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-DEVICES = ("cpu", "plain", "cuda")
-DEFAULT_DEVICE = DEVICES[0]
+from ..errors import DeviceError
+
+MODULES = {"cpu": ".cpu", "plain": ".plain", "cuda": ".cuda.engine"}
+DEVICES = tuple(MODULES)
+DEFAULT_DEVICE, GPU = "cpu", "cuda"
 
 REQUIRED = (
     "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "encode", "forward", "train",
@@ -79,8 +83,22 @@ STAGES = (
 
 
 def engine(device: str) -> ModuleType:
-    """The module that holds the kernels for a device; loading "cpu" imports Numba."""
-    return import_module(".cuda.engine" if device == "cuda" else f".{device}", __package__)
+    """The module that holds the kernels for a device; loading "cpu" imports Numba.
+
+    Raises:
+        DeviceError: "cuda" cannot run here; the message says what is missing.
+    """
+    return import_module(MODULES[device], __package__)
+
+
+def missing(device: str) -> str:
+    """What a device lacks here, in a sentence; "" where it can run. Only a GPU can lack anything."""
+    try:
+        if device == GPU:
+            engine(device)
+    except DeviceError as error:
+        return str(error)
+    return ""
 
 
 def net_for_compiled_code(*record: Any) -> Any:

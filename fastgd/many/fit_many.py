@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..errors import FastgdWarning, InvalidInputError, Told, TrainingWarning, warn
-from ..kernels import DEFAULT_DEVICE, DEVICES
-from ..options import look_up
+from ..kernels import DEFAULT_DEVICE
 from ..training.cores import allowance
+from ..training.devices import asked_device, chosen
 from .crew import Crew
 from .progress import overview
 from .records import Records
@@ -48,7 +48,10 @@ def fit_many(
         X: inputs, (n_rows, n_in) numbers or a data frame.
         y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes.
         n_threads: how many networks train at the same time; "auto": one for each core that the process may use.
-        device: "cpu" for the compiled loops, "plain" for the same in NumPy.
+        device: "cpu" for the compiled loops, "plain" for the same in NumPy, "cuda" for an NVIDIA GPU. "auto" is "cuda"
+            where that can run, there are 64 networks or more of each shape, and all their rows × epochs × parameters
+            are 1e12 or more (one network alone: as for `fit`), which is an estimate, not measured on a card; else
+            "cpu". The histories say why.
         verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (a line for each).
         defaults: any options of specs, for all that do not have their own.
 
@@ -57,6 +60,7 @@ def fit_many(
 
     Raises:
         InvalidInputError: a table or option that cannot be used; the message names the spec, and nothing was trained.
+        DeviceError: device="cuda" cannot run here; nothing was trained.
 
     Example:
         >>> import fastgd
@@ -70,14 +74,17 @@ def fit_many(
         (2,)
     """
     n_most = allowance(n_threads).most
-    device = look_up(device, {name: name for name in DEVICES}, "device")
+    asked = asked_device(device)
     tasks = tasks_of(specs, X, y, defaults)
-    crew = Crew(tasks, device, n_most)
+    choice = chosen(asked, [task.work_in(task.options["epochs"]) for task in tasks])
+    crew = Crew(tasks, choice.device, n_most)
     crew.work(overview(verbose, len(tasks)))
     records = Records(task.record for task in tasks)
     if len(tasks) == 1 and isinstance(crew.refused, InvalidInputError):
         raise InvalidInputError(f"spec 0: {tasks[0].of_the_table(str(crew.refused))}") from crew.refused
     for record in records:
+        if record.history is not None:
+            record.history.device_reason = choice.reason
         if record.model is None:
             record.error = KeyboardInterrupt("given up while it trained")
     tell_of([(record.number, record.warnings, record.error) for record in records], "spec")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..explain.table import Table
+from ..kernels import DEFAULT_DEVICE
 from ..mlp import MLP
 from ..options import is_number, shortened
 from ..training.history import History
@@ -30,6 +31,8 @@ class SearchResult:
         history: of that training.
         interrupted: whether Ctrl-C ended the search.
         seconds: wall time of all.
+        device: where the candidates were trained.
+        device_reason: why there, where device="auto" was asked for; else "".
     """
 
     candidates: list[Candidate]
@@ -40,6 +43,8 @@ class SearchResult:
     history: History | None = None
     interrupted: bool = False
     seconds: float = 0.0
+    device: str = DEFAULT_DEVICE
+    device_reason: str = ""
 
     @property
     def best(self) -> dict[str, Any] | None:

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from ..data.shared import SharedTable
 from ..errors import InvalidInputError, TrainingWarning, kept_warnings, warn
-from ..kernels import DEFAULT_DEVICE, DEVICES
-from ..options import check_names, look_up, positive_integer, seed, yes_or_no
+from ..kernels import DEFAULT_DEVICE
+from ..options import check_names, positive_integer, seed, yes_or_no
 from ..training.cores import allowance
+from ..training.devices import asked_device, chosen
 from .candidates import OPTIONS, Candidate, check_names_of, spec_of
 from .fit_many import tell_of
 from .folds import Fold, folds_of
@@ -71,7 +72,8 @@ def search(
             epochs as early stopping kept on average.
         random_state: seed of the draws, the folds and the networks.
         n_threads: how many networks train at the same time; "auto": one for each core that the process may use.
-        device: "cpu" for the compiled loops, "plain" for the same in NumPy.
+        device: "cpu" for the compiled loops, "plain" for the same in NumPy, "cuda" for an NVIDIA GPU; "auto" chooses by
+            the networks of the first round, as for fastgd.fit_many, and for the refit as for `fit`.
         verbose: "auto" (a live bar on a terminal, a line for each round elsewhere), 0, 1 (bar), 2 (a line for each
             network).
         defaults: options of all candidates, such as layer_sizes, epochs, batch_size, optimizer, sample_weight.
@@ -81,6 +83,7 @@ def search(
 
     Raises:
         InvalidInputError: a space, table or option that cannot be used; nothing was trained.
+        DeviceError: device="cuda" cannot run here; nothing was trained.
 
     Example:
         >>> import fastgd
@@ -99,7 +102,7 @@ def search(
     """
     started = time.perf_counter()
     n_threads_most = allowance(n_threads).most
-    device = look_up(device, {name: name for name in DEVICES}, "device")
+    asked = asked_device(device)
     n_candidates, refit = positive_integer(n_candidates, "n_candidates"), yes_or_no(refit, "refit")
     halving = bool(halving) if isinstance(halving, bool | np.bool_) else positive_integer(halving, "halving", least=2)
     random_state = seed(random_state)
@@ -115,15 +118,21 @@ def search(
         n_trainings, n_left = n_trainings + n_left * len(folds), plan.going_on(n_left)
     telling = Telling(verbose, n_trainings, plan.work(len(candidates)))
     table = tasks[0][0].table
-    running = Search(candidates, tasks, plan, metric, device, n_threads_most, telling)
+    choice = chosen(asked, [
+        task.work_in(plan.epochs(task.options["epochs"], 0)) for of_folds in tasks.values() for task in of_folds
+    ])  # fmt: skip
+    running = Search(candidates, tasks, plan, metric, choice.device, n_threads_most, telling)
     interrupted = running.run()
-    result = SearchResult(ranked(candidates, metric), metric, len(folds), plan.n_rounds, interrupted=interrupted)
+    result = SearchResult(
+        ranked(candidates, metric), metric, len(folds), plan.n_rounds, interrupted=interrupted, device=choice.device,
+        device_reason=choice.reason,
+    )  # fmt: skip
     tell_of([(candidate.number, candidate.warnings, candidate.error) for candidate in candidates], "candidate")
     if all(candidate.error is not None for candidate in candidates):
         why = result.candidates[0]
         warn(f"All candidates failed; candidate {why.number}: {why.error}", TrainingWarning)
     elif refit and not interrupted and result.best is not None:
-        _refit(result, table, n_threads, device)
+        _refit(result, table, n_threads, asked)
     result.seconds = time.perf_counter() - started
     return result
 

@@ -21,6 +21,7 @@ from ..mlp import MLP
 from ..model.validation import measured_names
 from ..options import check_names, positive_integer, yes_or_no
 from ..training.callbacks import Callback, CallbackList
+from ..training.devices import Work
 from ..training.state import checked_optimizer
 from .records import Record
 
@@ -64,6 +65,12 @@ class Task:
     def work_of_epoch(self) -> float:
         """The same for an epoch."""
         return float(self.n_rows * (self.model.parameters.size + ROW_WORK))
+
+    def work_in(self, epochs: int) -> Work:
+        """What says whether so many epochs are worth a GPU."""
+        shape = self.model.network, self.model.dtype.name
+        total = float(self.n_rows) * epochs * self.model.parameters.size
+        return Work(shape, min(self.options["batch_size"], self.n_rows), total)
 
     def data(self, schema: Schema | None = None) -> dict[str, Any]:
         """What fit takes of tables, read already; a schema may have another encoding than the model's."""

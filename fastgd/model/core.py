@@ -14,12 +14,13 @@ from ..data import tables
 from ..data.frames import frame_like
 from ..data.lesson import prepared
 from ..data.rows import Measured, labelled, measured
-from ..kernels import DEVICES
+from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, read_only
-from ..options import checked_names, look_up, positive_integer, yes_or_no
+from ..options import checked_names, positive_integer, yes_or_no
 from ..training import loop
 from ..training.callbacks import CallbackList
 from ..training.cores import allowance
+from ..training.devices import AUTO, Work, asked_device, chosen
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from ..training.progress import display
@@ -84,8 +85,10 @@ class Core(Model):
                 one inside of workers (joblib, Dask) and as NUMBA_NUM_THREADS or OMP_NUM_THREADS say. As many do as are
                 fastest, which is found out in some milliseconds and kept for the next fit; the history says it. The
                 result has the same bits for any number.
-            device: "cpu" for the compiled loops, "plain" for the same in NumPy; by default that of the last fit, at
-                first "cpu". The model predicts, measures and explains there, too.
+            device: "cpu" for the compiled loops, "plain" for the same in NumPy, "cuda" for an NVIDIA GPU; by default
+                that of the last fit, at first "cpu". The model predicts, measures and explains there, too. "auto" is
+                "cuda" where that can run, batches have 1,024 rows or more, and rows × epochs × parameters are 1e12 or
+                more, which is an estimate, not measured on a card; else "cpu". The history says why.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
 
         Returns:
@@ -96,15 +99,17 @@ class Core(Model):
             InvalidInputError: a table or option that cannot be used; nothing has changed. (A schedule that returns
                 nonsense at a later step ends the training there.)
             DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights.
+            DeviceError: device="cuda" cannot run here, and nothing has changed; or the GPU failed on the way.
         """
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
         shuffle, threads = yes_or_no(shuffle, "shuffle"), allowance(n_threads)
-        device = self.device if device is None else look_up(device, {name: name for name in DEVICES}, "device")
+        asked = asked_device(self.device if device is None else device)
+        reads = DEFAULT_DEVICE if asked == AUTO else asked  # whose kernels read the table: its size is not known yet
         state = self.training_state(optimizer)
         watch = Watch(display(verbose), CallbackList(callbacks, self), None)
         lesson = prepared(
-            replace(self.schema, device=device), self.net, X, y, seed=self.random_state, epoch=state.epoch,
+            replace(self.schema, device=reads), self.net, X, y, seed=self.random_state, epoch=state.epoch,
             shuffle=shuffle, sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
             validation_split=validation_split, initializer=self.initializer,
         )  # fmt: skip
@@ -114,8 +119,11 @@ class Core(Model):
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
         watch.callbacks.check_monitors(names, state.optimizer.schedule.plateau())
         before = self.twin() if lesson.schema.network is not self.network else None
-        old_schema, old_device = self.schema, self.device
-        self.take_over(lesson.schema, lesson.net)
+        n_rows = len(lesson.rows.X)
+        total = float(n_rows) * epochs * lesson.net.parameters.size
+        choice = chosen(asked, [Work(None, min(batch_size, n_rows), total)])
+        device, old_schema, old_device = choice.device, self.schema, self.device
+        self.take_over(replace(lesson.schema, device=device), lesson.net)
         if before:  # the weights are new ones, and what a fit without a step has left is of other ones
             state = training_state(None, state.optimizer, self.net.parameters)
         self.fit_state, self.device = state, device
@@ -124,8 +132,9 @@ class Core(Model):
             watch.callbacks.settled_loss = lambda: self.loss_of(seen)
         loss, unit = self.objective, self.loss_unit
         job = Job(
-            self.net, lesson.rows, loss, state, self.engine, device, unit, epochs, batch_size, threads, self.store
-        )
+            self.net, lesson.rows, loss, state, self.engine, device, unit, epochs, batch_size, threads, self.store,
+            choice.reason,
+        )  # fmt: skip
         try:
             return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
         except Exception:

@@ -15,11 +15,12 @@ from ..data.encoding import Encoding, as_encoding
 from ..data.monotone import checked_monotone
 from ..data.schema import Schema, checked_column_names, new_schema
 from ..data.target import checked_target
-from ..kernels import DEFAULT_DEVICE, DEVICES, engine
+from ..kernels import DEFAULT_DEVICE, engine, missing
 from ..kernels.records import LossRecord, Net, Reals
 from ..network.losses import Loss
 from ..network.network import Network, finite_array
-from ..options import checked_names, look_up, real_dtype, seed, yes_or_no
+from ..options import checked_names, real_dtype, seed, yes_or_no
+from ..training.devices import named_device
 from ..training.equipment import Store
 from ..training.state import TrainingState
 from .predictor import Predictor
@@ -79,6 +80,11 @@ class Model:
     def __getstate__(self) -> dict[str, Any]:
         # Addresses belong to this process, and limits to those who hold them.
         return {**self.__dict__, "_predictor": None, "_limits": None}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if missing(self._device):  # it comes from a machine with a GPU, and predicts without one, too
+            self.device = DEFAULT_DEVICE
 
     @property
     def parameters(self) -> Reals:
@@ -140,12 +146,15 @@ class Model:
 
     @property
     def device(self) -> str:
-        """Where the model learns, predicts, measures and explains."""
+        """Where the model learns, predicts, measures and explains: "cpu", "plain" or "cuda".
+
+        One that was on a GPU and is loaded, or unpickled, where there is none is on the "cpu" then.
+        """
         return self._device
 
     @device.setter
     def device(self, name: str) -> None:
-        device = look_up(name, {name: name for name in DEVICES}, "device")
+        device = named_device(name)
         if device != self._device:
             self._device, self._predictor = device, None
             self.schema = replace(self.schema, device=device)

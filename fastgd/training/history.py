@@ -21,7 +21,8 @@ class History:
             first step; None where the model has the weights of the last step.
         ended: "completed", or by what it was ended early: "callback" or "interrupted".
         stop_reason: the same in words, with the epoch.
-        device: whose kernels ran, "cpu" or "plain".
+        device: whose kernels ran: "cpu", "plain" or "cuda".
+        device_reason: why these, where device="auto" was asked for; else "".
         n_threads: how many threads took most of the steps.
         thread_reason: why so many.
         steps: how many times the weights were nudged.
@@ -34,6 +35,7 @@ class History:
     ended: str = COMPLETED
     stop_reason: str = "completed"
     device: str = DEFAULT_DEVICE
+    device_reason: str = ""
     n_threads: int = 1
     thread_reason: str = ""
     steps: int = 0
@@ -94,6 +96,7 @@ class History:
             "ended": self.ended,
             "stop_reason": self.stop_reason,
             "device": self.device,
+            "device_reason": self.device_reason,
             "engine": self.device,
             "n_threads": self.n_threads,
             "thread_reason": self.thread_reason,
@@ -119,7 +122,8 @@ class History:
             for name, values in self.history.items() if values
         ]  # fmt: skip
         ran = f"{self.steps:,} steps in {self.seconds:.3g} s on {self.device}, n_threads={self.n_threads}"
-        return html_table(header, rows, f"{self.epochs} epochs, {self.stop_reason}", [ran])
+        why = f"device='auto' chose {self.device}: {self.device_reason}" if self.device_reason else ""
+        return html_table(header, rows, f"{self.epochs} epochs, {self.stop_reason}", [ran, why])
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items() if values)

@@ -21,7 +21,7 @@ MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per ste
 
 def fit(job: Job, watch: Watch) -> History:
     """Train a network in place, epoch after epoch."""
-    history = History({"loss": []}, device=job.device)
+    history = History({"loss": []}, device=job.device, device_reason=job.device_reason)
     display, callbacks, validate = watch
     run: Run | None = None
     has_begun = is_over = False

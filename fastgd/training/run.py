@@ -38,6 +38,7 @@ class Job(NamedTuple):
     batch_size: int
     threads: Allowance
     store: Store
+    device_reason: str = ""  # why this device, where "auto" chose it
 
 
 class Watch(NamedTuple):
