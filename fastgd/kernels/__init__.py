@@ -33,6 +33,15 @@ What the package needs of an engine:
                                                             all outputs are finite
     predicting(workspace, net, loss)                        returns the function predict(out, X) for these
 
+An engine that gains by it also has
+
+    train_many(requests)                                    the same for many networks, each a records.StepRequest, in
+                                                            as few launches as it can; returns for each what `train`
+                                                            returns, or the error that it raises
+
+Its kernels are called from many threads, of which one at a time calls `train_many` for what trains together; a request
+without learning rates only makes sure that all is compiled.
+
 Whoever predicts or measures passes `resting(net)`, see records.py: a network without dropout.
 
 The stages one by one, for tests and benchmarks: `plain` consists of them, `cpu` of forms that end in `_of_team`. (Two

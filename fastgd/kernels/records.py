@@ -140,6 +140,22 @@ class State(NamedTuple):
     average: Reals  # likewise: moving average of the parameters
 
 
+class StepRequest(NamedTuple):
+    """The steps of one network: what an engine's `train` takes, in its order."""
+
+    net: Net
+    state: State
+    gradients: Reals
+    workspaces: Any  # as the engine has made them
+    sums: NDArray[np.float64]  # (2,)
+    rows: Rows
+    place: int
+    batch_size: int
+    learning_rates: NDArray[np.float64]  # (n_steps,)
+    loss: LossRecord
+    rule: Rule
+
+
 class Workspace(NamedTuple):
     """Scratch for one block of rows. Compiled loops never allocate; an engine may add fields of its own."""
 

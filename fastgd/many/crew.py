@@ -1,6 +1,7 @@
 """Threads that each take the next network, the longest first; Ctrl-C ends them at their next chunk of steps.
 
-The loops release the GIL, so that threads of Python are enough. What a network learns does not depend on them.
+The loops release the GIL, so that threads of Python are enough. What a network learns does not depend on them. Where
+the engine trains many networks in one launch there is a thread for each, see lockstep.py.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import kept_warnings
+from ..kernels import engine
 from ..training.equipment import Store
 from ..training.history import History
 from ..training.interrupts import Interrupts
 from ..training.progress import Silent
+from .lockstep import MOST_MEMBERS, Lockstep, Loner, Member
 from .progress import Overview
 from .records import Record
 from .tasks import SHORT, Task
@@ -45,8 +48,11 @@ class Crew:
 
     def __init__(self, tasks: Sequence[Task], device: str, n_threads: int) -> None:
         longest_first = sorted(tasks, key=lambda task: -task.work)
-        self.waiting = deque(task for task in longest_first if task.work_of_epoch >= SHORT)
-        self.short = deque(task for task in longest_first if task.work_of_epoch < SHORT)
+        kernels = engine(device)
+        self.lockstep = Lockstep(kernels, lambda: self.stops) if hasattr(kernels, "train_many") else None
+        short = SHORT if self.lockstep is None else 0.0  # which no epoch is below
+        self.waiting = deque(task for task in longest_first if task.work_of_epoch >= short)
+        self.short = deque(task for task in longest_first if task.work_of_epoch < short)
         self.taker: threading.Thread | None = None  # who has the short ones, once the others are begun
         self.all_work = sum(task.work for task in tasks) or 1.0
         self.device = device
@@ -54,11 +60,14 @@ class Crew:
         self.is_closed = False  # whether nobody waits for them any more
         self.finished: list[Record] = []
         self.done_work, self.under_way = 0.0, dict[int, float]()
-        self.lock, self.left = threading.Lock(), min(n_threads, len(self.waiting) + bool(self.short))
+        most = n_threads if self.lockstep is None else MOST_MEMBERS
+        self.lock, self.left = threading.Lock(), min(most, len(self.waiting) + bool(self.short))
         self.is_over = threading.Event()
         self.refused: BaseException | None = None  # what the fit of a network said before it began
+        self.members = [Loner() if self.lockstep is None else self.lockstep.joined() for _ in range(self.left)]
         self.threads = [
-            threading.Thread(target=self._work, name=f"fastgd-{i}", daemon=True) for i in range(self.left)
+            threading.Thread(target=self._work, args=[member], name=f"fastgd-{i}", daemon=True)
+            for i, member in enumerate(self.members)
         ]  # daemons: the program may end while one still trains
 
     def work(self, overview: Overview) -> None:
@@ -66,8 +75,7 @@ class Crew:
         with Interrupts() as interrupts:
             try:
                 interrupts.listen()
-                for thread in self.threads:
-                    thread.start()
+                self._start()
                 while not self.is_over.wait(LOOKS):
                     overview.look(self.share(), list(self.finished))
             except KeyboardInterrupt:
@@ -81,34 +89,64 @@ class Crew:
         """How much of the work is done."""
         return min((self.done_work + sum(list(self.under_way.values()))) / self.all_work, 1.0)
 
+    def _start(self) -> None:
+        """Start all threads, or as many as the system allows."""
+        if self.lockstep is not None:
+            threading.Thread(target=self._look_on, args=[self.lockstep], name="fastgd-look", daemon=True).start()
+        for number, thread in enumerate(self.threads):
+            try:
+                thread.start()
+            except RuntimeError:
+                if not number:
+                    raise
+                for member in self.members[number:]:
+                    member.leave()
+                    self._end_thread()
+                break
+
+    def _end_thread(self) -> None:
+        """One thread fewer works."""
+        with self.lock:
+            self.left -= 1
+            if not self.left:
+                self.is_over.set()
+
+    def _look_on(self, lockstep: Lockstep) -> None:
+        """Look that members come on, in a thread that no Ctrl-C breaks into."""
+        while not self.is_over.is_set() and not (self.is_closed and self._all_have_ended()):
+            lockstep.look()
+            self.is_over.wait(LOOKS)
+
+    def _all_have_ended(self) -> bool:
+        """Whether no thread is left of those that have begun."""
+        return not any(thread.is_alive() for thread in self.threads)
+
     def _wind_up(self, interrupts: Interrupts) -> None:
         """Wait for the networks that train; once Ctrl-C is pressed again, not for long."""
         self.stops, deadline = True, threading.TIMEOUT_MAX
         interrupts.answered()
         while True:
             try:
-                begun = [thread for thread in self.threads if thread.ident is not None]
-                while any(thread.is_alive() for thread in begun) and time.monotonic() < deadline:
+                while not self._all_have_ended() and time.monotonic() < deadline:
                     self.is_over.wait(LOOKS)
                 return
             except KeyboardInterrupt:
                 interrupts.answered()
                 deadline = min(deadline, time.monotonic() + GRACE)
 
-    def _work(self) -> None:
+    def _work(self, member: Member | Loner) -> None:
         """One thread: networks until there are none left."""
         kept: tuple[Any, Store] = (None, Store())  # scratch for networks of one shape
         try:
+            member.begin()
             while not self.stops and (task := self._next()):
                 shape = task.model.network, task.model.dtype
                 if kept[0] != shape:
-                    kept = shape, Store()
+                    kept = shape, member.store()
                 self._train(task, kept[1])
         finally:
-            with self.lock:
-                self.left -= 1
-                if not self.left:
-                    self.is_over.set()
+            member.leave()
+            self._end_thread()
 
     def _next(self) -> Task | None:
         """The longest that waits. One thread alone has those of short epochs: several would be slower."""

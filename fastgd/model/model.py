@@ -228,7 +228,8 @@ class Model:
         Where it has learned how tables are encoded, the network is another one.
         """
         if schema.network is not self.network:
-            self.network, self.net, self.store = schema.network, Net(*(array.copy() for array in net)), Store()
+            self.network, self.net = schema.network, Net(*(array.copy() for array in net))
+            self.store = self.store.fresh()
         for mine, its in zip(self.net, net, strict=True):
             if mine is not its:
                 mine[:] = its

@@ -20,6 +20,7 @@ class Equipment:
     """For one device, batch size, loss and rule."""
 
     def __init__(self, engine: ModuleType, net: Net, loss: LossRecord, rule: Rule, batch_size: int, most: int) -> None:
+        self.engine = engine
         self.workspaces = engine.new_workspaces(net, loss, rule, batch_size, most)
         self.gradients = engine.new_gradients(net, batch_size)
         self.team_size = TeamSize(len(self.workspaces))
@@ -27,6 +28,10 @@ class Equipment:
         self.spare: list[Snapshot] = []  # arrays for copies of what is trained
         arrays = [array for workspace in self.workspaces for array in workspace] + [self.gradients]
         self.is_small = sum(array.nbytes for array in arrays) <= MOST_BYTES
+
+    def train(self, *request: Any) -> int:
+        """Take steps, as the engine's `train` does."""
+        return int(self.engine.train(*request))
 
     def copied(self, arrays: Snapshot) -> Snapshot:
         """Copies of these arrays, in spare ones where there are some."""
@@ -44,6 +49,14 @@ class Store:
 
     def __init__(self) -> None:
         self.kept: dict[Hashable, Equipment] = {}
+
+    def fresh(self) -> Store:
+        """One for another network, which keeps nothing yet."""
+        return Store()
+
+    def made(self, *work: Any) -> Equipment:
+        """New equipment, which takes what Equipment takes."""
+        return Equipment(*work)
 
     def taken(self, key: Hashable) -> Equipment | None:
         """What was kept under this key, no longer kept."""

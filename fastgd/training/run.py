@@ -76,7 +76,7 @@ class Run:
         job, most = self.job, self.job.threads.most
         self.key = shape_of_work(job.engine, job.net, job.loss, self.rule, self.batch_size, self.steps_per_epoch, most)
         kept = job.store.taken(self.key)
-        return kept or Equipment(job.engine, job.net, job.loss, self.rule, self.batch_size, most)
+        return kept or job.store.made(job.engine, job.net, job.loss, self.rule, self.batch_size, most)
 
     @property
     def workspaces(self) -> list[Any]:
@@ -130,12 +130,11 @@ class Run:
         self, place: int, rates: Reals, n_threads: int, sums: Reals | None = None, batch_size: int | None = None
     ) -> int:
         """Take a step for each rate, the first at this place of the epoch; returns how many were taken."""
-        n_taken = self.job.engine.train(
+        return self.equipment.train(
             self.net, self.training.state, self.equipment.gradients, self.workspaces[:n_threads],
             self.sums if sums is None else sums, self.rows, place, batch_size or self.batch_size, rates,
             self.job.loss, self.rule,
         )  # fmt: skip
-        return int(n_taken)
 
     def note_steps(self) -> None:
         """Bring the history up to date after a chunk."""
