@@ -19,6 +19,7 @@ __all__ = [
     "BlowUpWarning",
     "CacheWarning",
     "DeadNetworkWarning",
+    "DeviceError",
     "DivergenceError",
     "DivergenceWarning",
     "FastgdError",
@@ -47,6 +48,10 @@ class InvalidInputError(FastgdError, ValueError):
 
 class ModelFileError(FastgdError, OSError):
     """A model file that cannot be read or written: truncated, foreign, or from a newer version."""
+
+
+class DeviceError(FastgdError, RuntimeError):
+    """A GPU that was asked for and cannot be used: what is missing, or what went wrong there, and what to do."""
 
 
 class DivergenceError(FastgdError, ArithmeticError):

@@ -33,8 +33,18 @@ FLOORS = (
     ("callbacks", "datasets", "features", "imports", "losses", "plots", "schedules", "sklearn", "space"),
     ("__init__", "__main__"),
 )
-KERNEL_FLOORS = (("formulas",), ("rules",), ("codes",), ("records",), ("machinery",), ("plain", "cpu"), ("__init__",))
-COMPILING = "kernels.machinery"  # the only room that imports Numba
+KERNEL_FLOORS = (
+    ("formulas",),
+    ("rules",),
+    ("codes",),
+    ("records",),
+    ("machinery",),
+    ("plain", "cpu"),
+    ("cuda",),
+    ("__init__",),
+)
+COMPILING = "kernels.machinery", "kernels.cuda.shim"  # all that imports Numba and the compilers of GPUs
+COMPILERS = "numba", "llvmlite", "numba_cuda_mlir"
 VERSION = "__version__"  # of the package itself: everyone may ask for it
 
 
@@ -99,8 +109,9 @@ def breaches(package: Path) -> list[str]:
             if not found.inside:
                 if found.name == package.name or found.name.startswith("."):
                     wrong.append(f"{name}, line {found.line} imports {found.name}: imports inside are relative.")
-                if found.name in ("numba", "llvmlite") and here[2] != COMPILING:
-                    wrong.append(f"{name}, line {found.line} imports {found.name}, which only {COMPILING} does.")
+                if found.name in COMPILERS and not name.startswith(COMPILING):
+                    allowed = " and ".join(COMPILING)
+                    wrong.append(f"{name}, line {found.line} imports {found.name}, which only {allowed} may do.")
                 continue
             there = floor_of(found.name)
             graph[name].add(found.name)
@@ -133,7 +144,7 @@ def show(package: Path) -> None:
     for room in sorted(arrows, key=lambda room: floor_of(room)[:2]):
         print(f"  {room:<18} {', '.join(sorted(arrows[room], key=floor_of)) or '–'}")
     print(f"  (kernels, from the inside out: {' → '.join(' | '.join(floor) for floor in KERNEL_FLOORS)};")
-    print("  kernels.__init__ loads plain or cpu by name, when a model asks for it)")
+    print("  kernels.__init__ loads plain, cpu or cuda by name, when a model asks for it)")
     print(f"\n{len(known)} modules, {sum(map(len, arrows.values()))} arrows between rooms.")
 
 

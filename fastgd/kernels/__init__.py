@@ -66,6 +66,7 @@ from typing import Any
 
 DEVICES = ("cpu", "plain")
 DEFAULT_DEVICE = DEVICES[0]
+GPU = "cuda"  # the device whose kernels read arrays that lie there
 
 REQUIRED = (
     "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "encode", "forward", "train",
@@ -81,6 +82,11 @@ STAGES = (
 def engine(device: str) -> ModuleType:
     """The module that holds the kernels for a device; loading "cpu" imports Numba."""
     return import_module(f".{device}", __package__)
+
+
+def device_arrays() -> ModuleType:
+    """How arrays in the memory of a GPU are read; see cuda/arrays.py."""
+    return import_module(".cuda.arrays", __package__)
 
 
 def net_for_compiled_code(*record: Any) -> Any:

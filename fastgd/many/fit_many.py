@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..data.shared import SharedTable
 from ..errors import FastgdWarning, InvalidInputError, Told, TrainingWarning, warn
 from ..kernels import DEFAULT_DEVICE, DEVICES
 from ..options import look_up
@@ -71,7 +72,7 @@ def fit_many(
     """
     n_most = allowance(n_threads).most
     device = look_up(device, {name: name for name in DEVICES}, "device")
-    tasks = tasks_of(specs, X, y, defaults)
+    tasks = tasks_of(specs, SharedTable(X, y, device), None, defaults)
     crew = Crew(tasks, device, n_most)
     crew.work(overview(verbose, len(tasks)))
     records = Records(task.record for task in tasks)
