@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
+from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, Rows, read_only, taken
 from .on_device import is_on_device, on_host
 from .schema import Schema
@@ -60,7 +61,7 @@ def at(places: NDArray[np.int64], values: Any) -> Any:
     return values.take(places) if is_on_device(values) else read_only(values[places])
 
 
-def row_weights(weights: Any, n_rows: int, device: str) -> Weights:
+def row_weights(weights: Any, n_rows: int, device: str = DEFAULT_DEVICE) -> Weights:
     """Check sample weights: (n_rows,) numbers of at least 0, not all 0; (0,) where there are none."""
     wide = np.dtype(np.float64)
     if weights is None:
