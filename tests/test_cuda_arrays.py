@@ -5,6 +5,7 @@ The tests marked `simulated` run in a process of their own, because Numba is eit
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import subprocess
@@ -22,7 +23,7 @@ from fastgd.data.on_device import is_on_device
 from fastgd.data.schema import Schema
 from fastgd.errors import InputWarning, InvalidInputError, PrecisionWarning
 from fastgd.kernels import DEVICES
-from fastgd.kernels.cuda.borrowed import described
+from fastgd.kernels.cuda import borrowed
 from fastgd.model import unseen
 
 SIMULATOR = os.environ.get("NUMBA_ENABLE_CUDASIM") == "1"
@@ -112,8 +113,6 @@ def test_the_cpu_says_where_an_array_lies(call, told):
 
 def entries(borrowed):
     """What lies at the address that was found."""
-    import ctypes
-
     n = int(np.prod(borrowed.shape)) * borrowed.dtype.itemsize
     return np.frombuffer((ctypes.c_byte * n).from_address(borrowed.pointer), borrowed.dtype).reshape(borrowed.shape)
 
@@ -126,12 +125,14 @@ def test_capsules_are_read(versioned, dtype):
 
     values = (X[:20] * 3).astype(dtype)
     for array in (values[4:], torch.from_numpy(values)[4:]):
-        found = described(Capsules(array, versioned=versioned, device=3), "X")
+        found = borrowed.described(Capsules(array, versioned=versioned, device=3), "X")
         assert (found.shape, found.dtype, found.is_contiguous, found.device) == ((16, 3), np.dtype(dtype), True, 3)
         assert (entries(found) == values[4:]).all()
-    assert not described(Capsules(values[:, 1:], versioned=versioned), "X").is_contiguous
-    assert not described(Capsules(values.T, versioned=versioned), "X").is_contiguous
-    assert described(Capsules(values[:1, 1:], versioned=versioned), "X").is_contiguous  # of one row it is no matter
+    assert not borrowed.described(Capsules(values[:, 1:], versioned=versioned), "X").is_contiguous
+    assert not borrowed.described(Capsules(values.T, versioned=versioned), "X").is_contiguous
+    assert borrowed.described(
+        Capsules(values[:1, 1:], versioned=versioned), "X"
+    ).is_contiguous  # of one row it is no matter
 
 
 @outside
@@ -139,7 +140,7 @@ def test_capsules_are_read(versioned, dtype):
 def test_a_capsule_gives_its_memory_back_once(versioned):
     values = X.copy()
     before = sys.getrefcount(values)
-    found = described(Capsules(values, versioned=versioned), "X")
+    found = borrowed.described(Capsules(values, versioned=versioned), "X")
     gc.collect()
     assert sys.getrefcount(values) == before + 1  # held as long as it is lent
     assert (entries(found) == X).all()
@@ -148,23 +149,74 @@ def test_a_capsule_gives_its_memory_back_once(versioned):
     assert sys.getrefcount(values) == before
 
 
+class Made:
+    """A capsule made by hand, whose deleter is counted."""
+
+    def __init__(self, values, major=1, offset=0):
+        self.values, self.shape, self.deleted = values, (ctypes.c_int64 * 1)(len(values) - offset), []
+        self.deleter = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(self.deleted.append)
+        tensor = borrowed._Tensor(
+            data=values.ctypes.data, device_type=2, ndim=1, code=2, bits=32, lanes=1,
+            shape=ctypes.cast(self.shape, ctypes.POINTER(ctypes.c_int64)), byte_offset=offset * values.itemsize,
+        )  # fmt: skip
+        deleter = ctypes.cast(self.deleter, ctypes.c_void_p)
+        self.record = borrowed._Versioned(major=major, deleter=deleter, tensor=tensor)
+
+    def __dlpack_device__(self):
+        return 2, 0
+
+    def __dlpack__(self, **options):
+        new = ctypes.pythonapi.PyCapsule_New
+        new.restype, new.argtypes = ctypes.py_object, (ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p)
+        return new(ctypes.addressof(self.record), borrowed.VERSIONED, None)
+
+
+@outside
+def test_a_capsule_begins_at_its_offset_and_is_deleted_once():
+    made = Made(y, offset=5)
+    found = borrowed.described(made, "y")
+    assert (entries(found) == y[5:]).all()
+    assert made.deleted == []
+    del found
+    gc.collect()
+    assert made.deleted == [ctypes.addressof(made.record)]
+
+
+@outside
+def test_a_newer_capsule_is_not_read():
+    with pytest.raises(InvalidInputError, match=r"y cannot be read where it lies .*DLPack 2.0 is newer than 1"):
+        borrowed.described(Made(y, major=2), "y")
+
+
+@outside
+def test_a_tensor_that_is_part_of_a_derivative_is_read():
+    class Tensor(Lent):
+        requires_grad = True
+        __cuda_array_interface__ = property(lambda self: 1 / 0)
+
+        def detach(self):
+            return Lent(self.array)
+
+    assert (entries(borrowed.described(Tensor(X), "X")) == X).all()
+
+
 @outside
 def test_a_type_that_numpy_does_not_have_is_named():
     import torch
 
-    found = described(Capsules(torch.zeros(4, 3, dtype=torch.bfloat16)), "X")
+    found = borrowed.described(Capsules(torch.zeros(4, 3, dtype=torch.bfloat16)), "X")
     assert found.dtype == "bfloat16"
 
 
 @outside
 def test_an_interface_is_read():
-    found = described(Lent(X[10:], strides=X.strides), "X")  # written out, though they are those of C order
+    found = borrowed.described(Lent(X[10:], strides=X.strides), "X")  # written out, though they are those of C order
     assert found.is_contiguous
     assert (entries(found) == X[10:]).all()
-    assert not described(Lent(X[:, :2]), "X").is_contiguous
-    assert described(Lent(X, mask=Lent(X)), "X").is_masked
+    assert not borrowed.described(Lent(X[:, :2]), "X").is_contiguous
+    assert borrowed.described(Lent(X, mask=Lent(X)), "X").is_masked
     with pytest.raises(InvalidInputError, match=r"y cannot be read where it lies on the GPU \(KeyError: 'typestr'\)"):
-        described(type("Broken", (), {"__cuda_array_interface__": {"shape": (3,)}})(), "y")
+        borrowed.described(type("Broken", (), {"__cuda_array_interface__": {"shape": (3,)}})(), "y")
 
 
 # In the simulator.
@@ -233,6 +285,26 @@ def test_rows_outside_are_no_rows(table):
     for key in (150, [3, -151], (slice(None), 3)):
         with pytest.raises(IndexError):
             table[key]
+
+
+@simulated
+def test_rows_counted_from_the_end_have_numbers():
+    from fastgd.kernels.cuda.arrays import _numbers  # the device would read before the table
+
+    assert _numbers([3, -1], 150).tolist() == [3, 149]
+
+
+@simulated
+@pytest.mark.parametrize("given", [{}, {"sample_weight": weights}, {"validation_split": 0.3, "clip_predictions": True}])
+def test_no_cell_of_the_inputs_is_copied_to_the_host(given, monkeypatch):
+    from fastgd.kernels.cuda.arrays import DeviceTable
+
+    copied, copy = [], DeviceTable.__getitem__
+    monkeypatch.setattr(DeviceTable, "__getitem__", lambda self, key: copied.append(self.shape) or copy(self, key))
+    network = {name: given[name] for name in given if name == "clip_predictions"}
+    both(on_gpu, network=network, **{name: given[name] for name in given if name not in network})
+    assert {shape[1] for shape in copied} <= {1}  # the limits of predictions are found on the host
+    assert not copied or given.get("clip_predictions")
 
 
 @simulated
