@@ -62,4 +62,6 @@ def what_to_do(message: str) -> str | None:
     for pattern, sentence in COMPLAINTS.items():
         if found := re.search(rf"(?:CUDA_ERROR_)?(?:{pattern})", message):
             return sentence.format(found[0])
+    if found := re.search(r"CUDA_ERROR_\w+|Failed to [\w ]*(?:CUDA|[Kk]ernel|shared memory)[^:]*: .+", message):
+        return f"The GPU's driver reports {found[0]}: look at `nvidia-smi`, restart the process, or use device='cpu'."
     return None

@@ -162,6 +162,8 @@ def _check_driver(found: Package, toolkit: tuple[int, int]) -> None:
 
 
 def _check_device(found: Package, toolkit: tuple[int, int]) -> None:
+    if not len(found.cuda.gpus):
+        raise DeviceError(what_to_do("no CUDA-capable device is detected"))
     device = found.cuda.get_current_device()
     capability = tuple(map(int, device.compute_capability))
     least = LOWEST[min(max(toolkit[0], min(LOWEST)), max(LOWEST))]
