@@ -21,7 +21,7 @@ COPY = "copy it to the host first, as {0}.cpu() does in PyTorch, {0}.get() in Cu
 
 def is_on_device(source: Any) -> bool:
     """Whether an array lies in the memory of an NVIDIA GPU."""
-    if type(source) is np.ndarray:
+    if type(source) in (np.ndarray, list, tuple):
         return False
     # DLPack first: PyTorch's other interface raises errors for a tensor that is part of a derivative.
     with contextlib.suppress(Exception):  # most things have neither; an array may lie on several devices
