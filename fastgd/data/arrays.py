@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..kernels.records import Reals
+from . import on_device
 
 FILL = "fill it, or drop the row"
 CHUNK = 1 << 16  # values looked at together: what is needed beside the table stays small whatever its length
@@ -38,6 +39,8 @@ def as_array(source: Any, what: str, masked: float | None = None) -> NDArray[Any
 
     Masked entries become `masked`, or are refused where it is None.
     """
+    if on_device.is_on_device(source):
+        raise on_device.refused(what)
     if hasattr(source, "toarray") and not isinstance(source, np.ndarray):
         raise InvalidInputError(f"{what} is a sparse matrix ({type(source).__name__}): pass {what}.toarray().")
     try:

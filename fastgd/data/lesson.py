@@ -66,7 +66,7 @@ def prepared(
     """
     given = schema.inputs(X) if schema.encoding is None else schema.columns(X)
     schema, target = schema.learned(y, given.n_rows, given.names)
-    weights = row_weights(sample_weight, given.n_rows)
+    weights = row_weights(sample_weight, given.n_rows, schema.device)
     rows_of = choice(given.n_rows, validation_data, validation_split, seed)
     if isinstance(given, Columns):
         schema, net, table = _encoded(schema, net, given, target, weights, rows_of.chosen, initializer, seed)

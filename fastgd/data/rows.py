@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
+from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, Rows, read_only, taken
+from .on_device import is_on_device, on_host
 from .schema import Schema
 from .tables import finished, read
 
@@ -36,7 +38,7 @@ def in_order(X: Reals, Y: Reals, weights: Reals) -> Rows:
 def labelled(schema: Schema, X: Any, y: Any, sample_weight: Any) -> Rows:
     """A user's table and targets, checked, as rows in their order."""
     values = schema.inputs(X).values
-    weights = mean_one(row_weights(sample_weight, len(values)), schema.dtype)
+    weights = mean_one(row_weights(sample_weight, len(values), schema.device), schema.dtype)
     return in_order(values, schema.targets(y, len(values)).values, weights)
 
 
@@ -50,16 +52,21 @@ def measured(schema: Schema, X: Any, y: Any, sample_weight: Any) -> Measured:
     """A user's table and targets, checked, as rows to measure with."""
     values = schema.inputs(X).values
     target = schema.targets(y, len(values))
-    weights = row_weights(sample_weight, len(values))
+    weights = row_weights(sample_weight, len(values), schema.device)
     return Measured(values, target.values, target.columns(), weights, weights)
 
 
-def row_weights(weights: Any, n_rows: int) -> Weights:
+def at(places: NDArray[np.int64], values: Any) -> Any:
+    """Copies of the rows with these numbers, where the table lies."""
+    return values.take(places) if is_on_device(values) else read_only(values[places])
+
+
+def row_weights(weights: Any, n_rows: int, device: str = DEFAULT_DEVICE) -> Weights:
     """Check sample weights: (n_rows,) numbers of at least 0, not all 0; (0,) where there are none."""
     wide = np.dtype(np.float64)
     if weights is None:
         return np.zeros(0)
-    values = read(weights, "sample_weight", wide, None).values
+    values = read(on_host(weights, "sample_weight", device), "sample_weight", wide, None).values
     if values.shape not in ((n_rows,), (n_rows, 1)):
         raise InvalidInputError(f"sample_weight has shape {values.shape}, but there are {n_rows} rows.")
     checked: Weights = finished(values.reshape(-1, 1), "sample_weight", wide, None)[:, 0]

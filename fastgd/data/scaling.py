@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ..errors import InputWarning, InvalidInputError, PrecisionWarning, warn
 from ..kernels.records import Net, Reals, Rows
 from .arrays import CheckedTable, rows_per_chunk, too_large
+from .on_device import is_on_device
 from .schema import Schema
 
 SCALING = ("input_mean", "input_std", "target_mean", "target_std")
@@ -42,7 +43,8 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
             _learn_what_varies_now(net, schema, rows, source)
         return net
     standardize, n_dense = schema.standardize, schema.network.inputs.n_dense  # positions stay as they are
-    mean, std = scales((rows.X[:, :n_dense], rows.weights), source.inputs, source.chosen, schema.where, standardize)
+    X = rows.X if n_dense == rows.X.shape[1] else rows.X[:, :n_dense]
+    mean, std = scales((X, rows.weights), source.inputs, source.chosen, schema.where, standardize)
     if standardize:
         counted = np.count_nonzero(rows.weights) if rows.weights.size else len(rows.X)
         std = np.where(std > 0, std, np.inf if counted > 1 else 1)
@@ -105,19 +107,29 @@ def mean_and_std(values: Reals, weights: Reals) -> tuple[NDArray[np.float64], ND
 
 
 def _moments(values: Reals, weights: Reals, around: NDArray[np.float64]) -> tuple[Any, Any]:
-    n, rows = len(values), rows_per_chunk(values)
-
-    def total(transform: Any) -> Any:
-        parts = ((transform(values[i : i + rows]), weights[i : i + rows]) for i in range(0, n, rows))
-        return sum(
-            (np.multiply(p, w[:, None], dtype=np.float64) if weights.size else p).sum(axis=0, dtype=np.float64)
-            for p, w in parts
-        )
-
-    weight = float(weights.sum(dtype=np.float64)) if weights.size else n
+    weight = float(weights.sum(dtype=np.float64)) if weights.size else len(values)
     with np.errstate(over="ignore", invalid="ignore"):
-        mean = around + total(lambda chunk: chunk - around if around.any() else chunk) / weight
-        return mean, np.sqrt(total(lambda chunk: (chunk - mean) ** 2) / weight)
+        mean = around + column_sums(values, weights, around) / weight
+        return mean, np.sqrt(column_sums(values, weights, mean, is_squared=True) / weight)
+
+
+def column_sums(values: Any, weights: Reals, around: NDArray[np.float64], is_squared: bool = False) -> Any:
+    """Σ weight · (value − around) of each column, or of its square, (n_columns,); weights (0,) are all 1.
+
+    A table on a GPU adds up its own.
+    """
+    if is_on_device(values):
+        return values.column_sums(weights, around, is_squared)
+    total: Any = 0
+    rows = rows_per_chunk(values)
+    for start in range(0, len(values), rows):
+        terms, w = values[start : start + rows], weights[start : start + rows]
+        if is_squared or around.any():
+            terms = terms - around
+        terms = terms**2 if is_squared else terms
+        weighted = np.multiply(terms, w[:, None], dtype=np.float64) if weights.size else terms
+        total = total + weighted.sum(axis=0, dtype=np.float64)
+    return total
 
 
 def scales(

@@ -20,6 +20,7 @@ from .columns import Columns, read_columns
 from .encoder import Encoder
 from .encoding import Encoding
 from .frames import target_names
+from .on_device import is_on_device, on_host, only_on_host
 from .target import AS_IT_IS, Target
 
 
@@ -47,6 +48,8 @@ class Schema:
         if isinstance(X, CheckedTable):  # whoever trains many models has it checked once
             return X
         try:
+            if is_on_device(X):
+                return tables.looked_at(self.on_device(X), "X", self.feature_names)
             return tables.inputs(X, self.dtype, self.network.n_in, self.feature_names)
         except InvalidInputError as error:
             if self.encoding is None:
@@ -58,7 +61,20 @@ class Schema:
 
     def columns(self, X: Any) -> Columns:
         """The columns of a table that is to be encoded."""
+        only_on_host("text and gaps are encoded", X=X)
         return X if isinstance(X, Columns) else read_columns(X, self.network.n_in, self.feature_names)
+
+    def on_device(self, X: Any) -> Any:
+        """An array of inputs on a GPU as kernels take it; its values are not looked at."""
+        return tables.inputs_on_device(X, self.dtype, self.network.n_in, self.feature_names, self.device)
+
+    def unchecked(self, X: Any) -> Any:
+        """Inputs of which a kernel tells whether they are finite: of those on a GPU not a value is looked at."""
+        return self.on_device(X) if self.encoding is None and is_on_device(X) else self.inputs(X).values
+
+    def at_hand(self, y: Any) -> Any:
+        """Actual values where they are read: labels of classes on the host, where they get their numbers."""
+        return on_host(y, "y", self.device) if self.network.n_classes is not None else y
 
     def encoded(self, table: Columns, is_new: bool = True) -> CheckedTable:
         """Such a table as its encoder makes it."""
@@ -101,12 +117,14 @@ class Schema:
 
     def targets(self, y: Any, n_rows: int) -> CheckedTable:
         """Actual values, checked, as kernels take them and as they were given: (n_rows, n_targets)."""
+        y = self.at_hand(y)
         if self.takes_labels(y):
             return self._numbers(labels.labels(y, n_rows))
         return self._values(y, n_rows)
 
     def learned(self, y: Any, n_rows: int, names: tuple[str, ...] | None = None) -> tuple[Schema, CheckedTable]:
         """The same for targets to learn from: their new classes, and the names of the inputs, become the schema's."""
+        y = self.at_hand(y)
         known = self if self.feature_names is not None or names is None else replace(self, feature_names=names)
         if known.target_names is None and (found := target_names(y, self.network.n_targets)):
             known = replace(known, target_names=found)
@@ -142,8 +160,14 @@ class Schema:
 
     def _values(self, y: Any, n_rows: int) -> CheckedTable:
         """Targets that are numbers, within the range of the loss."""
-        learned = self.target.checked if self.target.log else None
-        table, task = tables.targets(y, self.dtype, self.network.n_targets, n_rows, learned), self.network.loss.task
+        n_targets, task, learned = self.network.n_targets, self.network.loss.task, None
+        if self.target.log:
+            only_on_host("log_target reads it", y=y)
+            learned = self.target.checked
+        if is_on_device(y):
+            table = tables.targets_on_device(y, self.dtype, n_targets, n_rows, self.device)
+        else:
+            table = tables.targets(y, self.dtype, n_targets, n_rows, learned)
         if task == "labels":
             tables.within(table.values, 0, 1, "binary_cross_entropy needs labels, or probabilities from 0 to 1")
         if task == "counts":

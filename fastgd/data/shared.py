@@ -7,28 +7,30 @@ turn comes, and forgotten with it.
 from __future__ import annotations
 
 from collections.abc import Hashable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..kernels.records import read_only
+from ..kernels import DEFAULT_DEVICE
 from . import labels, tables
 from .arrays import CheckedTable
 from .columns import Column, Columns
 from .labels import Labels
-from .rows import row_weights
+from .on_device import is_on_device
+from .rows import at, row_weights
 from .schema import Schema
 
 Places = NDArray[np.int64]  # numbers of rows
 
 
 class SharedTable:
-    """Inputs and targets as a user has them, and as networks took them so far."""
+    """Inputs and targets as a user has them, and as networks took them so far; on a device, or on that of each."""
 
-    def __init__(self, X: Any, y: Any = None) -> None:
-        self.X, self.y = X, y
+    def __init__(self, X: Any, y: Any = None, device: str | None = None) -> None:
+        self.X, self.y, self.device = X, y, device
         self.kept: dict[Hashable, Any] = {}
 
     def inputs(self, schema: Schema) -> CheckedTable | Columns:
@@ -36,18 +38,26 @@ class SharedTable:
         encoded = schema.encoding is not None
         key = "X", encoded or schema.dtype, schema.network.n_in, schema.feature_names
         if key not in self.kept:
-            self.kept[key] = schema.columns(self.X) if encoded else schema.inputs(self.X)
+            self.kept[key] = schema.columns(self.X) if encoded else self.here(schema).inputs(self.X)
         table: CheckedTable | Columns = self.kept[key]
         return table
 
     def targets(self, schema: Schema, n_rows: int) -> NDArray[Any] | Labels:
         """The targets likewise. Numbers are cast by each network: that takes next to no time."""
-        takes_labels = schema.takes_labels(self.y)
+        schema, key = self.here(schema), ("y at hand", schema.network.n_classes is None)
+        if key not in self.kept:
+            self.kept[key] = schema.at_hand(self.y)
+        y = self.kept[key]
+        takes_labels = schema.takes_labels(y)
         if ("y", takes_labels) not in self.kept:
             if takes_labels:
-                found: Any = labels.labels(self.y, n_rows)
+                found: Any = labels.labels(y, n_rows)
+            elif is_on_device(y):
+                found = tables.targets_on_device(
+                    y, schema.dtype, schema.network.n_targets, n_rows, schema.device
+                ).values
             else:
-                found = tables.read(self.y, "y", np.dtype(np.float64), None).values
+                found = tables.read(y, "y", np.dtype(np.float64), None).values
                 if len(found) != n_rows:
                     told = f"X has {n_rows} rows, y has {len(found)}; each row needs its y."
                     raise InvalidInputError(f"X and y have different lengths: {told}")
@@ -55,13 +65,18 @@ class SharedTable:
         targets: NDArray[Any] | Labels = self.kept["y", takes_labels]
         return targets
 
+    def here(self, schema: Schema) -> Schema:
+        """The schema on the table's device."""
+        return schema if self.device is None else replace(schema, device=self.device)
+
     def weights(self, sample_weight: Any, n_rows: int) -> NDArray[np.float64] | None:
         """Checked weights of the rows; the same object is looked at once."""
         if sample_weight is None:
             return None
         key = "weights", id(sample_weight)
         if key not in self.kept:
-            self.kept[key] = sample_weight, row_weights(sample_weight, n_rows)  # kept alive, so that its id stays its
+            checked = row_weights(sample_weight, n_rows, self.device or DEFAULT_DEVICE)
+            self.kept[key] = sample_weight, checked  # kept alive, so that its id stays its
         weights: NDArray[np.float64] = self.kept[key][1]
         return weights
 
@@ -89,7 +104,7 @@ def inputs_at(rows: Places | None, table: CheckedTable | Columns) -> CheckedTabl
     if rows is None:
         return table
     if isinstance(table, CheckedTable):
-        return CheckedTable(read_only(table.values[rows]), table.names, lambda column: table.given(column)[rows])
+        return CheckedTable(at(rows, table.values), table.names, lambda column: table.given(column)[rows])
     columns = [
         Column(
             column.where,
@@ -105,4 +120,4 @@ def targets_at(rows: Places | None, targets: NDArray[Any] | Labels) -> NDArray[A
     """The same targets with these rows alone."""
     if rows is None:
         return targets
-    return targets._replace(values=targets.values[rows]) if isinstance(targets, Labels) else targets[rows]
+    return targets._replace(values=targets.values[rows]) if isinstance(targets, Labels) else at(rows, targets)

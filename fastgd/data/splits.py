@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError, kept_warnings, warn
-from ..kernels.records import Reals, read_only
+from ..kernels.records import Reals
 from ..options import is_number
 from .arrays import CheckedTable
-from .rows import Measured, Weights, by_row, row_weights
+from .rows import Measured, Weights, at, by_row, row_weights
 from .schema import Schema
 
 
@@ -72,7 +72,7 @@ def parted(
 
 def _rows_at(places: NDArray[np.int64], X: Reals, target: CheckedTable, weights: Weights) -> Parts:
     kept = weights[places] if weights.size else weights
-    return Parts(places, read_only(X[places]), read_only(target.values[places]), kept, None)
+    return Parts(places, at(places, X), at(places, target.values), kept, None)
 
 
 def _given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
@@ -83,7 +83,7 @@ def _given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
         with kept_warnings() as told:
             values = schema.inputs(X).values
             schema, target = schema.learned(y, len(values))
-            checked = row_weights(weights[0] if weights else None, len(values))
+            checked = row_weights(weights[0] if weights else None, len(values), schema.device)
     except InvalidInputError as error:
         raise InvalidInputError(f"validation_data: {error}") from error
     for message, category in told:

@@ -27,6 +27,7 @@ from .arrays import (
     where,
 )
 from .frames import as_frame, read_frame
+from .on_device import borrowed, is_on_device, table_of
 
 
 def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | None) -> CheckedTable:
@@ -37,6 +38,13 @@ def inputs(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | Non
     values = table.values
     check_shape(values.shape, n_in, names)
     return table._replace(values=finished(values, "X", dtype, table.names or names))
+
+
+def inputs_on_device(X: Any, dtype: np.dtype[Any], n_in: int, names: tuple[str, ...] | None, device: str) -> Any:
+    """The same of an array on a GPU, as the table that kernels take; its values are not looked at."""
+    found = borrowed(X, "X", device)
+    check_shape(found.shape, n_in, names)
+    return table_of(found, "X", dtype)
 
 
 def check_shape(shape: tuple[int, ...], n_in: int, names: tuple[str, ...] | None) -> None:
@@ -74,26 +82,60 @@ def targets(
     """Check the actual values: (n_rows, n_out), or (n_rows,) for one output; `values` are what is learned of them."""
     table = read(y, "y", np.dtype(np.float64), None)
     values = table.values
+    _check_target_shape(values.shape, n_out, n_rows)
     if values.ndim == 1:
         values = values.reshape(-1, 1)
-    if values.ndim != 2 or values.shape[1] != n_out:
-        outputs = "1 output" if n_out == 1 else f"{n_out} outputs"
-        raise InvalidInputError(f"y has shape {table.values.shape}, but the network has {outputs}.")
-    if values.shape[0] != n_rows:
-        raise InvalidInputError(
-            f"X and y have different lengths: X has {n_rows} rows, y has {values.shape[0]}; each row needs its y."
-        )
     kept = finished(values, "y", dtype, table.names)
     if learned is not None:
         kept = finished(learned(values.astype(np.float64)), "y", dtype, table.names)
     return CheckedTable(kept, table.names, lambda column: values[:, column])
 
 
-def within(values: Reals, low: float, high: float, what: str) -> None:
+def targets_on_device(y: Any, dtype: np.dtype[Any], n_out: int, n_rows: int, device: str) -> CheckedTable:
+    """The same of an array on a GPU, which stays there."""
+    found = borrowed(y, "y", device)
+    _check_target_shape(found.shape, n_out, n_rows)
+    return looked_at(table_of(found, "y", dtype), "y", None)
+
+
+def _check_target_shape(shape: tuple[int, ...], n_out: int, n_rows: int) -> None:
+    if len(shape) not in (1, 2) or (shape[1] if len(shape) == 2 else 1) != n_out:
+        outputs = "1 output" if n_out == 1 else f"{n_out} outputs"
+        raise InvalidInputError(f"y has shape {shape}, but the network has {outputs}.")
+    if shape[0] != n_rows:
+        raise InvalidInputError(
+            f"X and y have different lengths: X has {n_rows} rows, y has {shape[0]}; each row needs its y."
+        )
+
+
+def looked_at(table: Any, what: str, names: tuple[str, ...] | None) -> CheckedTable:
+    """A table on a GPU whose values are all finite; a column as it was given is copied to the host."""
+    largest = float(np.finfo(table.dtype).max)
+    cell = table.first_outside(-largest, largest)
+    if cell is not None:
+        raise _not_finite(table[cell], what, cell, table.dtype, names)
+    return CheckedTable(table, None, lambda column: table[:, column])
+
+
+def _not_finite(
+    entry: Any, what: str, cell: tuple[int, int], dtype: np.dtype[Any], names: tuple[str, ...] | None
+) -> InvalidInputError:
+    """The error where a cell is no finite number, or none in the dtype that it is cast to."""
+    problem = (
+        f"is {entry}: {fill(what) if np.isnan(entry) else FILL}"
+        if not np.isfinite(entry)
+        else f"is {entry}, {too_large(dtype)}"
+    )
+    return InvalidInputError(f"{where(what, cell, names)} {problem}.")
+
+
+def within(values: Any, low: float, high: float, what: str) -> None:
     """Check the range of a target."""
-    wrong = np.argwhere((values < low) | (values > high))
-    if wrong.size:
-        row, column = (int(place) for place in wrong[0])
+    if is_on_device(values):
+        wrong = [cell] if (cell := values.first_outside(low, high)) else []
+    else:
+        wrong = np.argwhere((values < low) | (values > high))[:1].tolist()
+    for row, column in wrong:
         raise InvalidInputError(f"y, row {row} is {values[row, column]}: {what}.")
 
 
@@ -122,11 +164,6 @@ def finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, .
         finite = np.isfinite(converted[start : start + rows])
         if not finite.all():
             row, column = (int(place) for place in np.argwhere(~finite)[0])
-            entry = values[start + row, column]
-            problem = (
-                f"is {entry}: {fill(what) if np.isnan(entry) else FILL}"
-                if not np.isfinite(entry)
-                else f"is {entry}, {too_large(dtype)}"
-            )
-            raise InvalidInputError(f"{where(what, (start + row, column), names)} {problem}.")
+            row += start
+            raise _not_finite(values[row, column], what, (row, column), dtype, names)
     return read_only(converted.view())

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..data.arrays import as_array
 from ..data.frames import as_frame
+from ..data.on_device import only_on_host
 from .library import check_target, num_samples, validate_data
 
 REALS = [np.float64, np.float32]
@@ -19,6 +20,7 @@ def checked_table(estimator: Any, X: Any, y: tuple[Any, ...], encodes: bool, res
 
     Numbers become an array. A table with columns of another kind stays as it is, if it is to be encoded.
     """
+    only_on_host("scikit-learn looks at tables", X=X, y=y[0] if y else None)
     if encodes and _has_labels(X):
         return _left(estimator, X, y, reset, **options)
     finite = {"ensure_all_finite": "allow-nan"} if encodes else {}

@@ -110,6 +110,11 @@ def missing(device: str) -> str:
     return ""
 
 
+def device_arrays() -> ModuleType:
+    """How arrays in the memory of a GPU are read; see cuda/arrays.py."""
+    return import_module(".cuda.arrays", __package__)
+
+
 def net_for_compiled_code(*record: Any) -> Any:
     """What a user's own compiled code may hold, whatever the device; see cpu/inside.py."""
     return import_module(".cpu.inside", __package__).net_for_compiled_code(*record)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from ..data.shared import SharedTable
 from ..errors import FastgdWarning, InvalidInputError, Told, TrainingWarning, warn
 from ..kernels import DEFAULT_DEVICE
 from ..training.cores import allowance
-from ..training.devices import asked_device, chosen
+from ..training.devices import AUTO, asked_device, chosen
 from .crew import Crew
 from .progress import overview
 from .records import Records
@@ -75,7 +76,7 @@ def fit_many(
     """
     n_most = allowance(n_threads).most
     asked = asked_device(device)
-    tasks = tasks_of(specs, X, y, defaults)
+    tasks = tasks_of(specs, SharedTable(X, y, DEFAULT_DEVICE if asked == AUTO else asked), None, defaults)
     choice = chosen(asked, [task.work_in(task.options["epochs"]) for task in tasks])
     crew = Crew(tasks, choice.device, n_most)
     crew.work(overview(verbose, len(tasks)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.on_device import only_on_host
 from ..data.shared import SharedTable
 from ..errors import InvalidInputError, TrainingWarning, kept_warnings, warn
 from ..kernels import DEFAULT_DEVICE
@@ -103,6 +104,7 @@ def search(
     started = time.perf_counter()
     n_threads_most = allowance(n_threads).most
     asked = asked_device(device)
+    only_on_host("search chooses folds", X=X, y=y)
     n_candidates, refit = positive_integer(n_candidates, "n_candidates"), yes_or_no(refit, "refit")
     halving = bool(halving) if isinstance(halving, bool | np.bool_) else positive_integer(halving, "halving", least=2)
     random_state = seed(random_state)

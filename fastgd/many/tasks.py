@@ -99,7 +99,7 @@ class Task:
 
     def check(self) -> None:
         """Whether these rows can be learned from, found out as `fit` does; bins are not laid for that."""
-        schema, options = self.model.schema, self.options
+        schema, options = self.table.here(self.model.schema), self.options
         if schema.encoding is not None and schema.encoder is None:
             schema = replace(schema, encoding=replace(schema.encoding, bins=0))
         try:
@@ -191,7 +191,7 @@ class Tables:
         if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
             raise InvalidInputError("validation_data must be (X, y) or (X, y, sample_weight).")
         X, y = validation_data[:2]
-        return self.validation.setdefault(id(validation_data), SharedTable(X, y))
+        return self.validation.setdefault(id(validation_data), SharedTable(X, y, self.table.device))
 
 
 def _task(number: int, spec: dict[str, Any], defaults: dict[str, Any], shared: Tables) -> Task:

@@ -284,7 +284,7 @@ class Core(Model):
         """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
         predictor = self.predictor()
         fits = self.schema.encoder is None and tables.fits(X, self.dtype, predictor.n_in)
-        values = read_only(X.view()) if fits else self.schema.inputs(X).values
+        values = read_only(X.view()) if fits else self.schema.unchecked(X)
         out, finite = predictor.outputs(values)
         if not finite:
             unseen.refuse(self.net, self.schema.inputs(X).values, out, self.schema)

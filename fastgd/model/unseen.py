@@ -15,6 +15,7 @@ FAR = 1e3  # standard deviations from the mean: no network that is well has trou
 
 def refuse(net: Net, X: Reals, out: Reals, schema: Schema) -> None:
     """Say which row of X (n_rows, n_in), finite numbers, has no finite prediction in out (n_rows, n_out), and why."""
+    X = X[:]  # on the host, where the answer is found, wherever the table lies
     with np.errstate(all="ignore"):
         x = (X - net.input_mean) / net.input_std
     wrong = np.argwhere(~np.isfinite(x))
@@ -66,7 +67,7 @@ def _cell(schema: Schema, row: int, column: int) -> str:
 def tell_of_gradient(rows: Rows, out: Reals) -> None:
     """Warn of a gradient that is not finite; out (n_rows, n_out) are the predictions for these rows."""
     wrong = np.flatnonzero(~np.isfinite(out).all(axis=1))
-    row, why = int(np.abs(rows.Y).max(axis=1).argmax()), "has the largest actual value"
+    row, why = int(np.abs(rows.Y[:]).max(axis=1).argmax()), "has the largest actual value"
     if wrong.size:
         row, why = int(wrong[0]), "has no finite prediction"
     warn(f"The gradient is not all finite numbers: row {row} {why}.", NonFiniteWarning)
