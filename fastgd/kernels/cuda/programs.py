@@ -45,26 +45,11 @@ from .block import (
 from .layout import Step
 from .losses import to_user_units
 from .order import order_functions
-from .sources import Phase, Target, functions
+from .sources import Phase, Target, functions, together
 from .steps import constants_phase, move_phase, norm_phases
 from .tile import Plan, backward_of, forward_of, gathering, losses_of
 
 NO_RATE = np.float64(0)
-
-
-def together(target: Target, *phases: Phase) -> Phase:
-    """Phases as one: no thread waits between them."""
-    first, *rest = phases
-    if not rest:
-        return first
-    others = together(target, *rest)
-
-    @target.compile
-    def both(tid, c, turn):
-        first(tid, c, turn)
-        others(tid, c, turn)
-
-    return both
 
 
 class Parts:

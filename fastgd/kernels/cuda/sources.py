@@ -30,6 +30,21 @@ class Target(NamedTuple):
     given: dict[str, Any] = {}  # what it has of its own of the functions in ../cpu/elementary.py
 
 
+def together(target: Target, *phases: Phase) -> Phase:
+    """Phases as one: no thread waits between them."""
+    first, *rest = phases
+    if not rest:
+        return first
+    others = together(target, *rest)
+
+    @target.compile
+    def both(tid, c, turn):
+        first(tid, c, turn)
+        others(tid, c, turn)
+
+    return both
+
+
 def copies(target: Target, module: ModuleType, given: dict[str, Any]) -> dict[str, Any]:
     """The functions of a module, compiled for a target, with those `given` in place of its own."""
     names = {**vars(module), **given}

@@ -113,6 +113,7 @@ def product_of(plan: Plan, layer: int) -> products.Product:
     (I, O, *_), at, tile = plan.shape.layers[layer], plan.parameters, plan.tile
     x, x_pitch = (tile.outputs[layer - 1], tile.pitches[layer - 1]) if layer else (tile.x, tile.x_pitch)
     return products.Product(
+        plan.shape.dtype,
         tile.T, plan.NT, I, O, x, x_pitch, at.weights[layer], at.pitches[layer], at.biases[layer],
         tile.outputs[layer], tile.pitches[layer],
     )  # fmt: skip
