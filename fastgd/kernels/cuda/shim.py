@@ -143,7 +143,7 @@ def _toolkit(found: Package) -> tuple[int, int]:
     try:
         major, minor = found.cuda.runtime.get_version()
     except Exception as error:  # whatever the loader of its libraries says
-        raise DeviceError(f"{found} finds no CUDA toolkit ({_line(error)}): {INSTALL}.") from error
+        raise DeviceError(f"{found} finds no CUDA toolkit, which compiles kernels: {INSTALL}.") from error
     return int(major), int(minor)
 
 
