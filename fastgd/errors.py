@@ -6,6 +6,7 @@ They are one family below `FastgdError`, and each is also the built-in class tha
 from __future__ import annotations
 
 import contextvars
+import shlex
 import sys
 import warnings
 from contextlib import contextmanager
@@ -118,7 +119,12 @@ def not_installed(what: str, library: str) -> InvalidInputError:
 
     Its command names that library itself, which works in a clone and everywhere else; an extra of fastgd would not.
     """
-    return InvalidInputError(f"{what} need {library}: run `pip install {library}`.")
+    return InvalidInputError(f"{what} need {library}: run {pip_install(library)}.")
+
+
+def pip_install(requirement: str) -> str:
+    """The command that installs a library, such as "numba-cuda-mlir[cu13]"."""
+    return f"`pip install {shlex.quote(requirement)}`"
 
 
 # Where a thread's warnings go, if they are kept.

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import re
 
+from ...errors import pip_install
+
 TOO_NEW = (
     "The GPU's driver does not take what the CUDA toolkit makes ({}): update the driver, or install an older toolkit, "
-    "such as `pip install 'numba-cuda-mlir[cu12]'` where the driver is older than 580."
+    f"such as by {pip_install('numba-cuda-mlir[cu12]')} where the driver is older than 580."
 )
 LOST = "The GPU has stopped with an error ({}), and this process can use it no more: restart the process."
 # Patterns, and what is to be said; {} stands for what was found of the complaint.

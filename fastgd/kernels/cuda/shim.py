@@ -19,14 +19,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import DeviceError, FastgdError
+from ...errors import DeviceError, FastgdError, pip_install
 from .complaints import what_to_do
 
 SHARED_BYTES = 48 << 10  # of shared memory, which a block may have everywhere
 LOWEST = {12: (7, 0), 13: (7, 5)}  # compute capability that a toolkit's major version still compiles for
 MLIR, CUDA = "numba-cuda-mlir", "numba-cuda"
 INSTALL = (
-    f"run `pip install '{MLIR}[cu13]>=0.6,<0.7'` (fastgd's extra cuda13), or with cu12 (its extra cuda12) where the "
+    f"run {pip_install(f'{MLIR}[cu13]>=0.6,<0.7')} (fastgd's extra cuda13), or with cu12 (its extra cuda12) where the "
     "driver is older than 580"
 )
 
@@ -130,7 +130,7 @@ def require() -> None:
     if found.name == CUDA and not hasattr(np, "row_stack"):
         raise DeviceError(
             f"{found} cannot compile with NumPy {np.__version__}: install {MLIR} in its place, or run "
-            "`pip install 'numpy<2.5'`."
+            f"{pip_install('numpy<2.5')}."
         )
     with errors():
         toolkit = _toolkit(found)
@@ -143,7 +143,7 @@ def _toolkit(found: Package) -> tuple[int, int]:
     try:
         major, minor = found.cuda.runtime.get_version()
     except Exception as error:  # whatever the loader of its libraries says
-        raise DeviceError(f"{found} finds no CUDA toolkit ({_line(error)}): {INSTALL}.") from error
+        raise DeviceError(f"{found} finds no CUDA toolkit, which compiles kernels: {INSTALL}.") from error
     return int(major), int(minor)
 
 
@@ -157,7 +157,7 @@ def _check_driver(found: Package, toolkit: tuple[int, int]) -> None:
     if driver[0] < toolkit[0]:
         raise DeviceError(
             f"The CUDA toolkit of {found} is {_dotted(toolkit)}, but the driver knows no more than CUDA "
-            f"{_dotted(driver)}: update the driver, or run `pip install '{found.name}[cu{driver[0]}]'`."
+            f"{_dotted(driver)}: update the driver, or run {pip_install(f'{found.name}[cu{driver[0]}]')}."
         )
 
 
