@@ -1,8 +1,8 @@
 """The GPU engine without a GPU: its launches and kernels run here, thread after thread between two barriers.
 
 All of fastgd/kernels/cuda is what it is on a device, but for the shim: `cuda` is a device of plain Python. A phase is
-done by one thread after the other, in any order that a test asks for, so that a barrier that is missing shows as a wrong
-number. Memory that nobody has written to holds NaN.
+done by one thread after the other, in any order that a test asks for, so that a barrier that is missing shows as a
+wrong number. Memory that nobody has written to holds NaN.
 """
 
 from __future__ import annotations

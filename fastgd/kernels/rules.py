@@ -2,8 +2,8 @@
 
 w −= move is the step. g is the gradient of a weight w. A rule returns the move, and what it remembers of this
 weight from step to step: a velocity (or mean of gradients), a mean (or sum) of squares, both or nothing. Its constants
-c are computed once for many weights, from μ, β₁, β₂ and ε, which are momentum, beta1, beta2 and epsilon of a record. As in
-formulas.py, a rule is written for one number and holds for arrays as well. What is remembered comes before g in the
+c are computed once for many weights, from μ, β₁, β₂ and ε, which are momentum, beta1, beta2 and epsilon of a record. As
+in formulas.py, a rule is written for one number and holds for arrays as well. What is remembered comes before g in the
 arguments, because the compiler rounds a sum of two products by which of them is loaded first.
 
 Definitions equal PyTorch's (torch.optim), term by term. The code of a rule is its place in the table at the end: append

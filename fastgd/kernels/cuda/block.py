@@ -1,7 +1,7 @@
 """What the threads of a block share: a tuple `c` of arrays, and a tuple `turn` that says where they are.
 
-Tuples, because not every compiler for GPUs can make a record with names; these are the names of their entries. `real` is
-the precision of the network; how entries are laid out is in layout.py.
+Tuples, because not every compiler for GPUs can make a record with names; these are the names of their entries. `real`
+is the precision of the network; how entries are laid out is in layout.py.
 """
 
 from __future__ import annotations
@@ -10,32 +10,31 @@ SPAN = 256  # rows of an epoch whose numbers are found at once: for one tile it 
 ROUNDS = 8  # of the order of rows
 STRANDS, GROUPS = 256, 16  # parts of a sum over all parameters, and of these, whatever the number of threads
 
-# Entries of c.
+# Entries of c. Few, because a compiler takes every function apart that gets them: with twice as many one took twice as
+# long.
 S = 0  # real: the tile
 W = 1  # real: the parameters that phases read and move
-PARAMETERS = 2  # real: those in global memory; the same array where a block has no room for them
-G = 3  # real: their gradient
-VELOCITY = 4  # real: what the update rule remembers; something else, which is not looked at, where it needs none
-SQUARES = 5
-AVERAGE = 6
-DECAYED = 7  # real: 1 where weight decay holds
-SIGNS = 8  # real: see records.Net
-SCALES = 9  # real: see layout.Scales
-HYPER = 10  # float64: see layout.MOMENTUM and what follows it
-FEATURES = 11  # int64 (n, 3): see layout.features_of
-NUMBERS = 12  # int64: the rows of a span, then keys
-WIDE = 13  # float64: see below
-X = 14  # real (n_rows, n_columns)
-Y = 15  # real (n_rows, n_targets)
-ROW_WEIGHTS = 16  # real (n_rows,); of one entry where all rows count the same
-PARTIALS = 17  # real (n_shards, parameters): the gradient of each shard
-SHARDS = 18  # float64 (n_shards, 3): their results, as below
-NORMS = 19  # float64: what another launch has left in `wide` of the gradient's length
-GIVEN = 20  # int64 (n_rows,): what rows are called where none are found
-OUT = 21  # real: predictions (n_rows, outputs + 1), or outputs and slopes (2, all of a block)
-RESULTS = 22  # float64 (any, 3): steps taken, loss, weight; of each network, step, shard or tile
-ORDER = 23  # what the order of rows is made from, a tuple:
+G = 2  # real: their gradient
+STATE = 3  # real (rows, parameters), see packing.Held: the parameters in global memory, and what the rule remembers
+SCALES = 4  # real: see layout.Scales
+HYPER = 5  # float64: see layout.MOMENTUM and what follows it
+FEATURES = 6  # int64 (n, 3): see packing.features_of
+NUMBERS = 7  # int64: the rows of a span, then keys
+WIDE = 8  # float64: see below
+X = 9  # real (n_rows, n_columns)
+Y = 10  # real (n_rows, n_targets)
+ROW_WEIGHTS = 11  # real (n_rows,); of one entry where all rows count the same
+RESULTS = 12  # float64 (any, 3): steps taken, loss, weight; of each network, step, shard or tile
+ORDER = 13  # what the order of rows is made from, a tuple:
 N_ROWS, N_LEFT, SEED_LOW, SEED_HIGH, EPOCH, SHUFFLE = range(6)
+
+# What stands in these places where there are no targets, but something is put out.
+OUT = Y  # real: predictions (n_rows, outputs + 1), or outputs and slopes (2, all of a block)
+GIVEN = ROW_WEIGHTS  # int64 (n_rows,): what rows are called where none are found
+# And where many blocks take a step together, which look at no rows.
+PARTIALS = X  # real (n_shards, parameters): the gradient of each shard
+SHARDS = Y  # float64 (n_shards, 3): their results
+NORMS = ROW_WEIGHTS  # float64: what another launch has left in `wide` of the gradient's length
 
 # Entries of turn: a tile, or a step.
 PLACE = 0  # in the epoch, of the first of the rows that are found or gathered

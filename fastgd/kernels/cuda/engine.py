@@ -1,9 +1,9 @@
 """The engine of device="cuda": what the package asks for, as launches; see ../__init__.py for the contract.
 
 Small batches: one block trains one network for many steps, in one launch (`train_many`: many networks, a block each).
-Large batches: blocks of rows, each with a gradient of its own; a second launch adds these in their order and moves the
-parameters. What a network learns depends neither on the number of blocks nor of threads, nor on which of the two did it.
-Between two chunks of steps the network lies in the memory of the host, where the package looks at it.
+Large batches: shards of rows, each with a gradient of its own; a second launch adds these in their order and moves the
+parameters. What a network learns depends neither on the number of blocks nor of threads, nor on which of the two did
+it. Between two chunks of steps the network lies in the memory of the host, where the package looks at it.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..plain import encode, gather, row_order, to_user_units
-from ..records import LossRecord, Net, Reals, Rows, Rule, State, Workspace, new_workspace
+from ..records import LossRecord, Net, Reals, Rows, Rule, State, StepRequest, Workspace, new_workspace
 from . import kernels, layout
 from .block import N_WIDE
 from .memory import Work, on_device, shards_of, work_of
 from .packing import (
-    Held,
     features_of,
     held_of,
     hyper_record,
@@ -76,22 +75,6 @@ def new_workspaces(
 def new_gradients(net: Net, batch_size: int) -> Reals:
     """One gradient (1, n_parameters): that of the batch."""
     return np.zeros((1, net.parameters.size), net.parameters.dtype)
-
-
-class StepRequest(NamedTuple):
-    """What `train` takes, for one of many networks."""
-
-    net: Net
-    state: State
-    gradients: Reals
-    workspaces: list[Workspace]
-    sums: Reals
-    rows: Rows
-    place: int
-    batch_size: int
-    learning_rates: Reals
-    loss: LossRecord
-    rule: Rule
 
 
 def train(*arguments: Any) -> int:
@@ -171,7 +154,7 @@ def _train_by_networks(requests: list[StepRequest]) -> list[int]:
         unpack_state(rows, request.net, request.state, plan)
         request.state.step[0] += int(steps)
         request.sums[:] += loss, weight
-    return results[:, 0].astype(int).tolist()
+    return [int(steps) for steps in results[:, 0]]
 
 
 def _scratch(work: Work, n_blocks: int) -> Any:
@@ -197,7 +180,7 @@ def _placed(work: Work, state: Reals, net: Net, loss: LossRecord, rule: Rule | N
 
 
 NO_RULE = Rule(0, 0.0, False, 0.0, 0.0, 0.0, 0.0, 0.0, False, np.inf, np.inf, 0.0)
-NO_STATE = State(*(np.zeros(0) for _ in State._fields))
+NO_STATE = State(np.zeros(1, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
 def _train_by_shards(request: StepRequest) -> int:
@@ -265,7 +248,7 @@ class _Update:
     """The launches that add gradients and move parameters: one, or three where the gradient's norm is clipped."""
 
     def __init__(
-        self, work: Work, step: layout.Step, held: Held, placed: _Placed, shards: _Shards, n_steps: int,
+        self, work: Work, step: layout.Step, held: layout.Held, placed: _Placed, shards: _Shards, n_steps: int,
         *, moves: bool = True,
     ) -> None:  # fmt: skip
         self.plan, self.placed, self.shards = work.plan, placed, shards
@@ -322,8 +305,8 @@ def mean_loss(workspace: Workspace, rows: Rows, net: Net, loss: LossRecord) -> f
         results = shards.results.copy_to_host()
     B = (n - 1) % len(workspace.order) + 1
     order = workspace.order[:B]
-    row_order(order, n - B, n, rows.seed, rows.epoch, rows.shuffle)
-    gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], rows, order, net)
+    row_order(order, n - B, n, rows.seed, rows.epoch, rows.shuffle)  # type: ignore[no-untyped-call]
+    gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], rows, order, net)  # type: ignore[no-untyped-call]
     forward(workspace, B, rows.seed, rows.epoch, net)
     return float(results[:, 1].sum() / results[:, 2].sum())
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from . import programs
 from .block import N_WIDE, numbers_of
-from .layout import Step
-from .packing import BATCH_SIZE, N_STEPS, PLACE, STEPS_BEFORE, Held
+from .layout import Held, Step
+from .packing import BATCH_SIZE, N_STEPS, PLACE, STEPS_BEFORE
 from .shim import IS_SIMULATOR, cuda, device_function, kernel
 from .sources import Phase, Target
 from .tile import Plan
@@ -103,9 +103,8 @@ def ordered(jobs, net):
 @lru_cache(KEPT_KERNELS)
 def training_kernel(plan: Plan, step: Step, held: Held, room: Room) -> Any:
     """Many steps of many networks: a block for each."""
-    train, order_of = programs.training(device(), plan, step, loads=room.parameters), device_function(ordered)
+    train, order_of = programs.training(device(), plan, step, held, loads=room.parameters), device_function(ordered)
     n_numbers, size, tile_size = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size
-    velocity, squares, average, decayed, signs, _ = held
     real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
 
     @kernel
@@ -117,9 +116,8 @@ def training_kernel(plan: Plan, step: Step, held: Held, room: Room) -> Any:
         c = (
             here[:tile_size] if has_tile else scratch[net],
             here[w0 : w0 + size] if has_parameters else state[net, 0],
-            state[net, 0], gradients[net], state[net, velocity], state[net, squares], state[net, average],
-            state[net, decayed], state[net, signs], scales[net], hyper[net], features, numbers, wide, X, Y, weights,
-            gradients, results, hyper[net], features[0], gradients, results, order_of(jobs, net),
+            gradients[net], state[net], scales[net], hyper[net], features, numbers, wide, X, Y, weights, results,
+            order_of(jobs, net),
         )  # fmt: skip
         mine = rates[net, : jobs[net, N_STEPS]]
         train(tid, c, jobs[net, PLACE], jobs[net, BATCH_SIZE], jobs[net, STEPS_BEFORE], mine, net)
@@ -154,9 +152,8 @@ def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
         shard = block
         while shard * per < n:
             c = (
-                s, w, state[0, 0], partials[shard if backward else 0], state[0, 0], state[0, 0], state[0, 0],
-                state[0, 0], state[0, 0], scales[0], hyper[0], features, numbers, wide, X, Y, weights, partials,
-                results, hyper[0], features[0], partials, results, order,
+                s, w, partials[shard if backward else 0], state[0], scales[0], hyper[0], features, numbers, wide, X, Y,
+                weights, results, order,
             )  # fmt: skip
             if shard == block:
                 start(tid, c, (0, 0, 0, scale, False, scale, 0, 0))
@@ -170,8 +167,7 @@ def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
 @lru_cache(KEPT_KERNELS)
 def updating_kernel(plan: Plan, step: Step, held: Held, *, adds: bool, moves: bool) -> Any:
     """Add the gradients of shards, and move the parameters, by any number of blocks."""
-    update = programs.updating(device(), plan, step, adds=adds, moves=moves)
-    velocity, squares, average, decayed, signs, _ = held
+    update = programs.updating(device(), plan, step, held, adds=adds, moves=moves)
 
     @kernel
     def update_parameters(state, gradient, hyper, partials, shards, norms, results, n_shards, rate, number, index):
@@ -179,9 +175,7 @@ def updating_kernel(plan: Plan, step: Step, held: Held, *, adds: bool, moves: bo
         wide = cuda.shared.array(N_WIDE, np.float64)
         mine = state[0, 0]
         c = (
-            mine, mine, mine, gradient[0], state[0, velocity], state[0, squares], state[0, average],
-            state[0, decayed], state[0, signs], mine, hyper[0], wide, wide, wide, partials, partials, mine, partials,
-            shards, norms, wide, partials, results, (0, 0, 0, 0, 0, 0),
+            mine, mine, gradient[0], state[0], mine, hyper[0], wide, wide, wide, partials, shards, norms, results, 0,
         )  # fmt: skip
         update(tid, c, (block, cuda.gridDim.x, n_shards, 0.0, False, rate, number, index))
 
@@ -197,8 +191,7 @@ def norm_kernel(plan: Plan) -> Any:
     def measure_norm(gradient, hyper, norms):
         g = gradient[0]
         c = (
-            g, g, g, g, g, g, g, g, g, g, hyper[0], norms, norms, norms, gradient, gradient, g, gradient, gradient,
-            norms, norms, gradient, gradient, (0, 0, 0, 0, 0, 0),
+            g, g, g, gradient, g, hyper[0], norms, norms, norms, gradient, gradient, norms, gradient, 0,
         )  # fmt: skip
         measure(cuda.threadIdx.x, c, (0, 0, 0, 0.0, False, 0.0, 0, 0))
 
@@ -229,8 +222,7 @@ def forward_kernel(plan: Plan, room: Room, *, shows: bool) -> Any:
         c = (
             here[:tile_size] if has_tile else scratch[block],
             here[w0 : w0 + size] if has_parameters else mine,
-            mine, mine, mine, mine, mine, mine, mine, scales[0], hyper[0], features, numbers, wide, X, X, mine, X, hyper,
-            wide, given, out, hyper, order_of(jobs, 0),
+            mine, state[0], scales[0], hyper[0], features, numbers, wide, X, out, given, hyper, order_of(jobs, 0),
         )  # fmt: skip
         start(tid, c, (0, 0, 0, 0.0, False, 0.0, 0, 0))
         place = block * T

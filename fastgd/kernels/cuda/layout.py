@@ -53,6 +53,17 @@ class Step(NamedTuple):
     has_signs: bool
 
 
+class Held(NamedTuple):
+    """Which rows of `state` hold what beside the parameters, which are the first; 0 for what there is not."""
+
+    velocity: int
+    squares: int
+    average: int
+    decayed: int
+    signs: int
+    n_rows: int
+
+
 def shape_of(net: Net, loss: LossRecord) -> Shape:
     """The shape of a network."""
     layers = tuple((int(row[N_IN]), int(row[N_OUT]), int(row[ACTIVATION]), bool(row[SLOPES])) for row in net.layers)

@@ -1,7 +1,7 @@
 """The losses of one row, and what predictions of one row are in the user's units: the loops of ../cpu/losses.py.
 
-`of_row(c, scale, w, p, y, d)` writes a row's delta = scale · w · d loss / d predicted and returns scale · w · loss; p, y
-and d are where its outputs, targets and delta begin in the tile.
+`of_row(c, scale, w, p, y, d)` writes a row's delta = scale · w · d loss / d predicted and returns scale · w · loss; p,
+y and d are where its outputs, targets and delta begin in the tile.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..codes import BINARY_CROSS_ENTROPY, CROSS_ENTROPY, GAUSSIAN_NLL, POISSON, 
 from ..formulas import LOSSES
 from .block import SCALES, S
 from .layout import Scales, Shape
-from .sources import Target
+from .sources import Target, same
 
 
 def loss_of_row(target: Target, f: SimpleNamespace, shape: Shape, at: Scales) -> Any:
@@ -96,7 +96,7 @@ def loss_of_row(target: Target, f: SimpleNamespace, shape: Shape, at: Scales) ->
             return total
 
     else:
-        value, slope = (getattr(f, found.__name__) for found in LOSSES[shape.loss][1:])
+        value, slope = same(f, LOSSES[shape.loss].value), same(f, LOSSES[shape.loss].slope)
         first = constants if shape.n_constants else 0  # a loss without any reads none
 
         def of_row(c, scale, w, p, y, d):

@@ -5,14 +5,14 @@ Parameters, and what the update rule remembers of each, lie in the layout of the
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..codes import BIASES, N_IN, N_OUT
 from ..records import Integers, LossRecord, Net, Reals, Rows, Rule, State
-from .layout import Parameters, Shape, Step
+from .layout import Held, Parameters, Shape, Step
 from .tile import Plan
 
 # Columns of `jobs`, one row for each network (int64): the order of rows, see block.ORDER, and then
@@ -76,24 +76,14 @@ def features_of(net: Net, shape: Shape) -> Integers:
     return np.array(found or [(0, 0, 0)], np.int64)
 
 
-class Held(NamedTuple):
-    """Which rows of `state` hold what beside the parameters, which are the first; 0 for what there is not."""
-
-    velocity: int
-    squares: int
-    average: int
-    decayed: int
-    signs: int
-    n_rows: int
-
-
 def held_of(step: Step, state: State) -> Held:
     """Where the rows of a network's state are, see pack_state."""
     row, places = 0, []
     for there in (state.velocity.size, state.squares.size, state.average.size, step.has_penalty, step.has_signs):
         row += bool(there)
         places.append(row if there else 0)
-    return Held(*places, row + 1)
+    velocity, squares, average, decayed, signs = places
+    return Held(velocity, squares, average, decayed, signs, row + 1)
 
 
 def pack_state(into: Reals, net: Net, state: State, rule: Rule, plan: Plan) -> None:

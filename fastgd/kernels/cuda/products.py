@@ -2,7 +2,7 @@
 
 Each output is summed by one thread in one order, so that no bit depends on the number of threads or on how outputs are
 shared out. Where there are outputs enough, a thread holds 4 × 4 of them in registers: two operands of four numbers make
-16 multiply-adds. Else each thread sums one output at a time. Nothing beyond the rows and columns named is read, and what
+16 multiply-adds. Else each thread sums one output at a time. Nothing beyond the rows and columns named is read. What
 becomes of a sum is up to who asks for it: it is handed over while it is in a register.
 """
 

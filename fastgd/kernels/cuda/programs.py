@@ -1,6 +1,6 @@
 """What a block does: many steps of one network, a shard of a large batch, or tiles of rows to measure or predict.
 
-A program is `program(tid, c, …)`, c a block.Block. What it does with numbers is done by phases; all its own whole numbers
+A program is `program(tid, c, …)`, see block.py. What it does with numbers is done by phases; all its own whole numbers
 are the same in every thread.
 """
 
@@ -24,7 +24,6 @@ from .block import (
     NUMBERS,
     ORDER,
     OUT,
-    PARAMETERS,
     PARTIALS,
     PARTS,
     PLACE,
@@ -34,6 +33,7 @@ from .block import (
     SCALE,
     SHARDS,
     SPAN,
+    STATE,
     STEP,
     WEIGHT,
     WIDE,
@@ -42,7 +42,7 @@ from .block import (
     W,
     X,
 )
-from .layout import Step
+from .layout import Held, Step
 from .losses import to_user_units
 from .order import order_functions
 from .sources import Phase, Target, functions, together
@@ -100,7 +100,7 @@ class Parts:
         def load(tid, c, turn):
             p = tid
             while p < size and loads:
-                c[W][p] = c[PARAMETERS][p]
+                c[W][p] = c[STATE][0, p]
                 p += NT
 
         return self.target.in_turn((together(self.target, self.order.make_keys, load),))
@@ -129,7 +129,7 @@ class Parts:
         return tiles
 
 
-def training(target: Target, plan: Plan, step: Step, *, loads: bool) -> Any:
+def training(target: Target, plan: Plan, step: Step, held: Held, *, loads: bool) -> Any:
     """`train(tid, c, place, batch_size, steps_before, rates, net)`: a step of one network for each rate.
 
     Stops before a step whose loss is not finite. results[net] = how many steps were taken, the sum of each one's loss
@@ -139,7 +139,7 @@ def training(target: Target, plan: Plan, step: Step, *, loads: bool) -> Any:
     constants = constants_phase(target, parts.constants, dtype, step, NT)
     start, clear, tiles = parts.start(loads=loads), parts.clear(), parts.tiles(parts.gradient(constants))
     norm = target.in_turn(norm_phases(target, dtype, size, NT) if step.clips_norm else ())
-    move_some = move_phase(target, parts.moves, dtype, step, size)
+    move_some = move_phase(target, parts.moves, dtype, step, held, size)
 
     @target.compile
     def move_all(tid, c, turn):
@@ -149,7 +149,7 @@ def training(target: Target, plan: Plan, step: Step, *, loads: bool) -> Any:
     def leave(tid, c, turn):
         p = tid
         while p < size and loads:
-            c[PARAMETERS][p] = c[W][p]
+            c[STATE][0, p] = c[W][p]
             p += NT
 
     @target.compile
@@ -202,8 +202,8 @@ def noting(target: Target) -> Phase:
 
 
 def summing(target: Target, plan: Plan, *, backward: bool, loads: bool) -> tuple[Any, Any]:
-    """`start(tid, c, turn)` of a block, and `sum_of(tid, c, begin, end, scale, index)`: loss and weight of all rows from
-    one place of the epoch to another go to results[index], and their gradient to c[G].
+    """`start(tid, c, turn)` of a block, and `sum_of(tid, c, begin, end, scale, index)`: loss and weight of all rows
+    from one place of the epoch to another go to results[index], and their gradient to c[G].
     """
     parts = Parts(target, plan)
     tiles = parts.tiles(parts.gradient() if backward else parts.measured())
@@ -219,7 +219,7 @@ def summing(target: Target, plan: Plan, *, backward: bool, loads: bool) -> tuple
     return parts.start(loads=loads), sum_of
 
 
-def updating(target: Target, plan: Plan, step: Step, *, adds: bool, moves: bool) -> Any:
+def updating(target: Target, plan: Plan, step: Step, held: Held, *, adds: bool, moves: bool) -> Any:
     """`update(tid, c, share)`: add the shards' gradients in their order, and move the parameters.
 
     results[index] = whether the step was taken (it is not where its loss is not finite, nor is any after it), its loss
@@ -227,7 +227,7 @@ def updating(target: Target, plan: Plan, step: Step, *, adds: bool, moves: bool)
     """
     parts, NT, size, dtype = Parts(target, plan), plan.NT, plan.parameters.size, plan.shape.dtype
     constants = constants_phase(target, parts.constants, dtype, step, NT)
-    move_some = move_phase(target, parts.moves, dtype, step, size)
+    move_some = move_phase(target, parts.moves, dtype, step, held, size)
     zero, clips_norm = np.float64(0), step.clips_norm
 
     @target.compile
@@ -293,7 +293,7 @@ def updating(target: Target, plan: Plan, step: Step, *, adds: bool, moves: bool)
 
 
 def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
-    """`start`, and `predict(tid, c, begin, end)`: out = predictions of these rows, and whether all of a row is finite."""
+    """`start`, and `predict(tid, c, begin, end)`: out = predictions of rows, and whether all of a row is finite."""
     parts, shape, tile, NT = Parts(target, plan), plan.shape, plan.tile, plan.NT
     answer = to_user_units(target, parts.f, shape, plan.scales)
     T, I, O, x0, x_pitch, p0, pitch = (

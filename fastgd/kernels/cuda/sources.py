@@ -1,9 +1,9 @@
 """The formulas of ../formulas.py and ../rules.py, compiled for a target; and what a target is.
 
-A phase is what one thread of a block does between two barriers: `phase(tid, c)`, where c is what the threads of the
-block share, see block.Block. Phases are plain Python. A target says how they are compiled and how a row of them becomes one
-function: on a device with a barrier after each, in the tests by a loop over all threads, one phase after the other. So
-the tests run the very phases of the device, at the speed of machine code, with the threads in any order.
+A phase is what one thread of a block does between two barriers: `phase(tid, c, turn)`, see block.py. Phases are plain
+Python. A target says how they are compiled and how a row of them becomes one function: on a device with a barrier after
+each, in the tests by a loop over all threads, one phase after the other. So the tests run the very phases of the
+device, with the threads in any order.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import numpy as np
 from .. import formulas, rules
 from ..cpu import elementary
 
-Phase = Callable[..., None]
+Phase = Any  # phase(tid, c, turn)
 
 
 class Target(NamedTuple):
@@ -27,7 +27,7 @@ class Target(NamedTuple):
     compile: Callable[[Callable[..., Any]], Any]
     in_turn: Callable[[tuple[Phase, ...]], Phase]  # one after the other: every thread has done one before the next
     at_once: Callable[[Phase], Phase]  # no thread waits for the others, neither before nor after
-    given: dict[str, Any] = {}  # what it has of its own of the functions in ../cpu/elementary.py
+    given: dict[str, Any]  # what it has of its own of the functions in ../cpu/elementary.py
 
 
 def together(target: Target, *phases: Phase) -> Phase:
@@ -63,6 +63,11 @@ class Functions(NamedTuple):
     formulas: SimpleNamespace
     moves: SimpleNamespace
     constants: SimpleNamespace  # these are made from float64
+
+
+def same(found: SimpleNamespace, formula: Callable[..., Any] | None) -> Any:
+    """The compiled form of a formula; None for none."""
+    return None if formula is None else getattr(found, formula.__name__)
 
 
 def functions(target: Target, dtype: Any) -> Functions:

@@ -11,24 +11,7 @@ import numpy as np
 from ..codes import ADAMW
 from ..records import Rule
 from ..rules import rule_of
-from .block import (
-    AVERAGE,
-    CONSTANTS,
-    DECAYED,
-    GROUPS,
-    HYPER,
-    KEPT,
-    PARTS,
-    RATE,
-    SIGNS,
-    SQUARES,
-    STEP,
-    STRANDS,
-    VELOCITY,
-    WIDE,
-    G,
-    W,
-)
+from .block import CONSTANTS, GROUPS, HYPER, KEPT, PARTS, RATE, STATE, STEP, STRANDS, WIDE, G, W
 from .layout import (
     BETA1,
     BETA2,
@@ -39,6 +22,7 @@ from .layout import (
     L1,
     MOMENTUM,
     WEIGHT_DECAY,
+    Held,
     Step,
 )
 from .sources import Phase, Target
@@ -210,26 +194,26 @@ def constants_read(target: Target, dtype: str, n: int) -> Any:
 NUMBER_OF_CONSTANTS = {"descent_constants": 2, "adagrad_constants": 2, "rmsprop_constants": 5, "adam_constants": 7}
 
 
-def remembering(target: Target, rules: SimpleNamespace, step: Step) -> Any:
+def remembering(target: Target, rules: SimpleNamespace, step: Step, held: Held) -> Any:
     """`moved(c, p, g, constants)`: how far parameter p moves; what the rule remembers of it is brought along."""
-    rule = rule_of_step(step)
+    rule, velocity, squares = rule_of_step(step), held.velocity, held.squares
     move = getattr(rules, rule.move.__name__)
     if rule.has_velocity and rule.has_squares:
 
         def moved(c, p, g, k):
-            by, c[VELOCITY][p], c[SQUARES][p] = move(c[VELOCITY][p], c[SQUARES][p], g, k)
+            by, c[STATE][velocity, p], c[STATE][squares, p] = move(c[STATE][velocity, p], c[STATE][squares, p], g, k)
             return by
 
     elif rule.has_velocity:
 
         def moved(c, p, g, k):
-            by, c[VELOCITY][p] = move(c[VELOCITY][p], g, k)
+            by, c[STATE][velocity, p] = move(c[STATE][velocity, p], g, k)
             return by
 
     elif rule.has_squares:
 
         def moved(c, p, g, k):
-            by, c[SQUARES][p] = move(c[SQUARES][p], g, k)
+            by, c[STATE][squares, p] = move(c[STATE][squares, p], g, k)
             return by
 
     else:
@@ -240,13 +224,14 @@ def remembering(target: Target, rules: SimpleNamespace, step: Step) -> Any:
     return target.compile(moved)
 
 
-def move_phase(target: Target, rules: SimpleNamespace, dtype: str, step: Step, size: int) -> Any:
+def move_phase(target: Target, rules: SimpleNamespace, dtype: str, step: Step, held: Held, size: int) -> Any:
     """`move(tid, threads, c, turn)`: clip, decay, move, and the moving average, for every `threads`-th parameter."""
     real = np.dtype(dtype).type
-    bounded, length, moved = bounding(target, dtype), length_of(target, dtype), remembering(target, rules, step)
+    bounded, length, moved = bounding(target, dtype), length_of(target, dtype), remembering(target, rules, step, held)
     read = constants_read(target, dtype, NUMBER_OF_CONSTANTS[rule_of_step(step).constants.__name__])
     clips_norm, has_penalty, shrinks = step.clips_norm, step.has_penalty, step.code == ADAMW
     has_signs, has_average, zero = step.has_signs, step.has_average, real(0)
+    average, is_decayed, signs = held.average, held.decayed, held.signs
 
     @target.compile
     def decayed(c, p, g, w, rate):
@@ -273,14 +258,14 @@ def move_phase(target: Target, rules: SimpleNamespace, dtype: str, step: Step, s
         while p < size:
             g, w = bounded(c, p), c[W][p]
             g = g * scale if clips else g
-            if has_penalty and c[DECAYED][p] > zero:
+            if has_penalty and c[STATE][is_decayed, p] > zero:
                 g, w = decayed(c, p, g, w, turn[RATE])
             w = w - moved(c, p, g, k)
-            if has_signs and w * c[SIGNS][p] < zero:
+            if has_signs and w * c[STATE][signs, p] < zero:
                 w = zero
             c[W][p] = w
             if has_average:
-                c[AVERAGE][p] = kept * c[AVERAGE][p] + rest * w
+                c[STATE][average, p] = kept * c[STATE][average, p] + rest * w
             p += threads
 
     return move

@@ -30,7 +30,7 @@ from .block import (
 )
 from .layout import DROPOUT, Parameters, Scales, Shape, Tile
 from .losses import loss_of_row
-from .sources import Phase, Target
+from .sources import Phase, Target, same
 
 
 class Plan(NamedTuple):
@@ -125,10 +125,9 @@ def forward_of(target: Target, plan: Plan, f: SimpleNamespace, is_kept: Any, lay
     real = np.dtype(plan.shape.dtype).type
     a0, slopes0, pitch, drops = tile.outputs[layer], tile.slopes[layer], tile.pitches[layer], plan.shape.drops[layer]
     formula = ACTIVATIONS[code]
-    value, one, zero = getattr(f, formula.value.__name__), real(1), real(0)
+    value, one, zero = same(f, formula.value), real(1), real(0)
     is_plain = code == IDENTITY
-    slope = getattr(f, formula.slope.__name__) if formula.slope else None
-    backward = getattr(f, formula.backward.__name__) if formula.backward else None
+    slope, backward = same(f, formula.slope), same(f, formula.backward)
     rate_at = DROPOUT + layer
 
     if slope is None:
@@ -174,7 +173,7 @@ def backward_of(target: Target, plan: Plan, f: SimpleNamespace, layer: int) -> t
     if layer == 0:
         return (to_weights,)
     _, _, code, keeps = shape.layers[layer - 1]
-    backward = None if keeps else getattr(f, ACTIVATIONS[code].backward.__name__)
+    backward = same(f, ACTIVATIONS[code].backward)
     a0, slopes0, d0 = tile.outputs[layer - 1], tile.slopes[layer - 1], tile.deltas[(layer - 1) % 2]
     pitch = tile.pitches[layer - 1]
 
@@ -215,7 +214,7 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
     slopes0 = tile.slopes[-1]
     real = np.dtype(shape.dtype).type
     zero, is_plain = real(0), code == IDENTITY
-    backward = None if keeps else getattr(f, ACTIVATIONS[code].backward.__name__)
+    backward = same(f, ACTIVATIONS[code].backward)
 
     if keeps:
 

@@ -47,9 +47,7 @@ def decay(w, g, decayed, rule, learning_rate):
 
 def move(w, g, state, update_rule, rule, learning_rate, step):
     """w −= the rule's move; what the rule remembers next goes to state."""
-    constants = update_rule.constants(
-        w, learning_rate, step, rule.momentum, rule.beta1, rule.beta2, rule.epsilon
-    )
+    constants = update_rule.constants(w, learning_rate, step, rule.momentum, rule.beta1, rule.beta2, rule.epsilon)
     memory = [state.velocity] * update_rule.has_velocity + [state.squares] * update_rule.has_squares
     moved = update_rule.move(*memory, g, constants)
     if memory:
