@@ -7,7 +7,7 @@ remember, one row after the other, `scales` and `hyper` what layout.py says, `jo
 from __future__ import annotations
 
 import math
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,7 +17,7 @@ from .block import N_WIDE, numbers_of
 from .layout import Held, Step
 from .packing import BATCH_SIZE, N_STEPS, PLACE, STEPS_BEFORE
 from .shim import IS_SIMULATOR, cuda, device_function, kernel
-from .sources import Phase, Target
+from .sources import Phase, Target, together
 from .tile import Plan
 
 KEPT_KERNELS = 64  # of each kind, for the shapes that were used last
@@ -32,24 +32,18 @@ def in_turn(phases: tuple[Phase, ...]) -> Phase:
             pass
 
         return nothing
-    first, *rest = phases
-    if not rest:
+    return together(device(), *map(waited_for, phases))
 
-        @device_function
-        def last(tid, c, turn):
-            first(tid, c, turn)
-            cuda.syncthreads()
 
-        return last
-    others = in_turn(tuple(rest))
+def waited_for(phase: Phase) -> Phase:
+    """A phase, after which all threads wait for each other."""
 
     @device_function
-    def both(tid, c, turn):
-        first(tid, c, turn)
+    def wait(tid, c, turn):
+        phase(tid, c, turn)
         cuda.syncthreads()
-        others(tid, c, turn)
 
-    return both
+    return wait
 
 
 def at_once(phase: Phase) -> Phase:
@@ -82,6 +76,7 @@ def given() -> dict[str, Any]:
     return {function.__name__: device_function(function) for function in functions}
 
 
+@cache
 def device() -> Target:
     """The device as a target."""
     return Target(device_function, in_turn, at_once, given())

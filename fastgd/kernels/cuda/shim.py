@@ -103,6 +103,7 @@ def __getattr__(name: str) -> Any:
 
 def device_function(function: Callable[..., Any]) -> Any:
     """A function that kernels and other such functions call."""
+    # numba-cuda-mlir pastes small functions as source, which takes it most of its time; optimizers paste all of them.
     return package().cuda.jit(device=True)(function)
 
 

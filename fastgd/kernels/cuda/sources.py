@@ -31,18 +31,39 @@ class Target(NamedTuple):
 
 
 def together(target: Target, *phases: Phase) -> Phase:
-    """Phases as one: no thread waits between them."""
-    first, *rest = phases
-    if not rest:
-        return first
-    others = together(target, *rest)
+    """Phases as one: no thread waits between them.
 
-    @target.compile
-    def both(tid, c, turn):
-        first(tid, c, turn)
-        others(tid, c, turn)
+    Four at a time, because what is nested deeply is compiled once for each level.
+    """
+    if len(phases) > 4:
+        return together(target, *(together(target, *phases[i : i + 4]) for i in range(0, len(phases), 4)))
+    if len(phases) == 1:
+        return phases[0]
+    if len(phases) == 2:
+        first, second = phases
 
-    return both
+        def all_of_them(tid, c, turn):
+            first(tid, c, turn)
+            second(tid, c, turn)
+
+    elif len(phases) == 3:
+        first, second, third = phases
+
+        def all_of_them(tid, c, turn):
+            first(tid, c, turn)
+            second(tid, c, turn)
+            third(tid, c, turn)
+
+    else:
+        first, second, third, fourth = phases
+
+        def all_of_them(tid, c, turn):
+            first(tid, c, turn)
+            second(tid, c, turn)
+            third(tid, c, turn)
+            fourth(tid, c, turn)
+
+    return target.compile(all_of_them)
 
 
 def copies(target: Target, module: ModuleType, given: dict[str, Any]) -> dict[str, Any]:
