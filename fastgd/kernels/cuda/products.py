@@ -85,11 +85,10 @@ def product(
     two operands of four numbers make 16 multiply-adds. Else, and for the sums of columns, each thread has one output at
     a time. Beyond the end of a matrix a tile repeats its first row or column.
     """
-    # Tried for 32 × 64 × 64 in shared memory: the share of multiply-adds among the instructions of the inner loop, alike
-    # for sm_80 and sm_90. One step of k in a plain loop, which the compiler unrolls as it likes: forward 0.81, to_inputs
-    # 0.77 with 64-bit loads, which meet in banks. Four steps a turn, as here: 0.81 to 0.83, all loads 128 bits wide, at
-    # most 62 registers. Eight steps: 0.81 to 0.85, 69 registers, too many for four blocks of 256 threads.
-    # benchmarks/gpu_code.py shows it again.
+    # Tried for 32 × 64 × 64 in shared memory (benchmarks/gpu_code.py): a plain loop over k, which the compiler unrolls
+    # as it likes, and which loads but two numbers at once where four lie side by side: multiply-adds are 0.77 to 0.87 of
+    # the instructions in the inner loop. Four steps a turn, as here: 0.81 to 0.83, all loads of four numbers, at most 64
+    # registers. Eight steps: 0.77 to 0.86, up to 72 registers, too many for four blocks of 256 threads.
     M, K, N = sizes
     A, A_DOWN, A_RIGHT = a
     B, B_DOWN, B_RIGHT = b
