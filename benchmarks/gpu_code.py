@@ -28,6 +28,7 @@ ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}
 REGISTERS = 65536  # of a multiprocessor
 SHARE = 0.7  # of multiply-adds in the inner loop of a tile
 T = 32
+FLOAT32 = np.dtype(np.float32)  # as dynamic shared memory takes it in the simulator as well
 
 
 class Kernel(NamedTuple):
@@ -104,7 +105,7 @@ def in_shared_memory(cuda: Any, plain: Callable[..., None], size: int, threads: 
     whole = cuda.jit(device=True)(run_or_go_on if goes_on else run)
 
     def kernel(numbers, fresh):
-        shared = cuda.shared.array(0, np.float32)
+        shared = cuda.shared.array(0, FLOAT32)
         tid = cuda.threadIdx.x & mask
         i = tid
         while i < size:

@@ -85,9 +85,9 @@ def product(
     two operands of four numbers make 16 multiply-adds. Else, and for the sums of columns, each thread has one output at
     a time. Beyond the end of a matrix a tile repeats its first row or column.
     """
-    # Tried for 32 × 64 × 64 in shared memory (benchmarks/gpu_code.py): a plain loop over k, which the compiler unrolls
-    # as it likes, and which loads but two numbers at once where four lie side by side: multiply-adds are 0.77 to 0.87 of
-    # the instructions in the inner loop. Four steps a turn, as here: 0.81 to 0.83, all loads of four numbers, at most 64
+    # Tried for 32 × 64 × 64 in shared memory (benchmarks/gpu_code.py): a plain loop over k, unrolled as the compiler
+    # likes, which loads but two numbers at once where four lie side by side: multiply-adds are 0.77 to 0.87 of the
+    # instructions in the inner loop. Four steps a turn, as here: 0.81 to 0.83, all loads of four numbers, at most 64
     # registers. Eight steps: 0.77 to 0.86, up to 72 registers, too many for four blocks of 256 threads.
     M, K, N = sizes
     A, A_DOWN, A_RIGHT = a
