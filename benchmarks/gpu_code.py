@@ -20,15 +20,19 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastgd.kernels.cuda import products
+from fastgd.kernels.cuda import kernels, layout, packing
+from fastgd.kernels.cuda.tile import Plan
+from fastgd.kernels.records import LossRecord, Net, Rule, State
+from fastgd.network.network import Network
+from fastgd.training.optimizers import DEFAULT_OPTIMIZER
 
 from .tool import ToolError, guarded
 
 ARCHITECTURES = {"sm_80": (8, 0), "sm_90": (9, 0)}
 REGISTERS = 65536  # of a multiprocessor
 SHARE = 0.7  # of multiply-adds in the inner loop of a tile
-T = 32
-FLOAT32 = np.dtype(np.float32)  # as dynamic shared memory takes it in the simulator as well
+T, THREADS, BLOCKS = 32, 128, 3  # of the example; the blocks of a multiprocessor
+PRODUCTS = 3  # of 64 × 64 in a step
 
 
 class Kernel(NamedTuple):
@@ -57,69 +61,55 @@ class Code(NamedTuple):
     loops: list[tuple[int, int]]
 
 
-def kernels_to_compile(cuda: Any, types: Any) -> list[Kernel]:
-    """All of them: the products of 4-64-64-1 for T rows."""
+def kernels_to_compile(types: Any) -> list[Kernel]:
+    """What trains, measures and predicts with 4-64-64-1 and the default optimizer, in tiles of T rows."""
+    net, loss, rule, average = of_example()
+    step = layout.step_of(net, rule, has_average=True)
+    held = packing.held_of(step, average)
+    shape = layout.shape_of(net, loss)
+    parameters = layout.parameters_of(shape)
+    tile = layout.tile_of(shape, T)
+    plan = Plan(shape, parameters, tile, layout.scales_of(shape), THREADS, tile.size)
+    shared = 4 * (tile.size + parameters.size)
+    room = kernels.Room(True, True, shared)
+
+    def array(real: Any, n: int) -> Any:
+        return types.Array(real, n, "C")
+
+    real, wide, whole = types.float32, types.float64, types.int64
+    of_a_network = (array(real, 2), array(real, 2), array(wide, 2), array(whole, 2), array(whole, 2))
+    table = (array(real, 2), array(real, 2), array(real, 1))
+    training = (array(real, 3), array(real, 2), *of_a_network, array(wide, 2), *table, array(wide, 2))
+    summing = (
+        array(real, 3), *of_a_network, *table, array(real, 2), array(wide, 2), whole, whole, whole, wide,
+    )  # fmt: skip
+    updating = (
+        array(real, 3), array(real, 2), array(wide, 2), array(real, 2), array(wide, 2), array(wide, 1), array(wide, 2),
+        whole, wide, whole, whole,
+    )  # fmt: skip
+    forward = (array(real, 3), *of_a_network, array(real, 2), array(whole, 1), array(real, 2))
+    made: list[tuple[str, Any, tuple[Any, ...], int, int]] = [
+        ("train many steps", kernels.training_kernel(plan, step, held, room), training, PRODUCTS, shared),
+        ("sum shards, backward", kernels.summing_kernel(plan, room, backward=True), summing, PRODUCTS, shared),
+        ("sum shards", kernels.summing_kernel(plan, room, backward=False), summing, 1, shared),
+        ("add shards", kernels.updating_kernel(plan, step, held, adds=True, moves=False), updating, 0, 0),
+        ("measure the norm", kernels.norm_kernel(plan), (array(real, 2), array(wide, 2), array(wide, 1)), 0, 0),
+        ("move parameters", kernels.updating_kernel(plan, step, held, adds=False, moves=True), updating, 0, 0),
+        ("predict", kernels.forward_kernel(plan, room, shows=False), forward, 1, shared),
+    ]
     return [
-        kernel
-        for threads in (128, 256)
-        for inputs, outputs in ((4, 64), (64, 64), (64, 1))
-        for kernel in product_kernels(cuda, types, threads, inputs, outputs)
+        Kernel(name, made_kernel.py_func, arguments, THREADS, BLOCKS, tiles, n_bytes)
+        for name, made_kernel, arguments, tiles, n_bytes in made
     ]
 
 
-def product_kernels(cuda: Any, types: Any, threads: int, inputs: int, outputs: int) -> list[Kernel]:
-    """Each product of one layer, between a copy into shared memory and a copy back."""
-    pitch = {width: width + 4 if width % 32 == 0 else -(-width // 4) * 4 for width in (inputs, outputs)}
-    x, z = 0, T * pitch[inputs]
-    w = z + T * pitch[outputs]
-    b = w + inputs * pitch[outputs]
-    size = b + pitch[outputs]
-    shapes = products.Shapes(T, threads, inputs, outputs, pitch[inputs], pitch[outputs], pitch[outputs])
-    phases = {
-        "forward": products.forward(shapes, x, w, b, z),
-        "to_inputs": products.to_inputs(shapes, z, w, x),
-        "to_weights": products.to_weights(shapes, x, z, w, b),
-    }
-    tiles = int(inputs == outputs == 64)
-    return [
-        Kernel(
-            f"{name} {inputs}-{outputs}, {threads} threads",
-            in_shared_memory(cuda, phase, size, threads, name == "to_weights"),
-            (types.float32[::1], types.boolean),
-            threads, 1024 // threads, tiles, 4 * size,
-        )
-        for name, phase in phases.items()
-    ]  # fmt: skip
-
-
-def in_shared_memory(cuda: Any, plain: Callable[..., None], size: int, threads: int, goes_on: bool) -> Callable:
-    """A kernel that runs a phase on a buffer in shared memory; its `fresh` is for phases that can go on from before."""
-    phase, mask = cuda.jit(device=True)(plain), threads - 1
-
-    def run(tid, shared, fresh):
-        phase(tid, shared, shared, shared)
-
-    def run_or_go_on(tid, shared, fresh):
-        phase(tid, shared, shared, shared, fresh)
-
-    whole = cuda.jit(device=True)(run_or_go_on if goes_on else run)
-
-    def kernel(numbers, fresh):
-        shared = cuda.shared.array(0, FLOAT32)
-        tid = cuda.threadIdx.x & mask
-        i = tid
-        while i < size:
-            shared[i] = numbers[i]
-            i += threads
-        cuda.syncthreads()
-        whole(tid, shared, fresh)
-        cuda.syncthreads()
-        i = tid
-        while i < size:
-            numbers[i] = shared[i]
-            i += threads
-
-    return kernel
+def of_example() -> tuple[Net, LossRecord, Rule, State]:
+    """The network, its loss, and what the default optimizer is and remembers."""
+    network = Network.from_names([4, 64, 64, 1])
+    net = network.new_net("auto", np.dtype(np.float32), 0)
+    return (
+        net, network.loss.record(net.target_std), DEFAULT_OPTIMIZER.rule(), DEFAULT_OPTIMIZER.new_state(net.parameters)
+    )  # fmt: skip
 
 
 def compiler(capability: tuple[int, int]) -> tuple[str, Any, Any, Callable[[Kernel], bytes]]:
@@ -229,13 +219,13 @@ def row(kernel: Kernel, code: Code) -> str:
 
 def report(architecture: str, prefix: str = "") -> int:
     """Print the table of one architecture; 1 where a target is missed."""
-    package, cuda, types, compiled = compiler(ARCHITECTURES[architecture])
+    package, _, types, compiled = compiler(ARCHITECTURES[architecture])
     print(
         f"\n{package}, {architecture}:\n\n| kernel | registers | local, bytes | shared, bytes | FFMA | instructions |"
     )
     print("| --- | ---: | ---: | ---: | --- | ---: |")
     failures = []
-    for kernel in kernels_to_compile(cuda, types):
+    for kernel in kernels_to_compile(types):
         if kernel.name.startswith(prefix):
             code = read(disassembled(compiled(kernel)))
             print(row(kernel, code), flush=True)

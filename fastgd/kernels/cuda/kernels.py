@@ -99,8 +99,8 @@ def ordered(jobs, net):
 def training_kernel(plan: Plan, step: Step, held: Held, room: Room) -> Any:
     """Many steps of many networks: a block for each."""
     train, order_of = programs.training(device(), plan, step, held, loads=room.parameters), device_function(ordered)
-    n_numbers, size, tile_size = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size
-    real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
+    n_numbers = numbers_of(len(plan.shape.layers))
+    real, has_parameters, has_tile = np.dtype(plan.shape.dtype), room.parameters, room.tile
 
     @kernel
     def train_networks(state, gradients, scratch, scales, hyper, features, jobs, rates, X, Y, weights, results):
@@ -109,8 +109,8 @@ def training_kernel(plan: Plan, step: Step, held: Held, room: Room) -> Any:
         numbers = cuda.shared.array(n_numbers, np.int64)
         wide = cuda.shared.array(N_WIDE, np.float64)
         c = (
-            here[:tile_size] if has_tile else scratch[net],
-            here[w0 : w0 + size] if has_parameters else state[net, 0],
+            here if has_tile else scratch[net],
+            here if has_parameters else state[net, 0],
             gradients[net], state[net], scales[net], hyper[net], features, numbers, wide, X, Y, weights, results,
             order_of(jobs, net),
         )  # fmt: skip
@@ -120,18 +120,13 @@ def training_kernel(plan: Plan, step: Step, held: Held, room: Room) -> Any:
     return train_networks
 
 
-def room_of(plan: Plan, room: Room) -> int:
-    """Where the parameters begin in shared memory: behind the tile."""
-    return plan.tile.size if room.tile else 0
-
-
 @lru_cache(KEPT_KERNELS)
 def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
     """Loss, and gradient, of shards of rows, by any number of blocks."""
     start, sum_of = programs.summing(device(), plan, backward=backward, loads=room.parameters)
     order_of = device_function(ordered)
-    n_numbers, size, tile_size = numbers_of(len(plan.shape.layers)), plan.parameters.size, plan.tile.size
-    real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
+    n_numbers = numbers_of(len(plan.shape.layers))
+    real, has_parameters, has_tile = np.dtype(plan.shape.dtype), room.parameters, room.tile
 
     @kernel
     def sum_shards(
@@ -141,8 +136,8 @@ def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
         here = cuda.shared.array(0, real)
         numbers = cuda.shared.array(n_numbers, np.int64)
         wide = cuda.shared.array(N_WIDE, np.float64)
-        s = here[:tile_size] if has_tile else scratch[block]
-        w = here[w0 : w0 + size] if has_parameters else state[0, 0]
+        s = here if has_tile else scratch[block]
+        w = here if has_parameters else state[0, 0]
         order = order_of(jobs, 0)
         shard = block
         while shard * per < n:
@@ -162,6 +157,7 @@ def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
 @lru_cache(KEPT_KERNELS)
 def updating_kernel(plan: Plan, step: Step, held: Held, *, adds: bool, moves: bool) -> Any:
     """Add the gradients of shards, and move the parameters, by any number of blocks."""
+    plan = plan._replace(first=0)  # the parameters in global memory
     update = programs.updating(device(), plan, step, held, adds=adds, moves=moves)
 
     @kernel
@@ -198,13 +194,8 @@ def forward_kernel(plan: Plan, room: Room, *, shows: bool) -> Any:
     """Predictions for tiles of rows, or (`shows`) the outputs and slopes of all layers, by any number of blocks."""
     make = programs.showing if shows else programs.predicting
     start, run = make(device(), plan, loads=room.parameters)
-    n_numbers, size, tile_size, T = (
-        numbers_of(len(plan.shape.layers)),
-        plan.parameters.size,
-        plan.tile.size,
-        plan.tile.T,
-    )
-    real, has_parameters, has_tile, w0 = np.dtype(plan.shape.dtype), room.parameters, room.tile, room_of(plan, room)
+    n_numbers, T = numbers_of(len(plan.shape.layers)), plan.tile.T
+    real, has_parameters, has_tile = np.dtype(plan.shape.dtype), room.parameters, room.tile
     order_of = device_function(ordered)
 
     @kernel
@@ -215,8 +206,8 @@ def forward_kernel(plan: Plan, room: Room, *, shows: bool) -> Any:
         wide = cuda.shared.array(N_WIDE, np.float64)
         mine = state[0, 0]
         c = (
-            here[:tile_size] if has_tile else scratch[block],
-            here[w0 : w0 + size] if has_parameters else mine,
+            here if has_tile else scratch[block],
+            here if has_parameters else mine,
             mine, state[0], scales[0], hyper[0], features, numbers, wide, X, out, given, hyper, order_of(jobs, 0),
         )  # fmt: skip
         start(tid, c, (0, 0, 0, 0.0, False, 0.0, 0, 0))

@@ -73,7 +73,9 @@ def work_of(net: Net, loss: LossRecord, most_rows: int, *, trains: bool) -> Work
         shape = shape._replace(layers=layers, drops=(False,) * len(layers))
     parameters = layout.parameters_of(shape)
     T, room = tile_and_room(shape, parameters, most_rows)
-    plan = Plan(shape, parameters, layout.tile_of(shape, T), layout.scales_of(shape), threads_of(shape, T))
+    tile = layout.tile_of(shape, T)
+    first = tile.size if room.parameters and room.tile else 0
+    plan = Plan(shape, parameters, tile, layout.scales_of(shape), threads_of(shape, T), first)
     return Work(plan, room)
 
 

@@ -62,10 +62,13 @@ def to_inputs(target: Target, p: Product, store: Any) -> Phase:
     return product(target, p, (p.T, p.O, p.I), dz, w.transposed(), store)
 
 
-def to_weights(target: Target, p: Product) -> Phase:
-    """c[G] (= where fresh, else +=) dw (I, O) = xᵀ @ dz, and db (O,) = the sums of dz's columns, likewise."""
+def to_weights(target: Target, p: Product, first: int = 0) -> Phase:
+    """c[G] (= where fresh, else +=) dw (I, O) = xᵀ @ dz, and db (O,) = the sums of dz's columns, likewise.
+
+    They lie in c[G] as w and b lie in c[W] from `first` on.
+    """
     x, dz = Matrix(S, p.x, p.x_pitch, 1), Matrix(S, p.z, p.z_pitch, 1)
-    w0, w_pitch, b0 = p.w, p.w_pitch, p.b
+    w0, w_pitch, b0 = p.w - first, p.w_pitch, p.b - first
 
     @target.compile
     def add(c, turn, at, s):

@@ -94,13 +94,13 @@ class Parts:
 
     def start(self, *, loads: bool) -> Phase:
         """Make the keys of random numbers, and bring the parameters to the block where it has room for them."""
-        size, NT = self.plan.parameters.size, self.plan.NT
+        size, NT, w0 = self.plan.parameters.size, self.plan.NT, self.plan.first
 
         @self.target.compile
         def load(tid, c, turn):
             p = tid
             while p < size and loads:
-                c[W][p] = c[STATE][0, p]
+                c[W][w0 + p] = c[STATE][0, p]
                 p += NT
 
         return self.target.in_turn((together(self.target, self.order.make_keys, load),))
@@ -136,10 +136,10 @@ def training(target: Target, plan: Plan, step: Step, held: Held, *, loads: bool)
     times its rows, and the weight of these rows.
     """
     parts, NT, size, dtype = Parts(target, plan), plan.NT, plan.parameters.size, plan.shape.dtype
-    constants = constants_phase(target, parts.constants, dtype, step, NT)
+    w0, constants = plan.first, constants_phase(target, parts.constants, dtype, step, NT)
     start, clear, tiles = parts.start(loads=loads), parts.clear(), parts.tiles(parts.gradient(constants))
     norm = target.in_turn(norm_phases(target, dtype, size, NT) if step.clips_norm else ())
-    move_some = move_phase(target, parts.moves, dtype, step, held, size)
+    move_some = move_phase(target, parts.moves, plan, step, held)
 
     @target.compile
     def move_all(tid, c, turn):
@@ -149,7 +149,7 @@ def training(target: Target, plan: Plan, step: Step, held: Held, *, loads: bool)
     def leave(tid, c, turn):
         p = tid
         while p < size and loads:
-            c[STATE][0, p] = c[W][p]
+            c[STATE][0, p] = c[W][w0 + p]
             p += NT
 
     @target.compile
@@ -227,7 +227,7 @@ def updating(target: Target, plan: Plan, step: Step, held: Held, *, adds: bool, 
     """
     parts, NT, size, dtype = Parts(target, plan), plan.NT, plan.parameters.size, plan.shape.dtype
     constants = constants_phase(target, parts.constants, dtype, step, NT)
-    move_some = move_phase(target, parts.moves, dtype, step, held, size)
+    move_some = move_phase(target, parts.moves, plan, step, held)
     zero, clips_norm = np.float64(0), step.clips_norm
 
     @target.compile

@@ -26,6 +26,7 @@ from .layout import (
     Step,
 )
 from .sources import Phase, Target
+from .tile import Plan
 
 OF_GROUP = STRANDS // GROUPS
 
@@ -224,8 +225,9 @@ def remembering(target: Target, rules: SimpleNamespace, step: Step, held: Held) 
     return target.compile(moved)
 
 
-def move_phase(target: Target, rules: SimpleNamespace, dtype: str, step: Step, held: Held, size: int) -> Any:
+def move_phase(target: Target, rules: SimpleNamespace, plan: Plan, step: Step, held: Held) -> Any:
     """`move(tid, threads, c, turn)`: clip, decay, move, and the moving average, for every `threads`-th parameter."""
+    dtype, size, w0 = plan.shape.dtype, plan.parameters.size, plan.first
     real = np.dtype(dtype).type
     bounded, length, moved = bounding(target, dtype), length_of(target, dtype), remembering(target, rules, step, held)
     read = constants_read(target, dtype, NUMBER_OF_CONSTANTS[rule_of_step(step).constants.__name__])
@@ -256,14 +258,14 @@ def move_phase(target: Target, rules: SimpleNamespace, dtype: str, step: Step, h
         kept, rest = real(c[WIDE][KEPT]), real(1.0 - c[WIDE][KEPT])
         p = tid
         while p < size:
-            g, w = bounded(c, p), c[W][p]
+            g, w = bounded(c, p), c[W][w0 + p]
             g = g * scale if clips else g
             if has_penalty and c[STATE][is_decayed, p] > zero:
                 g, w = decayed(c, p, g, w, turn[RATE])
             w = w - moved(c, p, g, k)
             if has_signs and w * c[STATE][signs, p] < zero:
                 w = zero
-            c[W][p] = w
+            c[W][w0 + p] = w
             if has_average:
                 c[STATE][average, p] = kept * c[STATE][average, p] + rest * w
             p += threads

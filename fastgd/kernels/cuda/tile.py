@@ -41,6 +41,7 @@ class Plan(NamedTuple):
     tile: Tile
     scales: Scales
     NT: int  # threads
+    first: int  # where the parameters begin in c[W]: shared memory holds the tile before them
 
 
 def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool = True) -> Phase:
@@ -113,9 +114,8 @@ def product_of(plan: Plan, layer: int) -> products.Product:
     (I, O, *_), at, tile = plan.shape.layers[layer], plan.parameters, plan.tile
     x, x_pitch = (tile.outputs[layer - 1], tile.pitches[layer - 1]) if layer else (tile.x, tile.x_pitch)
     return products.Product(
-        plan.shape.dtype,
-        tile.T, plan.NT, I, O, x, x_pitch, at.weights[layer], at.pitches[layer], at.biases[layer],
-        tile.outputs[layer], tile.pitches[layer],
+        plan.shape.dtype, tile.T, plan.NT, I, O, x, x_pitch, plan.first + at.weights[layer], at.pitches[layer],
+        plan.first + at.biases[layer], tile.outputs[layer], tile.pitches[layer],
     )  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def backward_of(target: Target, plan: Plan, f: SimpleNamespace, layer: int) -> t
     """The gradient of one layer, and the delta of the one before: dW = xᵀ @ dz, db = Σ dz, dx = dz @ Wᵀ · f′(z)."""
     tile, shape = plan.tile, plan.shape
     product = product_of(plan, layer)._replace(z=tile.deltas[layer % 2])
-    to_weights = products.to_weights(target, product)
+    to_weights = products.to_weights(target, product, plan.first)
     if layer == 0:
         return (to_weights,)
     _, _, code, keeps = shape.layers[layer - 1]
