@@ -305,6 +305,23 @@ def test_callbacks_that_wait_for_one_another_hold_up_nobody_for_ever(engine, mon
         assert [record.ended for record in records] == ["completed"] * 6
 
 
+class Pauses(Callback):
+    def on_epoch_end(self, epoch, logs=None):
+        time.sleep(0.1)
+
+
+def test_who_comes_back_late_waits_for_the_end_of_a_launch(engine, monkeypatch):
+    monkeypatch.setattr(lockstep, "PATIENCE", 0.02)
+    monkeypatch.setattr(crew, "LOOKS", 0.005)
+    works = engine.train
+    engine.train = lambda *request: time.sleep(0.2) or works(*request)
+    X, y = houses(30)
+    records = together([GOOD | {"callbacks": [Pauses()]}, GOOD], X, y, epochs=3, optimizer=ADAM)
+    assert [record.ended for record in records] == ["completed"] * 2
+    assert engine.sizes[:2] == [2, 1]  # the other went on in the pause
+    assert engine.overlaps == 0
+
+
 def test_few_are_awake_at_a_time(engine):
     awake, most = set(), []
 
@@ -373,8 +390,9 @@ def test_an_error_before_a_training_has_begun_leaves_nobody_waiting(engine):
     assert [record.ended for record in records] == ["InvalidInputError", "completed"] * 2
 
 
-@pytest.mark.parametrize("allowed", [0, 1, 3])
+@pytest.mark.parametrize("allowed", [0, 1, 5])
 def test_fewer_threads_than_networks_will_do(engine, monkeypatch, allowed):
+    monkeypatch.setattr(lockstep, "PATIENCE", 1e9)
     start, started = threading.Thread.start, []
 
     def limited(thread):
@@ -386,7 +404,7 @@ def test_fewer_threads_than_networks_will_do(engine, monkeypatch, allowed):
 
     monkeypatch.setattr(threading.Thread, "start", limited)
     X, y = houses(100)
-    specs = [GOOD | {"random_state": k} for k in range(6)]
+    specs = [GOOD | {"random_state": k} for k in range(12)]
     if not allowed:
         with pytest.raises(RuntimeError, match="can't start new thread"):
             fastgd.fit_many(specs, X, y, device="plain", verbose=0)
@@ -394,6 +412,16 @@ def test_fewer_threads_than_networks_will_do(engine, monkeypatch, allowed):
     records = together(specs, X, y, epochs=2, optimizer=ADAM)
     assert max(engine.sizes) == allowed
     assert unlike(specs, records, X, y, epochs=2, optimizer=ADAM) == []
+
+
+def test_nobody_waits_for_who_has_left_before_its_turn():
+    crowd = lockstep.Lockstep(SimpleNamespace(), lambda: False)
+    members = [crowd.joined() for _ in range(2 * lockstep.AWAKE)]
+    crowd.begin()
+    for member in reversed(members):
+        member.leave()
+    assert not crowd.awake
+    assert not crowd.ready
 
 
 class Unsteady(Callback):
@@ -450,7 +478,7 @@ INTERRUPTED = """
 import os, sys, time
 import fastgd.many.fit_many
 from fastgd.kernels import plain
-from fastgd.many import crew
+from fastgd.many import crew, lockstep
 
 launches = []
 
@@ -473,6 +501,7 @@ class Tell(fastgd.callbacks.Callback):
 sys.modules["fastgd.many.fit_many"].Crew = Crew
 plain.train_many = train_many
 crew.MOST_MEMBERS = 20
+lockstep.PATIENCE = 60.0
 X, y = fastgd.datasets.houses(200, random_state=0)
 adam = fastgd.Adam(0.01)
 specs = [dict(layer_sizes=[4, 4, 1], epochs=10**7, optimizer=adam, random_state=k) for k in range(25)]
