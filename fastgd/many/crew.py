@@ -113,6 +113,7 @@ class Crew:
 
     def _look_on(self, lockstep: Lockstep) -> None:
         """Look that members come on, in a thread that no Ctrl-C breaks into."""
+        lockstep.begin()
         while not self.is_over.is_set() and not (self.is_closed and self._all_have_ended()):
             lockstep.look()
             self.is_over.wait(LOOKS)
