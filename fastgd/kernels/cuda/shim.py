@@ -11,8 +11,9 @@ A module of kernels holds `cuda` as a global of its own (`from .shim import cuda
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from typing import Any, NamedTuple
@@ -73,6 +74,7 @@ def package() -> Package:
 def _mlir() -> Any:
     from numba_cuda_mlir import cuda
 
+    _be_quiet("numba_cuda_mlir.numba_cuda.core.config")
     return cuda
 
 
@@ -81,7 +83,14 @@ def _numba_cuda() -> Any:
 
     if "numba_cuda" not in (cuda.__file__ or ""):  # a site without .pth files, or Numba's own was imported before
         raise ImportError("Python was started without what puts it in the place of numba.cuda")
+    _be_quiet("numba.cuda.core.config")
     return cuda
+
+
+def _be_quiet(config: str) -> None:
+    """No warnings that a launch has few blocks: a network that trains alone is a launch of one."""
+    with suppress(ImportError):
+        import_module(config).CUDA_LOW_OCCUPANCY_WARNINGS = 0
 
 
 def _version(name: str) -> str:
@@ -103,7 +112,6 @@ def __getattr__(name: str) -> Any:
 
 def device_function(function: Callable[..., Any]) -> Any:
     """A function that kernels and other such functions call."""
-    # numba-cuda-mlir pastes small functions as source, which takes it most of its time; optimizers paste all of them.
     return package().cuda.jit(device=True)(function)
 
 
