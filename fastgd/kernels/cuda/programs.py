@@ -68,12 +68,12 @@ class Parts:
 
     def measured(self) -> tuple[Phase, ...]:
         """A tile's loss."""
-        losses, sum_losses = losses_of(self.target, self.plan, self.f)
+        losses, sum_losses = losses_of(self.target, self.plan, self.f, backward=False)
         return (*self.forward(), losses, sum_losses)
 
     def gradient(self, *beside: Phase) -> tuple[Phase, ...]:
         """A tile's loss and gradient; phases `beside` those of the loss have nothing to do with a tile."""
-        losses, sum_losses = losses_of(self.target, self.plan, self.f)
+        losses, sum_losses = losses_of(self.target, self.plan, self.f, backward=True)
         back = [backward_of(self.target, self.plan, self.f, layer) for layer in reversed(self.layers)]
         back[0] = (*back[0], sum_losses)
         of_layers = (together(self.target, *phases) for phases in back)

@@ -194,10 +194,11 @@ def backward_of(target: Target, plan: Plan, f: SimpleNamespace, layer: int) -> t
     return to_weights, products.to_inputs(target, product, store)
 
 
-def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Phase]:
+def losses_of(target: Target, plan: Plan, f: SimpleNamespace, *, backward: bool) -> tuple[Phase, Phase]:
     """The loss of each row with the delta of its outputs, and the sum of a tile's losses by one thread.
 
-    The delta is that of the sums z: the slope of the last layer's activation is in it.
+    The delta is that of the sums z where a gradient is asked for (`backward`): the slope of the last layer's activation
+    is in it.
     """
     shape, tile, NT = plan.shape, plan.tile, plan.NT
     of_row = loss_of_row(target, f, shape, plan.scales)
@@ -213,8 +214,8 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
     )
     slopes0 = tile.slopes[-1]
     real = np.dtype(shape.dtype).type
-    zero, is_plain = real(0), code == IDENTITY
-    backward = same(f, ACTIVATIONS[code].backward)
+    zero, ends_here = real(0), code == IDENTITY or not backward
+    activate_backward = same(f, ACTIVATIONS[code].backward)
 
     if keeps:
 
@@ -222,11 +223,17 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
         def through(c, d, at):
             return d * c[S][slopes0 + at]
 
+    elif not ends_here:
+
+        @target.compile
+        def through(c, d, at):
+            return activate_backward(d, c[S][p0 + at])
+
     else:
 
         @target.compile
         def through(c, d, at):
-            return backward(d, c[S][p0 + at])
+            return d
 
     @target.compile
     def losses(tid, c, turn):
@@ -242,7 +249,7 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
                     c[S][d0 + at + j] = zero
                     j += 1
             j = 0
-            while j < O and not is_plain:
+            while j < O and not ends_here:
                 c[S][d0 + at + j] = through(c, c[S][d0 + at + j], at + j)
                 j += 1
             r += NT
