@@ -43,11 +43,11 @@ class Plan(NamedTuple):
     NT: int  # threads
 
 
-def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool = True) -> Phase:
+def gathering(target: Target, plan: Plan, *, finds: bool = True, targets: bool = True, scales: bool = True) -> Phase:
     """x, y, w of the tile = the rows that `numbers` names, in standard units; rows beyond those in use are 0.
 
-    A looked-up column becomes its bins and levels, see records.py. Without `targets` y and w are left alone; without
-    `scales` row i of the tile is row `place` + i of X, which is in standard units already.
+    A looked-up column becomes its bins and levels, see records.py. Where no rows are found (`finds`), row i of the tile
+    is row `place` + i of X; without `targets` y and w are left alone; without `scales` X is in standard units already.
     """
     shape, tile, at, NT = plan.shape, plan.tile, plan.scales, plan.NT
     real = np.dtype(shape.dtype).type
@@ -84,7 +84,7 @@ def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool 
             k = i - r * I
             value = zero
             if r < turn[ROWS]:
-                value = value_of(c[NUMBERS][turn[AT] + r] if scales else turn[PLACE] + r, k, c)
+                value = value_of(c[NUMBERS][turn[AT] + r] if finds else turn[PLACE] + r, k, c)
             c[S][x0 + r * x_pitch + k] = value
             i += NT
         i = tid
@@ -99,9 +99,9 @@ def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool 
             i += NT
         r = tid
         while targets and r < T:
-            weight = one if r < turn[ROWS] else zero
-            if r < turn[ROWS] and c[ROW_WEIGHTS].size > 1:
-                weight = c[ROW_WEIGHTS][c[NUMBERS][turn[AT] + r]]
+            weight = zero
+            if r < turn[ROWS]:
+                weight = c[ROW_WEIGHTS][c[NUMBERS][turn[AT] + r] if c[ROW_WEIGHTS].size > 1 else 0]
             c[S][w0 + r] = weight
             r += NT
 
