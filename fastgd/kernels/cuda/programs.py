@@ -220,7 +220,8 @@ def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
     """`start`, and `predict(tid, c, begin, end)`: out = predictions of a tile, and whether all of a row is finite."""
     parts, shape, tile, NT = Parts(target, plan), plan.shape, plan.tile, plan.NT
     answer = to_user_units(target, parts.f, shape, plan.scales)
-    I, O, x0, x_pitch = shape.n_in, shape.n_out, tile.x, tile.x_pitch
+    O, x0, x_pitch, n_columns = shape.n_out, tile.x, tile.x_pitch, shape.n_columns
+    n_dense = n_columns - shape.n_lookups
     p0, pitch = tile.outputs[-1], tile.pitches[-1]
     real = np.dtype(shape.dtype).type
     fine, wrong, infinite = real(1), real(0), real(math.inf)
@@ -233,8 +234,9 @@ def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
             answer(c, p0 + r * pitch, c[OUT], row)
             is_fine = fine
             k = 0
-            while k < I:
-                is_fine = is_fine if abs(c[S][x0 + r * x_pitch + k]) < infinite else wrong
+            while k < n_columns:  # positions have become other inputs in the tile
+                x = c[S][x0 + r * x_pitch + k] if k < n_dense else c[X][row, k]
+                is_fine = is_fine if abs(x) < infinite else wrong
                 k += 1
             j = 0
             while j < O:
