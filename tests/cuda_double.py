@@ -1,8 +1,9 @@
 """The GPU engine without a GPU: its launches and kernels run here, thread after thread between two barriers.
 
-All of fastgd/kernels/cuda is what it is on a device, but for the shim: `cuda` is a device of plain Python. A phase is
-done by one thread after the other, in any order that a test asks for, so that a barrier that is missing shows as a
-wrong number. Memory that nobody has written to holds NaN.
+All of fastgd/kernels/cuda is what it is on a device, but for the shim: `cuda` is a device of plain Python. What is to
+be done between two barriers is done by one thread after the other, in any order that a test asks for, so that a barrier
+that is missing shows as a wrong number. Memory that nobody has written to holds NaN. Where a test asks for it, every
+entry is watched, too; see cuda_watch.py.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 
 import numba
 import numpy as np
+from cuda_watch import Watch, Watched
 
 ROOM = "fastgd.kernels.cuda"
 HELD = ("shim", "kernels", "memory", "engine")  # modules that hold the shim
@@ -42,18 +44,27 @@ class Shared:
 
     n_bytes = 0  # that the launch has asked for
 
+    def __init__(self, watched):
+        self.watched = watched
+
     def array(self, shape, dtype):
         """An array for all threads of the block."""
-        return np.asarray(garbage(shape or self.n_bytes // np.dtype(dtype).itemsize, dtype))
+        return self.watched(np.asarray(garbage(shape or self.n_bytes // np.dtype(dtype).itemsize, dtype)))
 
 
 class Double:
-    """A device whose threads are numbers in `order(n_threads)`."""
+    """A device whose threads are numbers in `order(n_threads)`, with barriers of its own."""
 
-    def __init__(self, order):
-        self.order, self.shared = order, Shared()
+    def __init__(self, order, barriers):
+        self.order, self.barriers = order, barriers
+        self.shared = Shared(self.watched)
         self.blockIdx, self.threadIdx, self.gridDim = (SimpleNamespace(x=0) for _ in range(3))
         self.launches = []
+
+    def watched(self, array):
+        """An array as kernels get it."""
+        watch = self.barriers.watch
+        return array if watch is None else Watched(array, watch.places_of(array), watch)
 
     def to_device(self, array):
         """A copy on the device."""
@@ -80,68 +91,77 @@ class Kernel:
         def run(*arguments):
             device = self.device
             device.launches.append((self.function.__name__, grid))
-            arrays = [np.asarray(given) if isinstance(given, np.ndarray) else given for given in arguments]
+            arrays = [
+                device.watched(np.asarray(given)) if isinstance(given, np.ndarray) else given for given in arguments
+            ]
             device.gridDim.x, device.shared.n_bytes = grid, more[1] if len(more) > 1 else 0
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), device.barriers.launch():
                 for block in range(grid):
                     device.blockIdx.x, device.threadIdx.x = block, device.order(n_threads)
                     self.function(*arrays)
+                    device.barriers.block_ended(device.threadIdx.x)
 
         return run
 
 
 class Barriers:
-    """How phases follow each other: one is done by all threads before the next begins, but where a barrier is left out.
+    """How phases follow each other: what has come up since the last barrier is done by one thread, then by the next.
 
-    Barriers are counted as phases are put together.
+    Barriers are counted as programs are put together; one of them may be left out. Compiled phases do not wait for the
+    next barrier: each is done by all threads at once, and no barrier is left out.
     """
 
-    def __init__(self, compile, without=None):
-        self.compile, self.without, self.n = compile, without, 0
+    def __init__(self, compile, without=None, watch=None):
+        self.compile, self.without, self.watch, self.n, self.pending = compile, without, watch, 0, []
 
     def in_turn(self, phases):
-        """Phases one after the other."""
-        stages = [[]]
-        for phase in phases:
-            stages[-1].append(phase)
-            if self.n != self.without:
-                stages.append([])
-            self.n += 1
-        return self.after_another([tuple(stage) for stage in stages if stage])
+        """Phases one after the other, with a barrier after each."""
+        numbers = range(self.n, self.n + len(phases))
+        self.n += len(phases)
+        if self.compile is numba.njit:
+            return _compiled(phases)
+
+        def run(tids, c, turn):
+            for number, phase in zip(numbers, phases, strict=True):
+                self.pending.append((phase, c, turn))
+                if number != self.without:
+                    self.reached(tids)
+
+        return run
 
     def at_once(self, phase):
         """A phase by itself."""
-        return self.after_another([(phase,)])
+        if self.compile is numba.njit:
+            return _compiled((phase,))
+        return lambda tids, c, turn: self.pending.append((phase, c, turn))
 
-    def after_another(self, stages):
-        """Stage after stage; in each, a thread does all its phases before the next thread begins."""
-        if self.compile is not numba.njit:
+    def reached(self, tids):
+        """What has come up since the last barrier is done."""
+        pending, self.pending = self.pending, []
+        for tid in tids if pending else ():
+            if self.watch is not None:
+                self.watch.tid = tid
+            for phase, c, turn in pending:
+                phase(tid, c, turn)
+        if self.watch is not None:
+            self.watch.barrier()
 
-            def run(tids, c, turn):
-                for stage in stages:
-                    for tid in tids:
-                        for phase in stage:
-                            phase(tid, c, turn)
+    def block_ended(self, tids):
+        """What is left is done, too."""
+        self.reached(tids)
+        if self.watch is not None:
+            self.watch.block += 1
 
-            return run
-        return _compiled([_thread(stage) for stage in stages])
-
-
-def _thread(phases):
-    first, rest = phases[0], phases[1:]
-    if not rest:
-        return first
-    others = _thread(rest)
-
-    @numba.njit
-    def both(tid, c, turn):
-        first(tid, c, turn)
-        others(tid, c, turn)
-
-    return both
+    @contextmanager
+    def launch(self):
+        """A launch begins and ends."""
+        yield
+        if self.watch is not None:
+            self.watch.launched()
 
 
 def _compiled(stages):
+    """Phases as one compiled loop over threads after the other."""
     if not stages:
 
         @numba.njit
@@ -182,9 +202,13 @@ ORDERS = {
 
 
 @contextmanager
-def engine(compile=plain, order="ascending", without=None, threads=8, tiles=(8, 4), limit=48 << 10):
-    """The engine of device="cuda" on such a device, which is `cuda` of the engine; `limit` is what a block has."""
-    device = Double((lambda n: np.array(ORDERS[order](n))) if compile is numba.njit else ORDERS[order])
+def engine(compile=plain, order="ascending", without=None, threads=8, tiles=(8, 4), limit=48 << 10, watch=False):
+    """The engine of device="cuda" on such a device, which is `cuda` of the engine; `limit` is what a block has.
+
+    What threads must not do to each other is in `engine.watch.found`, if a `watch` is kept.
+    """
+    barriers = Barriers(compile, without, Watch() if watch else None)
+    device = Double((lambda n: np.array(ORDERS[order](n))) if compile is numba.njit else ORDERS[order], barriers)
     shim = ModuleType(f"{ROOM}.shim")
     for name, value in {
         "cuda": device, "device_function": plain, "kernel": device.kernel, "IS_SIMULATOR": True,
@@ -198,12 +222,11 @@ def engine(compile=plain, order="ascending", without=None, threads=8, tiles=(8, 
     sys.modules[f"{ROOM}.shim"] = shim
     try:
         found, kernels = (importlib.import_module(f"{ROOM}.{name}") for name in ("engine", "kernels"))
-        barriers = Barriers(compile, without)
         target = kernels.Target(compile, barriers.in_turn, barriers.at_once, {})
         kernels.device, memory = (lambda: target), sys.modules[f"{ROOM}.memory"]
         memory.LEAST_THREADS = memory.MOST_THREADS = threads
         memory.TILES = tiles
-        found.double, found.barriers = device, barriers
+        found.double, found.barriers, found.watch = device, barriers, barriers.watch
         yield found
     finally:
         for name in names:

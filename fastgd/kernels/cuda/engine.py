@@ -22,6 +22,7 @@ from .packing import (
     held_of,
     hyper_record,
     job_of,
+    pack_parameters,
     pack_state,
     places_of,
     scales_record,
@@ -297,8 +298,7 @@ def mean_loss(workspace: Workspace, rows: Rows, net: Net, loss: LossRecord) -> f
     n = len(rows.X)
     with errors():
         work = work_of(net, loss, n, trains=False)
-        host = np.empty((1, 1, work.plan.parameters.size), net.parameters.dtype)
-        pack_state(host[0], net, NO_STATE, NO_RULE, work.plan)
+        host = pack_parameters(net, work.plan)
         placed = _placed(work, host, net, loss, None, job_of(rows))
         shards = _Shards(work, rows, placed, n, backward=False)
         shards(0, n, 1.0)
@@ -315,8 +315,7 @@ def forward(workspace: Workspace, B: int, seed: Any, epoch: int, net: Net) -> No
     """Every layer's outputs for B rows of workspace.x, and f′(z) where it is asked for; dropout reads the order."""
     with errors():
         work = work_of(net, NO_LOSS, B, trains=True)
-        host = np.empty((1, 1, work.plan.parameters.size), net.parameters.dtype)
-        pack_state(host[0], net, NO_STATE, NO_RULE, work.plan)
+        host = pack_parameters(net, work.plan)
         rows = Rows(workspace.x[:B], workspace.y[:B], workspace.w[:0], seed, epoch, False)
         n_outputs = B * sum(n_out for _, n_out, *_ in work.plan.shape.layers)
         out = np.zeros((2, n_outputs), net.parameters.dtype)
@@ -348,8 +347,7 @@ def predict(out: Reals, workspace: Workspace, X: Any, net: Net, loss: LossRecord
         return all(parts)
     with errors():
         work = work_of(net, loss, len(X), trains=False)
-        host = np.empty((1, 1, work.plan.parameters.size), net.parameters.dtype)
-        pack_state(host[0], net, NO_STATE, NO_RULE, work.plan)
+        host = pack_parameters(net, work.plan)
         answers = np.empty((len(X), out.shape[1] + 1), out.dtype)
         job = job_of(Rows(X, X, np.zeros(0), np.uint64(0), 0, False))
         _run_tiles(work, _placed(work, host, net, loss, None, job), X, np.zeros(1, np.int64), answers, False)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import programs
+from . import programs, updating
 from .block import N_WIDE, numbers_of
 from .layout import Held, Step
 from .packing import BATCH_SIZE, N_STEPS, PLACE, STEPS_BEFORE
@@ -158,7 +158,7 @@ def summing_kernel(plan: Plan, room: Room, *, backward: bool) -> Any:
 def updating_kernel(plan: Plan, step: Step, held: Held, *, adds: bool, moves: bool) -> Any:
     """Add the gradients of shards, and move the parameters, by any number of blocks."""
     plan = plan._replace(first=0)  # the parameters in global memory
-    update = programs.updating(device(), plan, step, held, adds=adds, moves=moves)
+    update = updating.updating(device(), plan, step, held, adds=adds, moves=moves)
 
     @kernel
     def update_parameters(state, gradient, hyper, partials, shards, norms, results, n_shards, rate, number, index):
@@ -176,7 +176,7 @@ def updating_kernel(plan: Plan, step: Step, held: Held, *, adds: bool, moves: bo
 @lru_cache(KEPT_KERNELS)
 def norm_kernel(plan: Plan) -> Any:
     """The length of the gradient, by one block, which leaves it in `norms`."""
-    measure = programs.measuring_norm(device(), plan)
+    measure = updating.measuring_norm(device(), plan)
 
     @kernel
     def measure_norm(gradient, hyper, norms):

@@ -24,13 +24,16 @@ _resident: dict[int, tuple[weakref.ref[Any], Any]] = {}
 
 
 def on_device(array: Any) -> Any:
-    """An array of a table on the device. It stays there as long as this very array lives, and is never changed."""
+    """An array of a table on the device. It stays there as long as this very array lives, and is never changed.
+
+    Weights of rows that all count the same, of which there are none, are the single 1 that each of them has.
+    """
     there = getattr(array, "device_array", None)
     if there is not None:
         return there
     found = _resident.get(id(array))
     if found is None or found[0]() is not array:
-        key, there = id(array), cuda.to_device(array if array.size else np.zeros(1, array.dtype))
+        key, there = id(array), cuda.to_device(array if array.size else np.ones(1, array.dtype))
         found = _resident[key] = weakref.ref(array, lambda _: _resident.pop(key, None)), there
     return found[1]
 

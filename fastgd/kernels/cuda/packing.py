@@ -86,6 +86,11 @@ def held_of(step: Step, state: State) -> Held:
     return Held(velocity, squares, average, decayed, signs, row + 1)
 
 
+def pack_parameters(net: Net, plan: Plan) -> Reals:
+    """What a network has learned and nothing else, (1, 1, parameters)."""
+    return spread(net.parameters, places_of(net.layers, plan.parameters), plan.parameters.size).reshape(1, 1, -1)
+
+
 def pack_state(into: Reals, net: Net, state: State, rule: Rule, plan: Plan) -> None:
     """Write what kernels learn with to rows (n_rows, parameters): parameters first, then what there is, see Held."""
     at = plan.parameters

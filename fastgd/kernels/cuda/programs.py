@@ -12,26 +12,18 @@ from typing import Any
 import numpy as np
 
 from .block import (
-    BLOCK,
     GIVEN,
     INDEX,
     LOSS,
-    N_BLOCKS,
     N_ROWS,
-    N_SHARDS,
-    N_WIDE,
-    NORMS,
     NUMBERS,
     ORDER,
     OUT,
-    PARTIALS,
-    PARTS,
     PLACE,
     RATE,
     RESULTS,
     ROWS,
     SCALE,
-    SHARDS,
     SPAN,
     STATE,
     STEP,
@@ -68,12 +60,12 @@ class Parts:
 
     def measured(self) -> tuple[Phase, ...]:
         """A tile's loss."""
-        losses, sum_losses = losses_of(self.target, self.plan, self.f)
+        losses, sum_losses = losses_of(self.target, self.plan, self.f, backward=False)
         return (*self.forward(), losses, sum_losses)
 
     def gradient(self, *beside: Phase) -> tuple[Phase, ...]:
         """A tile's loss and gradient; phases `beside` those of the loss have nothing to do with a tile."""
-        losses, sum_losses = losses_of(self.target, self.plan, self.f)
+        losses, sum_losses = losses_of(self.target, self.plan, self.f, backward=True)
         back = [backward_of(self.target, self.plan, self.f, layer) for layer in reversed(self.layers)]
         back[0] = (*back[0], sum_losses)
         of_layers = (together(self.target, *phases) for phases in back)
@@ -93,7 +85,10 @@ class Parts:
         return self.target.at_once(clear)
 
     def start(self, *, loads: bool) -> Phase:
-        """Make the keys of random numbers, and bring the parameters to the block where it has room for them."""
+        """Make the keys of random numbers, and bring the parameters to the block where it has room for them.
+
+        Layers come behind the barrier after a tile is gathered; only who finds rows before that waits for the keys.
+        """
         size, NT, w0 = self.plan.parameters.size, self.plan.NT, self.plan.first
 
         @self.target.compile
@@ -103,23 +98,24 @@ class Parts:
                 c[W][w0 + p] = c[STATE][0, p]
                 p += NT
 
-        return self.target.in_turn((together(self.target, self.order.make_keys, load),))
+        return together(self.target, self.order.make_keys, load)
 
     def tiles(self, phases: tuple[Phase, ...]) -> Any:
-        """`tiles(tid, c, begin, end, scale, rate, step, index, span)`: phases for all rows from one place of the epoch
-        to another, tile by tile; `span` is up to which place rows have been found, from SPAN before. Returns the span.
+        """`tiles(tid, c, begin, end, last, scale, rate, step, index, *span)`: phases for all rows from one place of the
+        epoch to another, tile by tile. The span, two numbers, says from where to where rows have been found, which goes
+        up to `last`; returns the span.
         """
         T, of_tile, find_rows = self.plan.tile.T, self.target.in_turn(phases), self.order.find_rows
         find_rows = self.target.in_turn((find_rows,))
 
         @self.target.compile
-        def tiles(tid, c, begin, end, scale, rate, step, index, span_begin, span_end):
+        def tiles(tid, c, begin, end, last, scale, rate, step, index, span_begin, span_end):
             place = begin
             while place < end:
                 rows = T if place + T < end else end - place
                 if place < span_begin or place + rows > span_end:
                     span_begin = place
-                    span_end = place + SPAN if place + SPAN < c[ORDER][N_ROWS] else c[ORDER][N_ROWS]
+                    span_end = place + SPAN if place + SPAN < last else last
                     found = (place, span_end - place, 0, scale, False, rate, step, index)
                     find_rows(tid, c, found)
                 of_tile(tid, c, (place, rows, place - span_begin, scale, place == begin, rate, step, index))
@@ -137,7 +133,8 @@ def training(target: Target, plan: Plan, step: Step, held: Held, *, loads: bool)
     """
     parts, NT, size, dtype = Parts(target, plan), plan.NT, plan.parameters.size, plan.shape.dtype
     w0, constants = plan.first, constants_phase(target, parts.constants, dtype, step, NT)
-    start, clear, tiles = parts.start(loads=loads), parts.clear(), parts.tiles(parts.gradient(constants))
+    start, clear = target.in_turn((parts.start(loads=loads),)), parts.clear()
+    tiles = parts.tiles(parts.gradient(constants))
     norm = target.in_turn(norm_phases(target, dtype, size, NT) if step.clips_norm else ())
     move_some = move_phase(target, parts.moves, plan, step, held)
 
@@ -172,7 +169,7 @@ def training(target: Target, plan: Plan, step: Step, held: Held, *, loads: bool)
             first = place + taken * batch_size
             last = first + batch_size if first + batch_size < c[ORDER][N_ROWS] else c[ORDER][N_ROWS]
             scale, rate, number = 1.0 / np.float64(last - first), rates[taken], steps_before + taken + 1
-            begin, end = tiles(tid, c, first, last, scale, rate, number, net, begin, end)
+            begin, end = tiles(tid, c, first, last, c[ORDER][N_ROWS], scale, rate, number, net, begin, end)
             value = c[WIDE][LOSS]
             alive = abs(value) < math.inf
             if alive:
@@ -213,111 +210,33 @@ def summing(target: Target, plan: Plan, *, backward: bool, loads: bool) -> tuple
     def sum_of(tid, c, begin, end, scale, index):
         if backward:
             clear(tid, c, (begin, 0, 0, scale, False, NO_RATE, 0, index))
-        tiles(tid, c, begin, end, scale, NO_RATE, none, index, none, none)
+        tiles(tid, c, begin, end, end, scale, NO_RATE, none, index, none, none)
         note(tid, c, (begin, 0, 0, scale, False, NO_RATE, 0, index))
 
-    return parts.start(loads=loads), sum_of
-
-
-def updating(target: Target, plan: Plan, step: Step, held: Held, *, adds: bool, moves: bool) -> Any:
-    """`update(tid, c, share)`: add the shards' gradients in their order, and move the parameters.
-
-    results[index] = whether the step was taken (it is not where its loss is not finite, nor is any after it), its loss
-    and its weight. A gradient whose norm is clipped is added by one launch and moves by another.
-    """
-    parts, NT, size, dtype = Parts(target, plan), plan.NT, plan.parameters.size, plan.shape.dtype
-    constants = constants_phase(target, parts.constants, dtype, step, NT)
-    move_some = move_phase(target, parts.moves, plan, step, held)
-    zero, clips_norm = np.float64(0), step.clips_norm
-
-    @target.compile
-    def sum_shards(tid, c, share):
-        if tid == 0:
-            loss, weight = zero, zero
-            i = 0
-            while i < share[N_SHARDS]:
-                loss += c[SHARDS][i, 1]
-                weight += c[SHARDS][i, 2]
-                i += 1
-            c[WIDE][LOSS], c[WIDE][WEIGHT] = loss, weight
-
-    @target.compile
-    def add(tid, c, share):
-        p = share[BLOCK] * NT + tid
-        while p < size:
-            g = c[PARTIALS][0, p]
-            i = 1
-            while i < share[N_SHARDS]:
-                g = g + c[PARTIALS][i, p]
-                i += 1
-            c[G][p] = g
-            p += NT * share[N_BLOCKS]
-
-    @target.compile
-    def read_norm(tid, c, share):
-        i = PARTS + tid
-        while i < N_WIDE and clips_norm:
-            c[WIDE][i] = c[NORMS][i]
-            i += NT
-
-    @target.compile
-    def move(tid, c, share):
-        move_some(share[BLOCK] * NT + tid, NT * share[N_BLOCKS], c, share)
-
-    @target.compile
-    def note(tid, c, share):
-        if tid == 0 and share[BLOCK] == 0:
-            alive = share[INDEX] == 0 or c[RESULTS][share[INDEX] - 1, 0] > 0.0
-            c[RESULTS][share[INDEX], 0] = 1.0 if alive and abs(c[WIDE][LOSS]) < math.inf else 0.0
-            c[RESULTS][share[INDEX], 1] = c[WIDE][LOSS]
-            c[RESULTS][share[INDEX], 2] = c[WIDE][WEIGHT]
-
-    sum_shards, prepare = target.in_turn((sum_shards,)), target.in_turn((together(target, constants, read_norm),))
-    add, move, note = target.at_once(add), target.at_once(move), target.at_once(note)
-
-    @target.compile
-    def update(tid, c, share):
-        if adds:
-            alive = share[INDEX] == 0 or c[RESULTS][share[INDEX] - 1, 0] > 0.0
-            sum_shards(tid, c, share)
-            alive = alive and abs(c[WIDE][LOSS]) < math.inf
-            add(tid, c, share)
-            note(tid, c, share)
-        else:
-            alive = c[RESULTS][share[INDEX], 0] > 0.0
-        if moves and alive:
-            prepare(tid, c, share)
-            move(tid, c, share)
-
-    return update
+    return target.in_turn((parts.start(loads=loads),)), sum_of
 
 
 def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
-    """`start`, and `predict(tid, c, begin, end)`: out = predictions of rows, and whether all of a row is finite."""
+    """`start`, and `predict(tid, c, begin, end)`: out = predictions of a tile, and whether all of a row is finite."""
     parts, shape, tile, NT = Parts(target, plan), plan.shape, plan.tile, plan.NT
     answer = to_user_units(target, parts.f, shape, plan.scales)
-    T, I, O, x0, x_pitch, p0, pitch = (
-        tile.T,
-        shape.n_in,
-        shape.n_out,
-        tile.x,
-        tile.x_pitch,
-        tile.outputs[-1],
-        tile.pitches[-1],
-    )
+    O, x0, x_pitch, n_columns = shape.n_out, tile.x, tile.x_pitch, shape.n_columns
+    n_dense = n_columns - shape.n_lookups
+    p0, pitch = tile.outputs[-1], tile.pitches[-1]
     real = np.dtype(shape.dtype).type
-    fine, wrong, infinite, none = real(1), real(0), real(math.inf), np.int64(0)
+    fine, wrong, infinite = real(1), real(0), real(math.inf)
 
     @target.compile
     def answers(tid, c, turn):
         r = tid
-        while r < T and r < turn[ROWS]:
+        while r < turn[ROWS]:
             row = turn[PLACE] + r
             answer(c, p0 + r * pitch, c[OUT], row)
             is_fine = fine
             k = 0
-            while k < I:
-                is_fine = is_fine if abs(c[S][x0 + r * x_pitch + k]) < infinite else wrong
+            while k < n_columns:  # positions have become other inputs in the tile
+                x = c[S][x0 + r * x_pitch + k] if k < n_dense else c[X][row, k]
+                is_fine = is_fine if abs(x) < infinite else wrong
                 k += 1
             j = 0
             while j < O:
@@ -326,23 +245,22 @@ def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
             c[OUT][row, O] = is_fine
             r += NT
 
-    tiles = parts.tiles((*parts.forward(targets=False), answers))
+    of_tile = target.in_turn((*parts.forward(finds=False, targets=False), answers))
 
     @target.compile
     def predict(tid, c, begin, end):
-        tiles(tid, c, begin, end, NO_RATE, NO_RATE, none, none, none, none)
+        of_tile(tid, c, (begin, end - begin, 0, NO_RATE, False, NO_RATE, 0, 0))
 
-    return parts.start(loads=loads), predict
+    return target.at_once(parts.start(loads=loads)), predict
 
 
 def showing(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
-    """`start`, and `show(tid, c, begin, end)`: the outputs of every layer for rows of X, which are in standard units.
+    """`start`, and `show(tid, c, begin, end)`: every layer's outputs for a tile of rows in standard units.
 
     out[0] = the outputs, and out[1] = the slopes where they are kept, laid out as in records.Workspace. `given` are
     the numbers of the rows, which dropout asks for.
     """
     parts, shape, tile, NT = Parts(target, plan), plan.shape, plan.tile, plan.NT
-    T = tile.T
 
     @target.compile
     def name_rows(tid, c, turn):
@@ -369,21 +287,14 @@ def showing(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
 
         return copy
 
-    gather, *layers = parts.forward(targets=False, scales=False)
-    copies = together(target, *(copying(layer) for layer in parts.layers))
-    of_tile = target.in_turn((together(target, name_rows, gather), *layers, copies))
+    gather, *layers = parts.forward(finds=False, targets=False, scales=False)
+    of_tile = target.in_turn((together(target, name_rows, gather), *layers))
+    copies = target.at_once(together(target, *(copying(layer) for layer in parts.layers)))
 
     @target.compile
     def show(tid, c, begin, end):
-        place = begin
-        while place < end:
-            rows = T if place + T < end else end - place
-            of_tile(tid, c, (place, rows, 0, NO_RATE, False, NO_RATE, 0, 0))
-            place += T
+        turn = (begin, end - begin, 0, NO_RATE, False, NO_RATE, 0, 0)
+        of_tile(tid, c, turn)
+        copies(tid, c, turn)
 
-    return parts.start(loads=loads), show
-
-
-def measuring_norm(target: Target, plan: Plan) -> Any:
-    """`measure(tid, c, turn)`: what steps.length_of reads, by one block."""
-    return target.in_turn(norm_phases(target, plan.shape.dtype, plan.parameters.size, plan.NT))
+    return target.at_once(parts.start(loads=loads)), show

@@ -90,7 +90,7 @@ def _numba_cuda() -> Any:
 def _be_quiet(config: str) -> None:
     """No warnings that a launch has few blocks: a network that trains alone is a launch of one."""
     with suppress(ImportError):
-        import_module(config).CUDA_LOW_OCCUPANCY_WARNINGS = 0
+        vars(import_module(config))["CUDA_LOW_OCCUPANCY_WARNINGS"] = 0
 
 
 def _version(name: str) -> str:

@@ -44,11 +44,11 @@ class Plan(NamedTuple):
     first: int  # where the parameters begin in c[W]: shared memory holds the tile before them
 
 
-def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool = True) -> Phase:
+def gathering(target: Target, plan: Plan, *, finds: bool = True, targets: bool = True, scales: bool = True) -> Phase:
     """x, y, w of the tile = the rows that `numbers` names, in standard units; rows beyond those in use are 0.
 
-    A looked-up column becomes its bins and levels, see records.py. Without `targets` y and w are left alone; without
-    `scales` row i of the tile is row `place` + i of X, which is in standard units already.
+    A looked-up column becomes its bins and levels, see records.py. Where no rows are found (`finds`), row i of the tile
+    is row `place` + i of X; without `targets` y and w are left alone; without `scales` X is in standard units already.
     """
     shape, tile, at, NT = plan.shape, plan.tile, plan.scales, plan.NT
     real = np.dtype(shape.dtype).type
@@ -85,7 +85,7 @@ def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool 
             k = i - r * I
             value = zero
             if r < turn[ROWS]:
-                value = value_of(c[NUMBERS][turn[AT] + r] if scales else turn[PLACE] + r, k, c)
+                value = value_of(c[NUMBERS][turn[AT] + r] if finds else turn[PLACE] + r, k, c)
             c[S][x0 + r * x_pitch + k] = value
             i += NT
         i = tid
@@ -100,9 +100,9 @@ def gathering(target: Target, plan: Plan, *, targets: bool = True, scales: bool 
             i += NT
         r = tid
         while targets and r < T:
-            weight = one if r < turn[ROWS] else zero
-            if r < turn[ROWS] and c[ROW_WEIGHTS].size > 1:
-                weight = c[ROW_WEIGHTS][c[NUMBERS][turn[AT] + r]]
+            weight = zero
+            if r < turn[ROWS]:
+                weight = c[ROW_WEIGHTS][c[NUMBERS][turn[AT] + r] if c[ROW_WEIGHTS].size > 1 else 0]
             c[S][w0 + r] = weight
             r += NT
 
@@ -194,10 +194,11 @@ def backward_of(target: Target, plan: Plan, f: SimpleNamespace, layer: int) -> t
     return to_weights, products.to_inputs(target, product, store)
 
 
-def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Phase]:
+def losses_of(target: Target, plan: Plan, f: SimpleNamespace, *, backward: bool) -> tuple[Phase, Phase]:
     """The loss of each row with the delta of its outputs, and the sum of a tile's losses by one thread.
 
-    The delta is that of the sums z: the slope of the last layer's activation is in it.
+    The delta is that of the sums z where a gradient is asked for (`backward`): the slope of the last layer's activation
+    is in it.
     """
     shape, tile, NT = plan.shape, plan.tile, plan.NT
     of_row = loss_of_row(target, f, shape, plan.scales)
@@ -213,8 +214,8 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
     )
     slopes0 = tile.slopes[-1]
     real = np.dtype(shape.dtype).type
-    zero, is_plain = real(0), code == IDENTITY
-    backward = same(f, ACTIVATIONS[code].backward)
+    zero, ends_here = real(0), code == IDENTITY or not backward
+    activate_backward = same(f, ACTIVATIONS[code].backward)
 
     if keeps:
 
@@ -222,11 +223,17 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
         def through(c, d, at):
             return d * c[S][slopes0 + at]
 
+    elif not ends_here:
+
+        @target.compile
+        def through(c, d, at):
+            return activate_backward(d, c[S][p0 + at])
+
     else:
 
         @target.compile
         def through(c, d, at):
-            return backward(d, c[S][p0 + at])
+            return d
 
     @target.compile
     def losses(tid, c, turn):
@@ -242,7 +249,7 @@ def losses_of(target: Target, plan: Plan, f: SimpleNamespace) -> tuple[Phase, Ph
                     c[S][d0 + at + j] = zero
                     j += 1
             j = 0
-            while j < O and not is_plain:
+            while j < O and not ends_here:
                 c[S][d0 + at + j] = through(c, c[S][d0 + at + j], at + j)
                 j += 1
             r += NT
