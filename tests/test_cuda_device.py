@@ -171,11 +171,14 @@ def test_two_runs_have_the_same_bits(place):
     assert (model.gradient(X, y) == model.gradient(X, y)).all()
 
 
-def test_many_networks_learn_what_each_learns_alone(place):
+def test_many_networks_learn_in_one_launch_what_each_learns_alone(place, monkeypatch):
     X, y = table(place.rows)
+    train, together = place.engine._train_by_networks, []
+    monkeypatch.setattr(place.engine, "_train_by_networks", lambda some: together.append(len(some)) or train(some))
     specs = [{"random_state": seed, "optimizer": fastgd.SGD(0.01 * (1 + seed), momentum=0.9)} for seed in range(3)]
     shape = {"layer_sizes": [4, *place.hidden, 1]}
     records = fastgd.fit_many(specs, X, y, epochs=1, batch_size=place.small, device="cuda", verbose=0, **shape)
+    assert set(together) == {3}
     for spec, record in zip(specs, records, strict=True):
         model = fastgd.MLP(shape["layer_sizes"], random_state=spec["random_state"])
         model.fit(X, y, 1, place.small, spec["optimizer"], device="cuda", verbose=0)
@@ -216,13 +219,13 @@ def test_more_shared_memory_than_every_block_has(place):
     room = room_of(place, sizes)
     assert room.parameters
     assert room.bytes > 48 << 10
-    alike(place, sizes=sizes, steps=2)
+    alike(place, sizes=sizes, steps=2, options={"optimizer": fastgd.SGD(0.002)})
 
 
 def test_a_network_whose_weights_do_not_fit(place):
     sizes = (4, place.huge, place.huge, 1)
     assert not room_of(place, sizes).parameters
-    alike(place, sizes=sizes, steps=2)
+    alike(place, sizes=sizes, steps=2, options={"optimizer": fastgd.SGD(0.002)})
 
 
 @pytest.mark.gpu
