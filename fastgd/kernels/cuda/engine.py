@@ -116,7 +116,7 @@ def _kind(request: StepRequest) -> Any:
         return None
     step = layout.step_of(request.net, request.rule, bool(request.state.average.size))
     features = features_of(request.net, work.plan.shape).tobytes()
-    table = (id(request.rows.X), id(request.rows.Y), id(request.rows.weights))
+    table = tuple(id(on_device(part)) for part in (request.rows.X, request.rows.Y, request.rows.weights))
     return work, step, held_of(step, request.state), features, table
 
 

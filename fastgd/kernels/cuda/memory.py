@@ -19,23 +19,45 @@ TILES = (32, 16, 8, 4)  # rows: the most that there is room for
 LEAST_THREADS, MOST_THREADS = 32, 256
 MOST_SHARDS = 256
 SHARD_BYTES = 1 << 28  # that the gradients of all shards take at most
+MOST_ALIKE = 1 << 26  # bytes: larger arrays are not looked for among those that are there
+SAMPLE = 1000  # numbers of an array by which it is looked for
 
-_resident: dict[int, tuple[weakref.ref[Any], Any]] = {}
+
+class _Copy:
+    """An array on the device, and its numbers as they were: the user's own array may have others by now."""
+
+    def __init__(self, array: Any) -> None:
+        self.was = array.copy() if array.nbytes <= MOST_ALIKE else None
+        self.there = cuda.to_device(array if array.size else np.ones(1, array.dtype))
+
+
+_resident: dict[int, tuple[weakref.ref[Any], _Copy]] = {}
+_alike: weakref.WeakValueDictionary[Any, _Copy] = weakref.WeakValueDictionary()  # by some of their numbers
 
 
 def on_device(array: Any) -> Any:
     """An array of a table on the device. It stays there as long as this very array lives, and is never changed.
 
-    Weights of rows that all count the same, of which there are none, are the single 1 that each of them has.
+    Networks that train together have each their own copies of the same targets: on the device they are one array, by
+    which the engine sees that a launch can have them all. Weights of rows that all count the same, of which there are
+    none, are the single 1 that each of them has.
     """
     there = getattr(array, "device_array", None)
     if there is not None:
         return there
     found = _resident.get(id(array))
     if found is None or found[0]() is not array:
-        key, there = id(array), cuda.to_device(array if array.size else np.ones(1, array.dtype))
-        found = _resident[key] = weakref.ref(array, lambda _: _resident.pop(key, None)), there
-    return found[1]
+        key = id(array)
+        found = _resident[key] = weakref.ref(array, lambda _: _resident.pop(key, None)), _copy_of(array)
+    return found[1].there
+
+
+def _copy_of(array: Any) -> _Copy:
+    key = array.shape, array.dtype.str, array.reshape(-1)[:: array.size // SAMPLE + 1].tobytes()
+    copy = _alike.get(key)
+    if copy is None or copy.was is None or not np.array_equal(copy.was, array):
+        copy = _alike[key] = _Copy(array)
+    return copy
 
 
 def tile_and_room(shape: Shape, parameters: Parameters, most_rows: int) -> tuple[int, Room]:
