@@ -119,7 +119,7 @@ def moving(target: Target, plan: Plan, step: Step, held: Held) -> Any:
     NT, size, dtype, clips_norm = plan.NT, plan.parameters.size, plan.shape.dtype, step.clips_norm
     _, moves, constants = functions(target, dtype)
     constants = constants_phase(target, constants, dtype, step, NT)
-    move_some = move_phase(target, moves, dtype, step, held, size)
+    move_some = move_phase(target, moves, plan, step, held)
 
     @target.compile
     def read_norm(tid, c, share):
