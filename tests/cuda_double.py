@@ -18,7 +18,7 @@ import numpy as np
 from cuda_watch import Watch, Watched
 
 ROOM = "fastgd.kernels.cuda"
-HELD = ("shim", "kernels", "memory", "engine")  # modules that hold the shim
+HELD = ("shim", "kernels", "memory", "launches", "engine")  # modules that hold the shim
 GARBAGE = -(1 << 40)
 
 

@@ -8,15 +8,15 @@ it. Between two chunks of steps the network lies in the memory of the host, wher
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from ..plain import encode, gather, row_order, to_user_units
 from ..records import LossRecord, Net, Reals, Rows, Rule, State, StepRequest, Workspace, new_workspace
 from . import kernels, layout
-from .block import N_WIDE
-from .memory import Work, on_device, shards_of, work_of
+from .launches import NO_RULE, Shards, Update, place_network, run_tiles, scratch
+from .memory import on_device, shards_of, work_of
 from .packing import (
     features_of,
     held_of,
@@ -51,7 +51,6 @@ require()
 
 BLOCK_ROWS = 1024  # of a workspace, for what the package looks at
 SMALL_BATCH = 64  # rows: up to here one block is as fast as many
-TILE_BLOCKS = 1024  # the most that a launch over the tiles of a table has
 CHUNK_BYTES = 1 << 28  # of rows that are predicted at once
 STATE_BYTES = 1 << 30  # of networks that train at once
 
@@ -145,7 +144,7 @@ def _train_by_networks(requests: list[StepRequest]) -> list[int]:
     room_for(2 * state.nbytes, "Training")
     there, told = cuda.to_device(state), cuda.to_device(results)
     kernels.training_kernel(plan, step, held, work.room)[n, plan.NT, 0, work.room.bytes](
-        there, cuda.device_array((n, size), dtype), _scratch(work, n), cuda.to_device(scales), cuda.to_device(hyper),
+        there, cuda.device_array((n, size), dtype), scratch(work, n), cuda.to_device(scales), cuda.to_device(hyper),
         cuda.to_device(features_of(first.net, plan.shape)), cuda.to_device(jobs), cuda.to_device(rates),
         on_device(first.rows.X), on_device(first.rows.Y), on_device(first.rows.weights), told,
     )  # fmt: skip
@@ -158,29 +157,6 @@ def _train_by_networks(requests: list[StepRequest]) -> list[int]:
     return [int(steps) for steps in results[:, 0]]
 
 
-def _scratch(work: Work, n_blocks: int) -> Any:
-    """Tiles in global memory, (n_blocks, entries), for blocks that have no room for one."""
-    tile = work.plan.tile
-    return cuda.device_array((1, 1) if work.room.tile else (n_blocks, tile.size), np.dtype(work.plan.shape.dtype))
-
-
-class _Placed(NamedTuple):
-    """What launches for one network read, on the device."""
-
-    state: Any
-    scales: Any
-    hyper: Any
-    features: Any
-    jobs: Any
-
-
-def _placed(work: Work, state: Reals, net: Net, loss: LossRecord, rule: Rule | None, jobs: Any) -> _Placed:
-    hyper = hyper_record(net, rule or NO_RULE).reshape(1, -1)
-    scales, features = scales_record(net, loss).reshape(1, -1), features_of(net, work.plan.shape)
-    return _Placed(*(cuda.to_device(array) for array in (state, scales, hyper, features, jobs)))
-
-
-NO_RULE = Rule(0, 0.0, False, 0.0, 0.0, 0.0, 0.0, 0.0, False, np.inf, np.inf, 0.0)
 NO_STATE = State(np.zeros(1, np.int64), np.zeros(0), np.zeros(0), np.zeros(0))
 
 
@@ -193,9 +169,9 @@ def _train_by_shards(request: StepRequest) -> int:
     rates = request.learning_rates if len(request.learning_rates) else np.zeros(1)
     host = np.empty((1, held.n_rows, plan.parameters.size), dtype)
     pack_state(host[0], net, state, rule, plan)
-    placed = _placed(work, host, net, loss, rule, job_of(rows))
-    sum_shards = _Shards(work, rows, placed, min(request.batch_size, n_rows - request.place), backward=True)
-    update = _Update(work, step, held, placed, sum_shards, len(rates))
+    placed = place_network(work, host, net, loss, rule, job_of(rows))
+    sum_shards = Shards(work, rows, placed, min(request.batch_size, n_rows - request.place), backward=True)
+    update = Update(work, step, held, placed, sum_shards, len(rates))
     lengths = []
     for index, rate in enumerate(rates.tolist()):
         place = request.place + index * request.batch_size
@@ -215,65 +191,6 @@ def _train_by_shards(request: StepRequest) -> int:
     return taken
 
 
-class _Shards:
-    """The launch that sums loss and gradient over shards of rows."""
-
-    def __init__(self, work: Work, rows: Rows, placed: _Placed, most_rows: int, *, backward: bool) -> None:
-        self.work, self.placed = work, placed
-        n_shards = self._cut(most_rows, backward)[0]
-        self.backward, self.n_blocks = backward, min(n_shards, TILE_BLOCKS)
-        plan, dtype = work.plan, np.dtype(work.plan.shape.dtype)
-        self.partials = cuda.device_array((n_shards if backward else 1, plan.parameters.size), dtype)
-        self.results = cuda.device_array((n_shards, 3), np.float64)
-        self.scratch = _scratch(work, self.n_blocks)
-        self.table = on_device(rows.X), on_device(rows.Y), on_device(rows.weights)
-        self.kernel = kernels.summing_kernel(plan, work.room, backward=backward)
-
-    def _cut(self, n: int, backward: bool) -> tuple[int, int]:
-        """Shards, and rows of each: for a loss alone each tile is one."""
-        T = self.work.plan.tile.T
-        return shards_of(self.work.plan, n) if backward else (-(-n // T), T)
-
-    def __call__(self, place: int, n: int, scale: float | None = None) -> int:
-        """Sum n rows from a place of the epoch on; returns how many shards there are."""
-        n_shards, per = self._cut(n, self.backward)
-        placed, plan, room = self.placed, self.work.plan, self.work.room
-        self.kernel[min(n_shards, self.n_blocks), plan.NT, 0, room.bytes](
-            placed.state, self.scratch, placed.scales, placed.hyper, placed.features, placed.jobs, *self.table,
-            self.partials, self.results, place, n, per, 1.0 / n if scale is None else scale,
-        )  # fmt: skip
-        return n_shards
-
-
-class _Update:
-    """The launches that add gradients and move parameters: one, or three where the gradient's norm is clipped."""
-
-    def __init__(
-        self, work: Work, step: layout.Step, held: layout.Held, placed: _Placed, shards: _Shards, n_steps: int,
-        *, moves: bool = True,
-    ) -> None:  # fmt: skip
-        self.plan, self.placed, self.shards = work.plan, placed, shards
-        size = self.plan.parameters.size
-        self.n_blocks = min(-(-size // self.plan.NT), TILE_BLOCKS)
-        self.gradient = cuda.device_array((1, size), np.dtype(self.plan.shape.dtype))
-        self.norms, self.results = cuda.device_array(N_WIDE, np.float64), cuda.to_device(np.zeros((n_steps, 3)))
-        split = step.clips_norm and moves
-        self.first = kernels.updating_kernel(self.plan, step, held, adds=True, moves=moves and not split)
-        self.norm = kernels.norm_kernel(self.plan) if split else None
-        self.last = kernels.updating_kernel(self.plan, step, held, adds=False, moves=True) if split else None
-
-    def __call__(self, n_shards: int, rate: float, number: int, index: int) -> None:
-        """One step."""
-        given = (
-            self.placed.state, self.gradient, self.placed.hyper, self.shards.partials, self.shards.results, self.norms,
-            self.results, n_shards, rate, number, index,
-        )  # fmt: skip
-        self.first[self.n_blocks, self.plan.NT](*given)
-        if self.norm is not None and self.last is not None:
-            self.norm[1, self.plan.NT](self.gradient, self.placed.hyper, self.norms)
-            self.last[self.n_blocks, self.plan.NT](*given)
-
-
 def batch_gradient(
     gradients: Reals, workspace: Workspace, rows: Rows, place: int, n: int, net: Net, loss: LossRecord
 ) -> float:
@@ -284,9 +201,9 @@ def batch_gradient(
         held = held_of(step, NO_STATE)
         host = np.empty((1, held.n_rows, work.plan.parameters.size), net.parameters.dtype)
         pack_state(host[0], net, NO_STATE, NO_RULE, work.plan)
-        placed = _placed(work, host, net, loss, None, job_of(rows))
-        shards = _Shards(work, rows, placed, n, backward=True)
-        add = _Update(work, step, held, placed, shards, 1, moves=False)
+        placed = place_network(work, host, net, loss, None, job_of(rows))
+        shards = Shards(work, rows, placed, n, backward=True)
+        add = Update(work, step, held, placed, shards, 1, moves=False)
         add(shards(place, n), 0.0, 1, 0)
         places = places_of(net.layers, work.plan.parameters)
         gradients[0] = add.gradient.copy_to_host()[0][places]
@@ -299,8 +216,8 @@ def mean_loss(workspace: Workspace, rows: Rows, net: Net, loss: LossRecord) -> f
     with errors():
         work = work_of(net, loss, n, trains=False)
         host = pack_parameters(net, work.plan)
-        placed = _placed(work, host, net, loss, None, job_of(rows))
-        shards = _Shards(work, rows, placed, n, backward=False)
+        placed = place_network(work, host, net, loss, None, job_of(rows))
+        shards = Shards(work, rows, placed, n, backward=False)
         shards(0, n, 1.0)
         results = shards.results.copy_to_host()
     B = (n - 1) % len(workspace.order) + 1
@@ -319,24 +236,15 @@ def forward(workspace: Workspace, B: int, seed: Any, epoch: int, net: Net) -> No
         rows = Rows(workspace.x[:B], workspace.y[:B], workspace.w[:0], seed, epoch, False)
         n_outputs = B * sum(n_out for _, n_out, *_ in work.plan.shape.layers)
         out = np.zeros((2, n_outputs), net.parameters.dtype)
-        _run_tiles(work, _placed(work, host, net, NO_LOSS, None, job_of(rows)), rows.X, workspace.order[:B], out, True)
+        run_tiles(
+            work, place_network(work, host, net, NO_LOSS, None, job_of(rows)), rows.X, workspace.order[:B], out, True
+        )
     workspace.activations[:n_outputs] = out[0]
     if workspace.slopes.size:
         workspace.slopes[:n_outputs] = out[1]
 
 
 NO_LOSS = LossRecord(0, np.zeros(0), np.zeros(0))
-
-
-def _run_tiles(work: Work, placed: _Placed, X: Any, given: Any, out: Reals, shows: bool) -> None:
-    """Launch predictions, or a look at all layers, and bring their results to the host."""
-    plan, n_blocks = work.plan, min(-(-X.shape[0] // work.plan.tile.T), TILE_BLOCKS)
-    there = cuda.to_device(out)
-    kernels.forward_kernel(plan, work.room, shows=shows)[n_blocks, plan.NT, 0, work.room.bytes](
-        placed.state, _scratch(work, n_blocks), placed.scales, placed.hyper, placed.features, placed.jobs,
-        getattr(X, "device_array", None) or cuda.to_device(X), cuda.to_device(given), there,
-    )  # fmt: skip
-    there.copy_to_host(out)
 
 
 def predict(out: Reals, workspace: Workspace, X: Any, net: Net, loss: LossRecord) -> bool:
@@ -350,7 +258,7 @@ def predict(out: Reals, workspace: Workspace, X: Any, net: Net, loss: LossRecord
         host = pack_parameters(net, work.plan)
         answers = np.empty((len(X), out.shape[1] + 1), out.dtype)
         job = job_of(Rows(X, X, np.zeros(0), np.uint64(0), 0, False))
-        _run_tiles(work, _placed(work, host, net, loss, None, job), X, np.zeros(1, np.int64), answers, False)
+        run_tiles(work, place_network(work, host, net, loss, None, job), X, np.zeros(1, np.int64), answers, False)
     out[:] = answers[:, :-1]
     return bool(answers[:, -1].all())
 
