@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -200,7 +201,7 @@ def test_numbers_of_threads_and_blocks_do_not_matter(place, monkeypatch):
     for threads, blocks in zip(place.threads, (3, 1), strict=True):
         monkeypatch.setattr(place.memory, "LEAST_THREADS", threads)
         monkeypatch.setattr(place.memory, "MOST_THREADS", threads)
-        monkeypatch.setattr(place.engine.launches, "TILE_BLOCKS", blocks)
+        monkeypatch.setattr(sys.modules[f"{place.engine.__package__}.launches"], "TILE_BLOCKS", blocks)
         for found, wanted in zip(bits(), before, strict=True):
             assert (found == wanted).all()
     assert seen == set(place.threads)

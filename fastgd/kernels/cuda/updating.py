@@ -116,7 +116,7 @@ def adding(target: Target, plan: Plan, *, moves: bool) -> Any:
 
 def moving(target: Target, plan: Plan, step: Step, held: Held) -> Any:
     """`move(tid, c, share)`: a step of all parameters, by any number of blocks."""
-    NT, size, dtype, clips_norm = plan.NT, plan.parameters.size, plan.shape.dtype, step.clips_norm
+    NT, dtype, clips_norm = plan.NT, plan.shape.dtype, step.clips_norm
     _, moves, constants = functions(target, dtype)
     constants = constants_phase(target, constants, dtype, step, NT)
     move_some = move_phase(target, moves, plan, step, held)
