@@ -20,7 +20,7 @@ class Task(NamedTuple):
 
     sizes: tuple[int, ...] = (3, 6, 5, 2)
     dtype: str = "float32"
-    activation: Any = ("gelu", "tanh")
+    activation: Any = ("leaky_relu", "tanh")
     loss: Any = "mse"
     dropout: float = 0.3
     optimizer: Any = ADAM
@@ -74,7 +74,7 @@ TASKS = {
     "many blocks without limits": Task(small_batch=MANY_BLOCKS, optimizer=SGD(0.1, momentum=0.5), blocks=1),
     "one layer": Task(sizes=(3, 2), dropout=0.0, loss="mae", blocks=1),
     "one layer, many blocks": Task(sizes=(3, 2), dropout=0.0, loss="mae", small_batch=MANY_BLOCKS, blocks=1),
-    "classes": Task(sizes=(3, 7, 4), loss="cross_entropy", blocks=1),
+    "classes": Task(sizes=(3, 7, 4), loss="cross_entropy", activation=("gelu",), blocks=1),
     "several spans": Task(sizes=(3, 6, 2), n_rows=290, batch_size=12, optimizer=SGD(0.01), only_trains=True),
     "a span of many shards": Task(
         sizes=(3, 6, 2), n_rows=290, batch_size=290, optimizer=SGD(0.01), small_batch=MANY_BLOCKS, most_shards=1,
