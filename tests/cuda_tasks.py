@@ -9,6 +9,7 @@ import cuda_double
 import numpy as np
 from networks import make_case
 
+from fastgd.kernels.records import StepRequest
 from fastgd.network.losses import LOSSES
 from fastgd.training.optimizers import SGD, Adam
 
@@ -58,6 +59,25 @@ def results(engine, task):
         **found, "predictions": out, "gradient": gradient, "activations": workspace.activations,
         "slopes": workspace.slopes,
     }  # fmt: skip
+
+
+def requests_of(engine, seeds, **options):
+    """A request of steps for each network; all learn from one table, each so many steps more than the one before."""
+    all_cases = [make_case(30, [3, 4, 2], "float32", optimizer=Adam(), batch_size=5, **options) for _ in seeds]
+    rows = all_cases[0].rows
+    for k, case in zip(seeds, all_cases, strict=True):
+        case.net.parameters[:] *= 1 + k / 10
+        yield StepRequest(
+            case.net, case.state, case.gradients, case.workspaces, np.zeros(2), rows._replace(seed=np.uint64(k)), 5, 5,
+            np.full(2 + k, 0.01 * k), case.loss, Adam().rule(),
+        )  # fmt: skip
+
+
+def population(engine, seeds):
+    """What networks learn that are trained together."""
+    requests = list(requests_of(engine, seeds))
+    taken = np.array(engine.train_many(requests))
+    return {"taken": taken} | {f"network {k}": one.net.parameters for k, one in zip(seeds, requests, strict=True)}
 
 
 def same(one, other):
