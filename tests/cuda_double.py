@@ -155,6 +155,7 @@ class Barriers:
     @contextmanager
     def launch(self):
         """A launch begins and ends."""
+        self.pending.clear()  # of one that was broken off
         yield
         if self.watch is not None:
             self.watch.launched()

@@ -7,6 +7,7 @@ import inspect
 import cuda_double
 import numpy as np
 import pytest
+from cuda_tasks import requests_of
 from networks import DTYPES, assert_close, losses_to_test, make_case
 from test_lookups import twins
 
@@ -206,18 +207,6 @@ def test_training_stops_before_a_step_that_is_not_finite(either):
         assert np.abs(case.net.parameters).max() > 1e100  # the steps up to there were taken
     for ours, theirs in zip(*seen, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
-
-
-def requests_of(engine, seeds, **options):
-    """A request for each network, which all learn from one table."""
-    all_cases = [make_case(30, [3, 4, 2], "float32", optimizer=Adam(), batch_size=5, **options) for _ in seeds]
-    rows = all_cases[0].rows
-    for k, case in zip(seeds, all_cases, strict=True):
-        case.net.parameters[:] *= 1 + k / 10
-        yield StepRequest(
-            case.net, case.state, case.gradients, case.workspaces, np.zeros(2), rows._replace(seed=np.uint64(k)), 5, 5,
-            np.full(2 + k, 0.01 * k), case.loss, Adam().rule(),
-        )  # fmt: skip
 
 
 @pytest.mark.parametrize("state_bytes", [1 << 30, 1])

@@ -227,29 +227,37 @@ def predicting(target: Target, plan: Plan, *, loads: bool) -> tuple[Any, Any]:
     fine, wrong, infinite = real(1), real(0), real(math.inf)
 
     @target.compile
-    def answers(tid, c, turn):
+    def check(tid, c, turn):
         r = tid
         while r < turn[ROWS]:
-            row = turn[PLACE] + r
-            answer(c, p0 + r * pitch, c[OUT], row)
-            is_fine = fine
-            k = 0
+            row, is_fine, k = turn[PLACE] + r, fine, 0
             while k < n_columns:  # positions have become other inputs in the tile
                 x = c[S][x0 + r * x_pitch + k] if k < n_dense else c[X][row, k]
                 is_fine = is_fine if abs(x) < infinite else wrong
                 k += 1
-            j = 0
-            while j < O:
-                is_fine = is_fine if abs(c[OUT][row, j]) < infinite else wrong
-                j += 1
             c[OUT][row, O] = is_fine
             r += NT
 
-    of_tile = target.in_turn((*parts.forward(finds=False, targets=False), answers))
+    @target.compile
+    def answers(tid, c, turn):
+        r = tid
+        while r < turn[ROWS]:
+            row, j = turn[PLACE] + r, 0
+            answer(c, p0 + r * pitch, c[OUT], row)
+            while j < O:
+                c[OUT][row, O] = c[OUT][row, O] if abs(c[OUT][row, j]) < infinite else wrong
+                j += 1
+            r += NT
+
+    # Inputs are checked before the next tile can come, so that nobody waits when answers are given.
+    gather, first, *others = parts.forward(finds=False, targets=False)
+    of_tile, answers = target.in_turn((gather, together(target, first, check), *others)), target.at_once(answers)
 
     @target.compile
     def predict(tid, c, begin, end):
-        of_tile(tid, c, (begin, end - begin, 0, NO_RATE, False, NO_RATE, 0, 0))
+        turn = (begin, end - begin, 0, NO_RATE, False, NO_RATE, 0, 0)
+        of_tile(tid, c, turn)
+        answers(tid, c, turn)
 
     return target.at_once(parts.start(loads=loads)), predict
 
