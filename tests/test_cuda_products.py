@@ -4,6 +4,8 @@ the number of threads and the order in which they come, and no number beyond the
 
 from __future__ import annotations
 
+from collections import Counter
+from functools import cache
 from typing import NamedTuple
 
 import numba
@@ -11,22 +13,47 @@ import numpy as np
 import pytest
 
 from fastgd.kernels.cuda import products
-from fastgd.kernels.cuda.products import Shapes
+from fastgd.kernels.cuda.block import FRESH, G, S, W
+from fastgd.kernels.cuda.products import Product
+from fastgd.kernels.cuda.sources import Target
 
 WIDTHS = (*range(1, 10), 16, 17, 31, 64)
 GAP = 3  # numbers between one matrix and the next that are nobody's
+ARRAYS = (S, W, G)
+
+
+def target(compile):
+    """Phases compiled so; no product waits for anything."""
+    return Target(compile, None, None, {})
+
+
+PLAIN, COMPILED = target(lambda function: function), target(numba.njit)
 
 
 class Layer(NamedTuple):
-    """A layer's arrays in one buffer, where each of them begins, and which places in it are theirs."""
+    """A layer's arrays as they lie in a buffer, and which places in it are theirs.
 
-    shapes: Shapes
+    S, W and G of a block are copies of the buffer, so that a number from the wrong one of them is noticed; G begins at
+    `first`, as a gradient does that lies elsewhere than the parameters.
+    """
+
+    product: Product
     memory: np.ndarray
-    first: dict[str, int]
     places: dict[str, np.ndarray]
+    first: int
 
-    def view(self, name: str) -> np.ndarray:
+    def view(self, name):
         return self.memory[self.places[name]]
+
+    def copies(self):
+        """S, W and G: other numbers in each, but where a product reads or adds."""
+        s, w, g = (self.memory.copy() for _ in ARRAYS)
+        for name in ("w", "b"):
+            s[self.places[name]] += 1
+        for name in ("x", "z"):
+            w[self.places[name]] += 2
+            g[self.places[name]] += 3
+        return s, w, g[self.first :]
 
 
 def layer(T, NT, I, O, dtype=np.float32, seed=0):
@@ -43,63 +70,86 @@ def layer(T, NT, I, O, dtype=np.float32, seed=0):
     random = np.random.default_rng(seed)
     for place in places.values():
         memory[place] = random.normal(size=place.shape)
-    shapes = Shapes(T, NT, I, O, pitches["x"], pitches["w"], pitches["z"])
-    return Layer(shapes, memory, first, places)
+    product = Product(
+        np.dtype(dtype).name, T, NT, I, O, first["x"], pitches["x"], first["w"], pitches["w"], first["b"], first["z"],
+        pitches["z"],
+    )  # fmt: skip
+    return Layer(product, memory, places, first["w"] - GAP)
 
 
-def added(total, terms):
-    """The terms added to a total one after the other, each sum and product rounded."""
+def added(dtype, terms):
+    """The sum of terms, or of a beginning and terms, one after the other, each sum and product rounded."""
+    total = dtype.type(0)
     for term in terms:
         total = total + term
     return total
 
 
-# For each product: its phase for a layer, the arrays it reads, those it writes, and the values that these then have.
+# For each product: its phase for a layer, and the values that the arrays which it writes then have.
 
 
-def forward(one):
-    return products.forward(one.shapes, one.first["x"], one.first["w"], one.first["b"], one.first["z"])
+def storing(target, place, pitch):
+    """What writes a sum into S."""
+
+    @target.compile
+    def store(c, turn, i, j, s):
+        c[S][place + i * pitch + j] = s
+
+    return store
+
+
+def forward(target, one):
+    p = one.product
+    return products.forward(target, p, storing(target, p.z, p.z_pitch))
 
 
 def forward_values(one, order=1):
-    x, w, b = one.view("x"), one.view("w"), one.view("b")
-    terms = [x[:, k : k + 1] * w[k] for k in range(one.shapes.I)]
-    return {"z": added(np.broadcast_to(b, (one.shapes.T, one.shapes.O)), terms[::order])}
+    x, w, z = one.view("x"), one.view("w"), one.view("b")
+    for k in range(one.product.I)[::order]:
+        z = z + x[:, k : k + 1] * w[k]
+    return {"z": z}
 
 
-def to_inputs(one):
-    return products.to_inputs(one.shapes, one.first["z"], one.first["w"], one.first["x"])
+def to_inputs(target, one):
+    p = one.product
+    return products.to_inputs(target, p, storing(target, p.x, p.x_pitch))
 
 
 def to_inputs_values(one, order=1):
     dz, w = one.view("z"), one.view("w")
-    terms = [dz[:, j : j + 1] * w[:, j] for j in range(one.shapes.O)]
-    return {"x": added(np.zeros((one.shapes.T, one.shapes.I), dz.dtype), terms[::order])}
+    return {"x": added(one.memory.dtype, [dz[:, j : j + 1] * w[:, j] for j in range(one.product.O)][::order])}
 
 
-def to_weights(one):
-    return products.to_weights(one.shapes, one.first["x"], one.first["z"], one.first["w"], one.first["b"])
+def to_weights(target, one):
+    return products.to_weights(target, one.product, one.first)
 
 
-def fresh_weights_values(one, order=1, start=0):
-    x, dz = one.view("x"), one.view("z")
-    terms = [x[r][:, None] * dz[r] for r in range(one.shapes.T)]
-    zero = one.memory.dtype.type(0)
-    return {
-        "w": added(start * one.view("w") if start else zero, terms[::order]),
-        "b": added(start * one.view("b") if start else zero, list(dz[::order])),
-    }
+def fresh_weights_values(one, order=1):
+    x, dz, dtype = one.view("x"), one.view("z"), one.memory.dtype
+    terms = [x[r][:, None] * dz[r] for r in range(one.product.T)]
+    return {"w": added(dtype, terms[::order]), "b": added(dtype, list(dz[::order]))}
 
 
 def more_weights_values(one, order=1):
-    return fresh_weights_values(one, order, start=1)
+    """The sum of the tile's rows is added to what there is."""
+    return {name: one.view(name) + value for name, value in fresh_weights_values(one, order).items()}
+
+
+class Case(NamedTuple):
+    """A product: which matrices it reads in S, W and G, and in which of these it writes."""
+
+    make: object
+    values: object
+    reads: tuple[str, str, str]
+    writes_in: int
+    fresh: bool = True
 
 
 PRODUCTS = {
-    "forward": (forward, ("x", "w", "b"), (), forward_values),
-    "to_inputs": (to_inputs, ("z", "w"), (), to_inputs_values),
-    "fresh to_weights": (to_weights, ("x", "z"), (True,), fresh_weights_values),
-    "more to_weights": (to_weights, ("x", "z", "w", "b"), (False,), more_weights_values),
+    "forward": Case(forward, forward_values, ("x", "wb", ""), S),
+    "to_inputs": Case(to_inputs, to_inputs_values, ("z", "w", ""), S),
+    "fresh to_weights": Case(to_weights, fresh_weights_values, ("xz", "", ""), G),
+    "more to_weights": Case(to_weights, more_weights_values, ("xz", "", "wb"), G, fresh=False),
 }
 
 
@@ -118,8 +168,19 @@ class Watched:
         self.memory[place] = value
 
 
-def places_of(one, names):
-    return np.concatenate([one.places[name].ravel() for name in names]).tolist() if names else []
+def watched(case, one, memories):
+    """S, W and G of a block, each with what a product may do there."""
+    written = case.values(one)
+
+    def places(array, names):
+        return [place - one.first * (array == G) for name in names for place in one.places[name].ravel().tolist()]
+
+    return tuple(
+        Watched(
+            memories[array], places(array, case.reads[array]), places(array, written if array == case.writes_in else ())
+        )
+        for array in ARRAYS
+    )
 
 
 def orders(NT):
@@ -127,25 +188,37 @@ def orders(NT):
     return threads, threads[::-1], np.random.default_rng(NT).permutation(NT)
 
 
-def run(phase, one, memory, last, threads):
+def turn_of(case):
+    """A turn, of which products ask only whether it is fresh."""
+    return (0,) * FRESH + (case.fresh,)
+
+
+def run(phase, case, c, threads):
     for tid in threads:
-        phase(int(tid), memory, memory, memory, *last)
+        phase(int(tid), c, turn_of(case))
 
 
-def differences(product, one, order_of_sums=1, compiled=False, threads=None):
-    """Run a product's phase; the places where its memory is not what sums in order make of it."""
-    make, reads, last, values = PRODUCTS[product]
-    expected = values(one, order_of_sums)
-    whole = one.memory.copy()
-    for name, value in expected.items():
-        whole[one.places[name]] = value
-    memory = one.memory.copy()
-    phase = numba.njit(make(one)) if compiled else make(one)
-    # to_weights reads what it has written only where it adds, and then each place before it writes it.
-    watched = memory if compiled else Watched(memory, places_of(one, reads), places_of(one, expected))
-    run(phase, one, watched, last, orders(one.shapes.NT)[2] if threads is None else threads)
-    bits = f"u{memory.itemsize}"
-    return np.flatnonzero(memory.view(bits) != whole.view(bits))
+@cache
+def compiled_phase(make, product, first):
+    """A phase for the CPU, one for both kinds of turns."""
+    return make(COMPILED, Layer(product, None, None, first))
+
+
+def differences(name, one, order_of_sums=1, compiled=False, threads=None):
+    """Run a product's phase; the places where S, W and G are not what sums in order make of them."""
+    case, memories, whole = PRODUCTS[name], one.copies(), one.copies()
+    for written, value in case.values(one, order_of_sums).items():
+        whole[case.writes_in][one.places[written] - one.first * (case.writes_in == G)] = value
+    phase = compiled_phase(case.make, one.product, one.first) if compiled else case.make(PLAIN, one)
+    c = memories if compiled else watched(case, one, memories)
+    run(phase, case, c, orders(one.product.NT)[2] if threads is None else threads)
+    return different(memories, whole)
+
+
+def different(memories, whole):
+    """Where bits differ."""
+    bits = f"u{memories[0].itemsize}"
+    return np.concatenate([np.flatnonzero(a.view(bits) != b.view(bits)) for a, b in zip(memories, whole, strict=True)])
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -165,27 +238,43 @@ def test_every_number_of_threads_in_every_order(product, NT, dtype):
             assert differences(product, layer(T, NT, I, O, dtype), threads=threads).size == 0, (T, I, O)
 
 
-COMPILED = (
-    (32, 128, 64, 64, np.float32), (32, 256, 4, 64, np.float32), (32, 128, 64, 1, np.float32),
-    (8, 10, 17, 31, np.float32), (32, 256, 31, 17, np.float64), (4, 1, 9, 6, np.float32),
+FOR_THE_CPU = (
+    (32, 128, 64, 64, np.float32), (32, 128, 64, 1, np.float32), (8, 10, 17, 31, np.float64), (4, 1, 9, 6, np.float32),
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
-@pytest.mark.parametrize(("T", "NT", "I", "O", "dtype"), COMPILED)
+@pytest.mark.parametrize(("T", "NT", "I", "O", "dtype"), FOR_THE_CPU)
 def test_compiled_for_the_cpu(product, T, NT, I, O, dtype):
     assert differences(product, layer(T, NT, I, O, dtype), compiled=True).size == 0
 
 
-def test_arrays_of_their_own():
-    one = layer(8, 8, 6, 5)
-    x, w, z = one.memory.copy(), one.memory.copy(), one.memory.copy()
-    phase = forward(one)
-    for tid in range(8):
-        phase(tid, x, w, z)
-    np.testing.assert_array_equal(z[one.places["z"]], forward_values(one)["z"])
-    np.testing.assert_array_equal(x, one.memory)
-    np.testing.assert_array_equal(w, one.memory)
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_one_array_for_all(product):
+    one, case = layer(8, 8, 6, 5)._replace(first=0), PRODUCTS[product]
+    memory, whole = one.memory.copy(), one.memory.copy()
+    for name, value in case.values(one).items():
+        whole[one.places[name]] = value
+    run(case.make(PLAIN, one), case, (memory,) * 3, range(8))
+    assert different([memory], [whole]).size == 0
+
+
+@pytest.mark.parametrize("NT", [1, 10, 32, 256])
+@pytest.mark.parametrize(("I", "O"), [(6, 9), (17, 16), (5, 1), (1, 3)])
+def test_every_sum_is_handed_over_once_with_its_turn(NT, I, O):
+    one = layer(8, NT, I, O)
+    stored, of_this_turn = Counter(), turn_of(PRODUCTS["forward"])
+
+    def store(c, turn, i, j, s):
+        assert turn is of_this_turn
+        stored[i, j] += 1
+
+    for make, n in ((products.forward, O), (products.to_inputs, I)):
+        stored.clear()
+        phase = make(PLAIN, one.product, store)
+        for tid in range(NT):
+            phase(tid, one.copies(), of_this_turn)
+        assert stored == Counter((i, j) for i in range(8) for j in range(n))
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
@@ -194,17 +283,22 @@ def test_sums_in_another_order_are_told_apart(product, NT):
     assert differences(product, layer(8, NT, 17, 9), order_of_sums=-1).size > 0
 
 
+def test_a_sum_that_is_continued_is_told_apart_from_one_that_is_added():
+    one = layer(8, 8, 17, 9)
+    terms = [one.view("x")[r][:, None] * one.view("z")[r] for r in range(8)]
+    continued = added(one.memory.dtype, [one.view("w"), *terms])
+    assert np.any(continued != more_weights_values(one)["w"])
+
+
 @pytest.mark.parametrize("product", PRODUCTS)
 @pytest.mark.parametrize("NT", [1, 256])
 @pytest.mark.parametrize("beyond", ["T", "I", "O"])
 def test_a_step_beyond_the_layer_is_noticed(product, NT, beyond):
-    one = layer(8, NT, 6, 9)
-    grown = one.shapes._replace(**{beyond: getattr(one.shapes, beyond) + (4 if beyond == "T" else 1)})
-    _, reads, last, values = PRODUCTS[product]
-    watched = Watched(one.memory, places_of(one, reads), places_of(one, values(one)))
-    phase = PRODUCTS[product][0](one._replace(shapes=grown))
+    one, case = layer(8, NT, 6, 9), PRODUCTS[product]
+    grown = one.product._replace(**{beyond: getattr(one.product, beyond) + (4 if beyond == "T" else 1)})
+    phase = case.make(PLAIN, one._replace(product=grown))
     with pytest.raises(AssertionError, match=r"(read|written) at"):
-        run(phase, one, watched, last, range(NT))
+        run(phase, case, watched(case, one, one.copies()), range(NT))
 
 
 @pytest.mark.parametrize("product", PRODUCTS)
