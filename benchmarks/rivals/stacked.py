@@ -29,3 +29,8 @@ def batches_of(job: Any, generator: Any, n_rows: int) -> tuple[Any, Any]:
     whole = n_rows // B * B
     batches = order[:, :whole].reshape(len(order), -1, B).swapaxes(0, 1)
     return np.ascontiguousarray(batches), order[:, whole:]
+
+
+def flat_weights(job: Any) -> Any:
+    """Those of the first network as one vector, layer by layer, weights before biases."""
+    return np.concatenate([part[0].reshape(-1) for layer in weights_of(job) for part in layer])
