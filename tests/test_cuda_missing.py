@@ -11,6 +11,7 @@ import pickle
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import fake_gpu
 import numpy as np
@@ -24,6 +25,7 @@ from fastgd.kernels.cuda import shim
 from fastgd.kernels.cuda.complaints import COMPLAINTS, what_to_do
 from fastgd.training.devices import CHOICES, Work, asked_device, chosen, too_little
 
+ROOT = Path(__file__).parents[1]
 NOT_FOUND = "\nCUDA driver library cannot be found.\nEnsure that a compatible NVIDIA driver is installed.\n"
 
 
@@ -140,6 +142,13 @@ def test_complaints_of_the_driver_become_errors_of_ours(pattern):
         raise RuntimeError(f"[2] Call to cuSomething results in {words}, sadly")
     assert str(caught.value).startswith(next(s for p, s in COMPLAINTS.items() if pattern in p.split("|"))[:12])
     assert isinstance(caught.value.__cause__, RuntimeError)
+
+
+def test_the_guide_has_every_message():
+    """What messages begin with stands in the table of what is missing, in docs/gpu.md."""
+    rows = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
+    beginnings = {sentence.partition(" (")[0] for sentence in COMPLAINTS.values()}
+    assert [words for words in beginnings if f"| {words} |" not in rows and f"| {words}, " not in rows] == []
 
 
 @pytest.mark.parametrize(

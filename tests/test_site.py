@@ -30,8 +30,8 @@ for needed in ("sphinx", "myst_parser", "pydata_sphinx_theme", "sphinx_gallery")
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-PAGES = ["index", "start", "story", "how_it_works", "guides", "learning", "performance", "tables", "gallery/index"]
-PAGES += ["gallery/plot_importance", "api", "api/fastgd.MLP"]
+PAGES = ["index", "start", "story", "how_it_works", "guides", "learning", "performance", "gpu", "tables"]
+PAGES += ["gallery/index", "gallery/plot_importance", "api", "api/fastgd.MLP"]
 pytestmark = pytest.mark.slow
 
 

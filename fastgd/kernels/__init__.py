@@ -32,6 +32,7 @@ What the package needs of an engine:
                                                             units; returns whether all inputs in standard units and
                                                             all outputs are finite
     predicting(workspace, net, loss)                        returns the function predict(out, X) for these
+    to_user_units(out, outputs, net, loss)                  out = predictions, rates or probabilities
 
 An engine that gains by it also has
 
@@ -44,8 +45,12 @@ without learning rates only makes sure that all is compiled.
 
 Whoever predicts or measures passes `resting(net)`, see records.py: a network without dropout.
 
-The stages one by one, for tests and benchmarks: `plain` consists of them, `cpu` of forms that end in `_of_team`. (Two
-helpers of the package call `plain`'s: health activate_backward, and measures loss_and_delta.)
+`cuda` has all these names, and train_many; row_order, gather, encode and to_user_units, which the package asks for on
+the host, it takes from `plain`.
+
+The stages one by one, for tests and benchmarks: `plain` consists of them, `cpu` of forms that end in `_of_team`. `cuda`
+has none of them: its stages are phases of the threads of a block. (Two helpers of the package call `plain`'s: health
+activate_backward, and measures loss_and_delta.)
 
     drop(a, slopes, order, seed, epoch, layer, rate)        a, slopes *= 0 with probability rate, else 1 / (1 − rate)
     add_product(C, A, B)                                    C += A @ B
@@ -65,7 +70,6 @@ helpers of the package call `plain`'s: health activate_backward, and measures lo
     clip(gradient, rule)                                    bounds the gradient, entry by entry and as a whole
     update(net, state, gradient, rule, learning_rate)       one step of the optimizer
     batch_weight(workspace, rows, place, n)                 returns the sum of the weights of n rows
-    to_user_units(out, outputs, net, loss)                  out = predictions, rates or probabilities
 """
 
 from __future__ import annotations
@@ -82,12 +86,11 @@ DEFAULT_DEVICE, GPU = "cpu", "cuda"
 
 REQUIRED = (
     "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "encode", "forward", "train",
-    "batch_gradient", "mean_loss", "predict", "predicting",
+    "batch_gradient", "mean_loss", "predict", "predicting", "to_user_units",
 )  # fmt: skip
 STAGES = (
     "drop", "add_product", "add_column_sums", "transpose", "dense", "activate", "activate_backward",
     "activate_with_slopes", "last_outputs", "loss_and_delta", "backward", "clip", "update", "batch_weight",
-    "to_user_units",
 )  # fmt: skip
 
 

@@ -46,9 +46,10 @@ def fit_many(
 
     Args:
         specs: a dict of options for each network.
-        X: inputs, (n_rows, n_in) numbers or a data frame.
-        y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes.
-        n_threads: how many networks train at the same time; "auto": one for each core that the process may use.
+        X: inputs, (n_rows, n_in) numbers or a data frame; with device="cuda" also an array that lies on the GPU.
+        y: actual values, (n_rows,) or (n_rows, n_targets), likewise; labels for classes.
+        n_threads: how many networks train at the same time; "auto": one for each core that the process may use. On a
+            GPU, which trains many in one launch, it says nothing: up to 1,024 are under way.
         device: "cpu" for the compiled loops, "plain" for the same in NumPy, "cuda" for an NVIDIA GPU. "auto" is "cuda"
             where that can run, there are 64 networks or more of each shape, and all their rows × epochs × parameters
             are 1e12 or more (one network alone: as for `fit`), which is an estimate, not measured on a card; else

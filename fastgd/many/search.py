@@ -72,7 +72,7 @@ def search(
         refit: whether the best candidate is trained on all rows, as `.model`. It has no callbacks there, but as many
             epochs as early stopping kept on average.
         random_state: seed of the draws, the folds and the networks.
-        n_threads: how many networks train at the same time; "auto": one for each core that the process may use.
+        n_threads: how many networks train at the same time, as for fastgd.fit_many.
         device: "cpu" for the compiled loops, "plain" for the same in NumPy, "cuda" for an NVIDIA GPU; "auto" chooses by
             the networks of the first round, as for fastgd.fit_many, and for the refit as for `fit`.
         verbose: "auto" (a live bar on a terminal, a line for each round elsewhere), 0, 1 (bar), 2 (a line for each

@@ -63,8 +63,8 @@ class Core(Model):
         training and keeps what was learned; the history says so (the next fit then begins a new epoch).
 
         Args:
-            X: inputs, (n_rows, n_in) numbers or a data frame.
-            y: actual values, (n_rows,) or (n_rows, n_targets); labels for classes, whole numbers or text.
+            X: inputs, (n_rows, n_in) numbers or a data frame; with device="cuda" also an array that lies on the GPU.
+            y: actual values, (n_rows,) or (n_rows, n_targets), likewise; labels for classes, whole numbers or text.
             epochs: passes over all rows.
             batch_size: rows per step; the last batch of an epoch may be smaller.
             optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first
@@ -84,7 +84,7 @@ class Core(Model):
             n_threads: how many threads may share the work of a batch; "auto": all cores that the process may use, but
                 one inside of workers (joblib, Dask) and as NUMBA_NUM_THREADS or OMP_NUM_THREADS say. As many do as are
                 fastest, which is found out in some milliseconds and kept for the next fit; the history says it. The
-                result has the same bits for any number.
+                result has the same bits for any number. On a GPU it says nothing.
             device: "cpu" for the compiled loops, "plain" for the same in NumPy, "cuda" for an NVIDIA GPU; by default
                 that of the last fit, at first "cpu". The model predicts, measures and explains there, too. "auto" is
                 "cuda" where that can run, batches have 1,024 rows or more, and rows × epochs × parameters are 1e12 or
