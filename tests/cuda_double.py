@@ -161,27 +161,45 @@ class Barriers:
             self.watch.launched()
 
 
-def _compiled(stages):
-    """Phases as one compiled loop over threads after the other."""
-    if not stages:
+def inner(function):
+    """A compiled function that only compiled ones call: to make it callable would take as long as to compile it."""
+    return numba.njit(no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)(function)
 
+
+def callable_(programs):
+    """A module of programs that kernels of plain Python can call."""
+
+    def of(function):
         @numba.njit
+        def call(*arguments):
+            return function(*arguments)
+
+        return call
+
+    def making(make):
+        def made(*arguments, **options):
+            found = make(*arguments, **options)
+            return tuple(map(of, found)) if isinstance(found, tuple) else of(found)
+
+        return made
+
+    names = "training", "summing", "predicting", "showing", "updating", "measuring_norm"
+    return SimpleNamespace(**{name: making(getattr(programs, name)) for name in names if hasattr(programs, name)})
+
+
+def _compiled(phases):
+    """Phases as one compiled loop over threads after the other."""
+    if not phases:
+
+        @inner
         def nothing(tids, c, turn):
             pass
 
         return nothing
-    first, rest = stages[0], stages[1:]
-    if not rest:
+    first, *rest = phases
+    others = _compiled(tuple(rest))
 
-        @numba.njit
-        def last(tids, c, turn):
-            for tid in tids:
-                first(tid, c, turn)
-
-        return last
-    others = _compiled(rest)
-
-    @numba.njit
+    @inner
     def all_of_them(tids, c, turn):
         for tid in tids:
             first(tid, c, turn)
@@ -223,7 +241,9 @@ def engine(compile=plain, order="ascending", without=None, threads=8, tiles=(8, 
     sys.modules[f"{ROOM}.shim"] = shim
     try:
         found, kernels = (importlib.import_module(f"{ROOM}.{name}") for name in ("engine", "kernels"))
-        target = kernels.Target(compile, barriers.in_turn, barriers.at_once, {})
+        target = kernels.Target(inner if compile is numba.njit else compile, barriers.in_turn, barriers.at_once, {})
+        if compile is numba.njit:
+            kernels.programs, kernels.updating = callable_(kernels.programs), callable_(kernels.updating)
         kernels.device, memory = (lambda: target), sys.modules[f"{ROOM}.memory"]
         memory.LEAST_THREADS = memory.MOST_THREADS = threads
         memory.TILES = tiles

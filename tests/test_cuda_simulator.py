@@ -1,4 +1,4 @@
-"""The kernels in the simulator have the bits of the double, and need their barriers; without a GPU."""
+"""Kernels in the simulator, and phases that are compiled, have the bits of the double; without a GPU."""
 
 from __future__ import annotations
 
@@ -7,38 +7,47 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cuda_compiled
 import cuda_double
 import numpy as np
 import pytest
 from cuda_simulated import POPULATIONS, TASKS, THREADS, TILES, outcomes
-from cuda_tasks import same
+from cuda_tasks import results, same
+
+HERE = Path(__file__).parent
 
 
-def simulated(folder, *changes):
-    """What comes out of each task in the simulator, in a process of its own; None where threads stopped at garbage."""
-    script = [sys.executable, "-W", "ignore", Path(__file__).with_name("cuda_simulated.py"), folder, *changes]
-    paths = os.pathsep.join([str(Path(__file__).parent), str(Path(__file__).parents[1])])
-    subprocess.run(script, env={**os.environ, "NUMBA_ENABLE_CUDASIM": "1", "PYTHONPATH": paths}, check=True)
-    found = {name: folder / f"{name}.npz" for name in (*TASKS, *POPULATIONS)}
-    return {name: dict(np.load(path)) if path.exists() else None for name, path in found.items()}
+def found_by(script, folder, *changes, **environment):
+    """What a script finds in a process of its own, by the names of its tasks, without those that stopped at garbage."""
+    paths = os.pathsep.join([str(HERE), str(HERE.parent)])
+    command = [sys.executable, "-W", "ignore", HERE / script, folder, *changes]
+    subprocess.run(command, env={**os.environ, **environment, "PYTHONPATH": paths}, check=True)
+    return {path.stem: dict(np.load(path)) for path in folder.glob("*.npz")}
 
 
 @pytest.fixture(scope="module")
 def expected():
-    """What the double makes of them."""
+    """What the double makes of what is simulated."""
     with cuda_double.engine(threads=THREADS, tiles=TILES) as engine:
         return dict(outcomes(engine))
 
 
 def test_kernels_and_launches_have_the_bits_of_the_double(expected, tmp_path):
-    found = simulated(tmp_path)
-    assert found.keys() == expected.keys()
+    found = found_by("cuda_simulated.py", tmp_path, NUMBA_ENABLE_CUDASIM="1")
+    assert found.keys() == expected.keys() == {*TASKS, *POPULATIONS}
     for name, numbers in expected.items():
-        assert found[name] is not None, name
         assert same(numbers, found[name]), name
 
 
 def test_without_barriers_they_go_wrong(expected, tmp_path):
-    found = simulated(tmp_path, "without_barriers")
+    found = found_by("cuda_simulated.py", tmp_path, "without_barriers", NUMBA_ENABLE_CUDASIM="1")
     for name, numbers in expected.items():
-        assert found[name] is None or not same(numbers, found[name]), name
+        assert name not in found or not same(numbers, found[name]), name
+
+
+@pytest.mark.slow
+def test_compiled_phases_have_the_bits_of_the_double(tmp_path):
+    found = found_by("cuda_compiled.py", tmp_path, NUMBA_OPT="0", NUMBA_DISABLE_JIT="0")
+    with cuda_double.engine() as engine:
+        for name, task in cuda_compiled.TASKS.items():
+            assert same(results(engine, task), found[name]), name
