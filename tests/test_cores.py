@@ -96,5 +96,6 @@ def test_the_history_says_how_many_and_why(monkeypatch):
     large = history(batch_size=600)
     assert large.thread_reason.startswith("a step took") or large.thread_reason == "there was no time to try"
     assert large.to_dict()["thread_reason"] == large.thread_reason
+    assert history(device="plain").thread_reason == "n_threads is for device='cpu'"
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     assert history(batch_size=600).thread_reason == "OMP_NUM_THREADS is 1"

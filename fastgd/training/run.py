@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import LossRecord, Net, Reals, Rows, resting, taken
 from .callbacks import CallbackList
 from .cores import Allowance
@@ -104,7 +105,9 @@ class Run:
     def put_back(self) -> None:
         """Leave scratch to the next fit, and say how many threads there were."""
         most = self.job.threads.most
-        if len(self.workspaces) == 1:
+        if self.job.device != DEFAULT_DEVICE:
+            self.history.thread_reason = f"n_threads is for device={DEFAULT_DEVICE!r}"
+        elif len(self.workspaces) == 1:
             self.history.thread_reason = (
                 self.job.threads.reason if most == 1 else "such steps are too little work to be divided"
             )
