@@ -221,8 +221,9 @@ def benchmarks(attempt: Attempt) -> str:
     code, text = attempt.run("benchmarks", attempt.python, "benchmarks/gpu.py")
     if code:
         raise Failed(last_line(text))
-    lacking = [name for name in PEERS if name in attempt.lacks(*PEERS)]
-    return f"measured, see benchmarks.log{f'; not installed: {chr(44).join(lacking)}' if lacking else ''}"
+    lacking = attempt.lacks(*PEERS)
+    told = f"; not installed: {', '.join(lacking)}" if lacking else ""
+    return f"measured, see benchmarks.log{told}"
 
 
 PARTS: dict[str, Callable[[Attempt], str]] = {
