@@ -572,3 +572,13 @@ def test_a_model_trains_on_arrays_of_the_device():
     assert device.evaluate(Lent(X[few]), Lent(y[few])) == device.evaluate(X[few], y[few])
     with pytest.raises(InvalidInputError, match=r"X, row 100, column 1 is nan"):
         device.predict(Lent(BAD_X))
+
+
+@simulated
+def test_tables_of_one_memory_have_one_name():
+    from fastgd.kernels.cuda import arrays, memory
+
+    same, again, other = (arrays.table(arrays.borrowed(Lent(one), "y")) for one in (y, y, y.copy()))
+    assert memory.name_of(same) == memory.name_of(again) != memory.name_of(other)  # what trains on one is one launch
+    host = np.array(y), np.array(y), np.array(X[:, 1])
+    assert memory.name_of(host[0]) == memory.name_of(host[1]) != memory.name_of(host[2])

@@ -40,6 +40,7 @@ def pretended(monkeypatch, tmp_path):
     return answers
 
 
+@pytest.mark.slow
 def test_all_compute_the_same(here, capsys):
     pytest.importorskip("torch").set_num_threads(1)
     chosen = [name for name in gpu.CONTENDERS if name != "torch_compiled"]  # its compiler takes a minute

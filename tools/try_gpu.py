@@ -31,7 +31,7 @@ MINUTES = 30.0
 SHARES = {"card": 0.02, "environment": 0.2, "tests": 0.2, "memcheck": 0.1, "racecheck": 0.13, "benchmarks": 0.35}
 DRIVER_OF_13 = 580  # the first that CUDA 13 runs on
 HANDS = 8  # processes that tests are dealt to: compiling takes most of their time
-NEEDED = ("pytest", "hypothesis", "sklearn", "pandas", "pyarrow", "polars")  # what the tests' files import
+NEEDED = ("pytest", "pytest_benchmark")
 PEERS = ("torch", "jax")
 TOOLKIT = Path("/usr/local/cuda/bin")
 MISTAKE = 9  # exit code of the sanitizer where it has found one
@@ -146,7 +146,7 @@ def environment(attempt: Attempt) -> str:
     (site,) = place.glob("lib/python*/site-packages")
     (site / "those_of_the_other.pth").write_text(sysconfig.get_paths()["purelib"] + "\n")
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    wanted = [*project["dependencies"], *project["optional-dependencies"][extra_for(attempt.driver)], "pytest"]
+    wanted = [*project["dependencies"], *project["optional-dependencies"][extra_for(attempt.driver)], *NEEDED]
     source = ["--no-index", "--find-links", attempt.wheels] if attempt.wheels else ["--retries", "1", "--timeout", "15"]
     pip = (attempt.python, "-m", "pip", "install", "--disable-pip-version-check", *source)
     code, text = attempt.run("environment", *pip, *wanted)
@@ -177,7 +177,7 @@ def runnable(attempt: Attempt) -> None:
 def tests(attempt: Attempt) -> str:
     """Those that run on a card, dealt to several processes."""
     runnable(attempt)
-    if lacking := attempt.lacks("pytest", "numba"):
+    if lacking := attempt.lacks(*NEEDED):
         raise Skipped(f"not installed: {', '.join(lacking)}")
     pytest = (attempt.python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", "gpu", "tests/test_cuda_device.py")
     code, text = attempt.run("tests", *pytest, "--collect-only")
@@ -221,8 +221,9 @@ def benchmarks(attempt: Attempt) -> str:
     code, text = attempt.run("benchmarks", attempt.python, "benchmarks/gpu.py")
     if code:
         raise Failed(last_line(text))
-    lacking = [name for name in PEERS if name in attempt.lacks(*PEERS)]
-    return f"measured, see benchmarks.log{f'; not installed: {chr(44).join(lacking)}' if lacking else ''}"
+    lacking = attempt.lacks(*PEERS)
+    told = f"; not installed: {', '.join(lacking)}" if lacking else ""
+    return f"measured, see benchmarks.log{told}"
 
 
 PARTS: dict[str, Callable[[Attempt], str]] = {

@@ -16,7 +16,7 @@ from ..plain import encode, gather, row_order, to_user_units
 from ..records import LossRecord, Net, Reals, Rows, Rule, State, StepRequest, Workspace, new_workspace
 from . import kernels, layout
 from .launches import NO_RULE, Shards, Update, place_network, run_tiles, scratch
-from .memory import on_device, shards_of, work_of
+from .memory import name_of, on_device, shards_of, work_of
 from .packing import (
     features_of,
     held_of,
@@ -115,7 +115,7 @@ def _kind(request: StepRequest) -> Any:
         return None
     step = layout.step_of(request.net, request.rule, bool(request.state.average.size))
     features = features_of(request.net, work.plan.shape).tobytes()
-    table = tuple(id(on_device(part)) for part in (request.rows.X, request.rows.Y, request.rows.weights))
+    table = tuple(name_of(part) for part in (request.rows.X, request.rows.Y, request.rows.weights))
     return work, step, held_of(step, request.state), features, table
 
 
