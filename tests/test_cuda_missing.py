@@ -124,8 +124,10 @@ def test_a_numpy_that_is_too_new(monkeypatch):
 def test_shared_memory_and_limits_of_kernels(package, monkeypatch):
     fake_gpu.install(monkeypatch, package)
     assert shim.shared_limit() == (232448 if package == "numba-cuda-mlir" else 49152)
-    assert shim.kernel(max, launch_bounds=(128, 4)) == (max, {"launch_bounds": (128, 4)})
-    assert shim.device_function(max) == (max, {"device": True})
+    is_first = package == "numba-cuda-mlir"
+    more = {"lto": True} if is_first else {}
+    assert shim.kernel(max, launch_bounds=(128, 4)) == (max, {"launch_bounds": (128, 4), **more})
+    assert shim.device_function(max) == (max, {"device": True, **({"inline": "never"} if is_first else {})})
 
 
 def test_room_on_the_device(monkeypatch):

@@ -16,6 +16,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
+from threading import RLock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,10 +27,16 @@ from .complaints import what_to_do
 SHARED_BYTES = 48 << 10  # of shared memory, which a block may have everywhere
 LOWEST = {12: (7, 0), 13: (7, 5)}  # compute capability that a toolkit's major version still compiles for
 MLIR, CUDA = "numba-cuda-mlir", "numba-cuda"
+# By itself numba-cuda-mlir pastes small functions as source, which takes long, and makes machine code of the others for
+# nobody: the kernel, into which they are pasted later, calls none. With link-time optimization it compiles the kernel.
+OF_FUNCTIONS: dict[str, dict[str, Any]] = {MLIR: {"inline": "never"}}
+OF_KERNELS: dict[str, dict[str, Any]] = {MLIR: {"lto": True}}
 INSTALL = (
     f"run {pip_install(f'{MLIR}[cu13]>=0.6,<0.7')} (fastgd's extra cuda13), or with cu12 (its extra cuda12) where the "
     "driver is older than 580"
 )
+
+_ONE_AT_A_TIME = RLock()
 
 
 class Package(NamedTuple):
@@ -112,12 +119,13 @@ def __getattr__(name: str) -> Any:
 
 def device_function(function: Callable[..., Any]) -> Any:
     """A function that kernels and other such functions call."""
-    return package().cuda.jit(device=True)(function)
+    return package().cuda.jit(device=True, **OF_FUNCTIONS.get(package().name, {}))(function)
 
 
 def kernel(function: Callable[..., Any], **limits: Any) -> Any:
     """A kernel; limits are launch_bounds, max_registers and lineinfo, of which the simulator knows nothing."""
-    return package().cuda.jit(**({} if package().is_simulator else limits))(function)
+    options = {} if package().is_simulator else {**OF_KERNELS.get(package().name, {}), **limits}
+    return package().cuda.jit(**options)(function)
 
 
 def shared_limit() -> int:
@@ -201,9 +209,13 @@ def room_for(n_bytes: int, what: str) -> None:
 
 @contextmanager
 def errors() -> Iterator[None]:
-    """Around launches, copies and waits: what the driver complains of becomes a DeviceError, all else stays."""
+    """Around launches, copies and waits: what the driver complains of becomes a DeviceError, all else stays.
+
+    One thread at a time: compilers are not made for several, and the simulator runs one kernel at a time.
+    """
     try:
-        yield
+        with _ONE_AT_A_TIME:
+            yield
     except FastgdError:
         raise
     except Exception as error:
