@@ -89,10 +89,10 @@ def train(*arguments: Any) -> int:
 def train_many(requests: list[StepRequest]) -> list[int]:
     """The same for many networks: those of one shape, rule and table in one launch. Returns each one's steps."""
     groups: dict[Any, list[int]] = {}
-    for number, request in enumerate(requests):
-        groups.setdefault(_kind(request), []).append(number)
     taken = [0] * len(requests)
     with errors():
+        for number, request in enumerate(requests):
+            groups.setdefault(_kind(request), []).append(number)
         for kind, numbers in groups.items():
             together = [requests[number] for number in numbers]
             if kind is None:
