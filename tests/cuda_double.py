@@ -237,9 +237,9 @@ def engine(compile=plain, order="ascending", without=None, threads=8, tiles=(8, 
         "errors": _no_errors,
     }.items():  # fmt: skip
         setattr(shim, name, value)
-    names = [f"{ROOM}.{name}" for name in HELD]
-    room = importlib.import_module(ROOM)
+    names, room = [f"{ROOM}.{name}" for name in HELD], importlib.import_module(ROOM)
     before = {name: sys.modules.pop(name, None) for name in names}
+    attributes = {name: vars(room).pop(name) for name in HELD if name in vars(room)}  # `from . import` looks there
     sys.modules[f"{ROOM}.shim"] = shim
     try:
         found, kernels = (importlib.import_module(f"{ROOM}.{name}") for name in ("engine", "kernels"))
@@ -256,8 +256,9 @@ def engine(compile=plain, order="ascending", without=None, threads=8, tiles=(8, 
             sys.modules.pop(name, None)
             if before[name] is not None:
                 sys.modules[name] = before[name]
-            if hasattr(room, name.rpartition(".")[2]):
-                delattr(room, name.rpartition(".")[2])
+        for name in HELD:
+            vars(room).pop(name, None)
+        vars(room).update(attributes)
 
 
 @contextmanager

@@ -209,6 +209,21 @@ def test_training_stops_before_a_step_that_is_not_finite(either):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_no_step_is_taken_after_one_that_was_not(either):
+    """Not even where later batches have finite losses: only the rows of the second one are far off."""
+    seen = []
+    for kernels, case in cases(either, 30, [3, 4, 2], "float64", activation="relu"):
+        X = case.rows.X.copy()
+        X[7] = 1e300
+        case = case._replace(rows=case.rows._replace(X=X, shuffle=False))
+        taken, sums, state = learn(kernels, case, np.full(6, 0.01))
+        assert taken == state.step[0] == 1
+        seen.append((sums, case.net.parameters))
+    for ours, theirs in zip(*seen, strict=True):
+        assert_close(ours, theirs, "float64")
+
+
 @pytest.mark.parametrize("state_bytes", [1 << 30, 1])
 def test_many_networks_learn_what_each_learns_alone(engine, monkeypatch, state_bytes):
     monkeypatch.setattr(engine, "STATE_BYTES", state_bytes)
