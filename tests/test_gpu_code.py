@@ -60,6 +60,17 @@ def test_missed_targets(code, failures):
     assert gpu_code.missed(KERNEL, code) == failures
 
 
+@pytest.mark.parametrize(("count", "failures"), [(2, []), (3, ["a share below 0.65"])])
+def test_a_share_of_its_own_in_as_many_loops_as_there_are_tiles(count, failures):
+    kernel = KERNEL._replace(tiles=count, share=0.65)
+    assert gpu_code.missed(kernel, Code(64, 0, 0, 900, [(64, 97), (64, 139), (64, 80)])) == failures
+
+
+def test_the_worst_of_the_tiles_loops_is_shown():
+    shown = gpu_code.row(KERNEL._replace(tiles=2), Code(64, 0, 8, 900, [(64, 97), (64, 139), (64, 80)]), 1.25)
+    assert "| 64 of 80, 0.80; 64 of 97, 0.66 |" in shown
+
+
 def test_an_architecture_that_is_none():
     with pytest.raises(ToolError, match="sm_80, sm_90"):
         gpu_code.main(["sm_10"])
