@@ -115,3 +115,11 @@ def test_a_prediction_has_the_same_bits_alone_and_in_any_batch(dtype):
             np.testing.assert_array_equal(np.concatenate(parts), together)
         engine.TILE_BLOCKS = 1
         np.testing.assert_array_equal(model.predict(X), together)
+
+
+def test_units_are_dropped_at_the_end_of_a_span():
+    """The last tile of a batch has room for more rows than have numbers there, with tiles as large as a device's."""
+    task = Task(sizes=(3, 5, 2), n_rows=260, batch_size=51, only_trains=True)
+    tasks = [task, task._replace(small_batch=MANY_BLOCKS, most_shards=256)]
+    one_block, many_blocks = (laid_out(each, tiles=(32, 16, 8, 4))[0] for each in tasks)
+    assert same(one_block, many_blocks)

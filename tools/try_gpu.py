@@ -38,8 +38,8 @@ MISTAKE = 9  # exit code of the sanitizer where it has found one
 TINY = """
 import fastgd
 X, y = fastgd.datasets.houses(300, random_state=0)
-for batch_size in (16, 150):
-    model = fastgd.MLP([4, 8, 1], random_state=0)
+for batch_size in (16, 51, 150):
+    model = fastgd.MLP([4, 8, 1], random_state=0, dropout=0.2)
     model.fit(X, y, epochs=2, batch_size=batch_size, device="cuda", verbose=0)
     model.predict(X), model.gradient(X, y)
 specs = [{"layer_sizes": [4, 8, 1], "random_state": number} for number in range(3)]

@@ -49,7 +49,7 @@ __all__ = [
 
 require()
 
-BLOCK_ROWS = 1024  # of a workspace, for what the package looks at
+BLOCK_ROWS = 1024  # of a workspace, and for what a kernel that trains nothing is compiled, whatever the table's length
 SMALL_BATCH = 64  # rows: up to here one block is as fast as many
 CHUNK_BYTES = 1 << 28  # of rows that are predicted at once
 STATE_BYTES = 1 << 30  # of networks that train at once
@@ -214,7 +214,7 @@ def mean_loss(workspace: Workspace, rows: Rows, net: Net, loss: LossRecord) -> f
     """Σ weight · loss / Σ weight over all rows; leaves the last block's outputs in workspace.activations."""
     n = len(rows.X)
     with errors():
-        work = work_of(net, loss, n, trains=False)
+        work = work_of(net, loss, BLOCK_ROWS, trains=False)
         host = pack_parameters(net, work.plan)
         placed = place_network(work, host, net, loss, None, job_of(rows))
         shards = Shards(work, rows, placed, n, backward=False)
@@ -231,7 +231,7 @@ def mean_loss(workspace: Workspace, rows: Rows, net: Net, loss: LossRecord) -> f
 def forward(workspace: Workspace, B: int, seed: Any, epoch: int, net: Net) -> None:
     """Every layer's outputs for B rows of workspace.x, and f′(z) where it is asked for; dropout reads the order."""
     with errors():
-        work = work_of(net, NO_LOSS, B, trains=True)
+        work = work_of(net, NO_LOSS, BLOCK_ROWS, trains=True)
         host = pack_parameters(net, work.plan)
         rows = Rows(workspace.x[:B], workspace.y[:B], workspace.w[:0], seed, epoch, False)
         n_outputs = B * sum(n_out for _, n_out, *_ in work.plan.shape.layers)
@@ -254,7 +254,7 @@ def predict(out: Reals, workspace: Workspace, X: Any, net: Net, loss: LossRecord
         parts = [predict(out[at : at + n], workspace, X[at : at + n], net, loss) for at in range(0, len(X), n)]
         return all(parts)
     with errors():
-        work = work_of(net, loss, len(X), trains=False)
+        work = work_of(net, loss, BLOCK_ROWS, trains=False)
         host = pack_parameters(net, work.plan)
         answers = np.empty((len(X), out.shape[1] + 1), out.dtype)
         job = job_of(Rows(X, X, np.zeros(0), np.uint64(0), 0, False))

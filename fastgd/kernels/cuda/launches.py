@@ -103,9 +103,9 @@ class Update:
 def run_tiles(work: Work, placed: Placed, X: Any, given: Any, out: Reals, shows: bool) -> None:
     """Launch predictions, or a look at all layers, and bring their results to the host."""
     plan, n_blocks = work.plan, min(-(-X.shape[0] // work.plan.tile.T), TILE_BLOCKS)
-    there = cuda.to_device(out)
+    there = cuda.to_device(out) if shows else cuda.device_array(out.shape, out.dtype)  # slopes are not always written
     kernels.forward_kernel(plan, work.room, shows=shows)[n_blocks, plan.NT, 0, work.room.bytes](
         placed.state, scratch(work, n_blocks), placed.scales, placed.hyper, placed.features, placed.jobs,
-        getattr(X, "device_array", None) or cuda.to_device(X), cuda.to_device(given), there,
+        X.device_array if hasattr(X, "device_array") else cuda.to_device(X), cuda.to_device(given), there,
     )  # fmt: skip
     there.copy_to_host(out)

@@ -8,6 +8,7 @@ neighbouring threads read lie in different banks of shared memory.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ from ..codes import ACTIVATION, N_IN, N_OUT, SLOPES
 from ..records import LossRecord, Net, Rule
 
 LEAST_BANKED = 32  # outputs from which on rows of weights are moved by one vector of banks
+KEPT_LAYOUTS = 256  # of each kind: each network of a population asks for them before every launch
 
 
 class Shape(NamedTuple):
@@ -66,8 +68,8 @@ class Held(NamedTuple):
 
 def shape_of(net: Net, loss: LossRecord) -> Shape:
     """The shape of a network."""
-    layers = tuple((int(row[N_IN]), int(row[N_OUT]), int(row[ACTIVATION]), bool(row[SLOPES])) for row in net.layers)
-    drops = tuple(bool(rate > 0) for rate in net.dropout)
+    layers = tuple((row[N_IN], row[N_OUT], row[ACTIVATION], bool(row[SLOPES])) for row in net.layers.tolist())
+    drops = tuple(rate > 0 for rate in net.dropout.tolist())
     return Shape(
         str(net.parameters.dtype), layers, net.input_mean.size, len(net.lookups), net.target_mean.size, loss.code,
         loss.constants.size, drops,
@@ -101,6 +103,7 @@ class Parameters(NamedTuple):
     size: int  # a multiple of four
 
 
+@lru_cache(KEPT_LAYOUTS)
 def parameters_of(shape: Shape) -> Parameters:
     """The layout of a network's parameters."""
     weights, biases, pitches, end = [], [], [], 0
@@ -129,6 +132,7 @@ class Tile(NamedTuple):
     size: int
 
 
+@lru_cache(KEPT_LAYOUTS)
 def tile_of(shape: Shape, T: int) -> Tile:
     """The memory of a tile of T rows."""
     end = 0
@@ -166,6 +170,7 @@ class Scales(NamedTuple):
     size: int
 
 
+@lru_cache(KEPT_LAYOUTS)
 def scales_of(shape: Shape) -> Scales:
     """Their layout."""
     n_bins = shape.n_in - (shape.n_columns - shape.n_lookups)

@@ -5,6 +5,7 @@ Parameters, and what the update rule remembers of each, lie in the layout of the
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,16 +19,23 @@ from .tile import Plan
 # Columns of `jobs`, one row for each network (int64): the order of rows, see block.ORDER, and then
 PLACE, BATCH_SIZE, STEPS_BEFORE, N_STEPS = range(6, 10)
 JOB_COLUMNS = 10
+KEPT_PLACES = 4  # networks of a launch are alike; those of a large network are as long as it
 
 
 def places_of(layers: Integers, at: Parameters) -> NDArray[np.int64]:
     """For each entry of the flat vector its place on the device, (n_parameters,)."""
+    return _places(tuple(map(tuple, layers[:, [N_IN, N_OUT]].tolist())), at)
+
+
+@lru_cache(KEPT_PLACES)
+def _places(sizes: tuple[tuple[int, ...], ...], at: Parameters) -> NDArray[np.int64]:
     places = []
-    for row, weights, biases, pitch in zip(layers, at.weights, at.biases, at.pitches, strict=True):
-        n_in, n_out = row[N_IN], row[N_OUT]
+    for (n_in, n_out), weights, biases, pitch in zip(sizes, at.weights, at.biases, at.pitches, strict=True):
         places.append((weights + np.arange(n_in)[:, None] * pitch + np.arange(n_out)).reshape(-1))
         places.append(biases + np.arange(n_out))
-    return np.concatenate(places)
+    found = np.concatenate(places)
+    found.flags.writeable = False  # all networks of this shape have it
+    return found
 
 
 def decayed_places(layers: Integers, at: Parameters, rule: Rule, dtype: Any) -> Reals:

@@ -144,7 +144,9 @@ def forward_of(target: Target, plan: Plan, f: SimpleNamespace, is_kept: Any, lay
 
     @target.compile
     def factor_of(c, turn, r, j):
-        """What dropout multiplies a unit with."""
+        """What dropout multiplies a unit with. Beyond the rows in use there are no numbers of rows."""
+        if r >= turn[ROWS]:
+            return zero
         rate = c[HYPER][rate_at]
         row = c[NUMBERS][turn[AT] + r]
         return real(1.0 / (1.0 - rate)) if is_kept(c, layer, row, j, np.uint64(rate * 4294967296.0)) else zero
