@@ -49,7 +49,7 @@ class DeviceTable:
         keys = (*key, slice(None))[:2] if isinstance(key, tuple) else (key, slice(None))
         rows, columns = (_numbers(one, n) for one, n in zip(keys, self.shape, strict=True))
         shape = (*rows.shape, *columns.shape)
-        found: NDArray[Any] = self._gathered(rows, columns).copy_to_host().reshape(shape)
+        found = self._copied(rows, columns).reshape(shape)
         return found if shape else found[()]
 
     def __array__(self, *_: Any, **__: Any) -> NoReturn:
@@ -65,6 +65,11 @@ class DeviceTable:
         numbers = _numbers(rows, len(self))
         room_for(numbers.size * self.shape[1] * self.dtype.itemsize, "A copy of the rows that are chosen")
         return DeviceTable(self._gathered(numbers, np.arange(self.shape[1])))
+
+    @errors()
+    def _copied(self, rows: Places, columns: Places) -> NDArray[Any]:
+        copy: NDArray[Any] = self._gathered(rows, columns).copy_to_host()
+        return copy
 
     @errors()
     def _gathered(self, rows: Places, columns: Places) -> Any:
