@@ -141,7 +141,8 @@ def _train_by_networks(requests: list[StepRequest]) -> list[int]:
     scales = np.stack([scales_record(request.net, request.loss) for request in requests])
     hyper = np.stack([hyper_record(request.net, request.rule) for request in requests])
     results = np.zeros((n, 3))
-    room_for(2 * state.nbytes, "Training")
+    tiles = 0 if work.room.tile else n * plan.tile.size * dtype.itemsize
+    room_for(2 * state.nbytes + tiles, "Training")
     there, told = cuda.to_device(state), cuda.to_device(results)
     kernels.training_kernel(plan, step, held, work.room)[n, plan.NT, 0, work.room.bytes](
         there, cuda.device_array((n, size), dtype), scratch(work, n), cuda.to_device(scales), cuda.to_device(hyper),

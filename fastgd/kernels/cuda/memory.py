@@ -18,6 +18,7 @@ from .tile import Plan
 TILES = (32, 16, 8, 4)  # rows: the most that there is room for
 LEAST_THREADS, MOST_THREADS = 32, 256
 MOST_SHARDS = 256
+RESERVED = 1 << 10  # bytes of a block's shared memory, which the system may keep for itself
 SHARD_BYTES = 1 << 28  # that the gradients of all shards take at most
 MOST_ALIKE = 1 << 26  # bytes: larger arrays are not looked for among those that are there
 SAMPLE = 1000  # numbers of an array by which it is looked for
@@ -74,7 +75,7 @@ def tile_and_room(shape: Shape, parameters: Parameters, most_rows: int) -> tuple
     the bits.
     """
     real = np.dtype(shape.dtype).itemsize
-    left = shared_limit() - 8 * (numbers_of(len(shape.layers)) + N_WIDE)
+    left = shared_limit() - RESERVED - 8 * (numbers_of(len(shape.layers)) + N_WIDE)
     wanted = [rows for rows in TILES if rows < most_rows + 4] or [TILES[-1]]
     for has_parameters in (True, False):
         for T in wanted:

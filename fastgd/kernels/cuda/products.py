@@ -96,8 +96,8 @@ def product(
     """
     # Tried for 32 × 64 × 64 in shared memory (benchmarks/gpu_code.py): a plain loop over k, unrolled as the compiler
     # likes, which loads but two numbers at once where four lie side by side: multiply-adds are 0.77 to 0.87 of the
-    # instructions in the inner loop. Four steps a turn, as here: 0.81 to 0.83, all loads of four numbers, at most 64
-    # registers. Eight steps: 0.77 to 0.86, up to 72 registers, too many for four blocks of 256 threads.
+    # instructions in the inner loop. Four steps a turn, as here: 0.81 to 0.83, all loads of four numbers. Eight steps:
+    # 0.77 to 0.86, and an eighth more registers.
     (M, K, N), NT, zero = sizes, p.NT, np.dtype(p.dtype).type(0)
     OF_A, A, A_DOWN, A_RIGHT = a
     OF_B, B, B_DOWN, B_RIGHT = b
