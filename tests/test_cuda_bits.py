@@ -8,7 +8,7 @@ import pytest
 from cuda_tasks import MANY_BLOCKS, ONE_BLOCK, TASKS, Task, results, same
 
 import fastgd
-from fastgd.kernels.cuda.block import N_WIDE, numbers_of
+from fastgd.kernels.cuda.block import N_WIDE, RESERVED, numbers_of
 
 CONSTRUCTION = "layer_sizes", "random_state", "activation", "dropout", "dtype"  # what is no option of fit
 LAYOUTS = {
@@ -45,7 +45,7 @@ def laid_out(task, blocks=1024, limit=48 << 10, **options):
 
 def beside(work):
     """Bytes of shared memory that a block has beside the tile and the parameters."""
-    return 8 * (numbers_of(len(work.plan.shape.layers)) + N_WIDE)
+    return RESERVED + 8 * (numbers_of(len(work.plan.shape.layers)) + N_WIDE)
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)

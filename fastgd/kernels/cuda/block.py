@@ -58,6 +58,8 @@ KEPT = CONSTANTS + MOST_CONSTANTS  # part of the moving average that is kept in 
 PARTS = KEPT + 1  # STRANDS, then GROUPS numbers
 N_WIDE = PARTS + STRANDS + GROUPS
 
+RESERVED = 1 << 10  # bytes of a block's shared memory, which the system may keep for itself
+
 
 def numbers_of(n_layers: int) -> int:
     """How many whole numbers a block holds."""

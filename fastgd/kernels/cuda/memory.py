@@ -9,7 +9,7 @@ import numpy as np
 
 from ..records import LossRecord, Net
 from . import layout
-from .block import N_WIDE, numbers_of
+from .block import N_WIDE, RESERVED, numbers_of
 from .kernels import Room
 from .layout import Parameters, Shape
 from .shim import cuda, shared_limit
@@ -18,7 +18,6 @@ from .tile import Plan
 TILES = (32, 16, 8, 4)  # rows: the most that there is room for
 LEAST_THREADS, MOST_THREADS = 32, 256
 MOST_SHARDS = 256
-RESERVED = 1 << 10  # bytes of a block's shared memory, which the system may keep for itself
 SHARD_BYTES = 1 << 28  # that the gradients of all shards take at most
 MOST_ALIKE = 1 << 26  # bytes: larger arrays are not looked for among those that are there
 SAMPLE = 1000  # numbers of an array by which it is looked for
