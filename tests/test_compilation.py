@@ -265,7 +265,7 @@ def test_the_stamp_covers_what_kernels_are_made_from_and_no_more(tmp_path, monke
         stamps.add(compile_module.source_stamp.__wrapped__())
     assert len(stamps) == len(sources) + 1
     others = [path for path in folder.rglob("*.py") if path not in sources]
-    assert {path.parent.name for path in others} == {"kernels", "plain"}
+    assert {path.parent.name for path in others} == {"kernels", "plain", "cuda"}
     for source in others:
         source.write_text(source.read_text() + "\n# edited\n")
     assert compile_module.source_stamp.__wrapped__() in stamps, "what is not compiled compiles nothing anew"

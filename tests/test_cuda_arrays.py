@@ -5,6 +5,7 @@ The tests marked `simulated` run in a process of their own, because Numba is eit
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import os
@@ -57,14 +58,17 @@ class Undecided:
 
 @outside
 def test_arrays_on_a_gpu_are_told_from_all_others():
-    import torch
-
-    tensor = torch.zeros(3, requires_grad=True)
-    others = [X, [1.0], np.ma.array([1.0]), 3, None, "text", tensor, Undecided(), np.float32(1)]
+    others = [X, [1.0], np.ma.array([1.0]), 3, None, "text", Undecided(), np.float32(1)]
     assert [is_on_device(one) for one in others] == [False] * len(others)
     assert is_on_device(Lent(X))
     assert is_on_device(Capsules(X))
     assert is_on_device(type("OnlyInterface", (), {"__cuda_array_interface__": {}})())
+
+
+@outside
+def test_a_tensor_of_the_cpu_is_told_from_one_of_a_gpu():
+    torch = pytest.importorskip("torch")
+    assert not is_on_device(torch.zeros(3, requires_grad=True))
 
 
 @outside
@@ -117,14 +121,20 @@ def entries(borrowed):
     return np.frombuffer((ctypes.c_byte * n).from_address(borrowed.pointer), borrowed.dtype).reshape(borrowed.shape)
 
 
+def tensors_of(values):
+    """The same numbers in the same memory as PyTorch has them, where there is PyTorch."""
+    with contextlib.suppress(ImportError):
+        import torch
+
+        yield torch.from_numpy(values)
+
+
 @outside
 @pytest.mark.parametrize("versioned", [True, False])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int64", "uint8", "bool"])
 def test_capsules_are_read(versioned, dtype):
-    import torch
-
     values = (X[:20] * 3).astype(dtype)
-    for array in (values[4:], torch.from_numpy(values)[4:]):
+    for array in (values[4:], *tensors_of(values[4:])):
         found = borrowed.described(Capsules(array, versioned=versioned, device=3), "X")
         assert (found.shape, found.dtype, found.is_contiguous, found.device) == ((16, 3), np.dtype(dtype), True, 3)
         assert (entries(found) == values[4:]).all()
@@ -202,8 +212,7 @@ def test_a_tensor_that_is_part_of_a_derivative_is_read():
 
 @outside
 def test_a_type_that_numpy_does_not_have_is_named():
-    import torch
-
+    torch = pytest.importorskip("torch")
     found = borrowed.described(Capsules(torch.zeros(4, 3, dtype=torch.bfloat16)), "X")
     assert found.dtype == "bfloat16"
 
@@ -483,8 +492,7 @@ def test_what_is_not_taken_is_named(given, told):
 
 @simulated
 def test_bfloat16_is_named():
-    import torch
-
+    torch = pytest.importorskip("torch")
     schema, net = schema_of()
     with pytest.raises(InvalidInputError, match="X lies on the GPU in bfloat16, but the model computes in float32"):
         prepared(schema, net, Capsules(torch.from_numpy(X).to(torch.bfloat16)), y, seed=1)
