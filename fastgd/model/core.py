@@ -123,7 +123,8 @@ class Core(Model):
         total = float(n_rows) * epochs * lesson.net.parameters.size
         choice = chosen(asked, [Work(None, min(batch_size, n_rows), total)])
         device, old_schema, old_device = choice.device, self.schema, self.device
-        self.take_over(replace(lesson.schema, device=device), lesson.net)
+        schema = lesson.schema if device == reads else replace(lesson.schema, device=device)
+        self.take_over(schema, lesson.net)
         if before:  # the weights are new ones, and what a fit without a step has left is of other ones
             state = training_state(None, state.optimizer, self.net.parameters)
         self.fit_state, self.device = state, device
