@@ -5,15 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .data.lesson import prepared
 from .model.core import Core
 from .network.activations import ACTIVATIONS
 from .network.initializers import INITIALIZERS
 from .network.losses import LOSSES
-from .options import checked_names, html_table, positive_integer, with_names, yes_or_no
-from .training.cores import allowance
-from .training.run import Job
-from .training.state import training_state
+from .options import checked_names, html_table, with_names, yes_or_no
 
 if TYPE_CHECKING:
     from .explain.health import Health
@@ -131,25 +127,12 @@ class MLP(Core):
             >>> bool(0.01 < search.learning_rate < 1)
             True
         """
-        from .training.learning_rate import find_learning_rate
+        from .model.rate_search import find_learning_rate
 
-        epochs, batch_size = positive_integer(epochs, "epochs"), positive_integer(batch_size, "batch_size")
-        most_steps, threads = positive_integer(most_steps, "most_steps"), allowance(n_threads)
-        state = self.training_state(optimizer).copy()
-        lesson = prepared(
-            self.schema, self.net, X, y, seed=self.random_state, epoch=state.epoch, sample_weight=sample_weight,
-            class_weight=class_weight, validation_data=validation_data, validation_split=validation_split,
-            initializer=self.initializer,
+        return find_learning_rate(
+            self, X, y, epochs, batch_size, optimizer, validation_data, validation_split, sample_weight, class_weight,
+            lowest, highest, most_steps, n_threads,
         )  # fmt: skip
-        net = lesson.net._replace(parameters=lesson.net.parameters.copy())
-        if net.parameters.size != self.net.parameters.size:  # the encoding of these rows makes other weights
-            state = training_state(None, state.optimizer, net.parameters)
-        loss, unit = self.network.loss.record(net.target_std), self.network.loss.largest_unit(net.target_std)
-        job = Job(
-            net, lesson.rows, loss, state, self.engine, self.device, unit, epochs, batch_size, threads, self.store
-        )
-        is_trained = state.epoch > 0 or (self.fit_state is None and self.schema.scaled)  # the latter comes from a file
-        return find_learning_rate(job, lesson.held_out_rows(), lowest, highest, most_steps, is_trained)
 
     @checked_names
     def blame(

@@ -21,6 +21,7 @@ from ..training import loop
 from ..training.callbacks import CallbackList
 from ..training.cores import allowance
 from ..training.devices import AUTO, Work, asked_device, chosen
+from ..training.feed import Whole
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from ..training.progress import display
@@ -133,8 +134,8 @@ class Core(Model):
             watch.callbacks.settled_loss = lambda: self.loss_of(seen)
         loss, unit = self.objective, self.loss_unit
         job = Job(
-            self.net, lesson.rows, loss, state, self.engine, device, unit, epochs, batch_size, threads, self.store,
-            choice.reason,
+            self.net, Whole(lesson.rows), loss, state, self.engine, device, unit, epochs, batch_size, threads,
+            self.store, choice.reason,
         )  # fmt: skip
         try:
             return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))

@@ -62,7 +62,7 @@ def note_start(run: Run) -> None:
 
 def look_at_the_end(run: Run) -> None:
     """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
-    rows = _few(run.probe if run.rows.weights.size else run.rows)
+    rows = _few(run.probe if run.feed.at_hand.weights.size else run.feed.at_hand)
     loss = run.loss_of(rows, resting(run.net))
     ends = _ends(run, len(rows.X), run.net.layers[-1:]) if len(rows.X) > 1 else []
     with np.errstate(all="ignore"):
@@ -199,13 +199,12 @@ def _is_worrying(run: Run, mean: float) -> bool:
 
 def first_bad_layer(run: Run, place: int) -> int:
     """The first layer whose weights, or whose outputs for the rows from `place` on, are not finite."""
-    net, workspace = run.net, run.workspaces[0]
-    B = min(len(workspace.order), run.n_rows - min(place, run.n_rows - 1))
+    net, workspace, n_rows = run.net, run.workspaces[0], len(run.rows.X)
+    B = min(len(workspace.order), n_rows - min(place, n_rows - 1))
     order = workspace.order[:B]
     run.job.engine.row_order(
-        order, run.n_rows - B if place >= run.n_rows else place, run.n_rows, run.rows.seed, run.rows.epoch,
-        run.rows.shuffle,
-    )  # fmt: skip
+        order, n_rows - B if place >= n_rows else place, n_rows, run.rows.seed, run.rows.epoch, run.rows.shuffle
+    )
     with np.errstate(all="ignore"):
         run.job.engine.gather(workspace.x[:B], workspace.y[:B], workspace.w[:B], run.rows, order, net)
         run.job.engine.forward(workspace, B, run.rows.seed, run.rows.epoch, net)
@@ -263,7 +262,7 @@ def _rate_to_try(run: Run, rate: float) -> float:
 
 def _takes(run: Run, n_steps: int, batch_size: int, rate: float) -> bool:
     """Whether all numbers stay finite for this many steps at a rate."""
-    per_epoch = math.ceil(run.n_rows / batch_size)
+    per_epoch = math.ceil(run.portion.n_rows / batch_size)
     while n_steps > 0:
         count = min(n_steps, per_epoch)
         n_taken = run.take_steps(0, np.full(count, rate), len(run.workspaces), np.zeros(2), batch_size)

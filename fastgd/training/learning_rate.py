@@ -19,10 +19,11 @@ from ..errors import DivergenceError, InvalidInputError
 from ..kernels.records import Rows, resting
 from ..options import is_number
 from .equipment import Snapshot
+from .feed import probe
 from .history import History
 from .interrupts import Interrupts
 from .loop import steps_at_once, take_steps
-from .run import Job, Run, probe
+from .run import Job, Run
 
 FACTOR = 2.0  # times: from a rate to the next
 # Rates are compared after these parts of the training, and those within so many times below and above the best go on.
@@ -76,7 +77,7 @@ def find_learning_rate(
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
         raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {lowest}, {highest}.")
     run = Run(job, History())
-    rows = probe(job.rows, ROWS_MEASURED) if held_out is None else held_out
+    rows = probe(job.feed.at_hand, ROWS_MEASURED) if held_out is None else held_out
     with Interrupts() as interrupts:
         interrupts.listen()
         run.compile()
@@ -142,7 +143,7 @@ class _Race:
         run = self.run
         while trial.steps < steps:
             epoch, step = divmod(trial.steps, run.steps_per_epoch)
-            run.rows = run.job.rows._replace(epoch=run.training.epoch + epoch)
+            (run.portion,) = run.feed.portions(run.training.epoch + epoch)
             count = steps_at_once(run, min(run.steps_per_epoch - step, steps - trial.steps))
             n_taken = take_steps(run, step * run.batch_size, np.full(count, trial.rate))
             self.interrupts.check()

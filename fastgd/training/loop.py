@@ -7,6 +7,7 @@ divergence happen between chunks. What the network learns does not depend on whe
 from __future__ import annotations
 
 import time
+from contextlib import closing
 
 from ..kernels.records import Reals
 from . import divergence
@@ -96,14 +97,24 @@ def _tidy_up(run: Run | None) -> None:
 
 
 def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
-    """All steps of one epoch, chunk by chunk."""
-    training = run.training
-    run.rows = run.rows._replace(epoch=training.epoch)
-    training.epoch += 1
+    """All steps of one epoch, portion by portion of its rows."""
+    run.training.epoch += 1
     run.sums[:] = 0
-    done = 0
-    while done < run.steps_per_epoch:
-        n_steps = steps_at_once(run, run.steps_per_epoch - done)
+    n_rows = 0
+    with closing(run.feed.portions(run.training.epoch - 1)) as portions:  # whatever reads ahead ends with the pass
+        for portion in portions:
+            run.portion = portion
+            _train_portion(run, watch, interrupts, epoch, started, n_rows)
+            n_rows += portion.n_rows
+    run.pass_is_over(n_rows)
+
+
+def _train_portion(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float, before: int) -> None:
+    """All steps on the rows at hand, chunk by chunk; so many rows of the epoch came before."""
+    training, n_rows = run.training, run.portion.n_rows
+    done, all_steps = 0, -(-n_rows // run.batch_size)
+    while done < all_steps:
+        n_steps = steps_at_once(run, all_steps - done)
         rates = checked_rates(run.schedule, training.steps - training.origin, n_steps, run.total_steps)
         rates *= training.plateau.factor_left
         _train_chunk(run, done * run.batch_size, rates)
@@ -111,7 +122,7 @@ def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, sta
         done += n_steps
         run.rate = float(rates[-1])
         run.history.seconds = time.perf_counter() - started
-        watch.display.advance(epoch, min(done * run.batch_size, run.n_rows), run.mean_loss())
+        watch.display.advance(epoch, before + min(done * run.batch_size, n_rows), run.mean_loss())
 
 
 def steps_at_once(run: Run, left: int) -> int:
@@ -133,7 +144,7 @@ def take_steps(run: Run, place: int, rates: Reals) -> int:
     started, worked = time.perf_counter(), time.process_time()
     n_taken = run.take_steps(place, rates, size)
     seconds = time.perf_counter() - started
-    n_steps = min(len(rates), (run.n_rows - place) / run.batch_size)
+    n_steps = min(len(rates), (run.portion.n_rows - place) / run.batch_size)
     run.equipment.team_size.took(size, seconds, n_steps, (time.process_time() - worked) / (size * seconds))
     run.steps_of_teams[size] += n_taken
     return n_taken

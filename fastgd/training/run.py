@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections import Counter
 from collections.abc import Callable
 from functools import cached_property
@@ -12,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..kernels import DEFAULT_DEVICE
-from ..kernels.records import LossRecord, Net, Reals, Rows, resting, taken
+from ..kernels.records import LossRecord, Net, Reals, Rows, resting
 from .callbacks import CallbackList
 from .cores import Allowance
 from .equipment import Equipment, Snapshot, Store, shape_of_work
+from .feed import Feed, Portion, probe
 from .history import History
 from .progress import Display
 from .state import TrainingState
@@ -23,13 +25,14 @@ from .state import TrainingState
 PROBE_ROWS, LEAST_PROBE_ROWS = 1024, 64  # spread over the table; fewer for large networks,
 MOMENT = 5e-3  # seconds
 PROBE_WORK = 1e8  # rows × parameters: some 3 ms
+UNKNOWN = sys.maxsize  # rows of a pass whose end nobody knows
 
 
 class Job(NamedTuple):
     """What is to be learned, and how."""
 
     net: Net  # trained in place
-    rows: Rows
+    feed: Feed
     loss: LossRecord
     training: TrainingState
     engine: ModuleType
@@ -55,12 +58,13 @@ class Run:
 
     def __init__(self, job: Job, history: History) -> None:
         self.job, self.history = job, history
-        self.net, self.rows, self.training = job.net, job.rows, job.training
-        self.n_rows = len(job.rows.X)
+        self.net, self.training, self.feed = job.net, job.training, job.feed
+        self.n_rows = UNKNOWN if job.feed.n_rows is None else job.feed.n_rows  # of an epoch
+        self.portion = Portion(job.feed.at_hand, self.n_rows)  # the rows of the epoch that steps are taken on now
         self.batch_size = min(job.batch_size, self.n_rows)
         self.rule, self.schedule = job.training.optimizer.rule(), job.training.optimizer.schedule
         self.steps_per_epoch = -(-self.n_rows // self.batch_size)
-        self.total_steps = job.epochs * self.steps_per_epoch
+        self.total_steps = min(job.epochs * self.steps_per_epoch, sys.maxsize)
         self.first_step = job.training.steps
         self.sums = np.zeros(2)  # over the epoch: each step's loss times its rows, and the weight of these rows
         self.lowest = math.inf  # mean loss of a chunk so far
@@ -70,6 +74,17 @@ class Run:
         self.last_good: Snapshot = ()  # the start of the last chunk whose loss was in the range of those before
         self.is_warned = False
         self.steps_of_teams: Counter[int] = Counter()  # number of threads → steps that they have taken
+
+    @property
+    def rows(self) -> Rows:
+        """The rows that steps are taken on now."""
+        return self.portion.rows
+
+    def pass_is_over(self, n_rows: int) -> None:
+        """A pass had so many rows, which nobody knew before."""
+        if self.n_rows == UNKNOWN:
+            self.n_rows, self.steps_per_epoch = n_rows, -(-n_rows // self.batch_size)
+            self.note_steps()
 
     @cached_property
     def equipment(self) -> Equipment:
@@ -121,7 +136,7 @@ class Run:
     def probe(self) -> Rows:
         """Some rows that count, from all over the table: their loss is the yardstick of a training that goes wrong."""
         budget = int(PROBE_WORK / self.net.parameters.size)
-        return probe(self.rows, min(max(budget, LEAST_PROBE_ROWS), PROBE_ROWS))
+        return probe(self.feed.at_hand, min(max(budget, LEAST_PROBE_ROWS), PROBE_ROWS))
 
     @cached_property
     def start(self) -> float:
@@ -135,7 +150,7 @@ class Run:
         """Take a step for each rate, the first at this place of the epoch; returns how many were taken."""
         return self.equipment.train(
             self.net, self.training.state, self.equipment.gradients, self.workspaces[:n_threads],
-            self.sums if sums is None else sums, self.rows, place, batch_size or self.batch_size, rates,
+            self.sums if sums is None else sums, self.portion.rows, place, batch_size or self.batch_size, rates,
             self.job.loss, self.rule,
         )  # fmt: skip
 
@@ -207,11 +222,3 @@ class Run:
         """Go back to such copies."""
         for array, kept in zip(self.arrays(), snapshot, strict=True):
             array[:] = kept
-
-
-def probe(rows: Rows, most: int) -> Rows:
-    """Some rows that count, from all over the table, in their order."""
-    counting = np.flatnonzero(rows.weights) if rows.weights.size else None
-    n = len(rows.X) if counting is None else len(counting)
-    places = np.arange(min(n, most)) * max(n, most) // most
-    return taken(rows, places if counting is None else counting[places])
