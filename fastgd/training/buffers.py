@@ -7,13 +7,13 @@ fits into one buffer is walked as the same table in memory.
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from queue import SimpleQueue
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
 
+from ..data.streams.ahead import ahead
 from ..data.streams.source import Batch, Source
 from ..errors import InvalidInputError
 from ..kernels import engine
@@ -22,8 +22,8 @@ from .feed import Portion
 
 PARTS = 1  # keeps the seed of the order of parts apart from those of buffers
 BATCH_BYTES = 1 << 23  # of raw rows that are read at a time
-GRACE = 5.0  # seconds that whoever reads has to stop
 
+NONE = np.zeros(0)
 Arrays = tuple[Reals, Reals, Reals]  # X, Y and weights as kernels take them
 
 
@@ -56,20 +56,19 @@ class Buffers:
     def portions(self, epoch: int) -> Generator[Portion, None, None]:
         """All buffers of the pass, each valid until the next one is asked for."""
         reading = _Reading(self, self.source.batches(self._order(epoch), self.rows_at_a_time()))
-        filled = _one_by_one(reading) if self.source.is_one_pass else _ahead(reading)
-        try:
+        # An iterator is read where it was made: not all can be used in another thread.
+        filled = reading.buffers() if self.source.is_one_pass else ahead(reading.buffers(), reading.stop)
+        with closing(filled):
             for number, (n_rows, arrays) in enumerate(filled):
                 X, Y, weights = (read_only(array[:n_rows]) for array in arrays)
                 seed = derived_seed(int(self.at_hand.seed), number)
                 rows = self.at_hand._replace(X=X, Y=Y, weights=weights, seed=seed, epoch=epoch)
                 yield Portion(rows, self.sizes[number].all if self.sizes else n_rows)
-        finally:
-            filled.close()
 
     def rows_at_a_time(self) -> int:
         """How many rows are read at a time: some MB."""
         row = self.at_hand.X.shape[1] + self.at_hand.Y.shape[1]
-        return max(1, min(BATCH_BYTES // (8 * row), self.most))
+        return max(1, min(BATCH_BYTES // (8 * int(row)), self.most))
 
     def _order(self, epoch: int) -> list[int] | None:
         """The parts in the order of a pass; None: as they stand."""
@@ -104,23 +103,35 @@ class _Reading:
         self.number = self.n_rows = 0
         self.is_over = False  # whether nobody wants more
 
-    def next_buffer(self) -> tuple[int, Arrays] | None:
-        """Fill the next buffer; None where the pass is over."""
-        feed, n = self.feed, 0
-        if feed.sizes and self.number == len(feed.sizes):
-            self._check_the_end()
-            return None
-        most = feed.sizes[self.number].own if feed.sizes else feed.most
+    def stop(self) -> None:
+        """Nobody wants more."""
+        self.is_over = True
+
+    def buffers(self) -> Generator[tuple[int, Arrays], None, None]:
+        """The buffers, each with its number of rows."""
+        sizes = self.feed.sizes
+        while not sizes or self.number < len(sizes):
+            most = sizes[self.number].own if sizes else self.feed.most
+            n, slot = self._filled(most)
+            if n < most and sizes and not self.is_over:
+                raise self._changed(f"ended after {self.n_rows + n:,} rows")
+            if not n:
+                return
+            self.number += 1
+            self.n_rows += n
+            yield n, slot
+        if self._some(1) is not None:
+            raise self._changed("has more rows")
+
+    def _filled(self, most: int) -> tuple[int, Arrays]:
+        """The next buffer with so many rows, or what is left."""
+        n, slot = 0, (NONE, NONE, NONE)
         while n < most and not self.is_over and (rows := self._some(most - n)) is not None:
             slot = self._slot(rows)
             for array, part in zip(slot, rows, strict=True):
                 array[n : n + len(part)] = part
             n += len(rows[0])
-        self.number += 1
-        self.n_rows += n
-        if feed.sizes and n < most and not self.is_over:
-            raise self._changed(f"ended after {self.n_rows:,} rows")
-        return (n, feed.slots[(self.number - 1) % len(feed.slots)]) if n else None
+        return n, slot
 
     def _some(self, most: int) -> Arrays | None:
         """At most so many of the next rows."""
@@ -146,47 +157,9 @@ class _Reading:
                 feed.slots.append((X, Y, weights))
         return feed.slots[self.number % len(feed.slots)]
 
-    def _check_the_end(self) -> None:
-        """No row may be left."""
-        if self._some(1) is not None:
-            raise self._changed("has more rows")
-
     def _changed(self, how: str) -> InvalidInputError:
         before = sum(size.own for size in self.feed.sizes)
         return InvalidInputError(
             f"{self.feed.source.name} {how}, but had {before:,} when it was first read: each pass must have the same "
             "rows. What was learned up to the last whole step is kept."
         )
-
-
-def _one_by_one(reading: _Reading) -> Generator[tuple[int, Arrays], None, None]:
-    """The buffers of a pass, read where the iterator was made: not all can be used in another thread."""
-    while (buffer := reading.next_buffer()) is not None:
-        yield buffer
-
-
-def _ahead(reading: _Reading) -> Generator[tuple[int, Arrays], None, None]:
-    """The same, each read by another thread while the one before is used."""
-    wanted: SimpleQueue[bool] = SimpleQueue()
-    filled: SimpleQueue[tuple[int, Arrays] | BaseException | None] = SimpleQueue()
-
-    def read() -> None:
-        while wanted.get():
-            try:
-                filled.put(reading.next_buffer())
-            except BaseException as error:
-                filled.put(error)
-
-    thread = threading.Thread(target=read, name="fastgd-read", daemon=True)
-    thread.start()
-    wanted.put(True)
-    try:
-        while (buffer := filled.get()) is not None:
-            if isinstance(buffer, BaseException):
-                raise buffer
-            wanted.put(True)
-            yield buffer
-    finally:
-        reading.is_over = True
-        wanted.put(False)
-        thread.join(GRACE)  # a daemon: what a user's function waits for may never come
