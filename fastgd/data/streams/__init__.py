@@ -1,0 +1,1 @@
+"""Tables larger than memory, part by part: sources → survey → buffers."""
