@@ -14,13 +14,13 @@ from ..data.schema import Schema
 from ..data.streams.ahead import ahead
 from ..data.streams.joined import joined
 from ..data.streams.pieces import n_rows_of
-from ..data.streams.source import Batch, Begun, Source
+from ..data.streams.source import Batch, Begun
 from ..data.streams.stream import BUFFER, Stream, as_stream
 from ..data.streams.survey import Survey
 from ..data.streams.taught import Taught
 from ..errors import InvalidInputError
 from ..kernels.records import Net
-from ..training.buffers import Buffers, buffer_sizes, rows_at_a_time
+from ..training.buffers import Buffers, Passes, buffer_sizes, rows_at_a_time
 from ..training.feed import Feed, Whole
 
 HeldOut = Measured | Stream
@@ -63,6 +63,7 @@ def taken_from_stream(
     `tell` hears of such a pass.
     """
     source, most = stream.source, _buffer_rows(schema, stream, batch_size)
+    passes: Passes
     at_a_time = rows_at_a_time(schema.network.n_in + schema.network.n_targets, most)
     if source.is_one_pass:
         batches = source.batches(None, at_a_time)
@@ -70,20 +71,21 @@ def taken_from_stream(
         if is_whole:
             return _of_table(schema, net, joined(begun), options)
         taught = _surveyed(schema, net, begun, options)
-        source = Begun(source.name, chain(begun, batches))
+        passes, sizes = Begun(source.name, chain(begun, batches)), []
     else:
         with closing(ahead(source.batches(None, at_a_time))) as batches:
             begun, is_whole = _first_buffer(batches, most)
             if is_whole and source.is_fixed:
                 return _of_table(schema, net, joined(begun), options)
             if not is_whole:
+                _check_no_split(options)
                 tell(f"reading {source.name} once, to learn about its columns")
             taught = _surveyed(schema, net, chain(begun, batches), options)
         if is_whole:  # its columns are known as well as those of a table
             known = _of_table(schema, net, joined(begun), options)
             taught = replace(taught, schema=known.schema, net=known.net)
-    sizes = [] if source.is_one_pass else buffer_sizes(taught.n_rows, most)
-    feed = Buffers(source, taught.rows_of, sizes, taught.probe, most)
+        passes, sizes = source, buffer_sizes(taught.n_rows, most)
+    feed = Buffers(passes, taught.rows_of, sizes, taught.probe, most)
     return Taken(taught.schema, taught.net, feed, _stream_to_validate(options) or taught.held_out, lambda: stream)
 
 
@@ -98,15 +100,19 @@ def _of_table(schema: Schema, net: Net, rows: tuple[Any, Any, Any], options: Opt
 
 def _surveyed(schema: Schema, net: Net, batches: Iterable[Batch], options: Options) -> Taught:
     """What a pass over the rows teaches."""
-    if options.validation_split:
-        raise InvalidInputError(
-            "validation_split is for rows that are all in memory: give validation_data, which may be a stream, too."
-        )
+    _check_no_split(options)
     survey = Survey(schema, net, options.seed, class_weight=options.class_weight)
     for batch in batches:
         survey.look_at(batch)
     given = None if _stream_to_validate(options) else options.validation_data
     return survey.learned(net, options.initializer, validation_data=given, shuffle=options.shuffle)
+
+
+def _check_no_split(options: Options) -> None:
+    if options.validation_split:
+        raise InvalidInputError(
+            "validation_split is for rows that are all in memory: give validation_data, which may be a stream, too."
+        )
 
 
 def _first_buffer(batches: Iterator[Batch], most: int) -> tuple[list[Batch], bool]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..data.streams.ahead import ahead
-from ..data.streams.source import Batch, Source
+from ..data.streams.source import Batch
 from ..errors import InvalidInputError
 from ..kernels import engine
 from ..kernels.records import Reals, Rows, aligned_zeros, read_only
@@ -34,12 +34,24 @@ class Size(NamedTuple):
     all: int  # with those of other machines
 
 
+class Passes(Protocol):
+    """What is read pass after pass, see data/streams/source.py."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def n_parts(self) -> int | None: ...
+    @property
+    def is_one_pass(self) -> bool: ...
+    def batches(self, order: Sequence[int] | None, most: int) -> Iterator[Batch]: ...
+
+
 class Buffers:
     """A feed whose rows are read anew in every pass."""
 
     def __init__(
         self,
-        source: Source,
+        source: Passes,
         rows_of: Callable[[Batch], Arrays],
         sizes: Sequence[Size],
         at_hand: Rows,
