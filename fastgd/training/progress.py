@@ -121,7 +121,8 @@ class Lines(Silent):
     def epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         done = epoch + 1
         if done == 1 or done == self.epochs or (done % self.interval == 0 and done + self.interval <= self.epochs):
-            speed = self.n_done / max(time.perf_counter() - self.started, 1e-9)
+            n_rows = self.n_rows * done if self.n_rows < sys.maxsize else self.n_done
+            speed = n_rows / max(time.perf_counter() - self.started, 1e-9)
             values = "  ".join(f"{name} {value:#.4g}" for name, value in logs.items() if name in SHOWN)
             say(f"epoch {done:>{len(str(self.epochs))}}/{self.epochs}  {values}  {speed:,.0f} rows/s")
 
