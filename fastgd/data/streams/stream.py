@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import InvalidInputError
 from ...options import checked_names, counted, positive_integer
 from .made import Given, source_of
-from .pieces import TABLES, depth
+from .pieces import depth, is_table
 from .source import Source
 
 BUFFER = 1 << 28  # bytes: what is larger is not read as a whole
@@ -136,7 +136,7 @@ def as_stream(X: Any, y: Any, sample_weight: Any, buffer_rows: int | None, once:
         InvalidInputError: as `Stream` does, or y besides a stream that has it already.
     """
     kind = type(X)
-    if kind is np.ndarray and buffer_rows is None:
+    if buffer_rows is None and (kind is np.ndarray or (hasattr(kind, "__array__") and not issubclass(kind, np.memmap))):
         return None
     if kind is list and not (X and _begins_a_stream(X[0], y)):
         _check_is_unbuffered(kind, buffer_rows)
@@ -176,7 +176,7 @@ def _is_streamed(X: Any, y: Any, buffer_rows: int | None) -> bool:
     if isinstance(X, list):
         return True  # its first entry has been looked at
     kind = type(X)
-    if isinstance(X, tuple | bytes | dict | set | frozenset) or any(hasattr(X, name) for name in TABLES):
+    if is_table(X):
         return False
     is_sequence = hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
     return (hasattr(kind, "__iter__") and not is_sequence) or callable(X)
