@@ -57,7 +57,8 @@ def files(tmp_path, monkeypatch):
 TABLES = {
     "array": X, "list": X.tolist(), "tuple": tuple(X), "rows": [(1.0, 2.0), (3.0, 4.0)], "words": [("a", 2.0)],
     "arrays": [*X], "numbers": [np.float32(1), np.float32(2)], "deep": [(np.float32(1), np.float32(2))],
-    "empty": [], "text": "abc", "path": Path("t.json"), "dictionary": {"a": [1]}, "deque": deque([[1, 2]]), "range": range(3),
+    "empty": [], "text": "abc", "path": Path("t.json"), "dictionary": {"a": [1]}, "deque": deque([[1, 2]]),
+    "range": range(3),
     "pandas": pd.DataFrame(X), "series": pd.Series([1.0]), "polars": pl.DataFrame(X), "lazy": pl.LazyFrame(X),
     "polars series": pl.Series([1.0]), "arrow": pa.table({"a": [1]}), "masked": np.ma.array(X), "device": OnDevice(),
     "nothing": None, "number": 3, "bytes": b"abc", "set": {1, 2}, "strings": ["a", "b"],
@@ -95,8 +96,9 @@ def test_paths_are_streams(made):
 @pytest.mark.parametrize(
     "made",
     [
-        lambda: iter([(X, X)]), lambda: ((X, X) for _ in range(2)), lambda: [(X, X[:, 0])], lambda: [(X.tolist(), [1] * 4)],
-        lambda: [(pl.DataFrame(X), X)], Loader, lambda: lambda: [X], lambda: map(np.asarray, [X]), lambda: Loader().__iter__,
+        lambda: iter([(X, X)]), lambda: ((X, X) for _ in range(2)), lambda: [(X, X[:, 0])], Loader,
+        lambda: [(pl.DataFrame(X), X)], lambda: [(X.tolist(), [1] * 4)], lambda: lambda: [X],
+        lambda: map(np.asarray, [X]), lambda: Loader().__iter__,
     ],
 )  # fmt: skip
 def test_batches_are_streams(made):
@@ -124,7 +126,7 @@ def test_a_buffer_makes_arrays_a_stream():
     for table in (X, np.load("X.npy", mmap_mode="r")):
         stream = as_stream(table, X[:, 0], X[:, 1], 32)
         assert (stream.buffer_rows, stream.source.n_rows) == (32, 4)
-        assert next(stream.source.batches(None, 10)).weights.tolist() == X[:, 1].tolist()
+        assert [w for batch in stream.source.batches(None, 10) for w in batch.weights] == X[:, 1].tolist()
     with pytest.raises(InvalidInputError, match=re.escape("X is a table in memory (DataFrame): leave it out.")):
         as_stream(pl.DataFrame(X), None, None, 32)
     with pytest.raises(InvalidInputError, match="buffer_rows must be a whole number of at least 1, not 0"):

@@ -31,7 +31,8 @@ def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Cal
     begin = first[:4096]
     if marked is None and encoding is None and len(begin) - len(begin.translate(None, CONTROL)) > FEW * len(begin):
         raise InvalidInputError(
-            f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding with --encoding (in Python encoding=)."
+            f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding with "
+            "--encoding (in Python encoding=)."
         )
     pieces = _again(first, pieces)
     known = _known(encoding) if encoding is not None else marked
