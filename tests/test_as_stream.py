@@ -151,11 +151,3 @@ def test_what_streams_say_of_themselves():
     assert repr(fastgd.Stream(X)) == "fastgd.Stream(X: 4 rows)"
     assert repr(fastgd.Stream(iter([]))) == "fastgd.Stream(the list_iterator: read once)"
     assert repr(fastgd.Stream(Loader())) == "fastgd.Stream(the Loader: not counted yet)"
-
-
-def test_the_example_runs():
-    code = fastgd.Stream.__doc__.partition("```python\n")[2].partition("```")[0]
-    found = {}
-    exec(re.sub("^    ", "", code, flags=re.M), found)
-    assert repr(found["stream"]) == "fastgd.Stream(X.npy: 10,000 rows)"
-    assert found["stream"].source.n_parts == 80

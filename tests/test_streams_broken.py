@@ -66,6 +66,7 @@ WRONG = {
     "npz": (["both.npz"], {}, "both.npz is an archive of arrays: save each as a file of its own, with np.save."),
     "kinds": ([["t.csv", "X.npy"]], {}, "X.npy is of another kind than t.csv: stream files of one kind together."),
     "lengths": (["X.npy", "short.npy"], {}, "X.npy has 500 rows, but short.npy has 499: each row needs its y."),
+    "one number": (["X.npy", 3], {}, "y is a int: pass an array, or the path of a .npy file."),
     "weights": (["X.npy", "y.npy", [1.0]], {},
         "X.npy has 500 rows, but sample_weight has 1: each row needs its "
         "weight."),
