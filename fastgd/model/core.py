@@ -13,7 +13,7 @@ import numpy as np
 from ..data import tables
 from ..data.frames import frame_like
 from ..data.rows import Measured, labelled, measured
-from ..data.streams.stream import as_stream
+from ..data.streams.stream import Stream, as_stream
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, read_only
 from ..options import checked_names, positive_integer, yes_or_no
@@ -28,9 +28,9 @@ from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
-from .lessons import HeldOut, Options, taken, taken_from_stream
+from .lessons import HeldOut, Options, check_there_is, taken, taken_from_stream
 from .model import Model
-from .streamed import check_stream, outputs_of_stream
+from .streamed import check_stream, loss_and_accuracy, measured_over, outputs_of_stream
 from .validation import measured_names, validation
 
 if TYPE_CHECKING:
@@ -203,7 +203,7 @@ class Core(Model):
         return frame_like(X, named_probabilities(self.schema, found)) if yes_or_no(as_frame, "as_frame") else found
 
     @checked_names
-    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the predictions are: "loss", and what people compare, in the units of y.
 
         Regression: "rmse", "mae", "r2" (R², 1 is perfect). Quantiles: for each level the share of actual values below
@@ -216,7 +216,8 @@ class Core(Model):
         the loss is the log loss. Rankings are by the probability of the second of two classes, of more classes the mean
         of each against the others. Several yes/no labels have means over the labels. All are scikit-learn's, but what
         no row says anything of is left out: the recall of a class that does not occur, the precision of one that is
-        never predicted, both rankings where all rows are of one class. Such classes are left out of means, too.
+        never predicted, both rankings where all rows are of one class. Such classes are left out of means, too. Of a
+        stream rankings are left out, because they need all rows at once.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -226,6 +227,9 @@ class Core(Model):
         Raises:
             InvalidInputError: a table that cannot be used, or a row that has no finite prediction (see `predict`).
         """
+        if stream := as_stream(X, y, sample_weight, None, once=True):
+            return measured_over(self, stream)
+        check_there_is(y)
         rows = measured(self.schema, X, y, sample_weight)
         predictor = self.predictor()
         if predictor.ignores:
@@ -286,6 +290,8 @@ class Core(Model):
 
     def loss_of(self, rows: HeldOut) -> float:
         """The loss of rows in the user's units, as `evaluate` and the history tell it."""
+        if isinstance(rows, Stream):
+            return loss_and_accuracy(self, rows)[0]
         return measures.loss_of(self.schema, self.net, rows, self.predictor().outputs_as_they_are(rows.X)[0])
 
     def outputs_of(self, values: Reals) -> tuple[Reals, bool]:

@@ -50,9 +50,14 @@ class Taken(NamedTuple):
 
 def taken(schema: Schema, net: Net, X: Any, y: Any, sample_weight: Any, options: Options) -> Taken:
     """Check a table and everything that a user gave for a training on it."""
+    check_there_is(y)
+    return _of_table(schema, net, (X, y, sample_weight), options)
+
+
+def check_there_is(y: Any) -> None:
+    """Refuse a table without targets."""
     if y is None:
         raise InvalidInputError("y is missing: give the actual value of each row, or a stream that has both.")
-    return _of_table(schema, net, (X, y, sample_weight), options)
 
 
 def taken_from_stream(
@@ -156,4 +161,6 @@ def _stream_to_validate(options: Options) -> Stream | None:
             "validation_data is an iterator, which can be read only once, but is measured after each epoch: give a "
             "function that makes one."
         )
+    if stream is not None and options.class_weight is not None:
+        raise InvalidInputError("class_weight goes with validation_data that is a table, not with a stream.")
     return stream and stream.once()
