@@ -339,6 +339,15 @@ def test_categories_that_all_batches_name_are_the_classes():
     assert taught.schema.classes.tolist() == lesson.schema.classes.tolist() == ["x", "c", "b", "aa"]
 
 
+def test_categories_that_batches_name_differently_are_labels_that_occur():
+    model = fastgd.MLP([3, 4, 3], loss="cross_entropy")
+    _, X, _, _ = made("classes")
+    parts = [pd.Categorical(list(text), list(text)[::-1]) for text in ("cba", "cb", "abc")]
+    stream = [Batch(X[: len(part)], pd.Series(part), None, "a", 0) for part in parts]
+    assert surveyed(model, stream[-1:]).learned(model.net).schema.classes.tolist() == ["c", "b", "a"]
+    assert surveyed(model, stream).learned(model.net).schema.classes.tolist() == ["a", "b", "c"]
+
+
 def test_probabilities_may_come_after_whole_numbers():
     model, X, y, _ = made("two classes")
     y = np.where(np.arange(N) > 60, 0.25, y)
@@ -450,7 +459,7 @@ def test_a_column_that_counts_the_rows_is_told_as_of_a_table():
         surveyed(model, batches(frame, y, None, [1, 2, 700])).learned(model.net)
     assert "counts the rows" in told[0][0]
     both(model, frame, y, np.arange(1500) % 3 * 1.0, [1, 2, 700])
-    shifted = frame.with_columns(rooms=pl.when(pl.int_range(1500) < 700).then(pl.col("rooms")).otherwise(0.5))
+    shifted = frame.with_columns(rooms=pl.col("rooms") + 10 * (pl.int_range(1500) >= 700))
     with kept_warnings() as told:
         surveyed(model, batches(shifted, y, None, [700])).learned(model.net)
     assert not told
@@ -503,6 +512,8 @@ def test_samples_are_merged_in_any_order_to_the_same_rows():
     e.merge(d)
     for one, other in zip(a.rows()[:3], e.rows()[:3], strict=True):
         assert (one == other).all()
+    of_rank = [set(a.rows().numbers[a.rows().ranks == rank].tolist()) for rank in (0, 2)]
+    assert len(of_rank[0] & of_rank[1]) < len(of_rank[0]) / 2  # machines draw keys of their own
     shares = np.bincount(a.rows().ranks, minlength=3)
     assert shares.sum() == 100
     assert abs(shares - 100 * np.array([950, 80, 2050]) / 3080).max() < 15
