@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -90,7 +91,8 @@ def taken_from_stream(
             known = _of_table(schema, net, joined(begun), options)
             taught = replace(taught, schema=known.schema, net=known.net)
         passes, sizes = source, buffer_sizes(taught.n_rows, most)
-    feed = Buffers(passes, taught.rows_of, sizes, taught.probe, most)
+    rows_of = partial(taught.rows_of, is_new=not source.is_fixed)
+    feed = Buffers(passes, rows_of, sizes, taught.probe, most)
     return Taken(taught.schema, taught.net, feed, _stream_to_validate(options) or taught.held_out, lambda: stream)
 
 
