@@ -83,6 +83,23 @@ def test_parts_are_merged_in_order(size):
     assert returned(size, lambda comm: Ranks(comm).merged([comm.rank], lambda a, b: a + b))[0] == list(range(size))
 
 
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_parts_that_do_not_fit_together_are_an_error_of_all(size):
+    def merge(a, b):
+        if size - 1 in b:
+            raise InvalidInputError(f"rank {b[0]} has other columns.")
+        return a + b
+
+    answers = together(size, lambda comm: Ranks(comm).merged([comm.rank], merge))
+    assert len({str(answer) for answer in answers}) == 1
+    assert {type(answer) for answer in answers} == {InvalidInputError}
+
+
+def test_a_message_that_names_its_rank_is_not_given_another():
+    answers = together(2, meet_after, {1: InvalidInputError("rank 1, row 7: X is empty.")})
+    assert {str(answer) for answer in answers} == {"rank 1, row 7: X is empty."}
+
+
 def meet_after(comm, errors):
     """A meeting to which some ranks bring errors."""
     here = Ranks(comm)

@@ -48,9 +48,9 @@ class Failure(NamedTuple):
         """The error that a rank raises because of another one."""
         if self.error is None:
             return RankError(f"rank {rank}: {f'{self.kind}: {self.text}' if self.text else self.kind}")
-        told = copy.copy(self.error)
-        if not self.is_joint:
-            told.args = (f"rank {rank}: {self.text}",)
+        told, name = copy.copy(self.error), f"rank {rank}"
+        if not self.is_joint and not self.text.startswith(name):
+            told.args = (f"{name}: {self.text}",)
         return told
 
 
@@ -134,17 +134,22 @@ class Ranks:
         self.meet(error=failed, is_joint=is_joint)
         return self.of_first(found)
 
-    def merged(self, part: T, merge: Callable[[T, T], T]) -> T:
-        """merge(… merge(part of rank 0, of rank 1) …), made two by two; what other ranks than 0 get is no result."""
-        step, whole = 1, part
+    def merged(self, part: T, merge: Callable[[T, T], T]) -> T | None:
+        """merge(… merge(part of rank 0, that of rank 1) …, that of the last) on rank 0, made two by two."""
+        step, whole, failed = 1, part, None
         while step < self.size:
             if self.rank % (2 * step):
-                self.reached(self.comm.send, whole, dest=self.rank - step)
-                return whole
+                self.reached(self.comm.send, None if failed else [whole], dest=self.rank - step)
+                break
             if self.rank + step < self.size:
-                whole = merge(whole, self.reached(self.comm.recv, source=self.rank + step))
+                other = self.reached(self.comm.recv, source=self.rank + step)  # nothing where a merge has failed
+                try:
+                    whole = merge(whole, *other) if other and not failed else whole
+                except BaseException as error:
+                    failed = error
             step *= 2
-        return whole
+        self.meet(error=failed, is_joint=True)
+        return whole if self.is_first else None
 
     def reached(self, exchange: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         """What an exchange gives. One that fails says that ranks are gone: there is no further one."""
