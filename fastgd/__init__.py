@@ -19,6 +19,7 @@ _HOME = {  # public name → the module that holds it; None: it is a module itse
     "MLPClassifier": "sklearn",
     "MLPRegressor": "sklearn",
     "History": "training.history",
+    "Stream": "data.streams.stream",
     "fit_many": "many.fit_many",
     "from_sklearn": "imports",
     "from_torch": "imports",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from . import schedules as schedules
     from . import space as space
     from .data.encoding import Encoding as Encoding
+    from .data.streams.stream import Stream as Stream
     from .imports import from_sklearn as from_sklearn
     from .imports import from_torch as from_torch
     from .kernels.cpu.compiled_calls import predict_row as predict_row

@@ -81,6 +81,13 @@ def compiled(model: fastgd.MLP, x: NDArray[np.float32], out: NDArray[np.float32]
     return loss
 
 
+def streams(path: Path) -> fastgd.Stream:
+    """Tables that are read a part at a time."""
+    batches = fastgd.Stream(lambda: iter([([[1.0, 2.0]], [3.0])]))
+    print(batches)
+    return fastgd.Stream(path, target="price", columns=["size"], missing=["-9"], spool=False, buffer_rows=1000)
+
+
 def estimate(X: NDArray[np.float32], y: NDArray[np.float32]) -> None:
     """As scikit-learn has it."""
     print(fastgd.MLPRegressor(n_networks=1).fit(X, y).predict(X), fastgd.MLPClassifier().fit(X, y).predict_proba(X))

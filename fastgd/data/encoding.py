@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -103,6 +104,27 @@ def as_encoding(value: Any) -> Encoding | None:
     raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {value!r}.")
 
 
+class Seen(NamedTuple):
+    """What the rows that count tell of a column."""
+
+    where: str  # what messages call it
+    numbers: Numbers | None = None  # of the rows that are looked at, NaN for a gap
+    levels: Mapping[str, int] | None = None  # or of each label the number of its rows
+    has_gaps: bool = False
+    counts_rows: bool = False  # whether it is a number that grows by 1 from row to row
+    n_uncounted: int = 0  # rows with labels that are not among `levels`
+
+
+class Evidence(NamedTuple):
+    """What is learned from: the rows that are looked at, and what all that count tell of each column."""
+
+    columns: Iterator[Seen]
+    n_numbers: int  # of the columns are numbers
+    n_rows: int  # count
+    weights: Numbers  # of the rows that are looked at, or (0,)
+    targets: Reals  # likewise, (n_rows, n_targets)
+
+
 def learn(
     encoding: Encoding,
     table: Columns,
@@ -121,22 +143,41 @@ def learn(
     some = (
         kept if len(kept) <= MOST_LOOKED_AT else np.sort(np.random.default_rng(0).choice(kept, MOST_LOOKED_AT, False))
     )
+    columns = (_seen(column, kept, some) for column in table.columns)
+    n_numbers = sum(column.numbers is not None for column in table.columns)
     each = weights[some] if weights.size else weights
-    n_bins = encoding.bins_for(len(kept), sum(column.numbers is not None for column in table.columns))
+    return learn_from(encoding, Evidence(columns, n_numbers, len(kept), each, targets[some]), n_classes)
+
+
+def _seen(column: Column, kept: NDArray[np.int64], some: NDArray[np.int64]) -> Seen:
+    """What the rows `kept` tell of a column, whose numbers are looked at in `some` of them."""
+    if column.numbers is not None:
+        of_kept = column.numbers[kept]
+        counts_rows = len(kept) > 10 and bool((np.diff(of_kept) == np.diff(kept)).all())
+        return Seen(column.where, column.numbers[some], None, bool(np.isnan(of_kept).any()), counts_rows)
+    assert column.labels is not None
+    labels = column.labels if len(kept) == len(column.labels) else [column.labels[row] for row in kept.tolist()]
+    counts = Counter(labels)
+    n_gaps = counts.pop(None, 0)
+    return Seen(column.where, None, counts, n_gaps > 0)  # type: ignore[arg-type]
+
+
+def learn_from(encoding: Encoding, evidence: Evidence, n_classes: int = 0) -> Encoder:
+    """The same from what such rows tell, wherever they are."""
+    n_rows, targets = evidence.n_rows, evidence.targets
+    n_bins = encoding.bins_for(n_rows, evidence.n_numbers)
     told: Numbers | None = None  # of the rows that are looked at alone: classes take much room
     if encoding.bins == "auto" and n_bins:
-        told = _indicators(targets[some, 0], n_classes) if n_classes else targets[some].astype(np.float64)
+        told = _indicators(targets[:, 0], n_classes) if n_classes else targets.astype(np.float64)
     codes: list[NumberCode | LevelCode] = []
     silent: list[str] = []  # what tells nothing
-    for column in table.columns:
+    for column in evidence.columns:
         if column.numbers is not None:
-            code, why = _learn_numbers(column.numbers[some], each, n_bins, told, encoding.finer)
-            has_gaps = bool(np.isnan(column.numbers[kept]).any()) and not why
-            codes.append(code._replace(has_gaps=has_gaps))
-            _tell_of_row_numbers(column, kept)
+            code, why = _learn_numbers(column.numbers, evidence.weights, n_bins, told, encoding.finer)
+            codes.append(code._replace(has_gaps=column.has_gaps and not why))
+            _tell_of_row_numbers(column)
         else:
-            assert column.labels is not None
-            levels, why = _learn_levels(column, kept, encoding)
+            levels, why = _learn_levels(column, n_rows, encoding)
             codes.append(levels)
         silent += [f"{column.where} {why}"] if why else []
     if not any(code.is_dense or code.n_levels for code in codes):
@@ -186,26 +227,25 @@ def _learn_numbers(
     return plain._replace(edges=edges, normal=normal, bin_mean=means, bin_std=stds, mean=mean), ""
 
 
-def _learn_levels(column: Column, kept: NDArray[np.int64], encoding: Encoding) -> tuple[LevelCode, str]:
+def _learn_levels(column: Seen, n_rows: int, encoding: Encoding) -> tuple[LevelCode, str]:
     """The code, and what makes the column useless."""
-    assert column.labels is not None
-    labels = column.labels if len(kept) == len(column.labels) else [column.labels[row] for row in kept.tolist()]
-    counts = Counter(labels)
-    n_gaps = counts.pop(None, 0)
+    assert column.levels is not None
+    counts = column.levels
     ranked = sorted(counts, key=lambda label: (-counts[label], str(label)))
-    least = encoding.least_rows_for(len(kept))
+    least = encoding.least_rows_for(n_rows)
     frequent = [label for label in ranked[: encoding.most_levels] if counts[label] >= least]
-    if len(ranked) == len(frequent) + 1:  # one rare label needs no pool
+    if len(ranked) == len(frequent) + 1 and not column.n_uncounted:  # one rare label needs no pool
         frequent = ranked
     levels = tuple(sorted(str(label) for label in frequent))
-    has_rare = len(ranked) > len(frequent)
-    known = frozenset(str(label) for label in ranked) if len(ranked) <= MOST_REMEMBERED else None
-    code = LevelCode(levels, has_rare, n_gaps > 0, known)
+    has_rare = len(ranked) > len(frequent) or column.n_uncounted > 0
+    is_short = len(ranked) <= MOST_REMEMBERED and not column.n_uncounted
+    known = frozenset(str(label) for label in ranked) if is_short else None
+    code = LevelCode(levels, has_rare, column.has_gaps, known)
     if code.n_levels > 1:
         return code, ""
     why = f"is {levels[0]!r} in every row" if levels else "is empty in every row"
     if has_rare:
-        why = f"has {len(ranked):,} categories, none of which has {least} rows"
+        why = f"has {len(ranked):,} categories{' and more' * (column.n_uncounted > 0)}, none of which has {least} rows"
         if all(map(_reads_as_a_number, ranked)):
             why = f"has {why[4:]}, though its text reads as numbers (make them numbers)"
     return LevelCode((), False, False, known), why
@@ -218,10 +258,8 @@ def _reads_as_a_number(label: str | None) -> bool:
         return False
 
 
-def _tell_of_row_numbers(column: Column, kept: NDArray[np.int64]) -> None:
-    assert column.numbers is not None
-    some = column.numbers[kept]
-    if len(some) > 10 and (np.diff(some) == np.diff(kept)).all():
+def _tell_of_row_numbers(column: Seen) -> None:
+    if column.counts_rows:
         warn(
             f"{column.where} counts the rows: leave it out, unless new rows will have numbers of the same kind.",
             InputWarning,

@@ -22,7 +22,10 @@ from .reading.rows import Rows
 from .reading.source import Source, opened
 from .reading.text import lines_of
 
-__all__ = ["Format", "Places", "read_chunks", "read_placed", "read_table"]
+__all__ = [
+    "Format", "Places", "check_columns", "is_parquet", "library", "parquet_part", "parquet_size", "read_chunks",
+    "read_header", "read_placed", "read_table",
+]  # fmt: skip
 
 
 def _silent(remark: str) -> None:
@@ -97,15 +100,18 @@ def read_chunks(
     told: Callable[[str], None] = _silent,
     gaps: bool = True,
     rows: int = 100_000,
+    found: dict[str, bool] | None = None,
 ) -> Iterator[tuple[Places, Any]]:
     """Read a table that may be larger than memory, some rows at a time: where they stand, and a data frame.
 
     What a column holds cannot be found from a part of it: those that are named in neither `text` nor `numbers` are text
-    as it stands in the file, with blanks around it, and whatever stands for unknown values.
+    as it stands in the file, with blanks around it, and whatever stands for unknown values; or, with `found`, what they
+    hold at the beginning, and a cell that does not fit is an error.
 
     Args:
         path, columns, text, numbers, fmt, told, gaps: as for `read_table`.
         rows: the most rows of a frame.
+        found: of each column of a text file whether it holds text, as it was found before; what is found is added.
 
     Raises:
         InvalidInputError: as `read_table` does, when it comes to the place.
@@ -114,18 +120,69 @@ def read_chunks(
         if source.parquet is not None:
             yield from parquet.chunks(source.name, source.parquet, columns, text, numbers, gaps, rows)
             return
+        known = found or {}
+        text, numbers = _both(text, known, True), _both(numbers, known, False)
         table, cells = _opened(source, columns, text, numbers, fmt, gaps, told)
-        cells.as_they_are, cells.open = set(cells.open), []
+        if found is None:
+            cells.as_they_are, cells.open = set(cells.open), []
+        cells.found |= known.keys()
         is_empty = True
         for block in table.blocks():
+            if not block.frame.height:
+                continue
             frame = cells.frame(block)
             cells.check()
+            if found is not None:
+                found.update({column: column in cells.text for column in cells.found})
             for first in range(0, frame.height, rows):
                 part = slice(first, first + rows)
                 yield Places("line", block.lines[part]), frame[part]
                 is_empty = False
         if is_empty:
             raise InvalidInputError(f"{source.name} has a header line but no rows.")
+
+
+def _both(named: Sequence[str], found: dict[str, bool], is_text: bool) -> list[str]:
+    """The columns that are named, and those that were found to hold the same."""
+    return [*named, *(column for column, holds_text in found.items() if holds_text == is_text)]
+
+
+def read_header(path: Path, fmt: Format = Format()) -> tuple[str, ...]:  # noqa: B008  it is frozen
+    """The names of the columns of a text file.
+
+    Raises:
+        InvalidInputError: no such file, or no text.
+    """
+    with opened(path) as source:
+        return Rows(source.name, lines_of(source.name, source.pieces, fmt.encoding, _silent), fmt, ()).dialect.header
+
+
+def is_parquet(path: Path) -> bool:
+    """Whether a file is one of Parquet.
+
+    Raises:
+        InvalidInputError: it cannot be read.
+    """
+    with opened(path) as source:
+        return source.parquet is not None
+
+
+def parquet_size(path: Path) -> tuple[dict[str, Any], int]:
+    """The columns of a Parquet file with their types, and how many rows it has.
+
+    Raises:
+        InvalidInputError: it is none, or broken.
+    """
+    return parquet.size(str(path), path)
+
+
+def parquet_part(path: Path, columns: Sequence[str], text: Sequence[str], first: int, n: int) -> Any:
+    """Rows of a Parquet file from `first` on, which is counted from 0, with the types that they have.
+
+    Raises:
+        InvalidInputError: the file is broken, or has fewer rows.
+    """
+    return parquet.part(str(path), path, columns, text, first, n)
 
 
 def _opened(

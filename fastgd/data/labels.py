@@ -16,6 +16,7 @@ from ..options import is_number
 from .arrays import as_array
 from .frames import as_frame, check_nulls
 
+NO_CLASSES = "class_weight is for labels of classes; y holds probabilities: use sample_weight."
 EXACT = 2.0**53  # whole numbers up to here are exact in float64
 
 
@@ -176,12 +177,15 @@ def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArra
     `numbers` (n_rows, 1) are those of the classes of the rows to train on.
     """
     if (numbers != np.rint(numbers)).any():
-        raise InvalidInputError("class_weight is for labels of classes; y holds probabilities: use sample_weight.")
-    places = numbers[:, 0].astype(np.int64)
+        raise InvalidInputError(NO_CLASSES)
+    return weights_by_count(weights, np.bincount(numbers[:, 0].astype(np.int64), minlength=classes.size), classes)
+
+
+def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[Any]) -> NDArray[np.float64]:
+    """The same, from how many rows each class has, (n_classes,)."""
     if isinstance(weights, str) and weights == "balanced":
-        counts = np.bincount(places, minlength=classes.size)
         present = np.count_nonzero(counts)
-        return np.where(counts > 0, len(places) / (present * np.maximum(counts, 1)), 1.0)
+        return np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)
     if not isinstance(weights, dict):
         raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")
     table = np.ones(classes.size)
@@ -195,6 +199,6 @@ def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArra
         if not is_number(weight) or not 0 <= weight < np.inf:
             raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {weight!r}.")
         table[known[label]] = weight
-    if not table[places].any():
+    if not table[counts > 0].any():
         raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")
     return table

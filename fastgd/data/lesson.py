@@ -13,9 +13,10 @@ from . import scaling
 from .arrays import CheckedTable
 from .column_codes import NumberCode
 from .columns import Columns
+from .encoder import Encoder
 from .encoding import learn
 from .rows import Measured, Weights, in_order, mean_one, row_weights
-from .scaling import Source
+from .scaling import InMemory, Source
 from .schema import Schema
 from .splits import Parts, choice, parted
 
@@ -76,7 +77,7 @@ def prepared(
     if class_weight is not None:
         parts = parts.weighted_by_class(class_weight, schema)
     rows = Rows(parts.X, parts.Y, mean_one(parts.weights, schema.dtype), np.uint64(seed), epoch, shuffle)
-    net = scaling.learn(net, schema, rows, Source(table, target, parts.chosen))
+    net = scaling.learn(net, schema, InMemory(rows, Source(table, target, parts.chosen)))
     seen = schema.target.seen(target.columns(parts.chosen)) if schema.target.clip else schema.target
     if not schema.scaled or seen is not schema.target:
         schema = replace(schema, scaled=True, target=seen)
@@ -102,6 +103,14 @@ def _encoded(
     assert schema.encoding is not None
     n_classes = schema.network.n_out if schema.network.loss.task == "classes" else 0
     encoder = learn(schema.encoding, table, weights, chosen, target.values, n_classes)
+    schema, net = with_encoder(schema, net, encoder, table, initializer, seed)
+    return schema, net, schema.encoded(table, is_new=False)
+
+
+def with_encoder(
+    schema: Schema, net: Net, encoder: Encoder, table: Columns, initializer: Any, seed: int
+) -> tuple[Schema, Net]:
+    """The schema with an encoder that was learned from such a table, and a network that reads what it makes."""
     for column, sign in enumerate(schema.network.monotone):
         if sign and not isinstance(encoder.codes[column], NumberCode):
             raise InvalidInputError(
@@ -111,4 +120,4 @@ def _encoded(
     if encoder.inputs != schema.network.inputs:
         schema = replace(schema, network=replace(schema.network, encoded=encoder.inputs))
         net = schema.network.new_net(initializer, schema.dtype, seed)._replace(**encoder.bins(schema.dtype))
-    return schema, net, schema.encoded(table, is_new=False)
+    return schema, net

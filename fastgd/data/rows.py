@@ -13,11 +13,14 @@ from numpy.typing import NDArray
 from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, Rows, read_only, taken
+from .labels import NO_CLASSES
 from .on_device import is_on_device, on_host
 from .schema import Schema
 from .tables import finished, read
 
 Weights = NDArray[np.float64]
+NO_WEIGHT_LEFT = "class_weight and sample_weight leave every row with weight 0"
+NOTHING_COUNTS = "sample_weight is 0 in every row: nothing is left to learn from."
 
 
 class Measured(NamedTuple):
@@ -63,6 +66,14 @@ def at(places: NDArray[np.int64], values: Any) -> Any:
 
 def row_weights(weights: Any, n_rows: int, device: str = DEFAULT_DEVICE) -> Weights:
     """Check sample weights: (n_rows,) numbers of at least 0, not all 0; (0,) where there are none."""
+    checked = weights_of_some(weights, n_rows, device)
+    if checked.size and checked.max() == 0:
+        raise InvalidInputError(NOTHING_COUNTS)
+    return checked
+
+
+def weights_of_some(weights: Any, n_rows: int, device: str = DEFAULT_DEVICE) -> Weights:
+    """The same for some rows of a table, of which none need count."""
     wide = np.dtype(np.float64)
     if weights is None:
         return np.zeros(0)
@@ -73,8 +84,6 @@ def row_weights(weights: Any, n_rows: int, device: str = DEFAULT_DEVICE) -> Weig
     if checked.min() < 0:
         row = int(np.argmax(checked < 0))
         raise InvalidInputError(f"sample_weight, row {row} is {checked[row]}: a weight must be at least 0.")
-    if checked.max() == 0:
-        raise InvalidInputError("sample_weight is 0 in every row: nothing is left to learn from.")
     return checked
 
 
@@ -102,10 +111,10 @@ def drawn(n_rows: int, most: int) -> NDArray[np.int64]:
 def by_row(by_class: Weights, Y: Reals, weights: Weights, purpose: str) -> Weights:
     """Each row's weight, times that of its class; only ratios count."""
     if (np.rint(Y) != Y).any():
-        raise InvalidInputError("class_weight is for labels of classes; y holds probabilities: use sample_weight.")
+        raise InvalidInputError(NO_CLASSES)
     each = by_class[Y[:, 0].astype(np.int64)]
     largest = each.max()
     product = each / (largest or 1) * (weights / weights.max() if weights.size else 1)
     if not product.any():
-        raise InvalidInputError(f"class_weight and sample_weight leave every row with weight 0: nothing {purpose}.")
+        raise InvalidInputError(f"{NO_WEIGHT_LEFT}: nothing {purpose}.")
     return np.asarray(product)

@@ -6,7 +6,7 @@ A model learns its scaling from the first rows that it trains on, and keeps it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,88 @@ class Source(NamedTuple):
     chosen: NDArray[np.int64] | None  # the numbers of the rows that were taken; None: all
 
 
-def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
+class Spread(NamedTuple):
+    """How columns vary."""
+
+    mean: NDArray[np.float64]  # (n_columns,)
+    std: NDArray[np.float64]  # (n_columns,): exactly 0 for a constant column
+    before: Callable[[int], Any]  # column number → its standard deviation before the cast: 0 if it did not vary there
+
+
+class Evidence(Protocol):
+    """What rows tell of their columns, whether they are in memory or have gone by."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the tables, as kernels take them."""
+
+    @property
+    def n_counted(self) -> int:
+        """How many rows count."""
+
+    def inputs(self, first: int, end: int) -> Spread:
+        """Of these columns of inputs, in rows that count."""
+
+    def targets(self) -> Spread:
+        """Likewise of the targets, as they are learned."""
+
+    def is_always(self, column: int, value: Any) -> bool:
+        """Whether an input has this value in every row."""
+
+    def constant_target(self, column: int) -> float | None:
+        """What a target is in every row before the cast; None: it varies, or there is one row, which is no news."""
+
+
+class InMemory:
+    """The evidence of rows in memory, which know what their columns were before the cast."""
+
+    def __init__(self, rows: Rows, source: Source) -> None:
+        self.rows, self.source = rows, source
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the tables, as kernels take them."""
+        dtype: np.dtype[Any] = self.rows.X.dtype
+        return dtype
+
+    @property
+    def n_counted(self) -> int:
+        """How many rows count."""
+        weights = self.rows.weights
+        return int(np.count_nonzero(weights)) if weights.size else len(self.rows.X)
+
+    def inputs(self, first: int, end: int) -> Spread:
+        """Of these columns of inputs, in rows that count."""
+        X = self.rows.X if end - first == self.rows.X.shape[1] else self.rows.X[:, first:end]
+        return self._spread(X, lambda column: self.source.inputs.given(first + column))
+
+    def targets(self) -> Spread:
+        """Likewise of the targets, as they are learned."""
+        return self._spread(self.rows.Y, self.source.targets.given)
+
+    def is_always(self, column: int, value: Any) -> bool:
+        """Whether an input has this value in every row."""
+        return bool((self.rows.X[:, column : column + 1] == value).all())
+
+    def constant_target(self, column: int) -> float | None:
+        """What a target is in every row before the cast."""
+        kept = self._chosen(self.source.targets.given(column))
+        return float(kept[0]) if len(kept) > 1 and (kept == kept[0]).all() else None
+
+    def _chosen(self, given: Reals) -> Reals:
+        return given if self.source.chosen is None else given[self.source.chosen]
+
+    def _spread(self, values: Reals, given: Callable[[int], Reals]) -> Spread:
+        weights = self.rows.weights
+
+        def before(column: int) -> Any:
+            kept = self._chosen(given(column))[weights > 0 if weights.size else ...]
+            return 0.0 if kept.min() == kept.max() else kept.astype(np.longdouble).std()
+
+        return Spread(*mean_and_std(values, weights), before)
+
+
+def learn(net: Net, schema: Schema, seen: Evidence) -> Net:
     """The network with the scaling of these rows, or with its own if it has one; `net` itself is not changed.
 
     An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies, or is
@@ -40,22 +121,20 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
     net = net._replace(**{name: getattr(net, name).copy() for name in SCALING})
     if schema.scaled:
         if schema.standardize:
-            _learn_what_varies_now(net, schema, rows, source)
+            _learn_what_varies_now(net, schema, seen)
         return net
     standardize, n_dense = schema.standardize, schema.network.inputs.n_dense  # positions stay as they are
-    X = rows.X if n_dense == rows.X.shape[1] else rows.X[:, :n_dense]
-    mean, std = scales((X, rows.weights), source.inputs, source.chosen, schema.where, standardize)
+    mean, std = scales(seen.inputs(0, n_dense), seen.dtype, schema.where, standardize)
     if standardize:
-        counted = np.count_nonzero(rows.weights) if rows.weights.size else len(rows.X)
-        std = np.where(std > 0, std, np.inf if counted > 1 else 1)
+        std = np.where(std > 0, std, np.inf if seen.n_counted > 1 else 1)
         net.input_mean[:n_dense], net.input_std[:n_dense] = mean, std
     kind = schema.network.loss.scaling
     if kind == "none":
         return net
     standardize = standardize and schema.network.standardizes_target
-    mean, std = scales((rows.Y, rows.weights), source.targets, source.chosen, lambda _: "y", standardize)
+    mean, std = scales(seen.targets(), seen.dtype, lambda _: "y", standardize)
     if kind == "standard":
-        _tell_of_constants(std, source)
+        _tell_of_constants(std, seen)
     if standardize and kind == "standard":
         net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)
     elif standardize:
@@ -63,25 +142,22 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
     return net
 
 
-def _tell_of_constants(std: Reals, source: Source) -> None:
+def _tell_of_constants(std: Reals, seen: Evidence) -> None:
     """Say which targets are the same in all rows; of a single row that is no news."""
     for column in np.flatnonzero(std == 0):
-        given = source.targets.given(int(column))
-        kept = given if source.chosen is None else given[source.chosen]
-        if len(kept) > 1 and (kept == kept[0]).all():
+        value = seen.constant_target(int(column))
+        if value is not None:
             where = "y" if len(std) == 1 else f"y, column {column}"
-            warn(f"{where} is {kept[0]:.6g} in every row: there is nothing to learn of it.", InputWarning)
+            warn(f"{where} is {value:.6g} in every row: there is nothing to learn of it.", InputWarning)
 
 
-def _learn_what_varies_now(net: Net, schema: Schema, rows: Rows, source: Source) -> None:
+def _learn_what_varies_now(net: Net, schema: Schema, seen: Evidence) -> None:
     """The scaling of inputs that were ignored so far."""
-    for column in np.flatnonzero(np.isinf(net.input_std)):
-        values, before = rows.X[:, column : column + 1], net.input_mean[column]
-        if (values == before).all():
+    for column in map(int, np.flatnonzero(np.isinf(net.input_std))):
+        before, place = net.input_mean[column], schema.where(column)
+        if seen.is_always(column, before):
             continue
-        one = CheckedTable(values, None, lambda _, column=column: source.inputs.given(int(column)))  # type: ignore[misc]
-        place = schema.where(int(column))
-        (mean,), (std,) = scales((values, rows.weights), one, source.chosen, lambda _, place=place: place)  # type: ignore[misc]
+        (mean,), (std,) = scales(seen.inputs(column, column + 1), seen.dtype, lambda _, place=place: place)  # type: ignore[misc]
         if std == 0 and mean != before:  # another constant: the two are all that is known
             mean, std = (mean + before) / 2, abs(mean - before) / 2
         if std > 0:
@@ -133,19 +209,13 @@ def column_sums(values: Any, weights: Reals, around: NDArray[np.float64], is_squ
 
 
 def scales(
-    rows: tuple[Reals, Reals],
-    table: CheckedTable,
-    chosen: Any,
-    where: Callable[[int], str],
-    needed: bool = True,
+    spread: Spread, dtype: np.dtype[Any], where: Callable[[int], str], needed: bool = True
 ) -> tuple[Reals, Reals]:
-    """Mean and standard deviation of each column of rows (values, weights) in their dtype; 0 for a constant column.
+    """Mean and standard deviation of each column in the dtype; 0 for a constant column.
 
-    `chosen` are these rows' numbers in the table, whose columns as they were given tell what the cast has taken away.
-    Where the two are not needed, only that is told. `where` names a column.
+    What the cast has taken away is told, and nothing else where the two are not needed. `where` names a column.
     """
-    (values, weights), dtype = rows, rows[0].dtype
-    mean, std = mean_and_std(values, weights)
+    mean, std = spread.mean, spread.std
     with np.errstate(over="ignore"):
         good = np.isfinite(mean.astype(dtype)) & np.isfinite(std.astype(dtype))
     for column in np.flatnonzero(~good) if needed else ():
@@ -154,16 +224,14 @@ def scales(
     constant = std <= 10 * np.maximum(np.abs(mean) * np.finfo(np.float64).eps, tiny)
     resolution = np.finfo(dtype).eps * np.maximum(np.abs(mean), tiny)
     for column in np.flatnonzero(constant | (std < 1000 * resolution)):
-        spread, word = std[column], "hardly resolves"
+        varies_by, word = std[column], "hardly resolves"
         if constant[column]:
-            given = table.given(int(column))
-            kept = (given if chosen is None else given[chosen])[weights > 0 if weights.size else ...]
-            if kept.min() == kept.max():
+            varies_by, word = spread.before(int(column)), "cannot tell from a constant"
+            if not varies_by:
                 continue
-            spread, word = kept.astype(np.longdouble).std(), "cannot tell from a constant"
         advice = "" if dtype == np.float64 else ", or use dtype='float64'"
         warn(
-            f"{where(int(column))} varies by {spread:.3g} around {mean[column]:.6g}, which {dtype} "
+            f"{where(int(column))} varies by {varies_by:.3g} around {mean[column]:.6g}, which {dtype} "
             f"{word}: subtract a constant from it first, use other units{advice}.",
             PrecisionWarning,
         )

@@ -119,46 +119,60 @@ class Schema:
         """Actual values, checked, as kernels take them and as they were given: (n_rows, n_targets)."""
         y = self.at_hand(y)
         if self.takes_labels(y):
-            return self._numbers(labels.labels(y, n_rows))
-        return self._values(y, n_rows)
+            return self.numbers(labels.labels(y, n_rows))
+        return self.values(y, n_rows)
 
     def learned(self, y: Any, n_rows: int, names: tuple[str, ...] | None = None) -> tuple[Schema, CheckedTable]:
         """The same for targets to learn from: their new classes, and the names of the inputs, become the schema's."""
         y = self.at_hand(y)
+        known = self.named(y, names)
+        if not self.takes_labels(y):
+            return known, self.values(y, n_rows)
+        given = labels.labels(y, n_rows)
+        known = known.knowing(given)
+        return known, known.numbers(given)
+
+    def named(self, y: Any, names: tuple[str, ...] | None) -> Schema:
+        """With the names of these inputs and targets, where it has none yet."""
         known = self if self.feature_names is not None or names is None else replace(self, feature_names=names)
         if known.target_names is None and (found := target_names(y, self.network.n_targets)):
-            known = replace(known, target_names=found)
-        if not self.takes_labels(y):
-            return known, self._values(y, n_rows)
-        given, n_classes = labels.labels(y, n_rows), self.network.n_classes
+            return replace(known, target_names=found)
+        return known
+
+    def knowing(self, given: labels.Labels) -> Schema:
+        """With the classes of these labels."""
+        n_classes = self.network.n_classes
         assert n_classes is not None
         assert self.classes is not None
         if self.classes_known:
             classes = labels.more_classes(self.classes, given, n_classes)
         else:
             classes = labels.first_classes(given, n_classes)
-        known = replace(known, classes=classes, classes_known=True)
-        return known, known._numbers(given)
+        return replace(self, classes=classes, classes_known=True)
 
     def weights_of_classes(self, class_weight: Any, Y: NDArray[Any]) -> NDArray[np.float64]:
         """Each class's weight, (n_classes,); Y (n_rows, 1) are the numbers of the classes of the rows to train on."""
+        return labels.class_weights(class_weight, Y, self.weighable_classes())
+
+    def weighable_classes(self) -> NDArray[Any]:
+        """The classes that class_weight may name."""
         if self.classes is None:
             raise InvalidInputError(
                 f"class_weight is for classes; with loss={self.network.loss.name!r} there are none."
             )
-        return labels.class_weights(class_weight, Y, self.classes)
+        return self.classes
 
     def takes_labels(self, y: Any) -> bool:
         """Whether targets are labels of classes; else they are numbers."""
         return self.network.n_classes is not None and (self.network.loss.task == "classes" or not labels.has_shares(y))
 
-    def _numbers(self, given: labels.Labels) -> CheckedTable:
+    def numbers(self, given: labels.Labels) -> CheckedTable:
         """Labels as the numbers of their classes."""
         assert self.classes is not None
         numbers = labels.class_numbers(given.values, self.classes, self.dtype)
         return CheckedTable(numbers, None, lambda column: numbers[:, column])
 
-    def _values(self, y: Any, n_rows: int) -> CheckedTable:
+    def values(self, y: Any, n_rows: int) -> CheckedTable:
         """Targets that are numbers, within the range of the loss."""
         n_targets, task, learned = self.network.n_targets, self.network.loss.task, None
         if self.target.log:

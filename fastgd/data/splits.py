@@ -56,7 +56,7 @@ def parted(
 ) -> tuple[Schema, Parts]:
     """Hold out what the user gives, or what was chosen; classes that only validation_data has are learned."""
     if validation_data is not None:
-        schema, held_out = _given(schema, validation_data)
+        schema, held_out = given(schema, validation_data)
         return schema, Parts(None, X, target.values, weights, held_out)
     chosen, held = rows
     if chosen is None or held is None:
@@ -75,7 +75,8 @@ def _rows_at(places: NDArray[np.int64], X: Reals, target: CheckedTable, weights:
     return Parts(places, at(places, X), at(places, target.values), kept, None)
 
 
-def _given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
+def given(schema: Schema, validation_data: Any) -> tuple[Schema, Measured]:
+    """The rows to measure with that a user gives, checked; classes that only they have are learned."""
     if not isinstance(validation_data, tuple | list) or len(validation_data) not in (2, 3):
         raise InvalidInputError("validation_data must be (X, y) or (X, y, sample_weight).")
     X, y, *weights = validation_data

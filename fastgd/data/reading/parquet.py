@@ -52,6 +52,30 @@ def chunks(
         raise InvalidInputError(f"{name} has columns but no rows.")
 
 
+def size(name: str, place: Path) -> tuple[dict[str, Any], int]:
+    """The columns of a file with their types, and how many rows it has."""
+    pl = library()
+    try:
+        kinds = dict(pl.read_parquet_schema(place))
+        return kinds, int(pl.scan_parquet(place, glob=False).select(pl.len()).collect().item())
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise _broken(name, error) from error
+
+
+def part(name: str, place: Path, columns: Sequence[str], text: Sequence[str], first: int, n: int) -> Any:
+    """Some rows, as they are but for columns that are wanted as text; the row groups that have them are read."""
+    pl = library()
+    where = f"{name}, rows {first + 1} to {first + n}"
+    wanted = [pl.col(column).cast(pl.String) if column in text else pl.col(column) for column in columns]
+    try:
+        table = pl.scan_parquet(place, glob=False).slice(first, n).select(wanted).collect()
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise _broken(where, error, "part of ") from error
+    if table.height != n:
+        raise InvalidInputError(f"{where}: the file ends before them: write it anew.")
+    return table
+
+
 def _wanted(
     name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str]
 ) -> list[str]:
@@ -66,8 +90,8 @@ def _wanted(
     return header if columns is None else list(columns)
 
 
-def _broken(name: str, error: Exception) -> InvalidInputError:
-    return InvalidInputError(f"{name} is not a whole Parquet file: {' '.join(str(error).split())}.")
+def _broken(name: str, error: BaseException, part: str = "") -> InvalidInputError:
+    return InvalidInputError(f"{name} is not {part}a whole Parquet file: {' '.join(str(error).split())}.")
 
 
 def _made(

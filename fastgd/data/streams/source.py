@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+from ..files import Places
+from .pieces import rows_of
+
 
 class Batch(NamedTuple):
     """Some rows, as the user's file or function gave them."""
@@ -15,8 +18,38 @@ class Batch(NamedTuple):
     X: Any  # (n_rows, n_in): an array, or a data frame
     y: Any  # (n_rows,) or (n_rows, n_targets): an array, a series or a frame; None: the stream has no targets
     weights: Any  # (n_rows,), or None
-    where: str  # for messages: "houses.parquet, row group 3", "X.npy, rows 20,000 to 29,999", "batch 7"
-    first: int  # the number of its first row in the file, or in the pass, as messages count rows
+    where: str  # for messages: "houses.csv, lines 2 to 501", "X.npy, rows 20000 to 29999", "batch 7"
+    first: int  # the number of its first row in the file, or in the batch, as messages count rows
+    name: str = ""  # of the file, with `places`; a batch of a user's function has neither
+    places: Places | None = None  # of its rows in the file
+
+    def at(self, row: int) -> str:
+        """What messages call the place of one of its rows, counted from 0: "houses.csv, line 17"."""
+        if self.places is None:
+            return f"{self.where}, row {self.first + row}"
+        return f"{self.name}, {self.places.of(row)}"
+
+    def rows(self, start: int, stop: int) -> Batch:
+        """Some of its rows as a batch."""
+        X, y, weights = (None if table is None else rows_of(table, start, stop) for table in self[:3])
+        if self.places is None:
+            return Batch(X, y, weights, self.where, self.first + start)
+        return placed(X, y, weights, self.name, self.places.at(slice(start, stop)))
+
+
+def placed(X: Any, y: Any, weights: Any, name: str, places: Places) -> Batch:
+    """A batch whose rows stand at these places of a file."""
+    first, last = int(places.numbers[0]), int(places.numbers[-1])
+    return Batch(X, y, weights, f"{name}, {places.word}s {first} to {last}", first, name, places)
+
+
+def cut(batch: Batch, n_rows: int, most: int) -> Iterator[Batch]:
+    """A batch of n_rows as batches of at most so many."""
+    if n_rows <= most:
+        yield batch
+        return
+    for start in range(0, n_rows, most):
+        yield batch.rows(start, min(start + most, n_rows))
 
 
 class Source(Protocol):
@@ -47,4 +80,12 @@ class Source(Protocol):
 
     def share(self, rank: int, size: int) -> Source:
         """What one of several machines reads: together they read every row once."""
+        ...
+
+    def sized(self, buffer_rows: int) -> Source:
+        """The same rows in parts of which a buffer of so many rows holds about 16, where parts can be cut so."""
+        ...
+
+    def once(self) -> Source:
+        """The same rows for one pass: nothing is kept for another one."""
         ...

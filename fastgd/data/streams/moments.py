@@ -1,0 +1,132 @@
+"""Means and spreads of columns whose rows come in parts, in float64, as exact as over all rows at once.
+
+Parts are added by the formula of Chan, Golub and LeVeque (1979), which never subtracts large sums. A mean is kept as two
+numbers, so that a column that varies little around a large number is added without an error of that size.
+"""
+
+from __future__ import annotations
+
+from functools import reduce
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...kernels.records import Reals
+from ..arrays import rows_per_chunk
+
+Numbers = NDArray[Any]  # float64, or longdouble
+
+
+class Weighed(NamedTuple):
+    """How many rows there are, and how much they count. The sum is in units of the largest weight."""
+
+    n_rows: int
+    n_counted: int  # whose weight is not 0
+    total: float
+    smallest: float
+    largest: float
+
+    def scaled(self, factor: float) -> Weighed:
+        """The same rows with this many times the weight."""
+        if not factor * self.largest:
+            return Weighed(self.n_rows, 0, 0.0, 0.0, 0.0)
+        return self._replace(smallest=factor * self.smallest, largest=factor * self.largest)
+
+    def merged(self, other: Weighed) -> tuple[Weighed, float]:
+        """Both together, and which share of the weight the other has."""
+        largest = max(self.largest, other.largest)
+        here, there = (part.total * (part.largest / largest) if largest else 0.0 for part in (self, other))
+        total = here + there
+        whole = Weighed(
+            self.n_rows + other.n_rows, self.n_counted + other.n_counted, total,
+            min(self.smallest, other.smallest), largest,
+        )  # fmt: skip
+        return whole, there / total if total else 0.0
+
+
+class Moments(NamedTuple):
+    """Of each column, (n_columns,): of the rows that count."""
+
+    head: Numbers  # head + tail is the mean
+    tail: Numbers
+    variance: Numbers
+    low: Numbers  # infinite where no row counts
+    high: Numbers
+
+    @property
+    def mean(self) -> Numbers:
+        """The mean; of a constant column its value, to the bit."""
+        mean: Numbers = np.where(self.low == self.high, self.low, self.head + self.tail)
+        return mean
+
+    @property
+    def std(self) -> Numbers:
+        """The standard deviation; exactly 0 for a constant column."""
+        std: Numbers = np.where(self.low == self.high, 0.0, np.sqrt(self.variance))
+        return std
+
+    def merged(self, other: Moments, share: float) -> Moments:
+        """Both together, where the other has this share of the weight."""
+        low, high = np.minimum(self.low, other.low), np.maximum(self.high, other.high)
+        if not 0 < share < 1:
+            return (other if share else self)._replace(low=low, high=high)
+        with np.errstate(over="ignore", invalid="ignore"):
+            apart = (other.head - self.head) + (other.tail - self.tail)
+            step = self.tail + apart * share
+            head = self.head + step
+            tail = step - (head - self.head)
+            variance = (1 - share) * self.variance + share * other.variance + apart * apart * (share * (1 - share))
+        return Moments(head, tail, variance, low, high)
+
+
+def weighed(weights: NDArray[np.float64], n_rows: int) -> Weighed:
+    """How much n_rows count; weights (n_rows,), or (0,) where all are 1."""
+    if not weights.size:
+        return Weighed(n_rows, n_rows, float(n_rows), 1.0, 1.0)
+    largest = float(weights.max())
+    total = float((weights / largest).sum()) if largest else 0.0
+    return Weighed(n_rows, int(np.count_nonzero(weights)), total, float(weights.min()), largest)
+
+
+def moments(values: Reals, weights: NDArray[np.float64], wide: Any = np.float64) -> Moments:
+    """Those of some rows, values (n_rows, n_columns), weights (n_rows,) or (0,); computed in the dtype `wide`.
+
+    A part of the rows at a time stays in the processor's cache, for two passes: the mean, and what lies around it.
+    """
+    largest = weights.max() if weights.size else 0
+    shares = weights / largest if largest else weights
+    rows, parts = rows_per_chunk(values), []
+    for start in range(0, len(values), rows):
+        part, each = values[start : start + rows], shares[start : start + rows]
+        if each.size and not each.all():
+            part, each = part[each > 0], each[each > 0]
+        if len(part):
+            parts.append((_of_part(part, each, wide), weighed(each, len(part))))
+    if not parts:
+        none = np.zeros(values.shape[1], wide)
+        return Moments(none, none, none, none + np.inf, none - np.inf)
+    return reduce(_together, parts)[0]
+
+
+def _together(one: tuple[Moments, Weighed], other: tuple[Moments, Weighed]) -> tuple[Moments, Weighed]:
+    whole, share = one[1].merged(other[1])
+    return one[0].merged(other[0], share), whole
+
+
+def _of_part(values: Reals, weights: NDArray[np.float64], wide: Any) -> Moments:
+    """Those of rows that all count."""
+    low, high = values.min(axis=0).astype(wide), values.max(axis=0).astype(wide)
+    apart = values.astype(wide)
+    with np.errstate(over="ignore", invalid="ignore"):
+        head = _mean(apart, weights)
+        head = np.where((low < high) & np.isfinite(head), head, low)
+        apart -= head
+        tail = _mean(apart, weights)
+        variance = _mean(np.square(apart, out=apart), weights) - tail**2
+    return Moments(head, tail, np.maximum(variance, 0), low, high)
+
+
+def _mean(values: Numbers, weights: NDArray[np.float64]) -> Numbers:
+    mean: Numbers = weights @ values / weights.sum() if weights.size else values.sum(axis=0) / len(values)
+    return mean

@@ -1,0 +1,47 @@
+"""Slices of whatever holds rows: arrays, lists, tensors, series and data frames, by position and without a copy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..frames import as_frame, source_names
+
+TABLES = (  # what has one of these holds a table, or what cannot be read and is refused as one
+    "__array__", "__array_interface__", "__cuda_array_interface__", "__dlpack__", "__dataframe__",
+    "__arrow_c_stream__", "__arrow_c_array__", "shape", "columns", "column_names", "collect", "toarray",
+)  # fmt: skip
+
+
+def rows_of(table: Any, start: int, stop: int) -> Any:
+    """Some rows of a table."""
+    if isinstance(table, np.ndarray | list | tuple):
+        return table[start:stop]
+    frame = as_frame(table, "X")
+    return table[start:stop] if frame is None else frame[start:stop].to_native()
+
+
+def n_rows_of(table: Any) -> int:
+    """How many rows a table has."""
+    shape = getattr(table, "shape", None)
+    return len(table) if shape is None else int(shape[0])
+
+
+def depth(table: Any) -> int:
+    """How many dimensions a table has: 2 for rows and columns, 1 for a series or a row, 0 for a number or text."""
+    n_dimensions = getattr(table, "ndim", None)
+    if isinstance(n_dimensions, int):
+        return n_dimensions
+    if isinstance(table, list | tuple):
+        return 1 + (depth(table[0]) if table else 0)
+    return 2 if source_names(table) else 0
+
+
+def columns_of(table: Any) -> tuple[str, ...] | int | None:
+    """The names of a table's columns, or how many it has; None where nothing tells before it is read."""
+    shape = getattr(table, "shape", None)
+    if isinstance(table, list | tuple):
+        return len(table[0]) if depth(table) > 1 else None
+    names = () if isinstance(table, np.ndarray) else tuple(source_names(table))
+    return names or (int(shape[1]) if shape is not None and len(shape) > 1 else None)

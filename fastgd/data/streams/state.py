@@ -1,0 +1,43 @@
+"""Files that must stay as they were while they are read, part by part and pass by pass."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+from ...errors import InvalidInputError
+
+
+class FileState(NamedTuple):
+    """A file as it was when it was first looked at."""
+
+    path: Path
+    size: int
+    changed: int  # when, in nanoseconds
+    inode: int
+
+    @classmethod
+    def of(cls, path: Path) -> FileState:
+        """As it is now.
+
+        Raises:
+            InvalidInputError: there is no such file.
+        """
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+        return cls(path, state.st_size, state.st_mtime_ns, state.st_ino)
+
+    def check(self, where: str, is_written: bool = False) -> None:
+        """Whether it still is as it was; of one that is being written, whether it still is as long.
+
+        Raises:
+            InvalidInputError: it has changed, or is gone.
+        """
+        now = FileState.of(self.path)
+        if now != self and not (is_written and now.size == self.size):
+            raise InvalidInputError(
+                f"{where}: {self.path.name} has changed since its stream was made: make the stream anew when the file "
+                "is complete."
+            )

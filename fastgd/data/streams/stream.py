@@ -1,0 +1,189 @@
+"""`fastgd.Stream`: rows that are read a part at a time, from whatever holds them; and what is taken for one."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import InvalidInputError
+from ...options import checked_names, counted, positive_integer
+from .made import Given, source_of
+from .pieces import TABLES, depth
+from .source import Source
+
+BUFFER = 1 << 28  # bytes: what is larger is not read as a whole
+ENDINGS = re.compile(r"\.(npy|parquet|pq|(csv|tsv|txt)(\.(gz|zst))?)$", re.IGNORECASE)
+
+
+class Stream:
+    """Rows that are read a part at a time, for tables that memory does not hold.
+
+    What `fit`, `predict` and `evaluate` take instead of a table. Bare paths, iterators and functions are made a stream
+    by themselves; this class is for what has to be said besides.
+
+    ```python
+    import numpy as np, fastgd
+    X, y = fastgd.datasets.houses(10_000, random_state=0)
+    np.save("X.npy", X); np.save("y.npy", y)
+    stream = fastgd.Stream("X.npy", "y.npy", buffer_rows=2_000)
+    ```
+
+    Args:
+        source: one of
+
+            - a path of a .npy file, (n_rows, n_in), an np.memmap or an array, with `y` and `sample_weight` alike;
+            - a path of a Parquet file, with the extra `io`, of which no more than a part is read at a time;
+            - a path of a CSV file, plain or packed with gzip or zstd, likewise;
+            - a list of such paths, or a pattern such as "houses/*.parquet", all with the same columns;
+            - an iterable of batches (X, y), (X, y, weights) or X, or a function without arguments that makes one and is
+              called for each pass; an iterator can be read only once.
+
+        y: targets (n_rows,) or (n_rows, n_targets), where X is arrays or .npy files.
+        sample_weight: one weight per row, likewise; of Parquet and CSV files the name of its column.
+        target: the name of the column with the targets, or a list of names, in Parquet and CSV files.
+        columns: the names of the inputs in them, in the order of the network's; all other columns by default.
+        text: names of columns to read as text, such as codes that are written with digits.
+        numbers: names of columns that must hold numbers. What the others of a CSV file hold is found at its beginning.
+        separator: of cells in CSV files, one character; by default it is found.
+        decimal: "." or "," in their numbers; by default it is found.
+        encoding: of their text, such as "latin-1"; by default UTF-8, or what is found.
+        missing: what stands for unknown values in them, such as ["-999"].
+        spool: whether the first pass over CSV files writes a copy of their columns to disk, which later passes read.
+            Text takes longer to read than to train on, and cannot be read in another order, so this is the default. The
+            copy lies in the system's folder for temporary files, or in the folder that is named here, takes about 8
+            bytes per number, and is removed with the stream or when Python ends. `predict` and `evaluate`, which read
+            once, make none.
+        buffer_rows: how many rows are shuffled together, and held in memory (twice, as the next are read meanwhile); by
+            default as many as are 256 MB.
+
+    Attributes:
+        source: what is read.
+        buffer_rows: as it was given.
+
+    A file that changes, ends early or cannot be read is an `InvalidInputError` that names the file and the rows. Errors
+    of the user's own code come through as they are, with a note on the batch.
+
+    Raises:
+        InvalidInputError: no such file or column, X and y of different lengths, files with different columns, or
+            options that do not belong to this kind of source.
+    """
+
+    @checked_names
+    def __init__(
+        self,
+        source: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        target: str | Sequence[str] | None = None,
+        columns: Sequence[str] | None = None,
+        text: Sequence[str] = (),
+        numbers: Sequence[str] = (),
+        separator: str | None = None,
+        decimal: str | None = None,
+        encoding: str | None = None,
+        missing: Sequence[str] | None = None,
+        spool: bool | str | Path = True,
+        buffer_rows: int | None = None,
+    ) -> None:
+        self.buffer_rows = None if buffer_rows is None else positive_integer(buffer_rows, "buffer_rows")
+        for names, option in ((columns, "columns"), (text, "text"), (numbers, "numbers"), (missing, "missing")):
+            if isinstance(names, str):
+                raise InvalidInputError(f"{option} must be a list of names such as [{names!r}], not {names!r}.")
+        given = Given(
+            source, y, sample_weight, target, columns, text, numbers, separator, decimal, encoding, missing, spool
+        )
+        found = source_of(given)
+        self.source: Source = found if self.buffer_rows is None else found.sized(self.buffer_rows)
+
+    def __repr__(self) -> str:
+        rows = self.source.n_rows
+        known = "read once" if self.source.is_one_pass else "not counted yet" if rows is None else counted(rows, "row")
+        return f"fastgd.Stream({self.source.name}: {known})"
+
+    def buffered(self, buffer_rows: int) -> Stream:
+        """The same with a buffer of so many rows."""
+        return self._with(self.source.sized(buffer_rows), buffer_rows)
+
+    def once(self) -> Stream:
+        """The same for one pass: no copy of text files is made for later ones."""
+        return self._with(self.source.once(), self.buffer_rows)
+
+    def share(self, rank: int, size: int) -> Stream:
+        """What the process `rank` of `size` reads: together they read every row once."""
+        return self._with(self.source.share(rank, size), self.buffer_rows)
+
+    def _with(self, source: Source, buffer_rows: int | None) -> Stream:
+        made = copy.copy(self)
+        made.source, made.buffer_rows = source, buffer_rows
+        return made
+
+
+def as_stream(X: Any, y: Any, sample_weight: Any, buffer_rows: int | None, once: bool = False) -> Stream | None:
+    """What is to be read a part at a time as a stream; None for an ordinary table, found out in next to no time.
+
+    Args:
+        X, y, sample_weight: as a user gave them.
+        buffer_rows: likewise; an array is streamed where it is given.
+        once: whether it is read only once.
+
+    Raises:
+        InvalidInputError: as `Stream` does, or y besides a stream that has it already.
+    """
+    kind = type(X)
+    if kind is np.ndarray and buffer_rows is None:
+        return None
+    if kind is list and not (X and _begins_a_stream(X[0], y)):
+        _check_is_unbuffered(kind, buffer_rows)
+        return None
+    if not isinstance(X, Stream) and not _is_streamed(X, y, buffer_rows):
+        _check_is_unbuffered(kind, buffer_rows)
+        return None
+    if isinstance(X, Stream):
+        if y is not None or sample_weight is not None:
+            what = "y" if y is not None else "sample_weight"
+            raise InvalidInputError(f"{what} belongs to the stream: give it to fastgd.Stream, not besides.")
+        stream = X if buffer_rows in (None, X.buffer_rows) else X.buffered(positive_integer(buffer_rows, "buffer_rows"))
+    else:
+        stream = Stream(X, y, sample_weight, buffer_rows=buffer_rows)
+    return stream.once() if once else stream
+
+
+def _check_is_unbuffered(kind: type, buffer_rows: int | None) -> None:
+    if buffer_rows is not None:
+        raise InvalidInputError(
+            f"buffer_rows is for streams, but X is a table in memory ({kind.__name__}): leave it out."
+        )
+
+
+def _begins_a_stream(first: Any, y: Any) -> bool:
+    """Whether a list of such things is one of paths or of batches, and not of rows."""
+    if isinstance(first, str | Path):
+        return _is_path(first)
+    return y is None and type(first) is tuple and 2 <= len(first) <= 3 and depth(first[0]) > 0
+
+
+def _is_streamed(X: Any, y: Any, buffer_rows: int | None) -> bool:
+    if isinstance(X, np.ndarray):
+        return buffer_rows is not None or (isinstance(X, np.memmap) and X.nbytes > BUFFER)
+    if isinstance(X, str | Path):
+        return _is_path(X)
+    if isinstance(X, list):
+        return True  # its first entry has been looked at
+    kind = type(X)
+    if isinstance(X, tuple | bytes | dict | set | frozenset) or any(hasattr(X, name) for name in TABLES):
+        return False
+    is_sequence = hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
+    return (hasattr(kind, "__iter__") and not is_sequence) or callable(X)
+
+
+def _is_path(text: str | Path) -> bool:
+    return (
+        ENDINGS.fullmatch("".join(Path(text).suffixes[-2:])) is not None
+        or ENDINGS.fullmatch(Path(text).suffix) is not None
+    )
