@@ -183,11 +183,10 @@ def class_weights(weights: Any, numbers: Reals, classes: NDArray[Any]) -> NDArra
 
 def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[Any]) -> NDArray[np.float64]:
     """The same, from how many rows each class has, (n_classes,)."""
-    if isinstance(weights, str) and weights == "balanced":
+    check_class_weights(weights)
+    if weights == "balanced":
         present = np.count_nonzero(counts)
         return np.where(counts > 0, counts.sum() / (present * np.maximum(counts, 1)), 1.0)
-    if not isinstance(weights, dict):
-        raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")
     table = np.ones(classes.size)
     known = {label.item(): place for place, label in enumerate(classes)}
     for label, weight in weights.items():
@@ -202,3 +201,9 @@ def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[A
     if not table[counts > 0].any():
         raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")
     return table
+
+
+def check_class_weights(weights: Any) -> None:
+    """Whether this is something that class_weight may be."""
+    if not isinstance(weights, dict) and not (isinstance(weights, str) and weights == "balanced"):
+        raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")

@@ -1,7 +1,7 @@
 """Means and spreads of columns whose rows come in parts, in float64, as exact as over all rows at once.
 
-Parts are added by the formula of Chan, Golub and LeVeque (1979), which never subtracts large sums. A mean is kept as two
-numbers, so that a column that varies little around a large number is added without an error of that size.
+Parts are added by the formula of Chan, Golub and LeVeque (1979), which never subtracts large sums. A mean is kept as
+two numbers, so that a column that varies little around a large number is added without an error of that size.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...kernels.records import Reals
-from ..arrays import rows_per_chunk
+from ..arrays import CheckedTable, rows_per_chunk
+from ..scaling import NEARLY_CONSTANT
 
 Numbers = NDArray[Any]  # float64, or longdouble
 
@@ -103,10 +104,28 @@ def moments(values: Reals, weights: NDArray[np.float64], wide: Any = np.float64)
             part, each = part[each > 0], each[each > 0]
         if len(part):
             parts.append((_of_part(part, each, wide), weighed(each, len(part))))
-    if not parts:
-        none = np.zeros(values.shape[1], wide)
-        return Moments(none, none, none, none + np.inf, none - np.inf)
-    return reduce(_together, parts)[0]
+    return nothing(values.shape[1], wide) if not parts else reduce(_together, parts)[0]
+
+
+def nothing(n_columns: int, wide: Any = np.float64) -> Moments:
+    """The moments of no row."""
+    none = np.zeros(n_columns, wide)
+    return Moments(none, none, none, none + np.inf, none - np.inf)
+
+
+def before_cast(table: CheckedTable, rows: Any, weights: NDArray[np.float64], found: Moments) -> Moments:
+    """The moments of some rows of a table as it was given, where those `found` after the cast do not tell them.
+
+    They do where a column varies: only what hardly varies is looked at once more, with all digits that it has.
+    """
+    fields = Moments(*(field.astype(np.longdouble) for field in found))
+    with np.errstate(over="ignore"):
+        varies = found.high - found.low > NEARLY_CONSTANT * np.maximum(np.abs(found.low), np.abs(found.high))
+    for column in np.flatnonzero(~varies):
+        given = np.asarray(table.given(int(column))[rows]).astype(np.longdouble).reshape(-1, 1)
+        for field, value in zip(fields, moments(given, weights, np.longdouble), strict=True):
+            field[column] = value[0]
+    return fields
 
 
 def _together(one: tuple[Moments, Weighed], other: tuple[Moments, Weighed]) -> tuple[Moments, Weighed]:

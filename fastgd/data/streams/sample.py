@@ -69,7 +69,7 @@ class Sample:
     def _keep(self) -> None:
         if not self.parts:
             return
-        fields = tuple(joined(list(arrays)) for arrays in zip(*(part.fields for part in self.parts), strict=True))
+        fields = tuple(_joined(list(arrays)) for arrays in zip(*(part.fields for part in self.parts), strict=True))
         keys, ranks, numbers = (np.concatenate([part[place] for part in self.parts]) for place in range(3))
         drawn = Drawn(keys, ranks, numbers, fields)
         if len(keys) > self.most:
@@ -78,8 +78,10 @@ class Sample:
         self.parts = [drawn]
 
 
-def joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
-    """Arrays one behind the other; NaN among objects is nothing, as in columns of labels."""
+def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
+    """Arrays one behind the other. NaN among labels is None; of numbers with a sign and without NumPy makes floats."""
     if any(array.dtype == object for array in arrays):
         arrays = [array if array.dtype == object else np.full(array.shape, None) for array in arrays]
+    if {array.dtype.kind for array in arrays} >= {"i", "u"}:
+        arrays = [array.astype(np.int64) for array in arrays]
     return np.concatenate(arrays)
