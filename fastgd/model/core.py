@@ -6,6 +6,7 @@ A model owns its engine: the device that was asked for in the last fit also pred
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from ..data import tables
 from ..data.frames import frame_like
 from ..data.lesson import prepared
 from ..data.rows import Measured, labelled, measured
+from ..data.streams.source import Batch
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, read_only
 from ..options import checked_names, positive_integer, yes_or_no
@@ -28,8 +30,10 @@ from ..training.progress import display
 from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
+from .alike import Options
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .model import Model
+from .on_ranks import fit_on_ranks
 from .validation import measured_names, validation
 
 if TYPE_CHECKING:
@@ -56,6 +60,7 @@ class Core(Model):
         n_threads: int | str = "auto",
         device: str | None = None,
         verbose: str | int = "auto",
+        comm: Any = None,
     ) -> History:
         """Train: for each batch of rows predict, measure the loss, and nudge every weight against its gradient.
 
@@ -91,6 +96,10 @@ class Core(Model):
                 "cuda" where that can run, batches have 1,024 rows or more, and rows × epochs × parameters are 1e12 or
                 more, which is an estimate, not measured on a card; else "cpu". The history says why.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
+            comm: a communicator of mpi4py whose processes train this network together, each with rows of its own in
+                `X` and `y`; see docs/machines.md. batch_size is that of all together. All must be given the same
+                options; callbacks, validation_data and verbose count on rank 0. All end with the same model and
+                history, and an error on one is raised by all.
 
         Returns:
             The history: for each epoch the mean "loss" of its batches in the units of y (without dropout's absence or
@@ -101,7 +110,14 @@ class Core(Model):
                 nonsense at a later step ends the training there.)
             DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights.
             DeviceError: device="cuda" cannot run here, and nothing has changed; or the GPU failed on the way.
+            RankError: another process of comm has failed, and how, or is gone.
         """
+        if comm is not None:
+            options = Options(
+                epochs, batch_size, optimizer, validation_data, validation_split, class_weight, shuffle, callbacks,
+                n_threads, device, verbose,
+            )  # fmt: skip
+            return fit_on_ranks(self, comm, Batch(X, y, sample_weight, "X", 0), options, partial(validation, self))
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
         shuffle, threads = yes_or_no(shuffle, "shuffle"), allowance(n_threads)

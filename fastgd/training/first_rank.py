@@ -83,5 +83,5 @@ class CallbacksOfFirst(CallbackList):
 
 def validated_by_first(ranks: Ranks, validate: Measure | None) -> Measure | None:
     """What rank 0 measures after an epoch, on all ranks; None where it has no rows to validate with."""
-    measures: bool = ranks.of_first(validate is not None)
+    measures = ranks.done_by_first(lambda: validate is not None)
     return (lambda epoch: ranks.done_by_first(lambda: validate(epoch))) if measures else None  # type: ignore[misc]
