@@ -242,7 +242,7 @@ def test_a_comma_among_points_is_no_number(tmp_path):
     path = table(tmp_path / "t.csv", ["x;y", "1.2;1", "3,4;1", "5.6;1"])
     assert refusal(path, ["x"]) == (
         "line 3, column 'x' holds '3,4', which is not a number: correct it, or drop the line; if its comma is a "
-        "decimal one, say --decimal ,."
+        "decimal one, say --decimal , (in Python decimal=',')."
     )
 
 

@@ -21,11 +21,12 @@ from ..training.ranks import Ranks
 from ..training.shared_steps import ONE_THREAD
 from ..training.state import checked_optimizer
 from .model import Model
+from .rows_of_rank import RowsOfRank
 
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")  # of a function: another one in each process
 
 
-class Options(NamedTuple):
+class FitOptions(NamedTuple):
     """What the user of `fit` says, beside the rows."""
 
     epochs: Any
@@ -38,9 +39,10 @@ class Options(NamedTuple):
     callbacks: Any
     n_threads: Any
     device: Any
+    buffer_rows: Any
     verbose: Any
 
-    def checked(self, device: str) -> Options:
+    def checked(self, device: str) -> FitOptions:
         """The same, with the device by name; the model's is `device`."""
         asked = asked_device(device if self.device is None else self.device)
         if asked == GPU:
@@ -73,7 +75,7 @@ def check_sizes(sizes: list[int], batch_size: int) -> None:
         )
 
 
-def told_options(model: Model, is_weighted: bool, asked: Options) -> dict[str, str]:
+def told_options(model: Model, rows: RowsOfRank, asked: FitOptions) -> dict[str, str]:
     """What must be the same on all ranks, by the names that users know."""
     network, schema = model.network, model.schema
     told: dict[str, Any] = {
@@ -94,7 +96,8 @@ def told_options(model: Model, is_weighted: bool, asked: Options) -> dict[str, s
         "class_weight": asked.class_weight,
         "shuffle": asked.shuffle,
         "device": asked.device,
-        "sample_weight": "some" if is_weighted else "none",
+        "X": "a table" if rows.stream is None else "a stream",
+        "sample_weight": "some" if rows.is_weighted else "none",
     }
     return {name: ADDRESS.sub("", str(value)) for name, value in told.items()}
 

@@ -26,15 +26,25 @@ def class_metrics(
         names: of the classes.
         weights: how much each row counts, (n_rows,).
     """
-    n, hit = len(names), truth == chosen  # a whole confusion matrix of 10,000 classes would take 800 MB
-    right, occur, called = (
-        np.bincount(numbers, counted, n)
+    return metrics_of_counts(class_counts(truth, chosen, len(names), weights), names)
+
+
+def class_counts(truth: NDArray[np.int64], chosen: NDArray[np.int64], n_classes: int, weights: Numbers) -> Numbers:
+    """The weight of the rows of each class that are found, of all its rows, and of those called so, (3, n_classes)."""
+    hit = truth == chosen  # a whole confusion matrix of 10,000 classes would take 800 MB
+    return np.stack([
+        np.bincount(numbers, counted, n_classes)
         for numbers, counted in ((truth[hit], weights[hit]), (truth, weights), (chosen, weights))
-    )
+    ])  # fmt: skip
+
+
+def metrics_of_counts(counts: Numbers, names: Sequence[str]) -> dict[str, float]:
+    """What `class_metrics` tells, from such counts."""
+    right, occur, called = counts
     with np.errstate(invalid="ignore"):
         recall, precision = right / occur, right / called
     measured = {"balanced_accuracy": float(recall[occur > 0].mean())}
-    if n > MOST_NAMED:
+    if len(names) > MOST_NAMED:
         return measured | {"recall": measured["balanced_accuracy"], "precision": float(precision[called > 0].mean())}
     for name, of_class, is_told in zip(names, recall, occur > 0, strict=True):
         measured |= {f"recall_{name}": float(of_class)} if is_told else {}
@@ -53,7 +63,17 @@ def label_metrics(truth: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: 
         truth, chosen: whether rows have the labels, (n_rows, n_labels).
         weights: how much each row counts, (n_rows,), above 0.
     """
-    each = [class_metrics(*labels, "01", weights) for labels in zip(truth.T + 0, chosen.T + 0, strict=True)]
+    return metrics_of_labels(label_counts(truth, chosen, weights))
+
+
+def label_counts(truth: NDArray[np.bool_], chosen: NDArray[np.bool_], weights: Numbers) -> Numbers:
+    """Of each label what `class_counts` counts of having it or not, (n_labels, 3, 2)."""
+    return np.stack([class_counts(*labels, 2, weights) for labels in zip(truth.T + 0, chosen.T + 0, strict=True)])
+
+
+def metrics_of_labels(counts: Numbers) -> dict[str, float]:
+    """What `label_metrics` tells, from such counts."""
+    each = [metrics_of_counts(of_label, "01") for of_label in counts]
     keys = {"balanced_accuracy": "balanced_accuracy", "recall": "recall_1", "precision": "precision_1"}
     found = {name: [label[key] for label in each if key in label] for name, key in keys.items()}
     return {name: float(np.mean(values)) for name, values in found.items() if values}

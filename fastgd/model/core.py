@@ -13,9 +13,8 @@ import numpy as np
 
 from ..data import tables
 from ..data.frames import frame_like
-from ..data.lesson import prepared
 from ..data.rows import Measured, labelled, measured
-from ..data.streams.source import Batch
+from ..data.streams.stream import Stream, as_stream
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, read_only
 from ..options import checked_names, positive_integer, yes_or_no
@@ -23,17 +22,18 @@ from ..training import loop
 from ..training.callbacks import CallbackList
 from ..training.cores import allowance
 from ..training.devices import AUTO, Work, asked_device, chosen
-from ..training.feed import Whole
 from ..training.history import History
 from ..training.optimizers import Optimizer
 from ..training.progress import display
 from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
-from .alike import Options
+from .alike import FitOptions
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
+from .lessons import HeldOut, Options, check_there_is, taken, taken_from_stream
 from .model import Model
 from .on_ranks import fit_on_ranks
+from .streamed import check_stream, loss_and_accuracy, measured_over, outputs_of_stream
 from .validation import measured_names, validation
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Core(Model):
     def fit(
         self,
         X: Any,
-        y: Any,
+        y: Any = None,
         epochs: int = 10,
         batch_size: int = 32,
         optimizer: Optimizer | None = None,
@@ -59,6 +59,7 @@ class Core(Model):
         callbacks: Any = (),
         n_threads: int | str = "auto",
         device: str | None = None,
+        buffer_rows: int | None = None,
         verbose: str | int = "auto",
         comm: Any = None,
     ) -> History:
@@ -69,14 +70,19 @@ class Core(Model):
         training and keeps what was learned; the history says so (the next fit then begins a new epoch).
 
         Args:
-            X: inputs, (n_rows, n_in) numbers or a data frame; with device="cuda" also an array that lies on the GPU.
+            X: inputs, (n_rows, n_in) numbers or a data frame; with device="cuda" also an array that lies on the GPU. Or
+                a stream, for tables that memory does not hold: a fastgd.Stream, or what it is made of by itself, such
+                as the path of a file, an iterable of batches (X, y), or a function that makes one for each epoch. All
+                rows are then read once before the first step, to learn about the columns.
             y: actual values, (n_rows,) or (n_rows, n_targets), likewise; labels for classes, whole numbers or text.
+                None for a stream that has them.
             epochs: passes over all rows.
             batch_size: rows per step; the last batch of an epoch may be smaller.
             optimizer: such as fastgd.Adam(learning_rate=0.001); by default that of the last fit, at first
                 AdamW with a rate of 0.01 after 20 steps of warm-up, weight_decay=0.1, clip_norm=1 and ema_decay=0.99,
                 which gets along with outliers.
-            validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss".
+            validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss"; or
+                a stream that has them.
             validation_split: share of the rows, drawn at random, that is held out for the same purpose.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
                 Σ weight · loss of a row, over its rows times the mean weight of all rows, so that an epoch's batches
@@ -95,6 +101,9 @@ class Core(Model):
                 that of the last fit, at first "cpu". The model predicts, measures and explains there, too. "auto" is
                 "cuda" where that can run, batches have 1,024 rows or more, and rows × epochs × parameters are 1e12 or
                 more, which is an estimate, not measured on a card; else "cpu". The history says why.
+            buffer_rows: how many rows of a stream are shuffled together and held in memory, twice, because the next are
+                read meanwhile; by default 256 MB. Parts of files come in an order of their own in each epoch. A stream
+                that fits into one buffer is learned as the same table in memory, to the bit.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
             comm: a communicator of mpi4py whose processes train this network together, each with rows of its own in
                 `X` and `y`; see docs/machines.md. batch_size is that of all together. All must be given the same
@@ -113,11 +122,11 @@ class Core(Model):
             RankError: another process of comm has failed, and how, or is gone.
         """
         if comm is not None:
-            options = Options(
+            given = FitOptions(
                 epochs, batch_size, optimizer, validation_data, validation_split, class_weight, shuffle, callbacks,
-                n_threads, device, verbose,
+                n_threads, device, buffer_rows, verbose,
             )  # fmt: skip
-            return fit_on_ranks(self, comm, Batch(X, y, sample_weight, "X", 0), options, partial(validation, self))
+            return fit_on_ranks(self, comm, (X, y, sample_weight), given, partial(validation, self))
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
         shuffle, threads = yes_or_no(shuffle, "shuffle"), allowance(n_threads)
@@ -125,18 +134,22 @@ class Core(Model):
         reads = DEFAULT_DEVICE if asked == AUTO else asked  # whose kernels read the table: its size is not known yet
         state = self.training_state(optimizer)
         watch = Watch(display(verbose), CallbackList(callbacks, self), None)
-        lesson = prepared(
-            replace(self.schema, device=reads), self.net, X, y, seed=self.random_state, epoch=state.epoch,
-            shuffle=shuffle, sample_weight=sample_weight, class_weight=class_weight, validation_data=validation_data,
-            validation_split=validation_split, initializer=self.initializer,
-        )  # fmt: skip
+        options = Options(
+            self.random_state, state.epoch, shuffle, class_weight, validation_data, validation_split, self.initializer
+        )
+        stream, schema = as_stream(X, y, sample_weight, buffer_rows), replace(self.schema, device=reads)
+        if stream is None:
+            lesson = taken(schema, self.net, X, y, sample_weight, options)
+        else:
+            lesson = taken_from_stream(schema, self.net, stream, options, batch_size, watch.display.reading)
+            check_stream(lesson.feed, epochs, state.optimizer, asked)
         held_out = lesson.held_out
-        if held_out:
+        if isinstance(held_out, Measured):
             unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema)
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])
         watch.callbacks.check_monitors(names, state.optimizer.schedule.plateau())
         before = self.twin() if lesson.schema.network is not self.network else None
-        n_rows = len(lesson.rows.X)
+        n_rows = lesson.feed.n_rows or batch_size
         total = float(n_rows) * epochs * lesson.net.parameters.size
         choice = chosen(asked, [Work(None, min(batch_size, n_rows), total)])
         device, old_schema, old_device = choice.device, self.schema, self.device
@@ -146,11 +159,11 @@ class Core(Model):
             state = training_state(None, state.optimizer, self.net.parameters)
         self.fit_state, self.device = state, device
         if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
-            seen = lesson.measured()
+            seen = lesson.seen()
             watch.callbacks.settled_loss = lambda: self.loss_of(seen)
         loss, unit = self.objective, self.loss_unit
         job = Job(
-            self.net, Whole(lesson.rows), loss, state, self.engine, device, unit, epochs, batch_size, threads,
+            self.net, lesson.feed, loss, state, self.engine, device, unit, epochs, batch_size, threads,
             self.store, choice.reason,
         )  # fmt: skip
         try:
@@ -205,7 +218,7 @@ class Core(Model):
         return frame_like(X, named_probabilities(self.schema, found)) if yes_or_no(as_frame, "as_frame") else found
 
     @checked_names
-    def evaluate(self, X: Any, y: Any, sample_weight: Any = None) -> dict[str, float]:
+    def evaluate(self, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
         """How wrong the predictions are: "loss", and what people compare, in the units of y.
 
         Regression: "rmse", "mae", "r2" (R², 1 is perfect). Quantiles: for each level the share of actual values below
@@ -218,7 +231,8 @@ class Core(Model):
         the loss is the log loss. Rankings are by the probability of the second of two classes, of more classes the mean
         of each against the others. Several yes/no labels have means over the labels. All are scikit-learn's, but what
         no row says anything of is left out: the recall of a class that does not occur, the precision of one that is
-        never predicted, both rankings where all rows are of one class. Such classes are left out of means, too.
+        never predicted, both rankings where all rows are of one class. Such classes are left out of means, too. Of a
+        stream rankings are left out, because they need all rows at once.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame.
@@ -228,6 +242,9 @@ class Core(Model):
         Raises:
             InvalidInputError: a table that cannot be used, or a row that has no finite prediction (see `predict`).
         """
+        if stream := as_stream(X, y, sample_weight, None, once=True):
+            return measured_over(self, stream)
+        check_there_is(y)
         rows = measured(self.schema, X, y, sample_weight)
         predictor = self.predictor()
         if predictor.ignores:
@@ -286,8 +303,10 @@ class Core(Model):
 
     # What the rooms around ask for.
 
-    def loss_of(self, rows: Measured) -> float:
+    def loss_of(self, rows: HeldOut) -> float:
         """The loss of rows in the user's units, as `evaluate` and the history tell it."""
+        if isinstance(rows, Stream):
+            return loss_and_accuracy(self, rows)[0]
         return measures.loss_of(self.schema, self.net, rows, self.predictor().outputs_as_they_are(rows.X)[0])
 
     def outputs_of(self, values: Reals) -> tuple[Reals, bool]:
@@ -302,6 +321,8 @@ class Core(Model):
         """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
         predictor = self.predictor()
         fits = self.schema.encoder is None and tables.fits(X, self.dtype, predictor.n_in)
+        if not fits and (stream := as_stream(X, None, None, None, once=True)):
+            return outputs_of_stream(stream, self.outputs_for)
         values = read_only(X.view()) if fits else self.schema.unchecked(X)
         out, finite = predictor.outputs(values)
         if not finite:

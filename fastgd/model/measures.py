@@ -33,15 +33,25 @@ def metrics(loss_value: float, schema: Schema, rows: Measured, out: Reals) -> di
                 measured[f"below_{level:g}"] = below(out[:, place :: len(loss.levels)], actual, weights)
         else:
             measured |= regression_metrics(out[:, : schema.network.n_targets], actual, weights)
+    tell_of_infinite(measured, *largest_of(actual))
+    return measured
+
+
+def largest_of(actual: Reals) -> tuple[float, str]:
+    """The actual value (n_rows, n_targets) that is farthest from 0, and its row."""
+    row, column = np.unravel_index(np.abs(actual).argmax(), actual.shape)
+    return float(actual[row, column]), f"row {row}"
+
+
+def tell_of_infinite(measured: dict[str, float], largest: float, where: str) -> None:
+    """Warn of what is not finite, with the largest actual value and its place."""
     wrong = [name for name, value in measured.items() if not np.isfinite(value)]
     if wrong:
-        row, column = np.unravel_index(np.abs(actual).argmax(), actual.shape)
         warn(
             f"{', '.join(wrong)}: not finite, because numbers are too large for float64. The largest actual value is "
-            f"{actual[row, column]:.6g}, in row {row}.",
+            f"{largest:.6g}, in {where}.",
             NonFiniteWarning,
         )
-    return measured
 
 
 def _of_classes(schema: Schema, rows: Measured, out: Reals) -> dict[str, float]:

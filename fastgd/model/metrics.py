@@ -23,28 +23,39 @@ def regression_metrics(predicted: NDArray[Any], actual: NDArray[Any], weights: N
     apart = truth - around
     apart -= _mean(apart, weights)
     spread = _mean(apart * apart, weights)
-    constant = spread <= (10 * np.finfo(np.float64).eps * around) ** 2
-    if constant.any():
-        counts = weights > 0 if weights.size else slice(None)
-        met = (predicted == truth.astype(predicted.dtype))[counts].all(axis=0)
-        r2 = np.where(constant, met, 1 - squares / np.where(constant, 1, spread))
-    else:
-        r2 = 1 - squares / spread
-    return {
-        "rmse": math.sqrt(_over_targets(squares)),
-        "mae": _over_targets(_mean(np.abs(error), weights)),
-        "r2": _over_targets(r2),
-    }
+    constant = never_varies(spread, around)
+    met = met_exactly(predicted, truth, weights) if constant.any() else constant
+    return told(squares, _mean(np.abs(error), weights), spread, constant, met)
+
+
+def never_varies(spread: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether targets of this variance, (n_targets,), are constant; `around` is one of the values of each."""
+    return np.asarray(spread <= (10 * np.finfo(np.float64).eps * around) ** 2)
+
+
+def met_exactly(predicted: NDArray[Any], truth: NDArray[np.float64], weights: NDArray[Any]) -> NDArray[np.bool_]:
+    """Whether every row that counts is predicted to the precision of predictions, (n_targets,)."""
+    counts = weights > 0 if weights.size else slice(None)
+    return np.asarray((predicted == truth.astype(predicted.dtype))[counts].all(axis=0))
+
+
+def told(
+    squares: NDArray[np.float64], distances: NDArray[np.float64], spread: NDArray[np.float64],
+    constant: NDArray[np.bool_], met: NDArray[np.bool_],
+) -> dict[str, float]:  # fmt: skip
+    """The metrics from the means of squares and distances, and the variance of the actual values, each (n_targets,)."""
+    r2 = np.where(constant, met, 1 - squares / np.where(constant, 1, spread))
+    return {"rmse": math.sqrt(over_targets(squares)), "mae": over_targets(distances), "r2": over_targets(r2)}
 
 
 def accuracy(hits: NDArray[np.bool_], weights: NDArray[Any]) -> float:
     """The share of right answers; hits (n_rows,) or (n_rows, n_labels)."""
-    return _over_targets(_mean(hits.reshape(len(hits), -1), weights))
+    return over_targets(_mean(hits.reshape(len(hits), -1), weights))
 
 
 def below(predicted: NDArray[Any], actual: NDArray[Any], weights: NDArray[Any]) -> float:
     """The share of actual values that are not above the prediction."""
-    return _over_targets(_mean(actual <= predicted, weights))
+    return over_targets(_mean(actual <= predicted, weights))
 
 
 def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
@@ -55,6 +66,6 @@ def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
     return np.asarray(wide @ values / wide.sum())
 
 
-def _over_targets(values: NDArray[Any]) -> float:
+def over_targets(values: NDArray[Any]) -> float:
     """The mean of (n_targets,) values; np.mean takes 7 µs for them."""
     return float(values.sum()) / len(values)

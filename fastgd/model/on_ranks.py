@@ -7,41 +7,44 @@ ranks, and all end with the same model and the same history, also after an error
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..data.rows import Measured
-from ..data.streams.source import Batch
 from ..data.streams.survey import Survey
 from ..data.streams.taught import Taught
 from ..errors import kept_warnings, warn
-from ..kernels.records import Rows, resting
+from ..kernels.records import resting
 from ..training import loop
 from ..training.feed import Feed
 from ..training.first_rank import CallbacksOfFirst, Measure, validated_by_first
 from ..training.history import INTERRUPTED, History
-from ..training.progress import Silent, display
+from ..training.progress import Display, Silent, display
 from ..training.ranks import Ranks
 from ..training.run import Job, Watch
-from ..training.shared_steps import ONE_THREAD, OwnRows, SharedStore, seed_of_rank
+from ..training.shared_steps import ONE_THREAD, SharedStore
 from ..training.state import TrainingState, training_state
-from .alike import Options, check_sizes, compare, start_alike, told_options
+from . import unseen
+from .alike import FitOptions, check_sizes, compare, start_alike, told_options
+from .lessons import HeldOut, Options, stream_to_validate
 from .model import Model
+from .rows_of_rank import RowsOfRank
 from .validation import measured_names
 
-Validation = Callable[[Measured], Measure]  # for rows that are held out, what is measured after each epoch
+Validation = Callable[[HeldOut], Measure]  # for rows that are held out, what is measured after each epoch
 
 
-def fit_on_ranks(model: Model, comm: Any, batch: Batch, options: Options, validation: Validation) -> History:
-    """What Core.fit says of comm."""
+def fit_on_ranks(
+    model: Model, comm: Any, rows: tuple[Any, Any, Any], options: FitOptions, validation: Validation
+) -> History:
+    """What Core.fit says of comm; rows are X, y and sample_weight."""
     before = model.twin()
     with Ranks(comm) as ranks:
         training = _Training(model, ranks, validation)
         try:
-            history = training.fit(batch._replace(where=f"rank {ranks.rank}"), options)
+            history = training.fit(rows, options)
             try:
                 ranks.meet()
             except KeyboardInterrupt:
@@ -65,6 +68,15 @@ def _met_by_all(ranks: Ranks, error: BaseException) -> BaseException:
     return error
 
 
+class _Lesson(NamedTuple):
+    """What the rows of all ranks have taught this one."""
+
+    taught: Taught
+    held_out: HeldOut | None  # on rank 0
+    sizes: list[int]  # rows of each rank,
+    mosts: list[int | None]  # and of its buffers; None: all lie in memory
+
+
 class _Training:
     """One rank's part in the training of its model."""
 
@@ -72,59 +84,66 @@ class _Training:
         self.model, self.ranks, self.validation = model, ranks, validation
         self.first_step: int | None = None  # once all have what they need
 
-    def fit(self, batch: Batch, options: Options) -> History:
+    def fit(self, given: tuple[Any, Any, Any], options: FitOptions) -> History:
         """Learn from the rows of all ranks."""
         model, ranks = self.model, self.ranks
-        asked = options.checked(model.device)
-        compare(ranks, told_options(model, batch.weights is not None, asked))
+        asked, rows = options.checked(model.device), RowsOfRank(ranks, *given, options.buffer_rows)
+        compare(ranks, told_options(model, rows, asked))
         start_alike(model, ranks)
         state = training_state(model.fit_state, asked.optimizer, model.parameters)
+        shown = display(asked.verbose) if ranks.is_first else Silent()
         callbacks = CallbacksOfFirst(ranks, asked.callbacks, model)
-        taught, held_out, n_rows = self._taught(batch, asked)
+        rows.check_is_a_share()
+        lesson = self._taught(rows, asked, shown)
+        held_out = lesson.held_out
         names = ["loss", "learning_rate"] + (measured_names(model.schema) if held_out else [])
         ranks.done_by_first(lambda: callbacks.check_monitors(names, state.optimizer.schedule.plateau()))
-        feed = self._feed(taught, batch, n_rows, state.epoch, asked.shuffle)
-        state = self._take_over(taught, state, asked.device)
+        feed = rows.feed(lesson.taught, lesson.sizes, lesson.mosts, asked.batch_size, asked.shuffle)
+        state = self._take_over(lesson.taught, state, asked.device)
         callbacks.measure_loss = lambda: _loss_of_all(model, ranks, feed)
         job = Job(
             model.net, feed, model.objective, state, model.engine, asked.device, model.loss_unit, asked.epochs,
             asked.batch_size, ONE_THREAD, SharedStore(ranks),
         )  # fmt: skip
         validate = validated_by_first(ranks, self.validation(held_out) if held_out else None)
-        watch = Watch(display(asked.verbose) if ranks.is_first else Silent(), callbacks, validate)
         ranks.meet()
         self.first_step = state.steps
         with nullcontext() if ranks.is_first else kept_warnings():  # rank 0 warns for all
-            return loop.fit(job, watch)
+            return loop.fit(job, Watch(shown, callbacks, validate))
 
-    def _taught(self, batch: Batch, asked: Options) -> tuple[Taught, Measured | None, int]:
+    def _taught(self, rows: RowsOfRank, asked: FitOptions, shown: Display) -> _Lesson:
         """What the rows of all ranks teach; rank 0 has the rows to validate with."""
-        model, ranks = self.model, self.ranks
+        model, ranks, schema = self.model, self.ranks, replace(self.model.schema, device=asked.device)
+        most = rows.most(schema, asked.batch_size)
+        if rows.stream is not None:
+            shown.reading(f"reading {rows.stream.source.name} once, to learn about its columns")
         with _warnings_of(ranks):
-            schema = replace(model.schema, device=asked.device)
             survey = Survey(schema, model.net, model.random_state, class_weight=asked.class_weight, rank=ranks.rank)
-            survey.look_at(batch)
-        sizes = ranks.meet(survey.n_rows)
+            with closing(rows.batches(schema, most)) as batches:
+                for batch in batches:
+                    survey.look_at(batch)
+                    ranks.ctrl_c.check()
+        met = ranks.meet((survey.n_rows, most))
+        sizes, mosts = [n for n, _ in met], [most for _, most in met]
         check_sizes(sizes, asked.batch_size)
         whole = ranks.merged(survey, _merged)
-        held_out: list[Measured] = []
+        held_out: list[HeldOut] = []
 
         def learn() -> Taught:
             assert whole is not None
-            taught = whole.learned(
-                model.net, model.initializer, validation_data=asked.validation_data, shuffle=asked.shuffle
+            of_rows = Options(
+                model.random_state, 0, asked.shuffle, asked.class_weight, asked.validation_data, 0.0, model.initializer
             )
+            stream = stream_to_validate(of_rows)
+            table = None if stream else asked.validation_data
+            taught = whole.learned(model.net, model.initializer, validation_data=table, shuffle=asked.shuffle)
             if taught.held_out:
-                held_out.append(taught.held_out)
+                unseen.tell_of_ignored(taught.net, taught.held_out.X, "validation_data", taught.schema)
+            held_out.extend(found for found in (stream, taught.held_out) if found)
             return replace(taught, held_out=None)
 
-        return ranks.done_by_first(learn, is_joint=True), held_out[0] if held_out else None, sum(sizes)
-
-    def _feed(self, taught: Taught, batch: Batch, n_rows: int, epoch: int, shuffle: bool) -> Feed:
-        """This rank's rows, in an order of their own."""
-        X, Y, weights = taught.rows_of(batch)
-        seed = seed_of_rank(self.model.random_state, self.ranks.rank)
-        return OwnRows(taught.probe, Rows(X, Y, weights, seed, epoch, shuffle), n_rows)
+        taught = ranks.done_by_first(learn, is_joint=True)
+        return _Lesson(taught, held_out[0] if held_out else None, sizes, mosts)
 
     def _take_over(self, taught: Taught, state: TrainingState, device: str) -> TrainingState:
         """Let the model have what was learned of tables; returns the state for its weights, which may be new."""
@@ -167,11 +186,12 @@ def _loss_of_all(model: Model, ranks: Ranks, feed: Feed) -> float:
     net, loss, engine = resting(model.net), model.objective, model.engine
     (workspace,) = engine.new_workspaces(net, loss)
     total = weight = 0.0
-    for portion in feed.portions(0):
-        rows = portion.rows._replace(shuffle=False)
-        counts = float(rows.weights.sum(dtype=np.float64)) if rows.weights.size else float(len(rows.X))
-        if counts:
-            total += engine.mean_loss(workspace, rows, net, loss) * counts
-            weight += counts
+    with closing(feed.portions(0)) as portions:
+        for portion in portions:
+            rows = portion.rows._replace(shuffle=False)
+            counts = float(rows.weights.sum(dtype=np.float64)) if rows.weights.size else float(len(rows.X))
+            if counts:
+                total += engine.mean_loss(workspace, rows, net, loss) * counts
+                weight += counts
     parts = ranks.meet((total, weight))
     return float(sum(part[0] for part in parts) / sum(part[1] for part in parts)) * model.loss_unit

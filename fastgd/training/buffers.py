@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ..data.streams.ahead import ahead
-from ..data.streams.source import Batch, Source
+from ..data.streams.source import Batch
 from ..errors import InvalidInputError
 from ..kernels import engine
 from ..kernels.records import Reals, Rows, aligned_zeros, read_only
@@ -34,12 +34,24 @@ class Size(NamedTuple):
     all: int  # with those of other machines
 
 
+class Passes(Protocol):
+    """What is read pass after pass, see data/streams/source.py."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def n_parts(self) -> int | None: ...
+    @property
+    def is_one_pass(self) -> bool: ...
+    def batches(self, order: Sequence[int] | None, most: int) -> Iterator[Batch]: ...
+
+
 class Buffers:
     """A feed whose rows are read anew in every pass."""
 
     def __init__(
         self,
-        source: Source,
+        source: Passes,
         rows_of: Callable[[Batch], Arrays],
         sizes: Sequence[Size],
         at_hand: Rows,
@@ -55,7 +67,9 @@ class Buffers:
 
     def portions(self, epoch: int) -> Generator[Portion, None, None]:
         """All buffers of the pass, each valid until the next one is asked for."""
-        reading = _Reading(self, self.source.batches(self._order(epoch), self.rows_at_a_time()))
+        at_hand = self.at_hand
+        at_a_time = rows_at_a_time(at_hand.X.shape[1] + at_hand.Y.shape[1], self.most)
+        reading = _Reading(self, self.source.batches(self._order(epoch), at_a_time))
         # An iterator is read where it was made: not all can be used in another thread.
         filled = reading.buffers() if self.source.is_one_pass else ahead(reading.buffers(), reading.stop)
         with closing(filled):
@@ -64,11 +78,6 @@ class Buffers:
                 seed = derived_seed(int(self.at_hand.seed), number)
                 rows = self.at_hand._replace(X=X, Y=Y, weights=weights, seed=seed, epoch=epoch)
                 yield Portion(rows, self.sizes[number].all if self.sizes else n_rows)
-
-    def rows_at_a_time(self) -> int:
-        """How many rows are read at a time: some MB."""
-        row = self.at_hand.X.shape[1] + self.at_hand.Y.shape[1]
-        return max(1, min(BATCH_BYTES // (8 * int(row)), self.most))
 
     def _order(self, epoch: int) -> list[int] | None:
         """The parts in the order of a pass; None: as they stand."""
@@ -79,6 +88,11 @@ class Buffers:
         seed = np.uint64(np.random.SeedSequence([int(rows.seed), PARTS, PARTS]).generate_state(1, np.uint64)[0])
         engine("plain").row_order(order, 0, n_parts, seed, epoch, True)
         return [int(part) for part in order]
+
+
+def rows_at_a_time(n_columns: int, most: int) -> int:
+    """How many rows are read at a time: some MB, `most` at most."""
+    return max(1, min(BATCH_BYTES // (8 * n_columns), most))
 
 
 def buffer_sizes(n_rows: int, most: int) -> list[Size]:

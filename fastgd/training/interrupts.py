@@ -91,6 +91,11 @@ class Remembered:
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.seen = True
 
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where one can stop, if Ctrl-C was pressed."""
+        if self.seen:
+            raise KeyboardInterrupt
+
     def answered(self) -> None:
         """The interrupt has been dealt with."""
         self.seen = False

@@ -25,6 +25,9 @@ SHOWN = ("loss", "val_loss", "val_accuracy")
 class Display(Protocol):
     """What the training loop tells whoever watches."""
 
+    def reading(self, what: str) -> None:
+        """Something is read before anything else happens; it may take long."""
+
     def compiling(self) -> None:
         """The loops are not compiled yet; the next thing takes seconds."""
 
@@ -43,6 +46,8 @@ class Display(Protocol):
 
 class Silent:
     """Shows nothing."""
+
+    def reading(self, what: str) -> None: ...
 
     def compiling(self) -> None: ...
 
@@ -99,6 +104,9 @@ class Lines(Silent):
     def __init__(self, every_epoch: bool = False) -> None:
         self.every_epoch = every_epoch
 
+    def reading(self, what: str) -> None:
+        say(what)
+
     def compiling(self) -> None:
         say("compiling the loops for this machine, once; this takes some seconds")
 
@@ -107,10 +115,14 @@ class Lines(Silent):
         self.interval = 1 if self.every_epoch else max(1, -(-epochs // (PLAIN_LINES - 1)))
         self.started = time.perf_counter()
 
+    def advance(self, epoch: int, rows_done: int, loss: float) -> None:
+        self.n_done = epoch * self.n_rows + rows_done
+
     def epoch_end(self, epoch: int, logs: dict[str, float]) -> None:
         done = epoch + 1
         if done == 1 or done == self.epochs or (done % self.interval == 0 and done + self.interval <= self.epochs):
-            speed = self.n_rows * done / max(time.perf_counter() - self.started, 1e-9)
+            n_rows = self.n_rows * done if self.n_rows < sys.maxsize else self.n_done
+            speed = n_rows / max(time.perf_counter() - self.started, 1e-9)
             values = "  ".join(f"{name} {value:#.4g}" for name, value in logs.items() if name in SHOWN)
             say(f"epoch {done:>{len(str(self.epochs))}}/{self.epochs}  {values}  {speed:,.0f} rows/s")
 
@@ -131,6 +143,10 @@ class Bar:
         )  # fmt: skip
         self.task = self.progress.add_task("starting", total=None, speed="")
 
+    def reading(self, what: str) -> None:
+        self.progress.start()
+        self.progress.update(self.task, description=what)
+
     def compiling(self) -> None:
         self.progress.start()
         self.progress.update(self.task, description="compiling the loops, once")
@@ -139,7 +155,10 @@ class Bar:
         self.epochs, self.n_rows, self.loss = epochs, n_rows, ""
         self.started = time.perf_counter()
         self.progress.start()
-        self.progress.reset(self.task, total=min(epochs * n_rows, sys.maxsize), description="starting")
+        total = (
+            min(epochs * n_rows, sys.maxsize) if n_rows < sys.maxsize else None
+        )  # nobody knows the end of an iterator
+        self.progress.reset(self.task, total=total, description="starting")
 
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
         done = epoch * self.n_rows + rows_done

@@ -180,7 +180,7 @@ class Cells:
         if value is None:
             also = ", or read the column as text" if column in self.found else ""
             if COMMA.fullmatch(cell.strip()):
-                also += "; if its comma is a decimal one, say --decimal ,"
+                also += "; if its comma is a decimal one, say --decimal , (in Python decimal=',')"
             return f"holds {shortened(cell, LONGEST)!r}, which is not a number", f": correct it, or drop the line{also}"
         if np.isfinite(value) or "inf" not in cell.lower():
             large = str(value) if np.isfinite(value) else shortened(cell.strip(), LONGEST)

@@ -143,7 +143,7 @@ def find_decimal(name: str, sample: str, separator: str) -> str:
         if either is not None:
             raise InvalidInputError(
                 f"{name} has numbers such as {either}, whose comma may be a decimal one, or separate thousands: say "
-                "--decimal , or --decimal . to tell."
+                "--decimal , or --decimal . to tell (in Python decimal=)."
             )
     return "," if commas > points else "."
 

@@ -58,7 +58,7 @@ def size(name: str, place: Path) -> tuple[dict[str, Any], int]:
     try:
         kinds = dict(pl.read_parquet_schema(place))
         return kinds, int(pl.scan_parquet(place, glob=False).select(pl.len()).collect().item())
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise _broken(name, error) from error
 
 

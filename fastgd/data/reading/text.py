@@ -31,7 +31,8 @@ def lines_of(name: str, pieces: Iterator[bytes], encoding: str | None, told: Cal
     begin = first[:4096]
     if marked is None and encoding is None and len(begin) - len(begin.translate(None, CONTROL)) > FEW * len(begin):
         raise InvalidInputError(
-            f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding with --encoding."
+            f"{name} is binary, or text in UTF-16: save the table as CSV, or name the encoding with "
+            "--encoding (in Python encoding=)."
         )
     pieces = _again(first, pieces)
     known = _known(encoding) if encoding is not None else marked
@@ -110,7 +111,7 @@ def _found(
                 line = n_lines + lines.count(b"\n", 0, error.start) + 1
                 raise InvalidInputError(
                     f"{name}, line {line} is not text in UTF-8, as the lines before: correct it, or name the "
-                    "encoding with --encoding."
+                    "encoding with --encoding (in Python encoding=)."
                 ) from error
             before = "cp1252"
             try:
@@ -123,5 +124,5 @@ def _found(
     except UnicodeDecodeError as error:
         line = n_lines + lines.count(b"\n", 0, error.start) + 1
         raise InvalidInputError(
-            f"{name}, line {line} is not text in {before}: name the encoding with --encoding."
+            f"{name}, line {line} is not text in {before}: name the encoding with --encoding (in Python encoding=)."
         ) from error

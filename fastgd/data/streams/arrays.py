@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidInputError
 from ..files import Places
-from .pieces import n_rows_of, rows_of
+from .pieces import depth, n_rows_of, rows_of
 from .source import Batch, placed
 from .state import FileState
 
@@ -39,6 +39,8 @@ class InMemory:
     """Rows that are in memory: an array, a list or a series."""
 
     def __init__(self, table: Any, name: str) -> None:
+        if not depth(table):
+            raise InvalidInputError(f"{name} is a {type(table).__name__}: pass an array, or the path of a .npy file.")
         self.name, self._table = name, table
         self.shape = tuple(np.shape(table)) if isinstance(table, np.ndarray) else (n_rows_of(table),)
         self.row_bytes = 8 * int(np.prod(self.shape[1:]))

@@ -125,7 +125,7 @@ class Batches:
 
     def _nothing(self, n_given: int) -> str:
         if n_given:
-            return f"{self.name} gave {counted(n_given, 'batch')[:99]} without a row."
+            return f"{self.name} gave only batches without rows."
         if self.size > 1:
             return (
                 f"{self.name} gave no batch for process {self.rank} of {self.size}: give {self.size} batches at least."

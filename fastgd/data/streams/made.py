@@ -17,7 +17,7 @@ from .arrays import Arrays, arrays
 from .batches import Batches
 from .parquet_files import parquet_files
 from .parts import Parts
-from .pieces import TABLES
+from .pieces import is_table
 from .source import Source
 from .text_files import text_files
 
@@ -175,8 +175,7 @@ def _several(paths: Sequence[Path], y: Any, sample_weight: Any) -> list[Arrays]:
 def _check_is_batches(source: Any, y: Any, sample_weight: Any) -> None:
     if y is not None or sample_weight is not None:
         raise InvalidInputError("The batches of a stream are (X, y) or (X, y, weights): leave y and sample_weight out.")
-    is_table = any(hasattr(source, name) for name in TABLES) or isinstance(source, tuple | str | bytes | dict)
-    if is_table or not (isinstance(source, Iterable) or callable(source)):
+    if is_table(source) or not (isinstance(source, Iterable) or callable(source)):
         raise InvalidInputError(
             f"A stream is made of paths, arrays, batches or a function, but this is a {type(source).__name__}: pass a "
             "table that is in memory as it is."

@@ -14,6 +14,13 @@ TABLES = (  # what has one of these holds a table, or what cannot be read and is
 )  # fmt: skip
 
 
+def is_table(thing: Any) -> bool:
+    """Whether a thing is a table to be read as a whole, or is refused as one, although it may be iterable."""
+    if isinstance(thing, tuple | str | bytes | dict | set | frozenset):
+        return True
+    return any(hasattr(type(thing), name) for name in TABLES) or hasattr(thing, "shape")
+
+
 def rows_of(table: Any, start: int, stop: int) -> Any:
     """Some rows of a table."""
     if isinstance(table, np.ndarray | list | tuple):
@@ -30,9 +37,9 @@ def n_rows_of(table: Any) -> int:
 
 def depth(table: Any) -> int:
     """How many dimensions a table has: 2 for rows and columns, 1 for a series or a row, 0 for a number or text."""
-    n_dimensions = getattr(table, "ndim", None)
-    if isinstance(n_dimensions, int):
-        return n_dimensions
+    shape = getattr(table, "shape", None)
+    if shape is not None:
+        return len(shape)
     if isinstance(table, list | tuple):
         return 1 + (depth(table[0]) if table else 0)
     return 2 if source_names(table) else 0

@@ -89,3 +89,17 @@ class Source(Protocol):
     def once(self) -> Source:
         """The same rows for one pass: nothing is kept for another one."""
         ...
+
+
+class Begun:
+    """An iterator's rows, of which some have been looked at: these come again, and the others after them."""
+
+    n_rows = n_parts = None
+    is_one_pass, is_fixed = True, False
+
+    def __init__(self, name: str, left: Iterator[Batch]) -> None:
+        self.name, self.left = name, left
+
+    def batches(self, order: Sequence[int] | None, most: int) -> Iterator[Batch]:
+        """All of them, as they come."""
+        return self.left

@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import InvalidInputError
 from ...options import checked_names, counted, positive_integer
 from .made import Given, source_of
-from .pieces import TABLES, depth
+from .pieces import depth, is_table
 from .source import Source
 
 BUFFER = 1 << 28  # bytes: what is larger is not read as a whole
@@ -25,13 +25,6 @@ class Stream:
 
     What `fit`, `predict` and `evaluate` take instead of a table. Bare paths, iterators and functions are made a stream
     by themselves; this class is for what has to be said besides.
-
-    ```python
-    import numpy as np, fastgd
-    X, y = fastgd.datasets.houses(10_000, random_state=0)
-    np.save("X.npy", X); np.save("y.npy", y)
-    stream = fastgd.Stream("X.npy", "y.npy", buffer_rows=2_000)
-    ```
 
     Args:
         source: one of
@@ -55,9 +48,10 @@ class Stream:
         missing: what stands for unknown values in them, such as ["-999"].
         spool: whether the first pass over CSV files writes a copy of their columns to disk, which later passes read.
             Text takes longer to read than to train on, and cannot be read in another order, so this is the default. The
-            copy lies in the system's folder for temporary files, or in the folder that is named here, takes about 8
-            bytes per number, and is removed with the stream or when Python ends. `predict` and `evaluate`, which read
-            once, make none.
+            copy lies in a folder fastgd-stream-… in the system's folder for temporary files, or in the folder that is
+            named here, which is better where the former is in memory. It takes 8 bytes per number, and text about as
+            much as in the file. It is removed with the stream or when Python ends; a process that is killed leaves it
+            behind. `predict` and `evaluate`, which read once, make none.
         buffer_rows: how many rows are shuffled together, and held in memory (twice, as the next are read meanwhile); by
             default as many as are 256 MB.
 
@@ -71,7 +65,22 @@ class Stream:
     Raises:
         InvalidInputError: no such file or column, X and y of different lengths, files with different columns, or
             options that do not belong to this kind of source.
+
+    Example:
+        >>> import fastgd, pathlib, tempfile
+        >>> folder = pathlib.Path(tempfile.mkdtemp())
+        >>> X, y = fastgd.datasets.houses(10_000, random_state=0)
+        >>> for k in range(4):
+        ...     np.save(folder / f"X{k}.npy", X[k::4])
+        ...     np.save(folder / f"y{k}.npy", y[k::4])
+        >>> stream = fastgd.Stream(folder / "X*.npy", folder / "y*.npy", buffer_rows=2_000)
+        >>> stream.source.n_rows
+        10000
+        >>> fastgd.Stream(lambda: ((X[first : first + 500], y[first : first + 500]) for first in range(0, 10_000, 500)))
+        fastgd.Stream(<lambda>(): not counted yet)
     """
+
+    is_share: bool = False  # of what several processes read together
 
     @checked_names
     def __init__(
@@ -116,7 +125,9 @@ class Stream:
 
     def share(self, rank: int, size: int) -> Stream:
         """What the process `rank` of `size` reads: together they read every row once."""
-        return self._with(self.source.share(rank, size), self.buffer_rows)
+        made = self._with(self.source.share(rank, size), self.buffer_rows)
+        made.is_share = True
+        return made
 
     def _with(self, source: Source, buffer_rows: int | None) -> Stream:
         made = copy.copy(self)
@@ -136,7 +147,7 @@ def as_stream(X: Any, y: Any, sample_weight: Any, buffer_rows: int | None, once:
         InvalidInputError: as `Stream` does, or y besides a stream that has it already.
     """
     kind = type(X)
-    if kind is np.ndarray and buffer_rows is None:
+    if buffer_rows is None and (kind is np.ndarray or (hasattr(kind, "__array__") and not issubclass(kind, np.memmap))):
         return None
     if kind is list and not (X and _begins_a_stream(X[0], y)):
         _check_is_unbuffered(kind, buffer_rows)
@@ -176,7 +187,7 @@ def _is_streamed(X: Any, y: Any, buffer_rows: int | None) -> bool:
     if isinstance(X, list):
         return True  # its first entry has been looked at
     kind = type(X)
-    if isinstance(X, tuple | bytes | dict | set | frozenset) or any(hasattr(X, name) for name in TABLES):
+    if is_table(X):
         return False
     is_sequence = hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
     return (hasattr(kind, "__iter__") and not is_sequence) or callable(X)
