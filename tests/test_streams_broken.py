@@ -264,6 +264,16 @@ def test_a_file_that_ends_between_the_look_and_the_read(monkeypatch):
         list(stream.source.batches([0, 4], 100))
 
 
+def test_a_parquet_file_that_ends_between_the_look_and_the_read(monkeypatch):
+    stream = fastgd.Stream("t.parquet")
+    rows = len(next(stream.source.batches([0], 100)).X)
+    monkeypatch.setattr("fastgd.data.streams.state.FileState.check", lambda *_: None)
+    pl.read_parquet("t.parquet").head(rows + 1).write_parquet("t.parquet")
+    place = rf"^t\.parquet, rows {rows + 1} to {rows * 2}: the file ends before them: write it anew\.$"
+    with pytest.raises(InvalidInputError, match=place):
+        list(stream.source.batches([0, 1], 100))
+
+
 def test_a_parquet_file_whose_rows_are_damaged():
     content = bytearray(Path("t.parquet").read_bytes())
     stream = fastgd.Stream("t.parquet")

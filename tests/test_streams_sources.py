@@ -164,6 +164,22 @@ def test_what_columns_hold_is_found_once(tmp_path):
     assert batch.y.columns == ["n", "code"]
 
 
+def test_the_first_file_says_what_columns_hold(tmp_path):
+    (tmp_path / "a.csv").write_text("s,x\nab,1\n")
+    (tmp_path / "b.csv").write_text("s,x\n12,2\n")
+    for _ in range(2):
+        found = [batch.X.rows() for batch in fastgd.Stream(tmp_path / "?.csv").source.batches(None, 10)]
+        assert found == [[("ab", 1.0)], [("12", 2.0)]]
+
+
+def test_blank_lines_say_nothing_of_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastgd.data.reading.source.PIECE", 10)
+    (tmp_path / "t.csv").write_text("s,long_name\n" + "\n" * 50 + "ab,1\ncd,2\n")
+    batches = list(fastgd.Stream(tmp_path / "t.csv").source.batches(None, 10))
+    assert [row for batch in batches for row in batch.X.rows()] == [("ab", 1.0), ("cd", 2.0)]
+    assert batches[0].at(0).endswith("line 52")
+
+
 def test_parquet_columns_are_as_they_are_but_for_text(tmp_path):
     pl.DataFrame({"code": [1, 2], "x": [1.5, None], "y": ["a", "b"]}).write_parquet(tmp_path / "t.parquet")
     batch = next(fastgd.Stream(tmp_path / "t.parquet", target="y", text=["code"]).source.batches(None, 10))
