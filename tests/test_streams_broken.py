@@ -264,6 +264,16 @@ def test_a_file_that_ends_between_the_look_and_the_read(monkeypatch):
         list(stream.source.batches([0, 4], 100))
 
 
+def test_a_parquet_file_that_ends_between_the_look_and_the_read(monkeypatch):
+    stream = fastgd.Stream("t.parquet")
+    rows = len(next(stream.source.batches([0], 100)).X)
+    monkeypatch.setattr("fastgd.data.streams.state.FileState.check", lambda *_: None)
+    pl.read_parquet("t.parquet").head(rows + 1).write_parquet("t.parquet")
+    place = rf"^t\.parquet, rows {rows + 1} to {rows * 2}: the file ends before them: write it anew\.$"
+    with pytest.raises(InvalidInputError, match=place):
+        list(stream.source.batches([0, 1], 100))
+
+
 def test_a_parquet_file_whose_rows_are_damaged():
     content = bytearray(Path("t.parquet").read_bytes())
     stream = fastgd.Stream("t.parquet")
@@ -330,9 +340,10 @@ def test_the_copy_is_removed_after_errors():
         file.write("1,2,x,4,5\n")
     stream = fastgd.Stream("t.csv", spool="sub", numbers=["b"])
     for _ in range(2):
-        with pytest.raises(InvalidInputError, match=r"t\.csv, line 502, column 'b' holds 'x', which is not a number"):
+        with pytest.raises(InvalidInputError, match=r"t\.csv, line 502, column 'b' holds 'x', which is not") as error:
             list(stream.source.batches(None, 100))
         assert list(Path("sub").iterdir()) == []
+        assert error.value.__traceback__ is not None  # whoever keeps the error keeps all that was being read
     batches = fastgd.Stream("narrow.csv", spool="sub").source.batches(None, 100)
     next(batches)
     assert len(list(Path("sub").iterdir())) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tempfile
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from streams import NAMED, STREAMS, N, frame, pieces, read, table
 
 import fastgd
-from fastgd.data.streams import parts, text_files
+from fastgd.data.streams import arrays, parts, text_files
 from fastgd.errors import InvalidInputError
 
 
@@ -106,6 +107,7 @@ def test_a_buffer_holds_sixteen_parts(monkeypatch):
     X = np.zeros((100_000, 10))
     assert fastgd.Stream(X, buffer_rows=16_000).source.n_parts == 100
     assert fastgd.Stream(X).source.n_parts == 2  # 65,536 rows, which is less than 16 MB
+    assert fastgd.Stream(np.zeros((100_000, 100))).source.n_parts == 7  # 16,384 rows, which divide groups of 65,536
     assert fastgd.Stream(np.zeros((100, 1 << 18))).source.n_parts == 13  # 16 MB each
 
 
@@ -162,6 +164,22 @@ def test_what_columns_hold_is_found_once(tmp_path):
     assert batch.y.columns == ["n", "code"]
 
 
+def test_the_first_file_says_what_columns_hold(tmp_path):
+    (tmp_path / "a.csv").write_text("s,x\nab,1\n")
+    (tmp_path / "b.csv").write_text("s,x\n12,2\n")
+    for _ in range(2):
+        found = [batch.X.rows() for batch in fastgd.Stream(tmp_path / "?.csv").source.batches(None, 10)]
+        assert found == [[("ab", 1.0)], [("12", 2.0)]]
+
+
+def test_blank_lines_say_nothing_of_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr("fastgd.data.reading.source.PIECE", 10)
+    (tmp_path / "t.csv").write_text("s,long_name\n" + "\n" * 50 + "ab,1\ncd,2\n")
+    batches = list(fastgd.Stream(tmp_path / "t.csv").source.batches(None, 10))
+    assert [row for batch in batches for row in batch.X.rows()] == [("ab", 1.0), ("cd", 2.0)]
+    assert batches[0].at(0).endswith("line 52")
+
+
 def test_parquet_columns_are_as_they_are_but_for_text(tmp_path):
     pl.DataFrame({"code": [1, 2], "x": [1.5, None], "y": ["a", "b"]}).write_parquet(tmp_path / "t.parquet")
     batch = next(fastgd.Stream(tmp_path / "t.parquet", target="y", text=["code"]).source.batches(None, 10))
@@ -178,6 +196,27 @@ def test_numbers_of_other_kinds_are_read_as_they_are(tmp_path):
         assert np.array_equal(found.X, X)
         assert found.X.dtype == dtype
         assert found.y == list("abcd")
+
+
+class Slow(io.FileIO):
+    """A file that gives a few bytes at a time, as those of a network may."""
+
+    def readinto(self, buffer):
+        return super().readinto(memoryview(buffer)[:7])
+
+
+def test_files_may_give_less_than_is_asked(tmp_path, monkeypatch):
+    X, _, _ = table()
+    np.save(tmp_path / "X.npy", X)
+    monkeypatch.setattr(arrays, "open", lambda path, *_, **__: Slow(path), raising=False)
+    assert np.array_equal(next(fastgd.Stream(tmp_path / "X.npy").source.batches([1], N)).X, X[64:128])
+
+
+def test_rows_of_mappings_are_copied(tmp_path):
+    source = STREAMS["memmap"](tmp_path, *table()).source
+    batch = next(source.batches(None, 10))
+    assert type(batch.X) is type(batch.y) is np.ndarray
+    assert not np.shares_memory(batch.X, source.tables[0].X._table)
 
 
 def test_loaders_give_lists_and_empty_batches():
