@@ -32,6 +32,7 @@ class Cluster:
     def __init__(self, workers: Workers, device: str, name: Callable[[int], str]) -> None:
         self.workers, self.device, self.name = workers, device, name
         self.lost: dict[str, list[int]] = {}  # workers, and the networks that they had
+        self.packing = Packing([])
 
     def __enter__(self) -> Cluster:
         return self
@@ -41,8 +42,9 @@ class Cluster:
 
     def work(self, tasks: Sequence[Task], overview: Overview) -> None:
         """Train all networks; Ctrl-C returns early, and so does a cluster that is gone."""
-        packing = Packing(tasks)
-        bundles = packing.bundles(tasks, self.workers.n_threads, self.name)
+        if not self.packing.serves(tasks):  # or it is what an earlier round has sent
+            self.packing = Packing(tasks)
+        bundles = self.packing.bundles(tasks, self.workers.n_threads, self.name)
         call = uuid.uuid4().hex
         self.overview, self.finished = overview, list[Record]()
         self.left = {bundle.number: bundle for bundle in bundles}
@@ -50,7 +52,7 @@ class Cluster:
         with Interrupts() as interrupts:
             try:
                 interrupts.listen()
-                self.workers.begin(Errand(packing.luggage, call, self.device), bundles)
+                self.workers.begin(Errand(self.packing.luggage, call, self.device), bundles)
                 while self.left:
                     self._look()
             except KeyboardInterrupt:
@@ -184,8 +186,8 @@ def cluster_of(client: Any, device: str, n_threads: Any, n_networks: int, name: 
         workers = DaskWorkers(connected(client))
     if workers.n_threads > n_networks:
         warn(
-            f"client: {workers.n_threads:,} threads of workers for {n_networks:,} network"
-            f"{'s' * (n_networks > 1)}: {workers.n_threads - n_networks:,} have nothing to do.",
+            f"client has workers with {workers.n_threads:,} threads, but there {'are' if n_networks > 1 else 'is'} "
+            f"{n_networks:,} network{'s' * (n_networks > 1)} to train: the others have nothing to do.",
             ClusterWarning,
         )
     return Cluster(workers, device, name)

@@ -5,11 +5,13 @@ Dask schedules, copies the luggage to each worker, and begins a task again whose
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import pickle
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .. import __version__
@@ -23,6 +25,7 @@ GONE = 30.0  # seconds without any worker, after which none is waited for
 LOOKS = 0.02  # seconds between two looks
 COUNTS = 1.0  # seconds between two counts of the workers
 AHEAD = 2  # bundles for each thread that are handed out: one to train, one that waits beside it
+NO_SCHEDULER = "The scheduler is gone: start it again, and train these networks anew."
 PACKAGE = "fastgd"
 # By text: where the package is missing, there is no function of ours. Dask's get_versions asks for what pip installed.
 VERSION = eval, f"__import__({PACKAGE!r}).__version__"
@@ -36,21 +39,23 @@ def connected(client: Any) -> Any:
         ClusterError: nobody answers.
     """
     try:
-        from distributed import Client
+        from distributed import Client, Security
     except ImportError as error:
         raise not_installed("Workers of Dask", "distributed") from error
-    address, options = client, {}
+    address, security = client, Security()
     if isinstance(client, Client):
         if client.status != "running":
             raise InvalidInputError(f"client is {client.status}: make a new one, as dask.distributed.Client does.")
-        address, options = client.scheduler.address, {"security": client.security}
+        address, security = client.scheduler.address, client.security
     if not isinstance(address, str):
         raise InvalidInputError(
             f"client must be a dask.distributed.Client, the address of a scheduler such as 'tcp://10.0.0.1:8786', or "
             f"{JOBLIB!r}, not {type(client).__name__}."
         )
     try:
-        return Client(address, timeout=CONNECTING, set_as_default=False, **options)
+        with ThreadPoolExecutor(1) as thread:  # a notebook has a loop in this one
+            thread.submit(asyncio.run, _answer(address, security.get_connection_args("client"))).result()
+        return Client(address, timeout=CONNECTING, set_as_default=False, security=security)
     except (OSError, ValueError) as error:  # of the network, or of an address that is none
         raise ClusterError(
             f"client={address!r}: no scheduler of Dask has answered within {CONNECTING:g} s ({one_line(error)}). Is "
@@ -58,8 +63,30 @@ def connected(client: Any) -> Any:
         ) from error
 
 
+async def _answer(address: str, options: dict[str, Any]) -> None:
+    """Wait for the first answer, and not for long: a client would wait for ever where somebody listens and is mute."""
+    from distributed.comm import connect
+
+    async with asyncio.timeout(CONNECTING):
+        comm = await connect(address, timeout=CONNECTING, **options)
+        await comm.close()
+
+
+@contextlib.contextmanager
+def scheduler_there() -> Iterator[None]:
+    """What is asked of a scheduler that is gone by now ends in one sentence."""
+    try:
+        yield
+    except TimeoutError as error:
+        raise ClusterError("There is no worker any more that could take the table: start some.") from error
+    except OSError as error:
+        raise ClusterError(NO_SCHEDULER) from error
+
+
 class DaskWorkers:
     """Those of one scheduler."""
+
+    errand: Errand  # of the last call of begin
 
     def __init__(self, client: Any) -> None:
         from distributed import as_completed
@@ -71,7 +98,7 @@ class DaskWorkers:
         self.out: dict[str, tuple[Any, Bundle]] = {}  # key → future and bundle
         self.done = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self.luggage: Any = None
-        self.n_keys, self.seen = 0, time.monotonic()
+        self.n_keys, self.seen, self.is_gone = 0, time.monotonic(), False
         try:
             self._check()
         except BaseException:
@@ -115,10 +142,13 @@ class DaskWorkers:
 
     def begin(self, errand: Errand, bundles: Sequence[Bundle]) -> None:
         """Send the luggage to all workers, and the first bundles."""
+        is_there = self.luggage is not None and self.errand.luggage is errand.luggage
         self.errand = errand
-        self._scatter()
         self.waiting.extend(bundles)
-        self._hand_out()
+        with scheduler_there():
+            if not (is_there and self.luggage.status == "finished"):
+                self._scatter()
+            self._hand_out()
 
     def _scatter(self) -> None:
         from dask.sizeof import sizeof
@@ -127,8 +157,6 @@ class DaskWorkers:
         luggage.n_bytes = sum(map(sizeof, luggage.parts))
         try:
             self.luggage = self.client.scatter(luggage, broadcast=True, hash=False)
-        except TimeoutError as error:
-            raise ClusterError("There is no worker any more that could take the table: start some.") from error
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             raise InvalidInputError(f"The table cannot be sent to a worker: {one_line(error)}.") from error
 
@@ -154,13 +182,16 @@ class DaskWorkers:
 
     def look(self) -> Iterator[Event]:
         """What has come, and which workers were lost before."""
-        if time.monotonic() - self.counted > COUNTS:
-            self._count()
         came = self.done.next_batch(block=False)
-        yield from self._lost()
-        for future, result in came:
-            yield from self._come(future, result)
-        self._hand_out()
+        with scheduler_there():
+            yield from self._lost()
+            for future, result in came:
+                yield from self._come(future, result)
+            if self.is_gone:
+                raise ClusterError(NO_SCHEDULER)
+            if time.monotonic() - self.counted > COUNTS:
+                self._count()
+            self._hand_out()
         if not came:
             time.sleep(LOOKS)
 
@@ -189,8 +220,7 @@ class DaskWorkers:
             else:
                 yield Came(bundle, ClusterError(f"A worker could not train it: {one_line(error)}."))
         elif self.client.status != "running":
-            self.waiting.append(bundle)
-            raise ClusterError("The scheduler is gone: start it again, and train these networks anew.")
+            self.is_gone = True
         elif bundle.n_lost > MOST_LOST:
             yield GivenUp(bundle)
         else:  # the last copy of the luggage was lost with a worker
@@ -212,15 +242,15 @@ class DaskWorkers:
         return [bundle for _, bundle in self.out.values()]
 
     def end(self) -> None:
-        """Cancel what is left, and have the luggage forgotten."""
+        """Cancel what is left."""
         self.waiting.clear()
         if self.out:
             with contextlib.suppress(Exception):  # of a cluster that is gone
                 self.client.cancel([future for future, _ in self.out.values()], force=True)
         self.out.clear()
         self.done.clear()
-        self.luggage = None
 
     def close(self) -> None:
-        """Close the client of our own."""
+        """Close the client of our own: the scheduler forgets what it had sent."""
+        self.luggage = None
         self.client.close()

@@ -73,14 +73,15 @@ class Packing:
         self.places: dict[int, int] = {}
         things: list[Any] = []
         for task in tasks:
-            for thing in (
-                task.table, task.validation, task.rows, task.held,
-                task.options["sample_weight"], task.options["validation_data"],
-            ):  # fmt: skip
-                if thing is not None and id(thing) not in self.places:
+            for thing in looked_at(task):
+                if id(thing) not in self.places:
                     self.places[id(thing)] = len(things)
                     things.append(thing)
         self.luggage = Luggage(things)
+
+    def serves(self, tasks: Sequence[Task]) -> bool:
+        """Whether the luggage has all that these networks look at."""
+        return bool(self.places) and all(id(thing) in self.places for task in tasks for thing in looked_at(task))
 
     def packed(self, task: Task, name: str) -> bytes:
         """A network; its spec stays here.
@@ -110,6 +111,12 @@ class Packing:
             found[-1].tasks.append(task)
             found[-1].parcels.append(self.packed(task, name(task.record.number)))
         return found
+
+
+def looked_at(task: Task) -> list[Any]:
+    """The tables, rows and weights of a network, which others may look at, too."""
+    options = task.options["sample_weight"], task.options["validation_data"]
+    return [thing for thing in (task.table, task.validation, task.rows, task.held, *options) if thing is not None]
 
 
 def pickled(thing: Any, place: Callable[[Any], Any] = lambda thing: None) -> bytes:

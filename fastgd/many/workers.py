@@ -66,7 +66,7 @@ class Workers(Protocol):
         """Which are handed out and have not come back."""
 
     def end(self) -> None:
-        """All is over, or given up: forget the bundles and the luggage."""
+        """All is over, or given up: forget the bundles."""
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Let the workers go, who forget the luggage."""
