@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 __all__ = [
     "BlowUpWarning",
     "CacheWarning",
+    "ClusterError",
+    "ClusterWarning",
     "DeadNetworkWarning",
     "DeviceError",
     "DivergenceError",
@@ -60,6 +62,10 @@ class RankError(FastgdError, RuntimeError):
     """One of several processes that train a network together has failed, or is gone; the message says which and why."""
 
 
+class ClusterError(FastgdError, RuntimeError):
+    """Workers of a cluster that cannot be used, or were lost: which, why, and what to do."""
+
+
 class DivergenceError(FastgdError, ArithmeticError):
     """Training blew up: the loss is no longer a finite number.
 
@@ -85,6 +91,10 @@ Told = tuple[str, type[FastgdWarning]]  # a warning's message and category
 
 class CacheWarning(FastgdWarning):
     """Compiled kernels could not be kept on disk."""
+
+
+class ClusterWarning(FastgdWarning):
+    """Workers of a cluster were lost, or have nothing to do; the networks are trained all the same."""
 
 
 class TrainingWarning(FastgdWarning):

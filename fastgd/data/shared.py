@@ -33,6 +33,9 @@ class SharedTable:
         self.X, self.y, self.device = X, y, device
         self.kept: dict[Hashable, Any] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "kept": {}}  # whoever unpickles it reads it anew: what was read is larger
+
     def inputs(self, schema: Schema) -> CheckedTable | Columns:
         """The inputs as a model with this schema reads them; it lets them through."""
         encoded = schema.encoding is not None

@@ -12,13 +12,12 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from ..errors import kept_warnings
 from ..kernels import engine
 from ..training.equipment import Store
-from ..training.history import History
 from ..training.interrupts import Interrupts
 from ..training.progress import Silent
 from .lockstep import MOST_MEMBERS, Lockstep, Loner, Member
+from .one import train
 from .progress import Overview
 from .records import Record
 from .tasks import SHORT, Task
@@ -161,29 +160,15 @@ class Crew:
 
     def _train(self, task: Task, store: Store) -> None:
         """Train one network, and keep of it what is worth keeping."""
-        record, model, watcher = task.record, task.model, Watcher(self, task)
-        model.store = store
+        record, watcher = task.record, Watcher(self, task)
         record.model = None  # until nobody writes to it any more
-        history: History | None = None
-        error: BaseException | None = None
-        started = time.perf_counter()
-        with kept_warnings() as told:
-            try:
-                options = task.options | task.data()
-                options |= {"n_threads": 1, "device": self.device, "verbose": watcher}
-                history = model.fit(**options)
-            except KeyboardInterrupt:  # nothing was to be trained, and all are to stop
-                pass
-            except BaseException as failure:
-                error = failure
-                if not watcher.has_begun:
-                    self.refused = failure
-        model.let_go()
+        outcome = train(task, store, self.device, watcher)
+        if outcome.error is not None and not watcher.has_begun:
+            self.refused = outcome.error
         with self.lock:
             if self.is_closed:
                 return
-            record.model, record.history, record.error, record.warnings = model, history, error, told
-            record.seconds = time.perf_counter() - started
+            record.take(outcome)
             self.under_way.pop(record.number, None)
             self.done_work += task.work
             self.finished.append(record)

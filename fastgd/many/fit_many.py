@@ -9,11 +9,12 @@ from ..data.shared import SharedTable
 from ..errors import FastgdWarning, InvalidInputError, Told, TrainingWarning, warn
 from ..kernels import DEFAULT_DEVICE
 from ..training.cores import allowance
-from ..training.devices import AUTO, asked_device, chosen
+from ..training.devices import AUTO, Choice, asked_device, chosen
+from .cluster import cluster_of, device_there
 from .crew import Crew
-from .progress import overview
+from .progress import Overview, overview
 from .records import Records
-from .tasks import tasks_of
+from .tasks import Task, tasks_of
 
 NAMED = 5  # specs that a warning names
 
@@ -26,6 +27,7 @@ def fit_many(
     n_threads: int | str = "auto",
     device: str = DEFAULT_DEVICE,
     verbose: str | int = "auto",
+    client: Any = None,
     **defaults: Any,
 ) -> Records:
     """Train independent networks side by side, each as its own `fit` would, to the bit.
@@ -55,6 +57,9 @@ def fit_many(
             are 1e12 or more (one network alone: as for `fit`), which is an estimate, not measured on a card; else
             "cpu". The histories say why.
         verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (a line for each).
+        client: whose workers train in place of this machine: a dask.distributed.Client, the address of a scheduler
+            such as "tcp://10.0.0.1:8786", or "joblib" for the backend that joblib.parallel_config sets. The records are
+            the same to the bit; see docs/clusters.md.
         defaults: any options of specs, for all that do not have their own.
 
     Returns:
@@ -63,6 +68,7 @@ def fit_many(
     Raises:
         InvalidInputError: a table or option that cannot be used; the message names the spec, and nothing was trained.
         DeviceError: device="cuda" cannot run here; nothing was trained.
+        ClusterError: nobody answers at the client's address, or workers lack this version of the package; likewise.
 
     Example:
         >>> import fastgd
@@ -78,12 +84,17 @@ def fit_many(
     n_most = allowance(n_threads).most
     asked = asked_device(device)
     tasks = tasks_of(specs, SharedTable(X, y, DEFAULT_DEVICE if asked == AUTO else asked), None, defaults)
-    choice = chosen(asked, [task.work_in(task.options["epochs"]) for task in tasks])
-    crew = Crew(tasks, choice.device, n_most)
-    crew.work(overview(verbose, len(tasks)))
+    shown = overview(verbose, len(tasks))
+    if client is None:
+        choice = chosen(asked, [task.work_in(task.options["epochs"]) for task in tasks])
+        crew = Crew(tasks, choice.device, n_most)
+        crew.work(shown)
+        refused = crew.refused
+    else:
+        choice, refused = _on_cluster(client, tasks, asked, n_threads, shown), None
     records = Records(task.record for task in tasks)
-    if len(tasks) == 1 and isinstance(crew.refused, InvalidInputError):
-        raise InvalidInputError(f"spec 0: {tasks[0].of_the_table(str(crew.refused))}") from crew.refused
+    if len(tasks) == 1 and isinstance(refused, InvalidInputError):
+        raise InvalidInputError(f"spec 0: {tasks[0].of_the_table(str(refused))}") from refused
     for record in records:
         if record.history is not None:
             record.history.device_reason = choice.reason
@@ -91,6 +102,19 @@ def fit_many(
             record.error = KeyboardInterrupt("given up while it trained")
     tell_of([(record.number, record.warnings, record.error) for record in records], "spec")
     return records
+
+
+def _on_cluster(client: Any, tasks: list[Task], asked: str, n_threads: Any, shown: Overview) -> Choice:
+    """Have workers train them."""
+    try:
+        tasks[0].check()  # tasks_of has checked several
+    except InvalidInputError as error:
+        raise InvalidInputError(f"spec 0: {error}") from error
+    choice = device_there(asked)
+    with cluster_of(client, choice.device, n_threads, len(tasks), lambda number: f"spec {number}") as cluster:
+        cluster.work(tasks, shown)
+    cluster.tell("spec")
+    return choice
 
 
 def tell_of(trained: Iterable[tuple[int, list[Told], BaseException | None]], what: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import Told
 from ..explain.table import Table
@@ -12,6 +12,17 @@ from ..mlp import MLP
 from ..options import shortened
 from ..training.callbacks import Callback
 from ..training.history import INTERRUPTED, History
+
+
+class Outcome(NamedTuple):
+    """What became of one network that was trained."""
+
+    model: MLP
+    history: History | None
+    error: BaseException | None
+    warnings: list[Told]
+    seconds: float
+    callbacks: list[Callback]
 
 
 @dataclass
@@ -38,6 +49,10 @@ class Record:
     seconds: float = 0.0
     callbacks: list[Callback] = field(default_factory=list)
     warnings: list[Told] = field(default_factory=list)
+
+    def take(self, outcome: Outcome) -> None:
+        """Note what became of the network."""
+        self.model, self.history, self.error, self.warnings, self.seconds, self.callbacks = outcome
 
     @property
     def ended(self) -> str:

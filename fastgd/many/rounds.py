@@ -6,7 +6,7 @@ Source: Jamieson and Talwalkar 2016, arXiv 1502.07943.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from ..errors import FastgdError, InvalidInputError, kept_warnings
 from ..explain.table import full
 from ..training.progress import Lines, display, say
 from .candidates import Candidate, Whole
-from .crew import Crew
 from .found import ranked
 from .progress import EachRecord, LiveBar, Nothing, Overview, overview
 from .records import Record, was_stopped
@@ -108,8 +107,7 @@ class Search:
     tasks: dict[int, list[Task]]  # number of a candidate → a task for each fold
     plan: Plan
     metric: str
-    device: str
-    n_threads: int
+    train: Callable[[Sequence[Task], Overview], None]
     telling: Telling
 
     def run(self) -> bool:
@@ -141,8 +139,7 @@ class Search:
             whole = int(tasks[0].options["epochs"])
             epochs = self.plan.epochs(whole, number) - candidate.epochs
             steps[candidate.number] = [self._step(task, epochs, whole, place) for place, task in enumerate(tasks)]
-        crew = Crew([task for tasks in steps.values() for task in tasks], self.device, self.n_threads)
-        crew.work(self.telling)
+        self.train([task for tasks in steps.values() for task in tasks], self.telling)
         is_whole = True
         for candidate in alive:
             is_whole &= self._note(candidate, steps[candidate.number])

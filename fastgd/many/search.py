@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -18,15 +18,18 @@ from ..options import check_names, positive_integer, seed, yes_or_no
 from ..training.cores import allowance
 from ..training.devices import asked_device, chosen
 from .candidates import OPTIONS, Candidate, check_names_of, spec_of
+from .cluster import cluster_of, device_there
+from .crew import Crew
 from .fit_many import tell_of
 from .folds import Fold, folds_of
 from .found import SearchResult, ranked
+from .progress import Overview
 from .rounds import Plan, Search, Telling, plan_of
 from .scores import check_metric
 from .space import as_space, drawn
 from .tasks import Task, tasks_of
 
-OF_SEARCH = ("n_candidates", "cv", "groups", "halving", "metric", "refit", "n_threads", "device", "verbose")
+OF_SEARCH = ("n_candidates", "cv", "groups", "halving", "metric", "refit", "n_threads", "device", "verbose", "client")
 
 
 def search(
@@ -44,6 +47,7 @@ def search(
     n_threads: int | str = "auto",
     device: str = DEFAULT_DEVICE,
     verbose: str | int = "auto",
+    client: Any = None,
     **defaults: Any,
 ) -> SearchResult:
     """Find good options: draw candidates at random, cross-validate all, and let the best go on with more epochs.
@@ -77,6 +81,8 @@ def search(
             the networks of the first round, as for fastgd.fit_many, and for the refit as for `fit`.
         verbose: "auto" (a live bar on a terminal, a line for each round elsewhere), 0, 1 (bar), 2 (a line for each
             network).
+        client: whose workers train the candidates in place of this machine, as for fastgd.fit_many; networks that go on
+            come back after each round, and are sent again. The refit is done here.
         defaults: options of all candidates, such as layer_sizes, epochs, batch_size, optimizer, sample_weight.
 
     Returns:
@@ -85,6 +91,7 @@ def search(
     Raises:
         InvalidInputError: a space, table or option that cannot be used; nothing was trained.
         DeviceError: device="cuda" cannot run here; nothing was trained.
+        ClusterError: nobody answers at the client's address, or workers lack this version of the package; likewise.
 
     Example:
         >>> import fastgd
@@ -120,11 +127,21 @@ def search(
         n_trainings, n_left = n_trainings + n_left * len(folds), plan.going_on(n_left)
     telling = Telling(verbose, n_trainings, plan.work(len(candidates)))
     table = tasks[0][0].table
-    choice = chosen(asked, [
-        task.work_in(plan.epochs(task.options["epochs"], 0)) for of_folds in tasks.values() for task in of_folds
-    ])  # fmt: skip
-    running = Search(candidates, tasks, plan, metric, choice.device, n_threads_most, telling)
-    interrupted = running.run()
+    if client is None:
+        choice = chosen(asked, [
+            task.work_in(plan.epochs(task.options["epochs"], 0)) for of_folds in tasks.values() for task in of_folds
+        ])  # fmt: skip
+
+        def train(tasks: Sequence[Task], shown: Overview) -> None:
+            Crew(tasks, choice.device, n_threads_most).work(shown)
+
+        interrupted = Search(candidates, tasks, plan, metric, train, telling).run()
+    else:
+        choice, n = device_there(asked), len(folds)
+        names = [f"candidate {candidate.number}, fold {fold}" for candidate in candidates for fold in range(n)]
+        with cluster_of(client, choice.device, n_threads, len(names), names.__getitem__) as cluster:
+            interrupted = Search(candidates, tasks, plan, metric, cluster.work, telling).run()
+        cluster.tell("candidate", lambda number: candidates[number // n].number)
     result = SearchResult(
         ranked(candidates, metric), metric, len(folds), plan.n_rounds, interrupted=interrupted, device=choice.device,
         device_reason=choice.reason,

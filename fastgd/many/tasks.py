@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.arrays import CheckedTable
+from ..data.columns import Columns
 from ..data.encoding import Encoding
 from ..data.lesson import prepared
 from ..data.schema import Schema
@@ -25,7 +27,7 @@ from ..training.devices import Work
 from ..training.state import checked_optimizer
 from .records import Record
 
-OF_ALL = ("n_threads", "device", "verbose")
+OF_ALL = ("n_threads", "device", "verbose", "client")
 OF_NETWORK = tuple(name for name in inspect.signature(MLP).parameters)
 OF_FIT = tuple(
     name for name in inspect.signature(MLP.fit).parameters if name not in ("self", "X", "y", "buffer_rows", *OF_ALL)
@@ -87,9 +89,16 @@ class Task:
                 inputs_at(self.held, X), targets_at(self.held, y), *([] if weights is None else [weights[self.held]])
             )  # fmt: skip
         elif self.validation is not None:
-            names = schema.feature_names or X.names  # columns of a frame are read by name
-            at["validation_data"] = self._given(self.validation, replace(schema, feature_names=names))
+            at["validation_data"] = self._given(self.validation, replace(schema, feature_names=self._names(X)))
         return at
+
+    def read(self) -> None:
+        """Have the tables read; then all networks that take them alike have them without reading."""
+        X = self.table.inputs(self.model.schema)
+        self.table.targets(self.model.schema, X.n_rows)
+        self.table.weights(self.options["sample_weight"], X.n_rows)
+        if self.validation is not None:
+            self._given(self.validation, replace(self.model.schema, feature_names=self._names(X)))
 
     def _given(self, validation: SharedTable, schema: Schema) -> tuple[Any, ...]:
         try:
@@ -98,6 +107,10 @@ class Task:
             return X, validation.targets(schema, X.n_rows), *(validation.weights(w, X.n_rows) for w in weights)
         except InvalidInputError as error:
             raise InvalidInputError(f"validation_data: {error}") from error
+
+    def _names(self, X: CheckedTable | Columns) -> tuple[str, ...] | None:
+        """What the columns of a frame are read by, in another table, too."""
+        return self.model.schema.feature_names or X.names
 
     def check(self) -> None:
         """Whether these rows can be learned from, found out as `fit` does; bins are not laid for that."""
