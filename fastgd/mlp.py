@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .data.lesson import prepared
-from .model.core import Core
+from .model.pieces import Piecewise
 from .network.activations import ACTIVATIONS
 from .network.initializers import INITIALIZERS
 from .network.losses import LOSSES
@@ -29,7 +29,7 @@ INNER = {
 }  # fmt: skip
 
 
-class MLP(Core):
+class MLP(Piecewise):
     """A dense neural network (multilayer perceptron) that learns by backpropagation and gradient descent.
 
     It predicts as soon as it exists, from random weights. `fit` standardises inputs and target with the mean and

@@ -29,7 +29,7 @@ class Source(NamedTuple):
     chosen: NDArray[np.int64] | None  # the numbers of the rows that were taken; None: all
 
 
-def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
+def learn(net: Net, schema: Schema, rows: Rows, source: Source, is_piece: bool = False) -> Net:
     """The network with the scaling of these rows, or with its own if it has one; `net` itself is not changed.
 
     An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies, or is
@@ -54,7 +54,7 @@ def learn(net: Net, schema: Schema, rows: Rows, source: Source) -> Net:
         return net
     standardize = standardize and schema.network.standardizes_target
     mean, std = scales((rows.Y, rows.weights), source.targets, source.chosen, lambda _: "y", standardize)
-    if kind == "standard":
+    if kind == "standard" and not is_piece:
         _tell_of_constants(std, source)
     if standardize and kind == "standard":
         net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)

@@ -43,7 +43,7 @@ def fit(job: Job, watch: Watch) -> History:
                 divergence.note_start(run)
             for epoch in range(job.epochs):
                 callbacks.epoch_begin(epoch)
-                _train_epoch(run, watch, interrupts, epoch, started)
+                train_epoch(run, watch, interrupts, epoch, started)
                 run.show_average()
                 logs = run.epoch_logs() | (validate(epoch + 1) if validate else {})
                 history.append(logs)
@@ -62,13 +62,13 @@ def fit(job: Job, watch: Watch) -> History:
             is_over = True
         except KeyboardInterrupt:
             interrupts.answered()
-            _tidy_up(run)
+            tidy_up(run)
             if not job.epochs:
                 raise  # whoever only wants the scaling does not look at the history
             history.end(INTERRUPTED, f"interrupted in epoch {history.epochs + 1}")
             is_over = True
         except BaseException:
-            _tidy_up(run)
+            tidy_up(run)
             raise
         finally:
             history.best_epoch = callbacks.best_epoch if has_begun else None
@@ -86,7 +86,7 @@ def fit(job: Job, watch: Watch) -> History:
     return history
 
 
-def _tidy_up(run: Run | None) -> None:
+def tidy_up(run: Run | None) -> None:
     """Leave a model that predicts after a training that was broken off."""
     if run:
         run.note_steps()
@@ -95,7 +95,7 @@ def _tidy_up(run: Run | None) -> None:
         run.show_average()
 
 
-def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
+def train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
     """All steps of one epoch, chunk by chunk."""
     training = run.training
     run.rows = run.rows._replace(epoch=training.epoch)

@@ -40,6 +40,7 @@ class Job(NamedTuple):
     threads: Allowance
     store: Store
     device_reason: str = ""  # why this device, where "auto" chose it
+    judge: Callable[[Any, float, float, float], None] | None = None  # of each chunk of steps; by default that of a fit
 
 
 class Watch(NamedTuple):
