@@ -63,7 +63,8 @@ def prepared(
 ) -> Lesson:
     """Check everything that a user gave for a training; `schema` and `net` are the model's, and stay as they are.
 
-    A piece of a stream may lack what the whole has: that its target does not vary is not told. Where the schema learns how tables are encoded, the first layer gets other inputs, and the network new weights.
+    Where the schema learns how tables are encoded, the first layer gets other inputs, and the network new weights. Of
+    a piece of a stream it is not told that its target does not vary: the whole may.
     """
     given = schema.inputs(X) if schema.encoding is None else schema.columns(X)
     schema, target = schema.learned(y, given.n_rows, given.names)

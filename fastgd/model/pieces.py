@@ -76,8 +76,8 @@ class Piecewise(Core):
 
         Raises:
             InvalidInputError: a table or option that cannot be used; nothing has changed.
-            DivergenceError: the loss became infinite or NaN; the model goes back to where this call found it, or
-                later.
+            DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights, which may
+                be from before an earlier call.
             DeviceError: device="cuda" cannot run here, and nothing has changed; or the GPU failed on the way.
 
         Example:
@@ -157,14 +157,15 @@ def _tell_of_scaling(model: Core, lesson: Lesson) -> None:
     """Say that a first piece has too few rows, or a target too much the same, to learn a scaling from."""
     if model.schema.scaled or not model.standardize:
         return
-    n_rows, Y, network = len(lesson.rows.X), lesson.rows.Y, lesson.schema.network
-    scales_y = network.loss.scaling == "standard" and network.standardizes_target
-    is_constant = scales_y and bool((lesson.net.target_std == 1).any()) and bool((Y == Y[:1]).all(axis=0).any())
+    n_rows, network, is_constant = len(lesson.rows.X), lesson.schema.network, False
+    if network.loss.scaling == "standard" and network.standardizes_target and (lesson.net.target_std == 1).any():
+        given = lesson.target.columns()
+        is_constant = bool((given == given[0]).all(axis=0).any())
     if n_rows >= FEW and not is_constant:
         return
     rows = "a single row" if n_rows == 1 else f"{n_rows:,} rows" + (", all with the same y" if is_constant else "")
     warn(
-        f"The first piece has {rows}: the scaling that is learned from it may be far off, and stays. Begin with a larger "
-        "piece, or have the scaling learned first, by fit(X, y, epochs=0) of fastgd.MLP.",
+        f"The first piece has {rows}: the scaling that is learned from it may be far off, and stays. Begin with a "
+        "larger piece, or have the scaling learned first, by fit(X, y, epochs=0) of fastgd.MLP.",
         InputWarning,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from typing import Any, cast
 
 from ..errors import DivergenceWarning, InvalidInputError, warn
 from . import loop
@@ -22,6 +23,7 @@ from .divergence import (
     note_start,
     tell_if_dead,
 )
+from .equipment import Snapshot
 from .history import History
 from .interrupts import Interrupts
 from .progress import Silent
@@ -31,7 +33,7 @@ from .schedules import Schedule
 ROWS = 128  # that are judged together, at least
 # times what a network of zeros gets wrong: rows that are so far off are no outliers, of which it gets as much wrong
 WORSE = 3.0
-NOBODY = Watch(Silent(), CallbackList((), None), None)
+NOBODY = Watch(Silent(), CallbackList((), cast(Any, None)), None)
 
 
 def check_schedule(schedule: Schedule) -> None:
@@ -44,8 +46,8 @@ def check_schedule(schedule: Schedule) -> None:
     plateau = schedule.plateau()
     if plateau and plateau.monitor != "loss":
         raise InvalidInputError(
-            f"ReduceOnPlateau cannot look at {plateau.monitor!r}, because a piece has no rows to validate with: the loss "
-            "of each piece is there, monitor='loss'."
+            f"ReduceOnPlateau cannot look at {plateau.monitor!r}, because a piece has no rows to validate with: the "
+            "loss of each piece is there, monitor='loss'."
         )
 
 
@@ -60,12 +62,12 @@ def learn(job: Job) -> History:
             run.compile()
             started = time.perf_counter()
             run.resume_average()
-            run.begin()
-            note_start(run)
+            _begin(run)
             loop.train_epoch(run, NOBODY, interrupts, 0, started)
             run.show_average()
         except BaseException:
             loop.tidy_up(run)
+            job.training.pieces.count_anew()
             raise
         logs = run.epoch_logs()
         history.append(logs)
@@ -74,8 +76,27 @@ def learn(job: Job) -> History:
         if plateau is not None:
             job.training.plateau.look_at(plateau, logs)
         interrupts.check()
-    run.put_back()
+    run.put_back(_keep_good(run))
     return history
+
+
+def _begin(run: Run) -> None:
+    """Note where the piece starts, and what is gone back to: before there is a yardstick, where the first started."""
+    training, pieces = run.training, run.training.pieces
+    run.begin()
+    if pieces.good and pieces.epoch == training.epoch:
+        run.last_good = pieces.good
+    if run.n_rows >= ROWS:
+        note_start(run)
+    run.lowest = -math.inf if math.isnan(training.start) else min(training.start, training.lowest)
+
+
+def _keep_good(run: Run) -> Snapshot:
+    """Keep what is gone back to for the pieces to come; returns arrays that nobody needs any more."""
+    pieces = run.training.pieces
+    spare = pieces.good if run.last_good is run.chunk_start else run.chunk_start
+    pieces.good, pieces.epoch = run.last_good, run.training.epoch
+    return spare
 
 
 def judge(run: Run, loss: float, weight: float, rate: float) -> None:
@@ -87,30 +108,29 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     keep_if_good(run, mean)
     pieces.weight += weight
     pieces.loss += loss
-    if is_high(training.start, mean):
+    if math.isnan(training.start) or is_high(training.start, mean):
         pieces.high_loss += loss
         pieces.loss_of_zeros += abs(loss_of_zeros(run)) * weight
     if pieces.weight >= ROWS:
         _judge_latest(run, rate)
-        pieces.weight = pieces.loss = pieces.high_loss = pieces.loss_of_zeros = 0.0
+        pieces.count_anew()
 
 
 def _judge_latest(run: Run, rate: float) -> None:
     """Warn if the loss of the latest rows is far too high and does not fall, or if the network is dead."""
     training, pieces = run.training, run.training.pieces
     mean = pieces.loss / pieces.weight
-    if math.isnan(training.start):  # no piece had enough rows to be a yardstick
-        training.start = mean
+    if math.isnan(training.start):  # no piece had enough rows to be a yardstick, and this one may have blown up
+        training.start = min(mean, pieces.loss_of_zeros / pieces.weight)
     is_bad = is_high(training.start, mean) and pieces.high_loss > WORSE * pieces.loss_of_zeros
     if is_bad and mean >= pieces.before and not pieces.is_warned:  # rows of another kind are learned: their loss falls
+        pieces.is_warned = True
         warn(
             f"The loss of the latest {pieces.weight:,.0f} rows is {how_much(run, training.start, mean)}: training "
             f"may be about to blow up. Begin again, with a smaller learning rate, such as {rate / 10:.2g}.",
             DivergenceWarning,
         )
-        pieces.is_warned = True
-    pieces.is_warned &= is_bad
     pieces.before = mean if is_bad else math.inf
     training.lowest = min(training.lowest, mean)
-    _, is_flat = look_at_few(run)
-    pieces.is_dead = is_flat and (pieces.is_dead or tell_if_dead(run))
+    if not pieces.is_dead and look_at_few(run)[1]:
+        pieces.is_dead = tell_if_dead(run)
