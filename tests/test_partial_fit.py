@@ -110,6 +110,7 @@ def test_a_stream_goes_on_in_another_process(how, tmp_path):
             model = fastgd.load(tmp_path / "model")
         elif k == 2:
             model = model.twin() if how == "twin" else pickle.loads(pickle.dumps(model))
+            assert memory_of(model).pieces.good == (), "copies of all weights are not taken along, or shared"
     assert_same_bits(model, whole)
     told, of_whole = (dataclasses.asdict(memory_of(one).pieces) for one in (model, whole))
     assert {**told, "good": 0} == {**of_whole, "good": 0}
@@ -273,9 +274,9 @@ def test_classes_come_piece_by_piece():
     assert model.classes.tolist() == ["a", "c", "b"]
     for _ in range(20):
         model.partial_fit(X, labels)
-    assert model.evaluate(X, labels)["accuracy"] > 0.9
+    assert model.evaluate(X, labels)["accuracy"] > 0.8
     refused(
-        "the classes a, b, c, d, but the network has outputs for 3",
+        "label 'd', which the model does not know",
         model.partial_fit,
         X,
         np.where(labels == "a", "d", labels),
@@ -329,7 +330,7 @@ def test_a_slow_blow_up_is_noticed(n_rows, rate, seed):
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("n_rows", [1, 8, 32])
-@pytest.mark.parametrize("kind", ["noise", "outliers", "wild inputs", "drift", "turn"])
+@pytest.mark.parametrize("kind", ["noise", "outliers", "wild inputs", "drift", "turn", "storm"])
 def test_a_stream_that_is_only_noisy_is_not_warned_of(kind, n_rows, seed):
     generator = np.random.default_rng(seed)
     model = fastgd.MLP([3, 16, 1], random_state=seed)
@@ -348,7 +349,24 @@ def test_a_stream_that_is_only_noisy_is_not_warned_of(kind, n_rows, seed):
                 y += call / 30
             if kind == "turn" and call > calls // 2:
                 y *= -1
+            if kind == "storm" and call > calls // 2:
+                y += 10 * generator.standard_t(1.5, size=n_rows)
             model.partial_fit(X, y)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("n_rows", [1, 20, 200])
+def test_a_loss_that_is_high_and_falls_is_no_blow_up(n_rows):
+    """A network that is sure of the wrong class is far worse than one of zeros, and learns."""
+    X = np.random.default_rng(0).normal(size=(2000, 2))
+    model = fastgd.MLP([2, 1], loss="binary_cross_entropy", classes=[0, 1], random_state=0)
+    model.fit(X, np.arange(2000) % 2, epochs=0, verbose=0)
+    model.parameters[-1] = -20
+    losses = []
+    for start in range(0, 2000, n_rows):
+        part = slice(start, start + n_rows)
+        losses += model.partial_fit(X[part], np.ones(n_rows, int), optimizer=fastgd.SGD(0.002 * min(n_rows, 32))).loss
+    assert 21 > losses[0] > losses[-1] + 2 > 12
 
 
 @pytest.mark.filterwarnings("error")

@@ -7,15 +7,20 @@ divergence happen between chunks. What the network learns does not depend on whe
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from typing import Any, cast
 
 from ..kernels.records import Reals
 from . import divergence
+from .callbacks import CallbackList
 from .history import CALLBACK, INTERRUPTED, History
 from .interrupts import Interrupts
+from .progress import Silent
 from .run import Job, Run, Watch
 from .schedules import checked_rates
 
 CHUNK_SECONDS = 0.07
+NOBODY = Watch(Silent(), CallbackList((), cast(Any, None)), None)
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
 
 
@@ -43,7 +48,7 @@ def fit(job: Job, watch: Watch) -> History:
                 divergence.note_start(run)
             for epoch in range(job.epochs):
                 callbacks.epoch_begin(epoch)
-                train_epoch(run, watch, interrupts, epoch, started)
+                _train_epoch(run, watch, interrupts, epoch, started)
                 run.show_average()
                 logs = run.epoch_logs() | (validate(epoch + 1) if validate else {})
                 history.append(logs)
@@ -62,13 +67,13 @@ def fit(job: Job, watch: Watch) -> History:
             is_over = True
         except KeyboardInterrupt:
             interrupts.answered()
-            tidy_up(run)
+            _tidy_up(run)
             if not job.epochs:
                 raise  # whoever only wants the scaling does not look at the history
             history.end(INTERRUPTED, f"interrupted in epoch {history.epochs + 1}")
             is_over = True
         except BaseException:
-            tidy_up(run)
+            _tidy_up(run)
             raise
         finally:
             history.best_epoch = callbacks.best_epoch if has_begun else None
@@ -86,7 +91,26 @@ def fit(job: Job, watch: Watch) -> History:
     return history
 
 
-def tidy_up(run: Run | None) -> None:
+def pass_alone(run: Run, interrupts: Interrupts, begin: Callable[[Run], None]) -> None:
+    """All steps of a single epoch, which nobody watches; Ctrl-C ends it as any error does."""
+    try:
+        if not run.is_over_in_a_moment:
+            interrupts.listen()
+        run.compile()
+        started = time.perf_counter()
+        run.resume_average()
+        begin(run)
+        _train_epoch(run, NOBODY, interrupts, 0, started)
+        run.show_average()
+        run.history.append(run.epoch_logs())
+        run.history.seconds = time.perf_counter() - started
+        interrupts.check()
+    except BaseException:
+        _tidy_up(run)
+        raise
+
+
+def _tidy_up(run: Run | None) -> None:
     """Leave a model that predicts after a training that was broken off."""
     if run:
         run.note_steps()
@@ -95,7 +119,7 @@ def tidy_up(run: Run | None) -> None:
         run.show_average()
 
 
-def train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
+def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
     """All steps of one epoch, chunk by chunk."""
     training = run.training
     run.rows = run.rows._replace(epoch=training.epoch)

@@ -7,12 +7,9 @@ over pieces, each as it was before its rows were learned from, and judged togeth
 from __future__ import annotations
 
 import math
-import time
-from typing import Any, cast
 
 from ..errors import DivergenceWarning, InvalidInputError, warn
 from . import loop
-from .callbacks import CallbackList
 from .divergence import (
     LIMITS,
     how_much,
@@ -26,14 +23,12 @@ from .divergence import (
 from .equipment import Snapshot
 from .history import History
 from .interrupts import Interrupts
-from .progress import Silent
-from .run import Job, Run, Watch
+from .run import Job, Run
 from .schedules import Schedule
 
 ROWS = 128  # that are judged together, at least
 # times what a network of zeros gets wrong: rows that are so far off are no outliers, of which it gets as much wrong
 WORSE = 3.0
-NOBODY = Watch(Silent(), CallbackList((), cast(Any, None)), None)
 
 
 def check_schedule(schedule: Schedule) -> None:
@@ -57,25 +52,13 @@ def learn(job: Job) -> History:
     run = Run(job, history)
     with Interrupts() as interrupts:
         try:
-            if not run.is_over_in_a_moment:
-                interrupts.listen()
-            run.compile()
-            started = time.perf_counter()
-            run.resume_average()
-            _begin(run)
-            loop.train_epoch(run, NOBODY, interrupts, 0, started)
-            run.show_average()
+            loop.pass_alone(run, interrupts, _begin)
         except BaseException:
-            loop.tidy_up(run)
             job.training.pieces.count_anew()
             raise
-        logs = run.epoch_logs()
-        history.append(logs)
-        history.seconds = time.perf_counter() - started
-        plateau = run.schedule.plateau()
-        if plateau is not None:
-            job.training.plateau.look_at(plateau, logs)
-        interrupts.check()
+    plateau = run.schedule.plateau()
+    if plateau is not None:
+        job.training.plateau.look_at(plateau, {"loss": history.loss[-1]})
     run.put_back(_keep_good(run))
     return history
 

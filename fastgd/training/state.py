@@ -116,9 +116,8 @@ class TrainingState:
         pieces = self.pieces if goes_on else replace(self.pieces, good=())
         if optimizer != old:  # what was warned of may have been mended
             pieces = replace(pieces, is_warned=False, is_dead=False)
-        following = TrainingState(
-            optimizer, state, self.epoch, start=self.start, lowest=self.lowest, pieces=pieces
-        )  # fmt: skip
+        following = TrainingState(optimizer, state, self.epoch, start=self.start, lowest=self.lowest)
+        following.pieces = pieces
         if goes_on:
             following.raw, following.origin = self.raw, self.steps
             if old.schedule == optimizer.schedule and not optimizer.schedule.lasts_one_fit:
