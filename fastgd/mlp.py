@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .model.core import Core
+from .model.pieces import Piecewise
 from .network.activations import ACTIVATIONS
 from .network.initializers import INITIALIZERS
 from .network.losses import LOSSES
@@ -25,7 +25,7 @@ INNER = {
 }  # fmt: skip
 
 
-class MLP(Core):
+class MLP(Piecewise):
     """A dense neural network (multilayer perceptron) that learns by backpropagation and gradient descent.
 
     It predicts as soon as it exists, from random weights. `fit` standardises inputs and target with the mean and

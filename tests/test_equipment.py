@@ -41,14 +41,16 @@ def test_the_bits_are_those_of_new_scratch(options):
     assert len(kept.store.kept) == 1
 
 
-def test_each_shape_of_work_has_its_own_and_the_oldest_goes():
+@pytest.mark.parametrize("limit", ["MOST_KEPT", "MOST_BYTES"])
+def test_each_shape_of_work_has_its_own_and_the_oldest_goes(limit, monkeypatch):
     model = fitted(1, False)
     first = next(iter(model.store.kept.values()))
     model.fit(X, Y, epochs=1, verbose=0)
     assert next(iter(model.store.kept.values())) is first
-    for batch_size in (1, 8, 16, 64):
+    monkeypatch.setattr(equipment, limit, 4 if limit == "MOST_KEPT" else 4 * first.n_bytes)
+    for batch_size in (8, 16, 31, 64):
         model.fit(X, Y, epochs=1, batch_size=batch_size, verbose=0)
-    assert len(model.store.kept) == equipment.MOST_KEPT
+    assert len(model.store.kept) == 4
     assert first not in model.store.kept.values()
 
 

@@ -57,7 +57,8 @@ def test_dir_of_a_model():
     assert public(dir(model)) == {
         "blame", "classes", "compiled", "device", "dtype", "encoder", "encoding", "evaluate", "export", "feature_names",
         "find_learning_rate", "fit",
-        "get_parameters", "gradient", "health", "network", "nudge", "parameters", "predict", "predict_proba",
+        "get_parameters", "gradient", "health", "network", "nudge", "parameters", "partial_fit", "predict",
+        "predict_proba",
         "random_state", "save", "scaling", "set_parameters", "standardize", "step", "stop_training", "target_names",
     }  # fmt: skip
     assert public(object.__dir__(model)) == public(dir(model)) | mlp.INNER

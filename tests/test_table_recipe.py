@@ -150,12 +150,18 @@ def test_with_early_stopping_the_rate_falls_over_all_epochs():
 def test_partial_fit_has_a_constant_rate_and_keeps_its_network():
     X, y = waves(2000)
     model = fastgd.MLPRegressor(random_state=0).partial_fit(X[:40], y[:40])
-    assert model.recipe_.optimizer == DEFAULT_OPTIMIZER
+    first = model.recipe_
+    assert first.optimizer == DEFAULT_OPTIMIZER
+    assert (first.batch_size, first.dropout, first.hidden_layer_sizes) == (32, 0.0, (96, 96)), "whatever the rows"
     for _ in range(5):
         model.partial_fit(X, y)
-    assert model.recipe_.batch_size == 64
-    assert model.model_.network.n_parameters == (3 + 1) * 96 + 97, "that of the first rows"
+    assert model.recipe_ == first
     assert model.score(X, y) > 0.95
+    small = fastgd.MLPRegressor(random_state=0, epochs=3).fit(X[:40], y[:40])
+    assert small.recipe_.hidden_layer_sizes == (96,)
+    small.partial_fit(X, y)
+    assert small.model_.network.n_parameters == (3 + 1) * 96 + 97, "that of the fit goes on"
+    assert (small.recipe_.hidden_layer_sizes, small.recipe_.dropout) == ((96,), 0.3)
 
 
 def test_a_warm_start_with_a_larger_table_keeps_its_network():

@@ -30,7 +30,10 @@ def learn(X: NDArray[np.float32], y: NDArray[np.float32]) -> fastgd.MLP:
         X, y, epochs=10, optimizer=fastgd.SGD(learning_rate=schedule, momentum=0.9),
         callbacks=[Teller(), fastgd.callbacks.EarlyStopping()], class_weight=None,
     )  # fmt: skip
-    losses: list[float] = history.history["loss"]
+    piece: fastgd.History = model.partial_fit(
+        X[:32], y[:32], optimizer=fastgd.Adam(), sample_weight=None, class_weight={}
+    )
+    losses: list[float] = history.history["loss"] + piece.loss
     told: dict[str, float] = model.evaluate(X, y)
     rate: float = model.find_learning_rate(X, y, optimizer=fastgd.Adam()).learning_rate
     model.fit(X, y, optimizer=fastgd.AdamW(learning_rate=rate, weight_decay=0.1))
@@ -91,6 +94,7 @@ def streams(path: Path) -> fastgd.Stream:
 def estimate(X: NDArray[np.float32], y: NDArray[np.float32]) -> None:
     """As scikit-learn has it."""
     print(fastgd.MLPRegressor(n_networks=1).fit(X, y).predict(X), fastgd.MLPClassifier().fit(X, y).predict_proba(X))
+    print(fastgd.MLPRegressor().partial_fit(X, y), fastgd.MLPClassifier().partial_fit(X, y, classes=[0, 1]))
 
 
 def of_others(state: dict[str, NDArray[np.float32]], theirs: object) -> list[fastgd.MLP]:

@@ -60,10 +60,12 @@ def prepared(
     validation_data: Any = None,
     validation_split: Any = 0.0,
     initializer: Any = "auto",
+    is_piece: bool = False,
 ) -> Lesson:
     """Check everything that a user gave for a training; `schema` and `net` are the model's, and stay as they are.
 
-    Where the schema learns how tables are encoded, the first layer gets other inputs, and the network new weights.
+    Where the schema learns how tables are encoded, the first layer gets other inputs, and the network new weights. Of
+    a piece of a stream it is not told that its target does not vary: the whole may.
     """
     given = schema.inputs(X) if schema.encoding is None else schema.columns(X)
     schema, target = schema.learned(y, given.n_rows, given.names)
@@ -77,7 +79,7 @@ def prepared(
     if class_weight is not None:
         parts = parts.weighted_by_class(class_weight, schema)
     rows = Rows(parts.X, parts.Y, mean_one(parts.weights, schema.dtype), np.uint64(seed), epoch, shuffle)
-    net = scaling.learn(net, schema, InMemory(rows, Source(table, target, parts.chosen)))
+    net = scaling.learn(net, schema, InMemory(rows, Source(table, target, parts.chosen)), is_piece)
     seen = schema.target.seen(target.columns(parts.chosen)) if schema.target.clip else schema.target
     if not schema.scaled or seen is not schema.target:
         schema = replace(schema, scaled=True, target=seen)

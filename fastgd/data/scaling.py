@@ -110,7 +110,7 @@ class InMemory:
         return Spread(*mean_and_std(values, weights), before)
 
 
-def learn(net: Net, schema: Schema, seen: Evidence) -> Net:
+def learn(net: Net, schema: Schema, seen: Evidence, is_piece: bool = False) -> Net:
     """The network with the scaling of these rows, or with its own if it has one; `net` itself is not changed.
 
     An input that does not vary is ignored (its standard deviation is infinite), until a fit in which it varies, or is
@@ -133,7 +133,7 @@ def learn(net: Net, schema: Schema, seen: Evidence) -> Net:
         return net
     standardize = standardize and schema.network.standardizes_target
     mean, std = scales(seen.targets(), seen.dtype, lambda _: "y", standardize)
-    if kind == "standard":
+    if kind == "standard" and not is_piece:
         _tell_of_constants(std, seen)
     if standardize and kind == "standard":
         net.target_mean[:], net.target_std[:] = mean, np.where(std > 0, std, 1)

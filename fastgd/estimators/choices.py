@@ -18,7 +18,7 @@ from ..network.initializers import INITIALIZERS
 from ..options import positive_integer
 from ..training.devices import CHOICES
 from ..training.optimizers import Optimizer
-from ..training.recipe import ROWS_OF_FLOAT32, Recipe, recipe
+from ..training.recipe import ROWS_OF_FLOAT32, Recipe, recipe, recipe_of_pieces
 from ..training.schedules import Schedule
 from .library import (
     BaseEstimator,
@@ -128,16 +128,30 @@ class Choices(CallbackSupportMixin, BaseEstimator):
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
 
-    def _recipe(self, X: Any, goes_on: bool, optimizer: Optimizer | None, epochs: Any) -> Recipe:
-        """What suits such a table, where nothing else is given; what goes on keeps its network."""
-        n_rows = count_rows(X)
+    def _given_of_recipe(self, goes_on: bool) -> dict[str, Any]:
+        """The options that a recipe takes; None where they are open, which what goes on leaves to its network."""
         options = {name: getattr(self, name) for name in NETWORK}
         if goes_on:
             options = {name: getattr(self.recipe_, name) if _is_auto(value) else value
                        for name, value in options.items()}  # fmt: skip
-        options |= {"epochs": epochs, "batch_size": self.batch_size, "optimizer": optimizer}
-        options |= {"learning_rate": self.learning_rate, "weight_decay": self.weight_decay}
-        given: dict[str, Any] = {name: None if _is_auto(value) else value for name, value in options.items()}
+        names = "batch_size", "learning_rate", "weight_decay"
+        options |= {name: getattr(self, name) for name in names}
+        return {name: None if _is_auto(value) else value for name, value in options.items()}
+
+    def _recipe_of_pieces(self, goes_on: bool) -> Recipe:
+        """What suits a stream, where nothing else is given."""
+        given = self._given_of_recipe(goes_on) | {"optimizer": self.optimizer}
+        if self.monotone and given["activation"] is None:
+            given["activation"] = RISING
+        return recipe_of_pieces(**given)
+
+    def _recipe(self, X: Any, goes_on: bool, optimizer: Optimizer | None, epochs: Any) -> Recipe:
+        """What suits such a table, where nothing else is given; what goes on keeps its network."""
+        n_rows = count_rows(X)
+        given = self._given_of_recipe(goes_on) | {
+            "optimizer": optimizer,
+            "epochs": None if _is_auto(epochs) else epochs,
+        }
         if self.monotone and given["activation"] is None:
             given["activation"] = RISING_OF_FEW if self._has_bins(X) and n_rows < MANY_ROWS else RISING
         longer = self.time_budget is not None
@@ -148,8 +162,11 @@ class Choices(CallbackSupportMixin, BaseEstimator):
         encoding = as_encoding(self.encoding)
         return encoding is not None and encoding.bins_for(count_rows(X), count_numbers(X)) > 0
 
-    def _mlp(self, X: Any, n_out: int, recipe: Recipe, is_flat: bool = False, **options: Any) -> MLP:
-        """A new network for a table, with these options beside the estimator's own; for targets that hardly vary?"""
+    def _mlp(self, X: Any, n_out: int, recipe: Recipe, seed: int | None, is_flat: bool = False, **options: Any) -> MLP:
+        """A new network for a table, with these options beside the estimator's own; for targets that hardly vary?
+
+        Without a seed it is asked for its shape alone, and has no weights.
+        """
         dtype = self.dtype
         if dtype == "auto":  # so few rows take no time, and keep all digits
             dtype = real_dtype_of(X).name if is_flat or count_rows(X) < ROWS_OF_FLOAT32 else "float32"
@@ -159,7 +176,8 @@ class Choices(CallbackSupportMixin, BaseEstimator):
             [self.n_features_in_, *hidden, n_out],
             dtype=dtype,
             activation=recipe.activation if isinstance(recipe.activation, str) else list(recipe.activation),
-            initializer=self.initializer,
+            initializer="zeros" if seed is None else self.initializer,
+            random_state=seed or 0,
             dropout=recipe.dropout,
             standardize=self.standardize,
             monotone=self.monotone,

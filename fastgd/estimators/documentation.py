@@ -18,7 +18,8 @@ SHARED = {
             for 0.3 where there are less than 1,000 rows, 0.2 below 3,000, else 0.1; of many rows less, where the loss
             (mse) is small.
         optimizer: such as fastgd.SGD(momentum=0.9); None for what suits the number of rows, an AdamW whose rate falls
-            to 0 over the epochs. partial_fit, which knows no end, then has the constant rate of fastgd.MLP's default.
+            to 0 over the epochs. partial_fit, which knows no end, then has the constant rate of fastgd.MLP's default,
+            and where nothing else is given network and batches of its own.
         learning_rate, weight_decay: of the optimizer, instead of its own; a rate may be a schedule. Where there is no
             optimizer, a number is the rate from which it falls.
         epochs: passes over all rows; "auto" for about 2,000 steps, 4,000 from 3,000 rows on, but 12 to 300 epochs;

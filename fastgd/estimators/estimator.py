@@ -15,7 +15,6 @@ from ..mlp import MLP
 from ..training.callbacks import Callback, Logs
 from ..training.devices import asked_device
 from ..training.history import History
-from ..training.optimizers import DEFAULT_OPTIMIZER
 from ..training.progress import say
 from ..training.recipe import Recipe
 from .choices import FREE, Choices, is_open
@@ -102,27 +101,48 @@ class Estimator(Choices):
         told = {"estimator": self, "X": rows.X, "y": rows.y, "metadata": metadata}
         return [Subtasks(self._init_callback_context(max_subtasks=recipe.epochs), told)]
 
-    def _train_once(self, X: Any, y: Any, sample_weight: Any) -> Self:
-        """The epoch of a partial_fit."""
+    def _learn_piece(self, X: Any, y: Any, sample_weight: Any) -> Self:
+        """The pass of a partial_fit."""
         if self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True: it is one epoch.")
         weights = self._checked_weights(sample_weight, X)
         goes_on = self.__sklearn_is_fitted__()
-        optimizer = DEFAULT_OPTIMIZER if self.optimizer is None else self.optimizer
-        recipe = self._recipe(X, goes_on, optimizer, epochs=1)
-        return self._train(Rows(X, y, weights), None, recipe, goes_on=goes_on, callbacks=[])
+        recipe = self._recipe_of_pieces(goes_on)
+        model = self._new_or_fitted(X, y, recipe, goes_on)
+        if not goes_on:
+            self._say(recipe, y)
+        history = model.partial_fit(
+            X,
+            y,
+            batch_size=recipe.batch_size,
+            optimizer=recipe.optimizer,
+            sample_weight=weights,
+            class_weight=self._weights_of_classes(y, weights),
+            shuffle=self.shuffle,
+            n_threads=self.n_threads,
+            device=self.device,
+        )
+        self.recipe_ = recipe
+        self._note(model, history, None, goes_on)
+        return self
+
+    def _new_or_fitted(self, X: Any, y: Any, recipe: Recipe, goes_on: bool) -> Any:
+        """The network to train: a new one, or that of the last fit, if it is still the one that is asked for."""
+        model = self._network(X, y, recipe, None if goes_on else self._seed(), self.encoding)
+        if not goes_on:
+            return model
+        if model.network != dataclasses.replace(self.model_.network, encoded=None):
+            raise ValueError(
+                f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
+                "that takes a new fit with warm_start=False."
+            )
+        return self.model_
 
     def _train(
         self, rows: Rows, held_out: Rows | None, recipe: Recipe, *, goes_on: bool, callbacks: list[Callback]
     ) -> Self:
         X, y, weights, _ = rows
-        model: Any = self._network(X, y, recipe, 0 if goes_on else self._seed(), self.encoding)
-        if goes_on and model.network != dataclasses.replace(self.model_.network, encoded=None):
-            raise ValueError(
-                f"The fitted network is {self.model_.network}, but options and table ask for {model.network}: "
-                "that takes a new fit with warm_start=False."
-            )
-        model = self.model_ if goes_on else model
+        model = self._new_or_fitted(X, y, recipe, goes_on)
         validation = None if held_out is None else held_out.told
         patience = self._patience(validation, recipe)
         self._say(recipe, y)
@@ -160,7 +180,7 @@ class Estimator(Choices):
         self.n_iter_ = len(self.loss_curve_)
         self.t_ = sum(record.history.rows_seen for record in team.records if record.history)
         validates = self.early_stopping and held_out is not None
-        self._sum_up(team.scores() if validates else None)
+        self._sum_up(team.scores() if validates else None, min(self.loss_curve_, default=math.nan))
 
     def _say(self, recipe: Recipe, y: Any) -> None:
         """What was chosen, and what may be worth a try."""
@@ -182,18 +202,21 @@ class Estimator(Choices):
             self.loss_curve_ = []
             self.validation_scores_: list[float] | None = None
             self.n_iter_, self.t_ = 0, 0
+            self.best_loss_: float | None = None
+        losses, known = history.history["loss"], self.loss_curve_ if self.best_loss_ is None else [self.best_loss_]
+        best = min([*known, *losses], default=math.nan)  # pieces may be many: their curve is not walked each time
         self.model_, self.history_ = model, history
-        self.loss_curve_ = [*self.loss_curve_, *history.history["loss"]]
+        self.loss_curve_ += losses
         self.n_iter_ += history.epochs
         self.t_ += history.rows_seen
-        self._sum_up(None if scores is None else [*(self.validation_scores_ or []), *scores])
+        self._sum_up(None if scores is None else [*(self.validation_scores_ or []), *scores], best)
 
-    def _sum_up(self, scores: list[float] | None) -> None:
+    def _sum_up(self, scores: list[float] | None, best: float) -> None:
         """The last and the best of the curves."""
         self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else math.nan
         self.validation_scores_ = scores
         self.best_validation_score_ = None if scores is None else max(scores, default=math.nan)
-        self.best_loss_ = min(self.loss_curve_, default=math.nan) if scores is None else None
+        self.best_loss_ = best if scores is None else None
 
     def _checked(self, X: Any, y: Any, reset: bool) -> tuple[Any, Any]:
         """A table to learn from, on a device that can run here."""
@@ -243,8 +266,8 @@ class Estimator(Choices):
     def _meet(self, y: Any, weights: Any) -> None:
         """Look at the targets of a first fit."""
 
-    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int, encoding: Any) -> MLP:
-        """A new network for this table."""
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int | None, encoding: Any) -> MLP:
+        """A new network for this table; without a seed only its shape matters."""
         raise NotImplementedError
 
     def _beside(self, rows: Rows) -> list[Callback]:

@@ -77,19 +77,24 @@ class MLPRegressor(RegressorMixin, Estimator):
     @available_if(goes_on_alone)
     @in_fit_context
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Learn from some rows for one epoch; the scaling is that of the first rows.
+        """Learn from a piece of a stream: one pass over its rows, from where the last call stopped.
+
+        The number of rows to come is not known: where nothing else is given there are two hidden layers of 96 without
+        dropout, 32 rows a step, and the optimizer of `fit` of fastgd.MLP, whose rate is constant. The scaling, and how
+        columns are encoded, is that of the first piece.
 
         Args:
             X: inputs, (n_rows, n_in).
             y: actual values, (n_rows,) or (n_rows, n_targets).
-            sample_weight: how much each row counts, (n_rows,).
+            sample_weight: how much each row counts, (n_rows,), beside the rows of all pieces so far.
 
         Raises:
             ValueError: a table or an option that cannot be used.
+            DivergenceError: the loss became infinite or NaN.
         """
         X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
         self.__dict__.pop("intervals_", None)
-        return self._train_once(X, y, sample_weight)
+        return self._learn_piece(X, y, sample_weight)
 
     def predict(self, X: Any) -> Reals:
         """Predict, in the units of y: (n_rows,) or (n_rows, n_targets).
@@ -164,12 +169,12 @@ class MLPRegressor(RegressorMixin, Estimator):
         if aside is not None:
             self.calibrate(aside.X, aside.y, aside.groups)
 
-    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int, encoding: Any) -> MLP:
+    def _network(self, X: Any, y: Any, recipe: Recipe, seed: int | None, encoding: Any) -> MLP:
         loss, n_targets = as_loss(self.loss), 1 if y.ndim == 1 else y.shape[1]
         if loss.name not in REGRESSION or len(getattr(loss, "levels", (0.5,))) > 1:
             raise ValueError(f"{loss} does not predict one number for each target: use fastgd.MLP for it.")
         return self._mlp(
-            X, n_targets, recipe, hardly_varies(y), encoding=encoding, loss=loss, random_state=seed,
+            X, n_targets, recipe, seed, hardly_varies(y), encoding=encoding, loss=loss,
             log_target=self.log_target, clip_predictions=self.clip_predictions,
         )  # fmt: skip
 

@@ -6,6 +6,7 @@ A file of an earlier version, without what optimizers and the like did not have 
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import asdict, fields, replace
 from numbers import Integral
@@ -26,7 +27,7 @@ from ..network.network import Network
 from ..options import look_up, yes_or_no
 from ..training.optimizers import OPTIMIZERS, Optimizer
 from ..training.schedules import SCHEDULES, Schedule
-from ..training.state import Plateau, TrainingState
+from ..training.state import Pieces, Plateau, TrainingState
 from . import encoders
 from .tensors import Arrays
 
@@ -35,6 +36,7 @@ Model = TypeVar("Model", bound=Core)
 FORMAT = 1
 STATE = {"step": "step", "first": "velocity", "second": "squares", "average": "average"}  # in the file: in the record
 PLATEAU = {"share": "factor_left", "best": "best", "waited": "waited"}  # likewise
+PIECES = ("n_rows", "mean_weight", "weight", "loss", "high_loss", "loss_of_zeros", "before")  # likewise
 REALS = {"float32": "F32", "float64": "F64"}
 LONGEST_LABEL = 1024  # characters: an array of labels has as many for each
 MOST_STEPS = 1 << 62
@@ -86,6 +88,8 @@ def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays
             "start": repr(float(kept.start)),
             "lowest": repr(float(kept.lowest)),
         }
+        if kept.pieces.n_rows:
+            header["training"]["pieces"] = {name: repr(float(getattr(kept.pieces, name))) for name in PIECES}
         arrays |= {f"training.{name}": getattr(kept.state, field) for name, field in STATE.items()}
         if kept.raw is not None:
             arrays["training.raw"] = kept.raw
@@ -225,6 +229,7 @@ def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
     state = State(**{field: arrays[f"training.{name}"] for name, field in STATE.items()})
     raw = arrays.get("training.raw")
     plateau = {name: float(value) for name, value in kept["plateau"].items()}
+    pieces_seen: dict[str, Any] = {name: float(value) for name, value in kept.get("pieces", {}).items()}
     training = TrainingState(
         _made(kept["optimizer"], OPTIMIZERS),
         state,
@@ -234,11 +239,13 @@ def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
         raw,
         float(kept.get("start", "nan")),
         float(kept.get("lowest", "inf")),
+        Pieces(**pieces_seen),
     )
-    step, best = int(state.step[0]), training.plateau.best
+    step, best, pieces = int(state.step[0]), training.plateau.best, training.pieces
     if not all(type(number) is int for number in (training.epoch, training.origin)) or not (
         0 <= training.origin <= step < MOST_STEPS and 0 <= training.epoch < MOST_STEPS
         and 0 <= training.plateau.factor_left <= 1 and 0 <= training.plateau.waited < MOST_STEPS and best == best
+        and 0 <= pieces.n_rows < MOST_STEPS and 0 < pieces.mean_weight < math.inf and 0 <= pieces.weight < math.inf
     ):  # fmt: skip
         raise InvalidInputError("the training state has numbers out of their range")
     if raw is not None and not state.average.size:

@@ -62,20 +62,27 @@ def note_start(run: Run) -> None:
 
 def look_at_the_end(run: Run) -> None:
     """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
+    loss, is_flat = look_at_few(run)
+    with np.errstate(all="ignore"):
+        if not (loss < math.inf and _is_harmless(run, loss)) and not run.is_warned:
+            _tell_if_blown_up(run)
+        if is_flat:
+            tell_if_dead(run)
+
+
+def look_at_few(run: Run) -> tuple[float, bool]:
+    """The loss of a few rows, and whether the network may be dead: it gives next to the same to all of them."""
     rows = _few(run.probe if run.feed.at_hand.weights.size else run.feed.at_hand)
     loss = run.loss_of(rows, resting(run.net))
     ends = _ends(run, len(rows.X), run.net.layers[-1:]) if len(rows.X) > 1 else []
     with np.errstate(all="ignore"):
-        if not (loss < math.inf and _is_harmless(run, loss)) and not run.is_warned:
-            _tell_if_blown_up(run)
-        if any(_is_same(low, high, 1.0) for low, high in ends):
-            _tell_if_dead(run)
+        return loss, any(_is_same(low, high, 1.0) for low, high in ends)
 
 
 def _tell_if_blown_up(run: Run) -> None:
     """Warn if the loss after the last step is worrying."""
     mean = run.probed(run.net)
-    if mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
+    if is_high(run.start, mean) and _is_worrying(run, mean):
         loss, start = mean * run.job.loss_unit, run.start * run.job.loss_unit
         warn(
             f"After the last step the loss is {loss:.3g}, from {start:.3g} at first: the training has blown "
@@ -99,15 +106,15 @@ def _is_harmless(run: Run, mean: float) -> bool:
     return math.isfinite(lowest) and mean <= lowest + abs(lowest)
 
 
-def _tell_if_dead(run: Run) -> None:
-    """Warn if a network answers the same to rows that differ, whose targets differ."""
+def tell_if_dead(run: Run) -> bool:
+    """Warn if a network answers the same to rows that differ, whose targets differ, and say whether it does."""
     targets = run.probe.Y.astype(np.float64) / run.net.target_std
     spread = min(float(np.ptp(targets, axis=0).max()), 1.0)
     if spread == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
-        return
+        return False
     ranges = _ranges(run, run.probe._replace(weights=run.probe.weights[:0]))
     if not _is_same(*ranges[-1], spread):
-        return
+        return False
     flat = (index for index, (low, high) in enumerate(ranges) if _is_same(low, high, float(np.abs(high).max())))
     layer = next(flat, len(ranges) - 1)
     low, high = ranges[layer]
@@ -119,6 +126,7 @@ def _tell_if_dead(run: Run) -> None:
         "smaller learning rate, activation='leaky_relu' or other starting weights.",
         DeadNetworkWarning,
     )
+    return True
 
 
 def _is_same(low: Reals, high: Reals, spread: float) -> bool:
@@ -159,7 +167,7 @@ def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Real
         if weight and math.isfinite(loss):
             note(run, loss / weight, "rose in a few steps to", ".", BlowUpWarning)
         raise diverged(run, float(rates[min(n_taken, len(rates) - 1)]), layer)
-    judge(run, loss, weight, float(rates[-1]))
+    (run.job.judge or judge)(run, loss, weight, float(rates[-1]))
 
 
 def judge(run: Run, loss: float, weight: float, rate: float) -> None:
@@ -169,11 +177,16 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     mean = loss / weight
     then = f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}."
     note(run, mean, "is", then)
+    keep_if_good(run, mean)
+    if run.n_rows >= LIMITS.few_rows:
+        run.training.lowest = min(run.training.lowest, mean)
+
+
+def keep_if_good(run: Run, mean: float) -> None:
+    """Keep the start of a chunk as what is gone back to, unless its loss has left the range of those before."""
     if mean - run.lowest < LIMITS.out_of_range * max(abs(run.lowest), 1e-300) or run.lowest == math.inf:
         run.last_good = run.chunk_start
     run.lowest = min(run.lowest, mean)
-    if run.n_rows >= LIMITS.few_rows:
-        run.training.lowest = min(run.training.lowest, mean)
 
 
 def note(
@@ -183,18 +196,32 @@ def note(
     run.last_loss = mean
     if run.is_warned or _is_harmless(run, mean):
         return
-    if mean - run.start > (LIMITS.worrying - 1) * abs(run.start) and _is_worrying(run, mean):
+    if is_high(run.start, mean) and _is_worrying(run, mean):
         run.is_warned = True
-        much = f"{mean * run.job.loss_unit:.3g}, from {run.start * run.job.loss_unit:.3g} at first"
-        if run.start > 0:  # the negative logarithm of a likelihood may be below
-            much = f"{mean / run.start:.3g} times what it was at first"
+        much = how_much(run, run.start, mean)
         warn(f"In epoch {run.history.epochs + 1} the loss {has_come_to} {much}{then}", category)
+
+
+def is_high(start: float, mean: float) -> bool:
+    """Whether a loss is ten times that at the start."""
+    return mean - start > (LIMITS.worrying - 1) * abs(start)
+
+
+def how_much(run: Run, start: float, mean: float) -> str:
+    """In words, what a loss is beside that at the start."""
+    if start > 0:  # the negative logarithm of a likelihood may be below
+        return f"{mean / start:.3g} times what it was at first"
+    return f"{mean * run.job.loss_unit:.3g}, from {start * run.job.loss_unit:.3g} at first"
+
+
+def loss_of_zeros(run: Run) -> float:
+    """What a network of zeros gets wrong."""
+    return run.probed(run.net._replace(parameters=np.zeros_like(run.net.parameters)))
 
 
 def _is_worrying(run: Run, mean: float) -> bool:
     """Whether a loss ten times the first one is more than what a network of zeros makes of it."""
-    yardstick = run.probed(run.net._replace(parameters=np.zeros_like(run.net.parameters)))
-    return bool(mean - run.start > (LIMITS.worrying - 1) * LIMITS.least_start * abs(yardstick))
+    return mean - run.start > (LIMITS.worrying - 1) * LIMITS.least_start * abs(loss_of_zeros(run))
 
 
 def first_bad_layer(run: Run, place: int) -> int:

@@ -11,7 +11,7 @@ from ..kernels.rules import rule_of
 from .team_size import TeamSize
 
 MOST_BYTES = 1 << 26  # more scratch than this is not kept: a fit that needs it takes so long that making it is nothing
-MOST_KEPT = 4  # shapes of work of one model
+MOST_KEPT = 64  # shapes of work of one model: pieces of a stream may all differ in their number of rows
 
 Snapshot = tuple[Reals, ...]
 
@@ -27,7 +27,7 @@ class Equipment:
         self.is_compiled = False  # whether the loops have run with these arrays
         self.spare: list[Snapshot] = []  # arrays for copies of what is trained
         arrays = [array for workspace in self.workspaces for array in workspace] + [self.gradients]
-        self.is_small = sum(array.nbytes for array in arrays) <= MOST_BYTES
+        self.n_bytes = sum(array.nbytes for array in arrays)
 
     def train(self, *request: Any) -> int:
         """Take steps, as the engine's `train` does."""
@@ -64,10 +64,11 @@ class Store:
 
     def put_back(self, key: Hashable, equipment: Equipment) -> None:
         """Keep it for the next fit of this shape; the oldest goes."""
-        if equipment.is_small:
+        if equipment.n_bytes <= MOST_BYTES:
             self.kept[key] = equipment
-            while len(self.kept) > MOST_KEPT:
-                del self.kept[next(iter(self.kept))]
+            n_bytes = sum(kept.n_bytes for kept in list(self.kept.values()))
+            while len(self.kept) > MOST_KEPT or n_bytes > MOST_BYTES:
+                n_bytes -= self.kept.pop(next(iter(self.kept))).n_bytes
 
     def __getstate__(self) -> dict[str, Any]:
         return {"kept": {}}  # it holds addresses of this process

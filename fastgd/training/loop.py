@@ -7,16 +7,21 @@ divergence happen between chunks. What the network learns does not depend on whe
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any, cast
 
 from ..kernels.records import Reals
 from . import divergence
+from .callbacks import CallbackList
 from .history import CALLBACK, INTERRUPTED, History
 from .interrupts import Interrupts
+from .progress import Silent
 from .run import Job, Run, Watch
 from .schedules import checked_rates
 
 CHUNK_SECONDS = 0.07
+NOBODY = Watch(Silent(), CallbackList((), cast(Any, None)), None)
 MOST_CHUNK_STEPS = 1 << 16  # learning rates come as an array, one value per step of the chunk
 
 
@@ -86,6 +91,25 @@ def fit(job: Job, watch: Watch) -> History:
                 history.end(INTERRUPTED, "interrupted at the end")
             run.put_back()
     return history
+
+
+def pass_alone(run: Run, interrupts: Interrupts, begin: Callable[[Run], None]) -> None:
+    """All steps of a single epoch, which nobody watches; Ctrl-C ends it as any error does."""
+    try:
+        if not run.is_over_in_a_moment:
+            interrupts.listen()
+        run.compile()
+        started = time.perf_counter()
+        run.resume_average()
+        begin(run)
+        _train_epoch(run, NOBODY, interrupts, 0, started)
+        run.show_average()
+        run.history.append(run.epoch_logs())
+        run.history.seconds = time.perf_counter() - started
+        interrupts.check()
+    except BaseException:
+        _tidy_up(run)
+        raise
 
 
 def _tidy_up(run: Run | None) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from ..options import counted, is_number
-from .optimizers import AdamW, Optimizer
+from .optimizers import DEFAULT_OPTIMIZER, AdamW, Optimizer
 from .schedules import Cosine, WarmUp
 
 ROWS_OF_FLOAT32 = 1000  # from which on float32, twice as fast, is precise enough
@@ -62,6 +62,11 @@ DECAYED, LEAST_DECAY = 16_000, 0.1
 # Prices of houses in California and Barcelona; adults by their income, where labels are noisy.
 OF_NUMBERS = Encoded(2_000, 6_000, 30, 0.1, 0.003, 0.4, 0.998)
 OF_CLASSES = Encoded(2_000, 6_000, 12, 0.2, 0.004, 1.4, 0.998)
+# A stream has no end that is known, and each row is learned from once: two layers without dropout, and small batches.
+# In pieces of 32 to 1,000 of 10,000 generated and 16,000 Californian houses, R² was lower with one layer (by 0.01 and
+# 0.02), with a dropout of 0.1 (0.01 and 0.005) and with batches of 200 (0.015 and 0.01); batches of 16 and 64 were as
+# good.
+OF_PIECES: dict[str, Any] = {"hidden_layer_sizes": (96, 96), "activation": "silu", "dropout": 0.0, "batch_size": 32}
 # The mean of several networks of many rows gains more by twice the epochs than by twice the networks.
 LONGER, ROWS_OF_LONGER = 2, 20_000
 
@@ -99,6 +104,16 @@ class Recipe:
             f"{counted(self.batch_size, 'row')} a step, {counted(self.epochs, 'epoch')}, {self.optimizer}, "
             f"dropout {self.dropout}, {sizes} {activation}"
         )
+
+
+def recipe_of_pieces(learning_rate: Any = None, weight_decay: float | None = None, **given: Any) -> Recipe:
+    """What suits a stream that is learned from piece by piece, with what is given in its place; None is chosen.
+
+    The optimizer is that of `fit` by default, whose rate is constant.
+    """
+    chosen = OF_PIECES | {name: value for name, value in given.items() if value is not None}
+    optimizer = _with(chosen.pop("optimizer", DEFAULT_OPTIMIZER), learning_rate, weight_decay)
+    return Recipe(**chosen, optimizer=optimizer, epochs=1)
 
 
 def recipe(
@@ -154,10 +169,14 @@ def recipe(
         falling = Cosine(rate) if is_number(rate) else rate
         learning_rate = WarmUp(falling, warm) if warm and is_number(rate) else falling
         optimizer = AdamW(beta2=0.99, weight_decay=size.decay, ema_decay=ema_decay)
-    beside = {"learning_rate": learning_rate, "weight_decay": weight_decay}
-    optimizer = dataclasses.replace(optimizer, **{name: value for name, value in beside.items() if value is not None})
     return Recipe(
         size.hidden_layer_sizes if hidden_layer_sizes is None else hidden_layer_sizes,
         "silu" if activation is None else activation,
-        dropout, optimizer, batch_size, epochs,
+        dropout, _with(optimizer, learning_rate, weight_decay), batch_size, epochs,
     )  # fmt: skip
+
+
+def _with(optimizer: Optimizer, learning_rate: Any, weight_decay: float | None) -> Optimizer:
+    """The optimizer with what is given in place of its own."""
+    beside = {"learning_rate": learning_rate, "weight_decay": weight_decay}
+    return dataclasses.replace(optimizer, **{name: value for name, value in beside.items() if value is not None})

@@ -43,6 +43,7 @@ class Job(NamedTuple):
     threads: Allowance
     store: Store
     device_reason: str = ""  # why this device, where "auto" chose it
+    judge: Callable[[Any, float, float, float], None] | None = None  # of each chunk of steps; by default that of a fit
 
 
 class Watch(NamedTuple):
@@ -117,8 +118,8 @@ class Run:
         self.last_good = self.chunk_start
         self.first_parameters = self.chunk_start[0]
 
-    def put_back(self) -> None:
-        """Leave scratch to the next fit, and say how many threads there were."""
+    def put_back(self, spare: Snapshot | None = None) -> None:
+        """Leave scratch and spare arrays to the next fit, and say how many threads there were."""
         most = self.job.threads.most
         if self.job.device != DEFAULT_DEVICE:
             self.history.thread_reason = f"n_threads is for device={DEFAULT_DEVICE!r}"
@@ -129,7 +130,7 @@ class Run:
         elif self.steps_of_teams:
             self.history.n_threads = self.steps_of_teams.most_common(1)[0][0]
             self.history.thread_reason = self.equipment.team_size.reason()
-        self.equipment.spare = [self.chunk_start]
+        self.equipment.spare = [self.chunk_start if spare is None else spare]
         self.job.store.put_back(self.key, self.equipment)
 
     @cached_property

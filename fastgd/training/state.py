@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 from ..kernels.records import Reals, State
 from ..options import look_up
 from .callbacks import larger_is_better
+from .equipment import Snapshot
 from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import ReduceOnPlateau, checked_rates
 
@@ -42,6 +43,38 @@ class Plateau:
 
 
 @dataclass
+class Pieces:
+    """What the pieces of a stream have been like: how much a row weighs, and how wrong the latest were.
+
+    The latest are those of some rows; then they are judged, and counted anew. Losses are in standard units, and summed
+    over the weights of rows.
+    """
+
+    n_rows: float = 0.0  # of all pieces
+    mean_weight: float = 1.0  # of these rows
+    weight: float = 0.0  # of the latest rows
+    loss: float = 0.0  # of the latest rows, before each was learned from
+    high_loss: float = 0.0  # the part of those pieces that are far above the yardstick
+    loss_of_zeros: float = 0.0  # what a network of zeros gets wrong of the same
+    before: float = math.inf  # mean loss of the rows before the latest, where it was worrying
+    is_warned: bool = False  # whether a blow-up was told
+    is_dead: bool = False  # whether a dead network was
+    good: Snapshot = ()  # what is gone back to: the start of the last piece whose loss was in the range of others
+    epoch: int = 0  # how many epochs had begun after that piece or the next: with more, there was a fit in between
+
+    def mean_with(self, n_rows: int, mean_weight: float) -> float:
+        """The mean weight with so many rows more; exactly the same where theirs is."""
+        return self.mean_weight + (mean_weight - self.mean_weight) * (n_rows / (self.n_rows + n_rows))
+
+    def count_anew(self) -> None:
+        """Begin with the latest rows anew."""
+        self.weight = self.loss = self.high_loss = self.loss_of_zeros = 0.0
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "good": ()}
+
+
+@dataclass
 class TrainingState:
     """Everything that the next training needs to go on exactly where the last one stopped."""
 
@@ -53,6 +86,7 @@ class TrainingState:
     raw: Reals | None = None  # (n_parameters,): what training moves, where the model shows its moving average
     start: float = math.nan  # mean loss before the first step of all, in standard units: a yardstick of a blow-up
     lowest: float = math.inf  # mean loss of a chunk of steps so far, likewise
+    pieces: Pieces = field(default_factory=Pieces)  # of a stream
 
     @property
     def steps(self) -> int:
@@ -67,7 +101,8 @@ class TrainingState:
     def copy(self) -> TrainingState:
         """The same, with arrays of its own."""
         state, raw = State(*(array.copy() for array in self.state)), None if self.raw is None else self.raw.copy()
-        return replace(self, state=state, plateau=replace(self.plateau), raw=raw)
+        plateau, pieces = replace(self.plateau), replace(self.pieces, good=())
+        return replace(self, state=state, raw=raw, plateau=plateau, pieces=pieces)
 
     def continued_by(self, optimizer: Optimizer, parameters: Reals) -> TrainingState:
         """The state for the next training: moments and steps go on if the optimizer is of the same kind."""
@@ -78,7 +113,11 @@ class TrainingState:
         )  # fmt: skip
         state = self.state if goes_on else optimizer.new_state(parameters)
         # Moments may start anew; orders of rows never come twice.
+        pieces = self.pieces if goes_on else replace(self.pieces, good=())
+        if optimizer != old:  # what was warned of may have been mended
+            pieces = replace(pieces, is_warned=False, is_dead=False)
         following = TrainingState(optimizer, state, self.epoch, start=self.start, lowest=self.lowest)
+        following.pieces = pieces
         if goes_on:
             following.raw, following.origin = self.raw, self.steps
             if old.schedule == optimizer.schedule and not optimizer.schedule.lasts_one_fit:
