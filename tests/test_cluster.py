@@ -169,10 +169,11 @@ def test_each_worker_has_one_copy_of_the_table_until_the_call_is_over(client):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(clusters, "Cluster", Looks)
         fastgd.fit_many(specs, X, X[:, 0], client=client, **ALIKE | {"epochs": 1})
-    for of_workers in kept:
-        assert [len(sizes) for sizes in of_workers.values()] == [1, 1]
+    counts = np.array([[len(sizes) for sizes in of_workers.values()] for of_workers in kept])
+    assert counts.max(axis=0).tolist() == [1, 1]  # at times one has none: Dask takes it from whoever has nothing to do
     bytes_of_rows = 8 * 8 * len(X)  # numbers of rows: each network has masks of its own here
-    assert X.nbytes < next(iter(kept[0].values()))[0] < 1.3 * X.nbytes + bytes_of_rows
+    (n_bytes,) = {size for of_workers in kept for sizes in of_workers.values() for size in sizes}
+    assert X.nbytes < n_bytes < 1.3 * X.nbytes + bytes_of_rows
     assert is_free(client)
 
 
