@@ -193,12 +193,11 @@ def test_what_a_recorder_keeps_is_there_on_rank_0(houses):
 
 
 def test_a_function_as_learning_rate_is_that_of_rank_0(houses):
-    def fit(comm):
-        model = new_model()
-        optimizer = fastgd.SGD(learning_rate=lambda step: 0.01 * (1 + comm.rank))
-        return fitted(comm, houses, model, optimizer=lambda rank: optimizer)[0]
+    def fit(comm, factor):
+        optimizer = fastgd.SGD(learning_rate=lambda step: 0.01 * (1 + factor * comm.rank))
+        return fitted(comm, houses, optimizer=lambda rank: optimizer)[0]
 
-    same(returned(SIZE, fit))
+    assert same(returned(SIZE, fit, 1)) == same(returned(SIZE, fit, 0))
 
 
 def failing(size, tables, **options):

@@ -170,6 +170,23 @@ def test_batches_of_any_size(batch_size):
     check(parts_of(table(60), [11, 25]), batch_size=batch_size)
 
 
+def test_a_rank_without_rows_of_a_batch_adds_nothing_whatever_it_had_before():
+    parts = parts_of(table(60), [1])
+
+    def step(comm):
+        ranks, model = Ranks(comm), model_of()
+        work = engine("cpu"), model.net, model.objective, OPTIMIZERS[0].rule(), 8, 1
+        equipment = SharedStore(ranks).made(*work)
+        equipment.gradients[:] = np.inf  # of a step that went wrong, before the training went back
+        taken = equipment.train(
+            model.net, model.fit_state.state, equipment.gradients, equipment.workspaces, np.zeros(2), parts[comm.rank],
+            0, 8, np.full(1, 0.1), model.objective, OPTIMIZERS[0].rule(),
+        )  # fmt: skip
+        return taken, np.isfinite(model.parameters).all()
+
+    assert returned(2, step) == [(1, True)] * 2
+
+
 def test_dropout_differs_from_rank_to_rank():
     arrays = table(40)
     parts = parts_of(tuple(np.concatenate([a, a]) for a in arrays), [40])  # both have the same rows

@@ -82,6 +82,7 @@ class _Training:
 
     def __init__(self, model: Model, ranks: Ranks, validation: Validation) -> None:
         self.model, self.ranks, self.validation = model, ranks, validation
+        self.callbacks: CallbacksOfFirst | None = None
         self.first_step: int | None = None  # once all have what they need
 
     def fit(self, given: tuple[Any, Any, Any], options: FitOptions) -> History:
@@ -92,7 +93,7 @@ class _Training:
         start_alike(model, ranks)
         state = training_state(model.fit_state, asked.optimizer, model.parameters)
         shown = display(asked.verbose) if ranks.is_first else Silent()
-        callbacks = CallbacksOfFirst(ranks, asked.callbacks, model)
+        callbacks = self.callbacks = CallbacksOfFirst(ranks, asked.callbacks, model)
         rows.check_is_a_share()
         lesson = self._taught(rows, asked, shown)
         held_out = lesson.held_out
@@ -155,8 +156,9 @@ class _Training:
         return state
 
     def end_alike(self) -> None:
-        """Have the parameters of rank 0, whose callbacks may have gone back to earlier ones."""
-        self.model.parameters[:] = self.ranks.of_first(self.model.parameters)
+        """Have the parameters of rank 0, where its callbacks may have gone back to earlier ones."""
+        if self.callbacks and self.callbacks.asked.any:
+            self.model.parameters[:] = self.ranks.of_first(self.model.parameters)
 
     def give_up(self, before: Model) -> None:
         """Leave the same model on all ranks after an error: as it was before, if not a step was worth keeping."""
