@@ -1,9 +1,9 @@
 """Training over files beside training in memory: rows a second, and how much memory each takes.
 
     pip install -e '.[dev]'
-    python benchmarks/streams.py                    some minutes, and 6 GB of disk in the folder for temporary files
-    python benchmarks/streams.py --gigabytes 0.3    smaller files
-    python benchmarks/streams.py --kinds npy csv
+    python benchmarks/streams.py                    some ten minutes, and 4 GB of disk in the folder for temporary files
+    python benchmarks/streams.py --write            puts the table into docs/streams.md, too
+    python benchmarks/streams.py --gigabytes 0.1 --kinds memory npy --networks 4-8-1
 
 Each training is a process of its own. Some train more epochs than others, so that what happens once (the first pass) is
 taken away by subtraction; it is told beside. The memory is the peak of the process above what it had when it was warmed
@@ -40,11 +40,20 @@ from .tool import Parser, guarded
 NETWORKS = {"4-8-1": [4, 8, 1], "4-64-64-1": [4, 64, 64, 1]}
 KINDS = "memory", "npy", "parquet", "csv", "batches"
 EPOCHS = 1, 3  # of the shorter and of the longer process
-ROUNDS = 3
+ROUNDS = 2
 BATCH = 256
-BUFFER = 1 << 20  # rows, some 20 MB
+BUFFER = 1 << 18  # rows, some 5 MB
 ROW_BYTES = 20  # of four inputs and a target in float32
 PIECE = 1 << 20  # rows that are made at a time
+PAGE = Path(__file__).parents[1] / "docs" / "streams.md"
+BEGIN, END = "<!-- benchmarks/streams.py -->\n", "<!-- end of benchmarks/streams.py -->\n"
+TITLES = {
+    "memory": "arrays in memory",
+    "npy": "`.npy` files",
+    "parquet": "Parquet",
+    "csv": "CSV, from the copy of the first pass",
+    "batches": "a function that makes batches",
+}
 
 
 class Measured(NamedTuple):
@@ -101,36 +110,64 @@ def main() -> int:
 
 def _measured() -> int:
     parser = Parser(prog="streams.py", description="Training over files beside training in memory.")
-    parser.add_argument("--gigabytes", type=float, default=2.0, help="of each .npy file")
+    parser.add_argument("--gigabytes", type=float, default=0.6, help="of the inputs and targets as .npy files")
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
+    parser.add_argument("--networks", nargs="+", choices=list(NETWORKS), default=list(NETWORKS))
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--write", action="store_true", help="put the table into docs/streams.md")
     asked = parser.parse_args()
     n_rows = int(asked.gigabytes * 1e9 / ROW_BYTES)
     with tempfile.TemporaryDirectory() as folder:
         _write(Path(folder), n_rows, asked.kinds)
-        print(f"{n_rows:,} rows, {asked.gigabytes:g} GB in float32; a buffer of {BUFFER:,} rows; batches of {BATCH}")
-        print(f"{'network':<12} {'rows from':<10} {'rows/s':>12} {'of memory':>10} {'before':>8} {'peak':>9}")
-        for name, sizes in NETWORKS.items():
-            _compare(name, sizes, folder, asked.kinds, n_rows, asked.rounds)
+        found = {name: _compare(NETWORKS[name], folder, asked.kinds, asked.rounds) for name in asked.networks}
+    table = page(found, n_rows)
+    print(table)
+    if asked.write:
+        text = PAGE.read_text()
+        before, _, rest = text.partition(BEGIN)
+        PAGE.write_text(before + BEGIN + table + END + rest.partition(END)[2])
     return 0
 
 
-def _compare(name: str, sizes: list[int], folder: str, kinds: list[str], n_rows: int, rounds: int) -> None:
-    """A line for each kind of stream."""
+def page(found: dict[str, dict[str, list[tuple[Measured, Measured]]]], n_rows: int) -> str:
+    """The table: for each network and kind of stream the pairs of processes that were measured."""
+    size = n_rows * ROW_BYTES / 1e6
+    lines = [
+        f"{n_rows:,} rows of four inputs, {size:,.0f} MB in float32, buffers of {BUFFER:,} rows "
+        f"({BUFFER * ROW_BYTES / 1e6:.0f} MB), batches of {BATCH}, {os.cpu_count()} cores:",
+        "",
+        "| network | rows from | rows/s in an epoch | beside memory | first pass | most memory |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for name, kinds in found.items():
+        of_memory = rate_of(kinds["memory"], n_rows)[0] if "memory" in kinds else None
+        for kind, pairs in kinds.items():
+            rate, once = rate_of(pairs, n_rows)
+            peak = max(measured.peak for pair in pairs for measured in pair) / 1e6
+            share = f"{rate / of_memory:.0%}" if of_memory else ""
+            first = "" if kind == "memory" else f"{once:.1f} s"
+            lines.append(f"| {name} | {TITLES[kind]} | {rate / 1e6:.1f} million | {share} | {first} | {peak:,.0f} MB |")
+    return "\n".join([*lines, "", ""])
+
+
+def rate_of(pairs: list[tuple[Measured, Measured]], n_rows: int) -> tuple[float, float]:
+    """Rows a second in an epoch, and the seconds beside the epochs."""
+    epochs = EPOCHS[1] - EPOCHS[0]
+    each = statistics.median((long.seconds - short.seconds) / epochs for short, long in pairs)
+    once = statistics.median(short.seconds - each * EPOCHS[0] for short, _ in pairs)
+    return n_rows / each, once
+
+
+def _compare(
+    sizes: list[int], folder: str, kinds: list[str], rounds: int
+) -> dict[str, list[tuple[Measured, Measured]]]:
+    """What the processes say for each kind of stream."""
     found: dict[str, list[tuple[Measured, Measured]]] = {kind: [] for kind in kinds}
     for _ in range(rounds):
         for kind in kinds:
             short, long = (_in_process(folder, kind, sizes, epochs) for epochs in EPOCHS)
             found[kind].append((short, long))
-    of_memory = None
-    for kind, pairs in found.items():
-        epochs = EPOCHS[1] - EPOCHS[0]
-        each = statistics.median((long.seconds - short.seconds) / epochs for short, long in pairs)
-        once = statistics.median(short.seconds - each * EPOCHS[0] for short, _ in pairs)
-        peak = max(measured.peak for pair in pairs for measured in pair)
-        of_memory = each if kind == "memory" else of_memory
-        share = f"{of_memory / each:10.0%}" if of_memory else " " * 10
-        print(f"{name:<12} {kind:<10} {n_rows / each:12,.0f} {share} {once:6.1f} s {peak / 1e6:6,.0f} MB", flush=True)
+    return found
 
 
 def _in_process(folder: str, kind: str, sizes: list[int], epochs: int) -> Measured:
