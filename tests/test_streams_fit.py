@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import fastgd
@@ -104,6 +105,29 @@ def test_a_function_is_called_for_each_pass(table):
     calls.clear()
     fitted(made, epochs=3)
     assert len(calls) == 4
+
+
+@pytest.mark.parametrize("made", [np.array, list, pd.DataFrame], ids=["arrays", "lists of rows", "frames"])
+@pytest.mark.parametrize("buffer_rows", [None, 320], ids=["a buffer", "several buffers"])
+def test_a_loader_may_write_each_batch_to_the_same_memory(made, buffer_rows, table):
+    own = batches_of(table, 500)
+    X, y = made(own[0][0]), own[0][1].copy()
+
+    def loader():
+        for rows, targets in own:
+            if isinstance(X, pd.DataFrame):
+                X.loc[:] = rows
+            else:
+                X[:] = list(rows)
+            y[:] = targets
+            yield X, y
+
+    for once in (lambda source: source, lambda source: source()):
+        options = {"epochs": 1, "buffer_rows": buffer_rows}
+        model, expected = (fitted(once(source), **options)[0] for source in (loader, lambda: iter(own)))
+        assert same(model, expected)
+        assert (model.predict(once(loader)) == expected.predict(np.concatenate([X for X, _ in own]))).all()
+        assert model.evaluate(once(loader)) == expected.evaluate(own)
 
 
 def test_an_iterator_gives_one_epoch(table):

@@ -8,7 +8,7 @@ from typing import Any
 
 from ...errors import InvalidInputError
 from ...options import counted
-from .pieces import columns_of, depth, n_rows_of
+from .pieces import columns_of, depth, n_rows_of, own_copy
 from .source import Batch, cut
 
 
@@ -16,7 +16,8 @@ class Batches:
     """Rows as they come.
 
     A batch is a tuple (X, y) or (X, y, weights), or X alone. A list is one, too, if a table comes first in it: loaders
-    of PyTorch give such lists. Batches without rows are skipped.
+    of PyTorch give such lists. Batches without rows are skipped. Each is copied, because loaders may write the next one
+    to the same memory, and the next one is asked for while this one is used.
 
     Args:
         made: an iterable, or a function without arguments that makes one.
@@ -43,7 +44,8 @@ class Batches:
             n = self._checked(batch)
             n_rows += n
             if n:
-                yield from cut(batch, n, most)
+                X, y, weights = map(own_copy, batch[:3])
+                yield from cut(batch._replace(X=X, y=y, weights=weights), n, most)
         if not n_rows:
             raise InvalidInputError(self._nothing(n_given))
 

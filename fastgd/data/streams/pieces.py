@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,16 @@ def rows_of(table: Any, start: int, stop: int) -> Any:
         return table[start:stop]
     frame = as_frame(table, "X")
     return table[start:stop] if frame is None else frame[start:stop].to_native()
+
+
+def own_copy(table: Any) -> Any:
+    """A table that stays as it is when its maker writes other rows to the same memory."""
+    if isinstance(table, list | tuple):
+        return copy.deepcopy(table)
+    for name in ("clone", "copy"):  # of tensors; of arrays and frames. What has neither cannot be written to
+        if hasattr(table, name):
+            return getattr(table, name)()
+    return table
 
 
 def n_rows_of(table: Any) -> int:
