@@ -73,9 +73,21 @@ def wide(comm):
     return told(*train(comm, model, epochs=2))
 
 
+def stream(comm):
+    """Each rank reads every size-th batch, in several buffers."""
+    X, y = fastgd.datasets.houses(200, random_state=4)
+
+    def batches():
+        for start in range(0, 200, 10):
+            yield X[start : start + 10], y[start : start + 10]
+
+    model, part = new_model(), fastgd.Stream(batches, buffer_rows=20).share(comm.rank, comm.size)
+    return told(model, model.fit(part, comm=comm, epochs=2, batch_size=20, verbose=0))
+
+
 def together(comm):
     """All that ends well, in one start of the processes."""
-    return "; ".join(task(comm) for task in (bits, weights, early, schedule, resume, wide))
+    return "; ".join(task(comm) for task in (bits, weights, early, schedule, resume, wide, stream))
 
 
 def broken_row(comm):

@@ -363,3 +363,8 @@ def test_after_ctrl_c_all_have_the_same_usable_model(houses):
 def test_only_rank_0_shows_the_training(houses, capsys):
     returned(SIZE, lambda comm: fitted(comm, houses, verbose=2))
     assert capsys.readouterr().out.count("epoch") == 3
+
+
+def test_many_networks_are_not_trained_by_ranks(houses):
+    with pytest.raises(InvalidInputError, match="comm"):
+        fastgd.fit_many([{"layer_sizes": [4, 1]}], *houses, comm=None, verbose=0)

@@ -72,11 +72,11 @@ def test_processes_have_the_bits_that_threads_have(size):
     said = lines(out, size)
     assert set(said) == set(returned(size, mpi_program.together))
     first, *_ = said
-    assert first.count("completed") == 5
+    assert first.count("completed") == 6
     assert first.count("callback") == 1
     weights = [task.split()[0] for task in first.split("; ")]
     assert weights[0] == weights[4]  # three epochs and one more are four
-    assert len(set(weights)) == 5
+    assert len(set(weights)) == 6
 
 
 @pytest.mark.parametrize(
