@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..frames import as_frame, source_names
 
@@ -27,6 +28,16 @@ def rows_of(table: Any, start: int, stop: int) -> Any:
         return table[start:stop]
     frame = as_frame(table, "X")
     return table[start:stop] if frame is None else frame[start:stop].to_native()
+
+
+def rows_at(table: Any, places: NDArray[np.int64]) -> Any:
+    """The rows of a table that stand at these places."""
+    if isinstance(table, np.ndarray):
+        return table[places]
+    if isinstance(table, list | tuple):
+        return [table[place] for place in places.tolist()]
+    frame = as_frame(table, "X")
+    return table[places] if frame is None else frame[places].to_native()
 
 
 def n_rows_of(table: Any) -> int:
