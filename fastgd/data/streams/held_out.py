@@ -7,13 +7,14 @@ each count; a count is the line or row of a file, or of a pass where a user's ow
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidInputError
 from ...options import counted
+from .around import Around
 from .pieces import n_rows_of
 from .source import Batch, Source
 
@@ -22,7 +23,7 @@ MIXED = (30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)  # shift, then factor
 LAST = np.uint64(31)
 
 
-class Split:
+class Split(Around):
     """The rows of a source on one side.
 
     Args:
@@ -33,43 +34,13 @@ class Split:
         rank: of the machine that reads this share of a source.
     """
 
-    n_rows = None
-
     def __init__(self, source: Source, share: float, seed: int, is_held: bool, rank: int = 0) -> None:
-        self.source, self.held_share, self.seed, self.is_held, self.rank = source, share, seed, is_held, rank
+        super().__init__(source)
+        self.held_share, self.seed, self.is_held, self.rank = share, seed, is_held, rank
         # A second split with the same seed would find its keys sorted by the first one.
         self.depth: int = source.depth + 1 if isinstance(source, Split) else 0
         self.starts = {name: _start(seed, self.depth, number) for number, name in enumerate(source.files)}
         self.start_of_pass = _start(seed, self.depth, rank)
-
-    @property
-    def name(self) -> str:
-        """What messages call it."""
-        return self.source.name
-
-    @property
-    def files(self) -> Sequence[str]:
-        """Those of the source."""
-        return self.source.files
-
-    @property
-    def n_parts(self) -> int | None:
-        """As many as the source has."""
-        return self.source.n_parts
-
-    @property
-    def is_one_pass(self) -> bool:
-        """As the source."""
-        return self.source.is_one_pass
-
-    @property
-    def is_fixed(self) -> bool:
-        """As the source."""
-        return self.source.is_fixed
-
-    def batches(self, order: Sequence[int] | None, most: int) -> Iterator[Batch]:
-        """The rows of this side."""
-        return self.kept(self.source.batches(order, most))
 
     def kept(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Of the batches of a pass what is on this side.
@@ -104,15 +75,8 @@ class Split:
         """What one of several machines reads of this side."""
         return Split(self.source.share(rank, size), self.held_share, self.seed, self.is_held, rank)
 
-    def sized(self, buffer_rows: int) -> Split:
-        """The same in other parts."""
-        return self._of(self.source.sized(buffer_rows))
-
-    def once(self) -> Split:
-        """The same for one pass."""
-        return self._of(self.source.once())
-
-    def _of(self, source: Source) -> Split:
+    def around(self, source: Source) -> Split:
+        """The same side of another source."""
         return Split(source, self.held_share, self.seed, self.is_held, self.rank)
 
 

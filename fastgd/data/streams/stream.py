@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +12,11 @@ import numpy as np
 
 from ...errors import InvalidInputError
 from ...options import checked_names, counted, is_number, positive_integer
+from .around import Changed
 from .held_out import Split
 from .made import Given, source_of
 from .pieces import depth, is_table
-from .source import Source
+from .source import Batch, Source
 
 BUFFER = 1 << 28  # bytes: what is larger is not read as a whole
 ENDINGS = re.compile(r"\.(npy|parquet|pq|(csv|tsv|txt)(\.(gz|zst))?)$", re.IGNORECASE)
@@ -151,6 +152,10 @@ class Stream:
         seed = positive_integer(seed, "seed", least=0)
         train, held_out = (Split(self.source, float(share), seed, is_held) for is_held in (False, True))
         return self._with(train, self.buffer_rows), self._with(held_out, self.buffer_rows)
+
+    def changed(self, change: Callable[[Batch], Batch | None]) -> Stream:
+        """The same rows with each batch as a function makes it, such as other columns; without those that are None."""
+        return self._with(Changed(self.source, change), self.buffer_rows)
 
     def share(self, rank: int, size: int) -> Stream:
         """What the process `rank` of `size` reads: together they read every row once."""
