@@ -30,6 +30,7 @@ __all__ = [
     "ModelFileError",
     "NonFiniteWarning",
     "PrecisionWarning",
+    "RankError",
     "ThreadsWarning",
     "TrainingWarning",
 ]
@@ -53,6 +54,10 @@ class ModelFileError(FastgdError, OSError):
 
 class DeviceError(FastgdError, RuntimeError):
     """A GPU that was asked for and cannot be used: what is missing, or what went wrong there, and what to do."""
+
+
+class RankError(FastgdError, RuntimeError):
+    """One of several processes that train a network together has failed, or is gone; the message says which and why."""
 
 
 class DivergenceError(FastgdError, ArithmeticError):

@@ -134,6 +134,13 @@ def test_of_a_function_they_are_the_same_in_each_pass(houses, rows):
     assert len(passes) == 1 + 3 + 3
 
 
+def test_a_side_of_a_function_is_learned_as_it_is(houses):
+    train, _ = fastgd.Stream(lambda: iter(pieces(*houses, rows=50)), buffer_rows=64).split(0.25, seed=3)
+    own, _ = fitted(lambda: iter(pieces(*houses, rows=50)), buffer_rows=64, epochs=2)
+    other, _ = fitted(train, validation_split=0, epochs=2)
+    assert np.array_equal(own.parameters, other.parameters)
+
+
 def test_early_stopping_watches_them(houses):
     stop = fastgd.callbacks.EarlyStopping(patience=1)
     _, history = fitted(fastgd.Stream(*houses, buffer_rows=64), epochs=500, callbacks=[stop])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from ..data.splits import split_rows
+from ..data import splits
 from ..errors import InvalidInputError
 from ..mlp import MLP
 from ..options import shortened
@@ -36,7 +36,7 @@ def train_table(request: Request) -> None:
         raise InvalidInputError("Several files are read as a stream: say with --buffer-rows how many rows to hold.")
     rows = lesson(file, columns, request.as_classes, request.drops_missing, request.fmt)
     check_is_for_numbers(rows.classes, plan)
-    train_rows, held = split_rows(len(rows.y), request.validation, rows.groups, plan.seed)
+    train_rows, held = splits.split_rows(len(rows.y), request.validation, rows.groups, plan.seed)
     told = Rows(rows.name, len(rows.y), len(held), rows.target, rows.classes, rows.X.columns, rows.left_out)
     grouped = f", no {columns.group} on both sides" if columns.group is not None else ""
     remark(opening := told.told(grouped))

@@ -143,7 +143,7 @@ def _trained(request: Request, shape: Shape, parts: list[Stream], sizes: list[in
             parts[LEARNED], epochs=recipe.epochs, batch_size=recipe.batch_size, optimizer=recipe.optimizer,
             validation_data=parts[watched] if is_watching else None,  # type: ignore[arg-type]
             callbacks=shape.callbacks(plan, recipe) if together.rank == 0 else [],
-            verbose=0 if is_quiet() else "auto", **({} if together.comm is None else {"comm": together.comm}),
+            verbose=0 if is_quiet() else "auto", comm=together.comm,
         )  # fmt: skip
     remark(f"Network {model.network}")
     return Trained(model, [history], recipe, None, time.perf_counter() - begun)

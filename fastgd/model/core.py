@@ -6,6 +6,7 @@ A model owns its engine: the device that was asked for in the last fit also pred
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,9 +28,11 @@ from ..training.progress import display
 from ..training.run import Job, Watch
 from ..training.state import TrainingState, training_state
 from . import measures, unseen
+from .alike import FitOptions
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .lessons import HeldOut, Options, check_there_is, taken, taken_from_stream
 from .model import Model
+from .on_ranks import fit_on_ranks
 from .streamed import check_stream, loss_and_accuracy, measured_over, outputs_of_stream
 from .validation import measured_names, validation
 
@@ -58,6 +61,7 @@ class Core(Model):
         device: str | None = None,
         buffer_rows: int | None = None,
         verbose: str | int = "auto",
+        comm: Any = None,
     ) -> History:
         """Train: for each batch of rows predict, measure the loss, and nudge every weight against its gradient.
 
@@ -102,6 +106,10 @@ class Core(Model):
                 read meanwhile; by default 256 MB. Parts of files come in an order of their own in each epoch. A stream
                 that fits into one buffer is learned as the same table in memory, to the bit.
             verbose: "auto" (a live bar on a terminal, a few lines elsewhere), 0 (nothing), 1 (bar), 2 (every epoch).
+            comm: a communicator of mpi4py whose processes train this network together, each with rows of its own in
+                `X` and `y`; see docs/machines.md. batch_size is that of all together. All must be given the same
+                options; callbacks, validation_data and verbose count on rank 0. All end with the same model and
+                history, and an error on one is raised by all.
 
         Returns:
             The history: for each epoch the mean "loss" of its batches in the units of y (without dropout's absence or
@@ -112,7 +120,14 @@ class Core(Model):
                 nonsense at a later step ends the training there.)
             DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights.
             DeviceError: device="cuda" cannot run here, and nothing has changed; or the GPU failed on the way.
+            RankError: another process of comm has failed, and how, or is gone.
         """
+        if comm is not None:
+            given = FitOptions(
+                epochs, batch_size, optimizer, validation_data, validation_split, class_weight, shuffle, callbacks,
+                n_threads, device, buffer_rows, verbose,
+            )  # fmt: skip
+            return fit_on_ranks(self, comm, (X, y, sample_weight), given, partial(validation, self))
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
         shuffle, threads = yes_or_no(shuffle, "shuffle"), allowance(n_threads)

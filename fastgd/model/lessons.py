@@ -69,7 +69,7 @@ def taken_from_stream(
 
     `tell` hears of such a pass.
     """
-    source, most = stream.source, _buffer_rows(schema, stream, batch_size)
+    source, most = stream.source, buffer_rows_of(schema, stream, batch_size)
     passes: Passes
     at_a_time = rows_at_a_time(schema.network.n_in + schema.network.n_targets, most)
     if source.is_one_pass:
@@ -92,7 +92,8 @@ def taken_from_stream(
                 return _of_table(schema, net, joined(begun), options)
             options, train = _split(options, stream)
             rows: Iterable[Batch] = chain(begun, batches)
-            if isinstance(train.source, Split):
+            if train is not stream:
+                assert isinstance(train.source, Split)
                 rows = train.source.kept(rows)
             if is_whole:
                 rows = begun = list(rows)
@@ -104,12 +105,12 @@ def taken_from_stream(
             taught = replace(taught, schema=known.schema, net=known.net)
         stream, passes, sizes = train, train.source, buffer_sizes(taught.n_rows, most)
     feed = Buffers(passes, taught.rows_of, sizes, taught.probe, most)
-    return Taken(taught.schema, taught.net, feed, _stream_to_validate(options) or taught.held_out, lambda: stream)
+    return Taken(taught.schema, taught.net, feed, stream_to_validate(options) or taught.held_out, lambda: stream)
 
 
 def _of_table(schema: Schema, net: Net, rows: tuple[Any, Any, Any], options: Options) -> Taken:
     (X, y, sample_weight), given = rows, options._asdict()
-    stream = _stream_to_validate(options)
+    stream = stream_to_validate(options)
     if stream is not None:
         given["validation_data"] = None
     lesson = prepared(schema, net, X, y, sample_weight=sample_weight, **given)
@@ -121,7 +122,7 @@ def _surveyed(schema: Schema, net: Net, batches: Iterable[Batch], options: Optio
     survey = Survey(schema, net, options.seed, class_weight=options.class_weight)
     for batch in batches:
         survey.look_at(batch)
-    given = None if _stream_to_validate(options) else options.validation_data
+    given = None if stream_to_validate(options) else options.validation_data
     return survey.learned(net, options.initializer, validation_data=given, shuffle=options.shuffle)
 
 
@@ -150,7 +151,7 @@ def _first_buffer(batches: Iterator[Batch], most: int) -> tuple[list[Batch], boo
     return begun, True
 
 
-def _buffer_rows(schema: Schema, stream: Stream, batch_size: int) -> int:
+def buffer_rows_of(schema: Schema, stream: Stream, batch_size: int) -> int:
     """How many rows a buffer has: as it is asked for, or as many as it has room for; whole batches."""
     if stream.buffer_rows is None:
         row = (schema.network.n_in + schema.network.n_targets + 1) * schema.dtype.itemsize
@@ -163,7 +164,7 @@ def _buffer_rows(schema: Schema, stream: Stream, batch_size: int) -> int:
     return stream.buffer_rows // batch_size * batch_size
 
 
-def _stream_to_validate(options: Options) -> Stream | None:
+def stream_to_validate(options: Options) -> Stream | None:
     """What a user gives to validate with, where it is a stream."""
     given = options.validation_data
     if isinstance(given, Stream):

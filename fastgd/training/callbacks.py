@@ -301,6 +301,11 @@ class CallbackList:
         return [callback for callback in self.callbacks if isinstance(callback, EarlyStopping)]
 
     @property
+    def compares_epochs(self) -> bool:
+        """Whether one of them compares epochs with what was there before the first step."""
+        return bool(self.early_stopping)
+
+    @property
     def best_epoch(self) -> int | None:
         """The epoch, counted from 1, whose weights early stopping goes back to at the end."""
         going_back = [callback for callback in self.early_stopping if callback.best_parameters is not None]
@@ -327,6 +332,9 @@ class CallbackList:
     def train_end(self, logs: Logs) -> None:
         """Tell all that training is over."""
         self._tell(lambda callback: callback.on_train_end(dict(logs)))
+
+    def fail(self, error: BaseException) -> None:
+        """The training ends with this error; whoever trains along is to hear of it."""
 
     def _settled(self, callback: Callback, logs: Logs) -> Logs:
         """The logs, with the loss that the model has now for those who may go back to it."""

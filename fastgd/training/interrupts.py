@@ -29,11 +29,7 @@ class Interrupts:
         """From now on remember Ctrl-C."""
         if self.installed:
             return
-        handler = signal.getsignal(signal.SIGINT)
-        left = getattr(handler, "__self__", None)  # an earlier handler that Ctrl-C ended before it could tidy up
-        self.installed = threading.current_thread() is threading.main_thread() and (
-            handler is signal.default_int_handler or (isinstance(left, Interrupts) and not left.active)
-        )
+        self.installed = _is_ours_to_hear()
         if self.installed:
             signal.signal(signal.SIGINT, self._hear)
 
@@ -69,3 +65,46 @@ class Interrupts:
         """The interrupt has been dealt with."""
         self.seen = False
         exec("")  # or a process in which an `exec` was interrupted ends as if nobody had caught the interrupt
+
+
+class Remembered:
+    """Notes Ctrl-C in `seen` for the time of `with`, and raises nothing: whoever cannot stop just anywhere looks there.
+
+    Where it is not installed, as in `Interrupts`, nothing is noted. What nobody has answered comes at the end.
+    """
+
+    def __init__(self) -> None:
+        self.seen = self.installed = False
+
+    def __enter__(self) -> Remembered:
+        self.seen, self.installed = False, _is_ours_to_hear()
+        if self.installed:
+            signal.signal(signal.SIGINT, self._note)
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        if self.installed and signal.getsignal(signal.SIGINT) == self._note:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            if self.seen and error[0] is None:
+                signal.raise_signal(signal.SIGINT)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.seen = True
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt where one can stop, if Ctrl-C was pressed."""
+        if self.seen:
+            raise KeyboardInterrupt
+
+    def answered(self) -> None:
+        """The interrupt has been dealt with."""
+        self.seen = False
+
+
+def _is_ours_to_hear() -> bool:
+    """Whether Ctrl-C comes to this thread, and nobody else handles it."""
+    handler = signal.getsignal(signal.SIGINT)
+    left = getattr(handler, "__self__", None)  # an earlier handler that Ctrl-C ended before it could tidy up
+    return threading.current_thread() is threading.main_thread() and (
+        handler is signal.default_int_handler or (isinstance(left, Interrupts) and not left.active)
+    )

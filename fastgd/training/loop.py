@@ -36,7 +36,7 @@ def fit(job: Job, watch: Watch) -> History:
             run.compile()
             display.begin(job.epochs, run.n_rows)
             has_begun = True
-            callbacks.train_begin(validate(0) if validate and job.epochs and callbacks.early_stopping else {})
+            callbacks.train_begin(validate(0) if validate and job.epochs and callbacks.compares_epochs else {})
             started = time.perf_counter()
             if job.epochs:
                 run.resume_average()
@@ -68,8 +68,9 @@ def fit(job: Job, watch: Watch) -> History:
                 raise  # whoever only wants the scaling does not look at the history
             history.end(INTERRUPTED, f"interrupted in epoch {history.epochs + 1}")
             is_over = True
-        except BaseException:
+        except BaseException as error:
             _tidy_up(run)
+            callbacks.fail(error)
             raise
         finally:
             history.best_epoch = callbacks.best_epoch if has_begun else None

@@ -82,6 +82,8 @@ class Stream:
         fastgd.Stream(<lambda>(): not counted yet)
     """
 
+    is_share: bool = False  # of what several processes read together
+
     @checked_names
     def __init__(
         self,
@@ -159,7 +161,9 @@ class Stream:
 
     def share(self, rank: int, size: int) -> Stream:
         """What the process `rank` of `size` reads: together they read every row once."""
-        return self._with(self.source.share(rank, size), self.buffer_rows)
+        made = self._with(self.source.share(rank, size), self.buffer_rows)
+        made.is_share = True
+        return made
 
     def _with(self, source: Source, buffer_rows: int | None) -> Stream:
         made = copy.copy(self)
