@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 from ..mlp import MLP
 from ..options import shortened
 from ..training.callbacks import Recorder
+from .footprint import tell_if_large
 from .guard import EXIT_INTERRUPTED
 from .networks import Plan, Trained, train_networks
 from .outcome import Outcome, Rows, tell
@@ -34,6 +35,7 @@ def train_table(request: Request) -> None:
     plan, columns, (file, *others) = request.plan, request.columns, request.files
     if others:
         raise InvalidInputError("Several files are read as a stream: say with --buffer-rows how many rows to hold.")
+    tell_if_large(file)
     rows = lesson(file, columns, request.as_classes, request.drops_missing, request.fmt)
     check_is_for_numbers(rows.classes, plan)
     train_rows, held = splits.split_rows(len(rows.y), request.validation, rows.groups, plan.seed)

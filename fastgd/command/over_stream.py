@@ -17,7 +17,7 @@ from ..data.streams.source import Batch
 from ..data.streams.stream import Stream
 from ..errors import FastgdError, InvalidInputError
 from ..mlp import MLP
-from ..model.streamed import measures_over
+from ..model.streamed import batches_of, measures_over
 from ..model.streamed_measures import StreamedMeasures
 from ..options import counted
 from .guard import EXIT_INTERRUPTED
@@ -160,7 +160,7 @@ def _measured(model: MLP, stream: Stream, n_rows: int, check: Check) -> tuple[St
         tally.add(batch.y)
         return batch
 
-    return measures_over(model, stream.changed(counted).once()), tally
+    return measures_over(model, batches_of(stream.changed(counted).once())), tally
 
 
 def _both(
