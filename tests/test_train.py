@@ -204,12 +204,12 @@ def test_a_quote_astray_is_one_line_and_exit_code_2(tmp_path):
 
 
 def test_a_model_is_saved_before_its_errors_are_told(tmp_path, monkeypatch):
-    from fastgd.command import train as command
+    from fastgd.command import outcome
 
     def fails(*rows):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(command, "table", fails)
+    monkeypatch.setattr(outcome, "table", fails)
     result = run("train", write(tmp_path / "houses.csv"), *ARGUMENTS, "--epochs", 1, "--save", tmp_path / "model")
     assert result.exit_code == 2
     assert result.stderr.endswith("\nfastgd: the output cannot be written: No space left on device.\n")

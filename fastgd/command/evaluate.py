@@ -28,21 +28,28 @@ def evaluate(model: Path, file: Path, targets: tuple[str, ...], as_json: bool, f
     """Say how good the predictions of MODEL are on the rows of FILE.
 
     Numbers: the root mean squared error (rmse), the mean absolute error (mae), R² (r2; 1 is perfect). Classes:
-    accuracy, the area under the ROC curve, and of each class recall and precision.
+    accuracy, the area under the ROC curve, and of each class recall and precision. A large file is read part by part,
+    for which rankings such as that area are left out.
 
     Example: fastgd evaluate house.safetensors sold.csv --target price
     """
     from ..data.reading.source import shown
     from ..options import counted
     from ..pages.page import number
-    from .labelled import labelled
+    from .labelled import asked, read_whole
+    from .measured_parts import are_wanted, measured_in_parts
     from .placed import words_of
 
-    rows = labelled(model, file, targets, fmt)
-    with words_of(shown(file), rows.places, rows.targets):
-        found = rows.model.evaluate(rows.X, rows.y)
+    which = asked(model, file, targets)
+    if are_wanted(which, file):
+        found, n_rows = measured_in_parts(which, file, fmt)
+    else:
+        rows = read_whole(which, file, fmt)
+        n_rows = len(rows.y)
+        with words_of(shown(file), rows.places, rows.targets):
+            found = rows.model.evaluate(rows.X, rows.y)
     if as_json:
-        answer({"model": str(model), "file": str(file), "rows": len(rows.y), "target": rows.targets, "metrics": found})
+        answer({"model": str(model), "file": str(file), "rows": n_rows, "target": which.targets, "metrics": found})
         return
-    of = f"{', '.join(rows.targets)}, {counted(len(rows.y), 'row')}"
+    of = f"{', '.join(which.targets)}, {counted(n_rows, 'row')}"
     table((of, ""), [(name, number(value)) for name, value in found.items()])

@@ -18,6 +18,7 @@ from typing import Any
 import click
 
 from ..errors import BlowUpWarning, FastgdError
+from .launched import launched
 from .terminal import complain, mute, warn
 
 EXIT_INTERRUPTED = 130  # what a shell reports for a program that Ctrl-C ended
@@ -106,7 +107,8 @@ class OneLineUsage(click.Group):
                 result: Any = super().main(args, prog_name, *others, **options)
         except click.UsageError as error:
             command = error.ctx.command_path if error.ctx else "fastgd"
-            complain(f"{' '.join(error.format_message().split())} See `{command} --help`.")
+            if not launched()[1]:  # all that were started together meet it
+                complain(f"{' '.join(error.format_message().split())} See `{command} --help`.")
             sys.exit(2)
         except click.Abort:
             sys.exit(EXIT_INTERRUPTED)

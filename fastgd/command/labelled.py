@@ -43,11 +43,24 @@ def unlabelled(model: Path, file: Path, fmt: Format) -> tuple[MLP | Ensemble, Da
     return question.model, *_read(question, file, (), (), fmt)
 
 
-def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> Labelled:
-    """The model, the columns of a file that it reads, and the targets.
+class Asked(NamedTuple):
+    """A model, and the columns of a file with actual values."""
+
+    question: Question
+    targets: Sequence[str]
+    numbers: Sequence[str]  # those of them that hold numbers
+
+    def values(self, frame: DataFrame, places: Places, file: Path) -> NDArray[Any]:
+        """Actual values, (n_rows,) or (n_rows, n_targets)."""
+        y = np.column_stack([_values(frame[name], places, self.question.model, file) for name in self.targets])
+        return y[:, 0] if len(self.targets) == 1 else y
+
+
+def asked(model: Path, file: Path, targets: Sequence[str]) -> Asked:
+    """The model, and the columns of a file with actual values; without `targets` those of its training.
 
     Raises:
-        InvalidInputError: a file or a target that cannot be used.
+        InvalidInputError: targets that it does not predict.
     """
     question = Question(model)
     loaded, network = question.model, question.model.network
@@ -64,9 +77,27 @@ def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> La
     if mixed is not None:
         raise InvalidInputError(f"{model} reads the column {mixed!r}: it cannot be the target, too.")
     is_text = loaded.classes is not None and loaded.classes.dtype.kind in "Ub"
-    frame, places = _read(question, file, targets, () if is_text else targets, fmt)
-    y = np.column_stack([_values(frame[name], places, loaded, file) for name in targets])
-    return Labelled(loaded, frame.drop(targets), y[:, 0] if n_targets == 1 else y, targets, places)
+    return Asked(question, targets, () if is_text else targets)
+
+
+def labelled(model: Path, file: Path, targets: Sequence[str], fmt: Format) -> Labelled:
+    """The model, the columns of a file that it reads, and the targets.
+
+    Raises:
+        InvalidInputError: a file or a target that cannot be used.
+    """
+    return read_whole(asked(model, file, targets), file, fmt)
+
+
+def read_whole(which: Asked, file: Path, fmt: Format) -> Labelled:
+    """All rows of a file.
+
+    Raises:
+        InvalidInputError: a file that cannot be used.
+    """
+    frame, places = _read(which.question, file, which.targets, which.numbers, fmt)
+    X, y = frame.drop(which.targets), which.values(frame, places, file)
+    return Labelled(which.question.model, X, y, which.targets, places)
 
 
 def _read(

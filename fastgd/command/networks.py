@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
+from numpy.typing import NDArray
+
 from ..data.encoding import Encoding
 from ..data.splits import split_rows
 from ..errors import DivergenceError, InvalidInputError
@@ -32,7 +34,9 @@ from .terminal import aside, is_quiet, remark, warn
 TO_STOP, TO_CALIBRATE = 0.1, 0.2  # shares of the rows to learn from, which are kept for it
 
 
-PARAMETER = re.compile(r"^(learning_rate|weight_decay|clip_norm|batch_size|epochs|dropout|time_budget)\b(=?)")
+PARAMETER = re.compile(
+    r"^(learning_rate|weight_decay|clip_norm|batch_size|buffer_rows|epochs|dropout|time_budget)\b(=?)"
+)
 
 
 class Plan(NamedTuple):
@@ -58,7 +62,7 @@ class Trained(NamedTuple):
     model: MLP | Ensemble
     histories: list[History]
     recipe: Recipe
-    rows: Lesson  # that it has learned from
+    rows: Lesson | None  # that it has learned from; None for a stream
     seconds: float
 
     @property
@@ -80,7 +84,7 @@ def check_options(plan: Plan) -> None:
             log_target=plan.log_target,
         )  # fmt: skip
     except InvalidInputError as error:
-        raise InvalidInputError(_with_options(str(error))) from error
+        raise InvalidInputError(with_options(str(error))) from error
 
 
 def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequence[Callback]) -> Trained:
@@ -102,9 +106,9 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
         with aside(), words_of(rows.name, rows.places, [rows.target], team.watched_places):
             model, histories = team.several() if plan.is_several else team.one()
     except DivergenceError as error:
-        raise DivergenceError(_with_options(str(error))) from error
+        raise DivergenceError(with_options(str(error))) from error
     except InvalidInputError as error:
-        raise InvalidInputError(_with_options(str(error))) from error
+        raise InvalidInputError(with_options(str(error))) from error
     seconds = time.perf_counter() - begun
     late = 0.0 if plan.budget is None else overrun(plan.budget, seconds)
     if late:
@@ -116,6 +120,42 @@ def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequen
     return Trained(model, histories, team.recipe, rows, seconds)
 
 
+class Shape(NamedTuple):
+    """A table to learn from, as far as networks are chosen by it."""
+
+    n_rows: int
+    columns: list[str]
+    n_numbers: int  # of the columns
+    classes: NDArray[Any] | None
+
+    @property
+    def n_in(self) -> int:
+        """How many columns there are."""
+        return len(self.columns)
+
+    def recipe(self, wishes: Wishes) -> tuple[Recipe, bool]:
+        """What suits it, and whether columns of numbers have bins."""
+        return chosen(wishes, self.n_rows, self.n_numbers, self.classes is not None)
+
+    def callbacks(self, plan: Plan, recipe: Recipe) -> list[Callback]:
+        """What goes with that."""
+        is_fading = plan.wishes.dropout is None and self.classes is None
+        found = fading(self.n_rows, self.n_in) if is_fading else []
+        return [*found, EarlyStopping(patience=recipe.patience)] if plan.stops_early else found
+
+    def network(self, recipe: Recipe, encoding: Any, seed: int, log_target: bool) -> MLP:
+        """A new network for it."""
+        classes = self.classes
+        loss, n_out, labels = "mse", 1, None if classes is None else classes.tolist()
+        if classes is not None:
+            loss, n_out = ("cross_entropy", len(classes)) if len(classes) > 2 else ("binary_cross_entropy", 1)
+        return MLP(
+            [self.n_in, *recipe.hidden_layer_sizes, n_out], activation=recipe.activation, dropout=recipe.dropout,
+            dtype="float32" if self.n_rows >= ROWS_OF_FLOAT32 else "float64", loss=loss, classes=labels,
+            encoding=encoding, feature_names=self.columns, random_state=seed, log_target=log_target,
+        )  # fmt: skip
+
+
 class Team:
     """The networks of one training."""
 
@@ -125,26 +165,14 @@ class Team:
         self.plan, self.rows, self.callbacks = plan, rows, list(callbacks)
         watched = to_stop or held_out
         self.watched, self.watched_places = (watched.X, watched.y), watched.places
-        self.n_in, self.n_rows = len(rows.X.columns), len(rows.y)
         n_numbers = sum(dtype.is_numeric() for dtype in rows.X.dtypes)
-        classes = rows.classes is not None
-        self.recipe, self.is_encoded = chosen(plan.wishes, self.n_rows, n_numbers, classes)
-        if plan.wishes.dropout is None and not classes:
-            self.callbacks += fading(self.n_rows, self.n_in)
-        if plan.stops_early:
-            self.callbacks.append(EarlyStopping(patience=self.recipe.patience))
+        self.shape = Shape(len(rows.y), rows.X.columns, n_numbers, rows.classes)
+        self.recipe, self.is_encoded = self.shape.recipe(plan.wishes)
+        self.callbacks += self.shape.callbacks(plan, self.recipe)
 
     def network(self, recipe: Recipe, encoding: Any, seed: int) -> MLP:
         """A new network."""
-        classes = self.rows.classes
-        loss, n_out, labels = "mse", 1, None if classes is None else classes.tolist()
-        if classes is not None:
-            loss, n_out = ("cross_entropy", len(classes)) if len(classes) > 2 else ("binary_cross_entropy", 1)
-        return MLP(
-            [self.n_in, *recipe.hidden_layer_sizes, n_out], activation=recipe.activation, dropout=recipe.dropout,
-            dtype="float32" if self.n_rows >= ROWS_OF_FLOAT32 else "float64", loss=loss, classes=labels,
-            encoding=encoding, feature_names=self.rows.X.columns, random_state=seed, log_target=self.plan.log_target,
-        )  # fmt: skip
+        return self.shape.network(recipe, encoding, seed, self.plan.log_target)
 
     def one(self) -> tuple[MLP, list[History]]:
         """One network."""
@@ -176,7 +204,7 @@ class Team:
         return Ensemble([record.model for record in good]), [record.history for record in good]  # type: ignore[misc]
 
     def _variants(self) -> Iterator[Variant]:
-        is_rich = self.is_encoded and self.n_rows >= MANY_ROWS
+        is_rich = self.is_encoded and self.shape.n_rows >= MANY_ROWS
         for draw in draws(self.plan.seed):
             yield draw.around(self.recipe, Encoding(), self.plan.wishes.free, is_rich)
 
@@ -195,18 +223,19 @@ class Team:
     def _tempo(self, budget: float) -> Tempo:
         """How fast it goes here, from one epoch."""
         once = Variant(dataclasses.replace(self.recipe, epochs=1), Encoding(), 0)
-        check(budget, once, self.n_rows, self.n_in)
+        check(budget, once, self.shape.n_rows, self.shape.n_in)
         (record,) = self._records([once])
-        return tempo_of(record, once, self.n_in, allowance("auto").most)
+        return tempo_of(record, once, self.shape.n_in, allowance("auto").most)
 
 
-def _with_options(message: str) -> str:
+def with_options(message: str) -> str:
     """A message in the words of the command line."""
     for name, option in (
         ("a smaller learning rate, such as ", "a smaller --learning-rate, such as "),
         ("clip_norm=1.0 in the optimizer", "--clip-norm 1"),
         ("layer_sizes ask for ", "--hidden asks for "),
         ("random_state must ", "--seed must "),
+        ("or a smaller batch_size.", "or a smaller --batch-size."),
     ):
         message = message.replace(name, option)
     return PARAMETER.sub(lambda match: f"--{match[1].replace('_', '-')}{' ' * bool(match[2])}", message)

@@ -2,64 +2,64 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-import numpy as np
+from .tally import Tally
 
 if TYPE_CHECKING:
     from ..pages.page import Listing
 
 PARTS = ("training", "held out")
+RANKINGS = {"roc_auc": "AUC", "average_precision": "average precision"}  # which take all rows at once
 
 
-def listings_of(measured: list[dict[str, float]], targets: list[Any], is_of_classes: bool) -> list[Listing]:
+def listings_of(measured: Sequence[dict[str, float]], tallies: Sequence[Tally]) -> list[Listing]:
     """Tables of what was measured on the rows of the training, and on those held out."""
-    return (_of_classes if is_of_classes else _of_numbers)(measured, *targets)
+    return (_of_classes if tallies[0].of_classes else _of_numbers)(measured, tallies)
 
 
-def _of_numbers(measured: list[dict[str, float]], *targets: Any) -> list[Listing]:
+def _of_numbers(measured: Sequence[dict[str, float]], tallies: Sequence[Tally]) -> list[Listing]:
     """How good a regression is on the rows that it has seen, and on the others."""
     from ..pages.page import Listing, number
 
     header = ["", "rows", "R²", "root mean squared error", "mean absolute error"]
     rows = [
-        [name, f"{len(y):,}", _r2(m["r2"], y), number(m["rmse"]), number(m["mae"])]
-        for name, m, y in zip(PARTS, measured, targets, strict=True)
+        [name, f"{tally.n_rows:,}", _r2(m["r2"], tally), number(m["rmse"]), number(m["mae"])]
+        for name, m, tally in zip(PARTS, measured, tallies, strict=True)
     ]
     return [Listing(header, rows)]
 
 
-def _of_classes(measured: list[dict[str, float]], *targets: Any) -> list[Listing]:
+def _of_classes(measured: Sequence[dict[str, float]], tallies: Sequence[Tally]) -> list[Listing]:
     """How good a classifier is, and at which classes; of what no row says anything there is a dash."""
     from ..pages.page import Listing
 
     def share(m: dict[str, float], name: str) -> str:
         return f"{m[name]:.3f}" if name in m else "–"
 
-    labels = np.unique(np.concatenate(targets))
-    of = f" of {labels[1]}" if len(labels) == 2 else ""
-    header = ["", "rows", "accuracy", "balanced", "AUC", f"average precision{of}"]
-    names = ("accuracy", "balanced_accuracy", "roc_auc", "average_precision")
+    labels = sorted(set().union(*(tally.counts for tally in tallies)))
+    names = {"accuracy": "accuracy", "balanced_accuracy": "balanced"}
+    if any(name in m for name in RANKINGS for m in measured):
+        of = f" of {labels[1]}" if len(labels) == 2 else ""
+        names |= RANKINGS | {"average_precision": f"average precision{of}"}
+    header = ["", "rows", *names.values()]
     rows = [
-        [part, f"{len(y):,}", *(share(m, name) for name in names)]
-        for part, m, y in zip(PARTS, measured, targets, strict=True)
+        [part, f"{tally.n_rows:,}", *(share(m, name) for name in names)]
+        for part, m, tally in zip(PARTS, measured, tallies, strict=True)
     ]
-    held_out = measured[-1]
+    held_out, tally = measured[-1], tallies[-1]
+    of_class = ("recall", "precision")
     each = [
-        [
-            str(label),
-            f"{np.sum(targets[-1] == label):,}",
-            share(held_out, f"recall_{label}"),
-            share(held_out, f"precision_{label}"),
-        ]
+        [str(label), f"{tally.counts[label]:,}", *(share(held_out, f"{name}_{label}") for name in of_class)]
         for label in labels
-        if f"recall_{label}" in held_out or f"precision_{label}" in held_out
+        if any(f"{name}_{label}" in held_out for name in of_class)
     ]
-    return [Listing(header, rows)] + ([Listing(["held out", "rows", "recall", "precision"], each)] if each else [])
+    return [Listing(header, rows)] + ([Listing(["held out", "rows", *of_class], each)] if each else [])
 
 
-def _r2(value: float, y: Any) -> str:
-    """R² as text; where y does not vary there is none."""
+def _r2(value: float, tally: Tally) -> str:
+    """R² as text; where actual values do not vary there is none."""
     from ..pages.page import number
 
-    return "–" if y.min() == y.max() else f"{value:.3f}" if abs(value) < 1000 else number(value)
+    return f"{value:.3f}" if tally.varies and abs(value) < 1000 else number(value) if tally.varies else "–"

@@ -44,11 +44,16 @@ class Choice(NamedTuple):
 
 def choice(n_rows: int, validation_data: Any, share: Any, seed: int) -> Choice:
     """Which rows are trained on, and which are a share that is held out."""
+    check_share(share, validation_data)
+    return Choice(*split_rows(n_rows, float(share), None, seed)) if share else Choice(None, None)
+
+
+def check_share(share: Any, validation_data: Any) -> None:
+    """Refuse what is no share, or a share beside rows that a user holds out."""
     if not is_number(share) or not 0 <= share < 1:
         raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {share!r}.")
     if validation_data is not None and share:
         raise InvalidInputError("validation_data and validation_split cannot both be given.")
-    return Choice(*split_rows(n_rows, float(share), None, seed)) if share else Choice(None, None)
 
 
 def parted(

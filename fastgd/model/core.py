@@ -83,7 +83,8 @@ class Core(Model):
                 which gets along with outliers.
             validation_data: (X, y) or (X, y, sample_weight) whose loss is measured after each epoch, as "val_loss"; or
                 a stream that has them.
-            validation_split: share of the rows, drawn at random, that is held out for the same purpose.
+            validation_split: share of the rows, drawn at random, that is held out for the same purpose; of a stream
+                about this share, as `Stream.split` does it with the seed of the model.
             sample_weight: how much each row counts, (n_rows,), at least 0; only ratios count. A batch's loss is
                 Σ weight · loss of a row, over its rows times the mean weight of all rows, so that an epoch's batches
                 add up to the weighted loss of the table. (PyTorch and scikit-learn divide by the weights of the batch,

@@ -12,7 +12,9 @@ from typing import Any, NamedTuple
 from ..data.lesson import prepared
 from ..data.rows import Measured
 from ..data.schema import Schema
+from ..data.splits import check_share
 from ..data.streams.ahead import ahead
+from ..data.streams.held_out import Split
 from ..data.streams.joined import joined
 from ..data.streams.pieces import n_rows_of
 from ..data.streams.source import Batch, Begun
@@ -76,6 +78,12 @@ def taken_from_stream(
         begun, is_whole = _first_buffer(batches, most)
         if is_whole:
             return _of_table(schema, net, joined(begun), options)
+        check_share(options.validation_split, options.validation_data)
+        if options.validation_split:
+            raise InvalidInputError(
+                f"{source.name} can be read only once, but rows of validation_split are measured after each epoch: "
+                "give validation_data, or a function that makes an iterator for each pass."
+            )
         taught = _surveyed(schema, net, begun, options)
         passes, sizes = Begun(source.name, chain(begun, batches)), []
     else:
@@ -83,14 +91,20 @@ def taken_from_stream(
             begun, is_whole = _first_buffer(batches, most)
             if is_whole and source.is_fixed:
                 return _of_table(schema, net, joined(begun), options)
-            if not is_whole:
-                _check_no_split(options)
+            options, train = _split(options, stream)
+            rows: Iterable[Batch] = chain(begun, batches)
+            if train is not stream:
+                assert isinstance(train.source, Split)
+                rows = train.source.kept(rows)
+            if is_whole:
+                rows = begun = list(rows)
+            else:
                 tell(f"reading {source.name} once, to learn about its columns")
-            taught = _surveyed(schema, net, chain(begun, batches), options)
+            taught = _surveyed(schema, net, rows, options)
         if is_whole:  # its columns are known as well as those of a table
             known = _of_table(schema, net, joined(begun), options)
             taught = replace(taught, schema=known.schema, net=known.net)
-        passes, sizes = source, buffer_sizes(taught.n_rows, most)
+        stream, passes, sizes = train, train.source, buffer_sizes(taught.n_rows, most)
     rows_of = partial(taught.rows_of, is_new=not source.is_fixed)
     feed = Buffers(passes, rows_of, sizes, taught.probe, most)
     return Taken(taught.schema, taught.net, feed, stream_to_validate(options) or taught.held_out, lambda: stream)
@@ -107,7 +121,6 @@ def _of_table(schema: Schema, net: Net, rows: tuple[Any, Any, Any], options: Opt
 
 def _surveyed(schema: Schema, net: Net, batches: Iterable[Batch], options: Options) -> Taught:
     """What a pass over the rows teaches."""
-    _check_no_split(options)
     survey = Survey(schema, net, options.seed, class_weight=options.class_weight)
     for batch in batches:
         survey.look_at(batch)
@@ -115,11 +128,17 @@ def _surveyed(schema: Schema, net: Net, batches: Iterable[Batch], options: Optio
     return survey.learned(net, options.initializer, validation_data=given, shuffle=options.shuffle)
 
 
-def _check_no_split(options: Options) -> None:
-    if options.validation_split:
+def _split(options: Options, stream: Stream) -> tuple[Options, Stream]:
+    """The rows to learn from; those that validation_split holds out of a stream are in the options."""
+    check_share(options.validation_split, options.validation_data)
+    if not options.validation_split:
+        return options, stream
+    if options.class_weight is not None:
         raise InvalidInputError(
-            "validation_split is for rows that are all in memory: give validation_data, which may be a stream, too."
+            "class_weight does not go with validation_split of a stream: give validation_data that is a table."
         )
+    train, held_out = stream.split(options.validation_split, options.seed)
+    return options._replace(validation_split=0.0, validation_data=held_out), train
 
 
 def _first_buffer(batches: Iterator[Batch], most: int) -> tuple[list[Batch], bool]:
@@ -165,4 +184,4 @@ def stream_to_validate(options: Options) -> Stream | None:
         )
     if stream is not None and options.class_weight is not None:
         raise InvalidInputError("class_weight goes with validation_data that is a table, not with a stream.")
-    return stream and stream.once()
+    return stream

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from typing import Any, Protocol
 
@@ -64,9 +64,17 @@ def measured_over(model: Predicting, stream: Stream, refuses: bool = True) -> di
     Raises:
         InvalidInputError: a batch that cannot be used, such a row, or no row that counts.
     """
+    found = measures_over(model, batches_of(stream), refuses)
+    if found.sums is None:
+        raise InvalidInputError(f"{stream.source.name}: the weight of every row is 0, so that nothing can be measured.")
+    return found.metrics()
+
+
+def measures_over(model: Predicting, batches: Iterable[Batch], refuses: bool = True) -> StreamedMeasures:
+    """What is measured of some rows, which may be a machine's share of them: see measured_over."""
     schema, net, predictor = model.schema, model.net, model.predictor()
     found = StreamedMeasures(schema, net)
-    for batch in batches_of(stream):
+    for batch in batches:
         rows = measured(schema, batch)
         with located(batch):
             if predictor.ignores:
@@ -76,9 +84,7 @@ def measured_over(model: Predicting, stream: Stream, refuses: bool = True) -> di
             if refuses and not (finite and np.isfinite(out).all()):
                 unseen.refuse(net, rows.X, out, schema)
         found.add(rows, outputs, out, batch.at)
-    if found.sums is None:
-        raise InvalidInputError(f"{stream.source.name}: the weight of every row is 0, so that nothing can be measured.")
-    return found.metrics()
+    return found
 
 
 def loss_and_accuracy(model: Predicting, stream: Stream) -> tuple[float, float | None]:

@@ -26,6 +26,7 @@ class Batches:
 
     n_rows = n_parts = None
     is_fixed = False
+    files: Sequence[str] = ()
 
     def __init__(self, made: Iterable[Any] | Callable[[], Iterable[Any]], rank: int = 0, size: int = 1) -> None:
         self._made, self.rank, self.size = made, rank, size

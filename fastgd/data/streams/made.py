@@ -59,7 +59,7 @@ def source_of(given: Given) -> Source:
     Raises:
         InvalidInputError: as `Stream` says.
     """
-    paths = _paths(given.source)
+    paths = paths_of(given.source)
     kind = _kind(paths)
     if kind not in TABULAR:
         _check_options(given.of_tables, "Parquet and CSV files")
@@ -98,8 +98,8 @@ def _of_npy(paths: Sequence[Path], given: Given) -> Source:
 MADE = {"npy": _of_npy, "parquet": _of_parquet, "text": _of_text}
 
 
-def _paths(source: Any) -> list[Path]:
-    """The files that are meant, if any are."""
+def paths_of(source: Any) -> list[Path]:
+    """The files that are meant by a path, a pattern or a list of them, if any are."""
     given = source if isinstance(source, list | tuple) else [source]
     if not given or not all(isinstance(path, str | Path) for path in given):
         return []
@@ -157,7 +157,7 @@ def _several(paths: Sequence[Path], y: Any, sample_weight: Any) -> list[Arrays]:
     """Files of X, each with its own of y and weights."""
     others = []
     for given, what in ((y, "y"), (sample_weight, "sample_weight")):
-        found = [None] * len(paths) if given is None else _paths(given)
+        found = [None] * len(paths) if given is None else paths_of(given)
         if len(found) != len(paths):
             raise InvalidInputError(
                 f"X is {len(paths)} files, so {what} must be as many: a list of paths, or a pattern."

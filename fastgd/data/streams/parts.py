@@ -71,6 +71,11 @@ class Parts:
         return self.tables[0].name + (f" and {counted(more, 'more file')}" if more else "")
 
     @property
+    def files(self) -> Sequence[str]:
+        """The names of the tables, each once: a file that has been copied is in several."""
+        return list(dict.fromkeys(table.name for table in self.tables))
+
+    @property
     def n_parts(self) -> int:
         """How many parts there are."""
         return len(range(self.rank, self.ends[-1], self.size))

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..frames import as_frame, source_names
 
@@ -38,6 +39,16 @@ def own_copy(table: Any) -> Any:
         if hasattr(table, name):
             return getattr(table, name)()
     return table
+
+
+def rows_at(table: Any, places: NDArray[np.int64]) -> Any:
+    """The rows of a table that stand at these places."""
+    if isinstance(table, np.ndarray):
+        return table[places]
+    if isinstance(table, list | tuple):
+        return [table[place] for place in places.tolist()]
+    frame = as_frame(table, "X")
+    return table[places] if frame is None else frame[places].to_native()
 
 
 def n_rows_of(table: Any) -> int:

@@ -8,8 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..files import Places
-from .pieces import rows_of
+from .pieces import n_rows_of, rows_at, rows_of
 
 
 class Batch(NamedTuple):
@@ -36,6 +39,16 @@ class Batch(NamedTuple):
             return Batch(X, y, weights, self.where, self.first + start)
         return placed(X, y, weights, self.name, self.places.at(slice(start, stop)))
 
+    def chosen(self, rows: NDArray[np.int64]) -> Batch:
+        """Some of its rows, by ascending numbers, as a batch."""
+        n_rows = n_rows_of(self.X)
+        if len(rows) == n_rows:
+            return self
+        X, y, weights = (None if table is None else rows_at(table, rows) for table in self[:3])
+        if self.places is None:
+            return Batch(X, y, weights, self.where, self.first, self.where, Places("row", self.first + rows))
+        return placed(X, y, weights, self.name, self.places.at(rows))
+
 
 def placed(X: Any, y: Any, weights: Any, name: str, places: Places) -> Batch:
     """A batch whose rows stand at these places of a file."""
@@ -57,6 +70,7 @@ class Source(Protocol):
 
     Attributes:
         name: what messages call it.
+        files: the names of the files that are read, which batches have, too; none of batches that a user makes.
         n_rows: how many there are, as far as it is known before a pass.
         n_parts: how many parts can be read in any order; None where rows come one after the other only.
         is_one_pass: whether it can be read only once, as an iterator.
@@ -65,6 +79,8 @@ class Source(Protocol):
 
     @property
     def name(self) -> str: ...
+    @property
+    def files(self) -> Sequence[str]: ...
     @property
     def n_rows(self) -> int | None: ...
     @property

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ...errors import InvalidInputError
-from ...options import checked_names, counted, positive_integer
+from ...options import checked_names, counted, is_number, positive_integer
+from .around import Changed
+from .held_out import Split
 from .made import Given, source_of
 from .pieces import depth, is_table
-from .source import Source
+from .source import Batch, Source
 
 BUFFER = 1 << 28  # bytes: what is larger is not read as a whole
 ENDINGS = re.compile(r"\.(npy|parquet|pq|(csv|tsv|txt)(\.(gz|zst))?)$", re.IGNORECASE)
@@ -122,6 +124,40 @@ class Stream:
     def once(self) -> Stream:
         """The same for one pass: no copy of text files is made for later ones."""
         return self._with(self.source.once(), self.buffer_rows)
+
+    def split(self, share: float, seed: int = 0) -> tuple[Stream, Stream]:
+        """Two streams: rows to learn from, and rows held out, which are about this share of all.
+
+        A row is drawn by seed and its place in the file (or in the pass, of your own batches), so that each pass has
+        the same rows on the same side. Both read all rows, and leave out what is on the other side.
+
+        Args:
+            share: of the rows that are held out, between 0 and 1.
+            seed: of the draw.
+
+        Raises:
+            InvalidInputError: no such share, or an iterator, which cannot be read twice.
+
+        Example:
+            >>> import fastgd
+            >>> train, held_out = fastgd.Stream(np.ones((1000, 3)), np.ones(1000)).split(0.2)
+            >>> sum(len(batch.X) for batch in held_out.source.batches(None, 100))
+            205
+        """
+        if not is_number(share) or not 0 < share < 1:
+            raise InvalidInputError(f"share must be a number between 0 and 1, not {share!r}.")
+        if self.source.is_one_pass:
+            raise InvalidInputError(
+                f"{self.source.name} can be read only once, but both sides of a split are read: give a function that "
+                "makes one for each pass."
+            )
+        seed = positive_integer(seed, "seed", least=0)
+        train, held_out = (Split(self.source, float(share), seed, is_held) for is_held in (False, True))
+        return self._with(train, self.buffer_rows), self._with(held_out, self.buffer_rows)
+
+    def changed(self, change: Callable[[Batch], Batch | None]) -> Stream:
+        """The same rows with each batch as a function makes it, such as other columns; without those that are None."""
+        return self._with(Changed(self.source, change), self.buffer_rows)
 
     def share(self, rank: int, size: int) -> Stream:
         """What the process `rank` of `size` reads: together they read every row once."""

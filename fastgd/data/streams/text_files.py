@@ -59,6 +59,11 @@ class TextFiles:
         return str(self.states[0].path) + (f" and {counted(more, 'more file')}" if more else "")
 
     @property
+    def files(self) -> Sequence[str]:
+        """Their paths."""
+        return [str(state.path) for state in self.states]
+
+    @property
     def n_parts(self) -> int | None:
         """How many parts the copy has, once there is one."""
         return self.copy.n_parts if self.copy is not None else None
