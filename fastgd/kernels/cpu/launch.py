@@ -178,8 +178,7 @@ def last_outputs(workspace, B, net):
 def update(net, state, gradient, rule, learning_rate):
     """Take one step: clip the gradient, move every parameter, and bring the moving average along."""
     updates.clip(gradient, rule)
-    signature = calls.update_rule(calls.real_type(gradient.dtype), rule)
-    address = calls.address(updates.kernel_of(rule), signature)
+    address = int(addresses(net, rule=rule)[calls.RULE])
     state.step[0] += 1
     number_of_step, gradients = int(state.step[0]), gradient.reshape(1, -1)
     apply_update(new_team_of_one(), net, state, gradients, rule, learning_rate, number_of_step, address)
