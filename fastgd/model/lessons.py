@@ -23,7 +23,7 @@ from ..data.streams.survey import Survey
 from ..data.streams.taught import Taught
 from ..errors import InvalidInputError
 from ..kernels.records import Net
-from ..training.buffers import Buffers, Passes, buffer_sizes, rows_at_a_time
+from ..training.buffers import Buffers, Passes, Size, buffer_sizes, rows_at_a_time
 from ..training.feed import Feed, Whole
 
 HeldOut = Measured | Stream
@@ -70,42 +70,58 @@ def taken_from_stream(
 
     `tell` hears of such a pass.
     """
-    source, most = stream.source, buffer_rows_of(schema, stream, batch_size)
-    passes: Passes
-    at_a_time = rows_at_a_time(schema.network.n_in + schema.network.n_targets, most)
-    if source.is_one_pass:
-        batches = source.batches(None, at_a_time)
-        begun, is_whole = _first_buffer(batches, most)
-        if is_whole:
-            return _of_table(schema, net, joined(begun), options)
-        check_share(options.validation_split, options.validation_data)
-        if options.validation_split:
-            raise InvalidInputError(
-                f"{source.name} can be read only once, but rows of validation_split are measured after each epoch: "
-                "give validation_data, or a function that makes an iterator for each pass."
-            )
-        taught = _surveyed(schema, net, begun, options)
-        passes, sizes = Begun(source.name, chain(begun, batches)), []
+    most = buffer_rows_of(schema, stream, batch_size)
+    batches = stream.source.batches(None, rows_at_a_time(schema.network.n_in + schema.network.n_targets, most))
+    if stream.source.is_one_pass:
+        return _of_iterator(schema, net, stream, batches, options, most)
+    with closing(ahead(batches)) as read:
+        return _of_passes(schema, net, stream, read, options, most, tell)
+
+
+def _of_iterator(
+    schema: Schema, net: Net, stream: Stream, batches: Iterator[Batch], options: Options, most: int
+) -> Taken:
+    """The rows that come only once: the first buffer tells about the columns of all."""
+    begun, is_whole = _first_buffer(batches, most)
+    if is_whole:
+        return _of_table(schema, net, joined(begun), options)
+    check_share(options.validation_split, options.validation_data)
+    if options.validation_split:
+        raise InvalidInputError(
+            f"{stream.source.name} can be read only once, but rows of validation_split are measured after each epoch: "
+            "give validation_data, or a function that makes an iterator for each pass."
+        )
+    taught = _surveyed(schema, net, begun, options)
+    return _of_buffers(taught, stream, Begun(stream.source.name, chain(begun, batches)), [], options, most)
+
+
+def _of_passes(
+    schema: Schema, net: Net, stream: Stream, batches: Iterator[Batch], options: Options, most: int,
+    tell: Callable[[str], None],
+) -> Taken:  # fmt: skip
+    """The rows that come anew in each pass, of which the batches are the first."""
+    begun, is_whole = _first_buffer(batches, most)
+    if is_whole and stream.source.is_fixed:
+        return _of_table(schema, net, joined(begun), options)
+    options, train = _split(options, stream)
+    rows: Iterable[Batch] = chain(begun, batches)
+    if isinstance(train.source, Split):
+        rows = train.source.kept(rows)
+    if is_whole:  # the columns are known as well as those of a table
+        begun = list(rows)
+        known = _of_table(schema, net, joined(begun), options)
+        taught = replace(_surveyed(schema, net, begun, options), schema=known.schema, net=known.net)
     else:
-        with closing(ahead(source.batches(None, at_a_time))) as batches:
-            begun, is_whole = _first_buffer(batches, most)
-            if is_whole and source.is_fixed:
-                return _of_table(schema, net, joined(begun), options)
-            options, train = _split(options, stream)
-            rows: Iterable[Batch] = chain(begun, batches)
-            if train is not stream:
-                assert isinstance(train.source, Split)
-                rows = train.source.kept(rows)
-            if is_whole:
-                rows = begun = list(rows)
-            else:
-                tell(f"reading {source.name} once, to learn about its columns")
-            taught = _surveyed(schema, net, rows, options)
-        if is_whole:  # its columns are known as well as those of a table
-            known = _of_table(schema, net, joined(begun), options)
-            taught = replace(taught, schema=known.schema, net=known.net)
-        stream, passes, sizes = train, train.source, buffer_sizes(taught.n_rows, most)
-    rows_of = partial(taught.rows_of, is_new=not source.is_fixed)
+        tell(f"reading {stream.source.name} once, to learn about its columns")
+        taught = _surveyed(schema, net, rows, options)
+    return _of_buffers(taught, train, train.source, buffer_sizes(taught.n_rows, most), options, most)
+
+
+def _of_buffers(
+    taught: Taught, stream: Stream, passes: Passes, sizes: list[Size], options: Options, most: int
+) -> Taken:
+    """Rows that are read while others are trained on."""
+    rows_of = partial(taught.rows_of, is_new=not stream.source.is_fixed)
     feed = Buffers(passes, rows_of, sizes, taught.probe, most)
     return Taken(taught.schema, taught.net, feed, stream_to_validate(options) or taught.held_out, lambda: stream)
 

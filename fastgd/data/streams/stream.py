@@ -34,7 +34,7 @@ class Stream:
             - a path of a .npy file, (n_rows, n_in), an np.memmap or an array, with `y` and `sample_weight` alike;
             - a path of a Parquet file, with the extra `io`, of which no more than a part is read at a time;
             - a path of a CSV file, plain or packed with gzip or zstd, likewise;
-            - a list of such paths, or a pattern such as "houses/*.parquet", all with the same columns;
+            - a list of such paths, or a pattern such as ``"houses/*.parquet"``, all with the same columns;
             - an iterable of batches (X, y), (X, y, weights) or X, or a function without arguments that makes one and is
               called for each pass; an iterator can be read only once.
 
