@@ -107,7 +107,7 @@ def test_the_oldest_versions_are_those_of_the_project():
     text = """
         [project]
         dependencies = ["numpy>=2.0", "numba>=0.62"]
-        optional-dependencies.a = ["numpy>=2.10", "my-lib>=3", "other-lib[cu12]>=0.6,<0.7"]
+        optional-dependencies.a = ["numpy>=2.10", "my-lib>=3; sys_platform != 'win32'", "other-lib[cu12]>=0.6,<0.7"]
     """
     assert oldest.constraints(text) == ["my-lib==3.*", "numba==0.62.*", "numpy==2.10.*", "other-lib==0.6.*"]
     assert "numba==0.62.*" in oldest.constraints((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

@@ -166,7 +166,9 @@ def test_a_broken_row_is_named_with_its_rank_and_its_place(files):
 
 
 def test_the_whole_stream_on_every_rank_is_warned_of(files):
-    with pytest.warns(InputWarning, match=r"Each of the 2 ranks reads the whole of .*X.npy: give each its part, stream"):
+    with pytest.warns(
+        InputWarning, match=r"Each of the 2 ranks reads the whole of .*X.npy: give each its part, stream"
+    ):
         returned(2, lambda comm: new_model().fit(fastgd.Stream(*files), comm=comm, **QUIET))
 
 

@@ -18,7 +18,7 @@ def constraints(text: str) -> list[str]:
     wanted = [*project["dependencies"], *(one for extra in project["optional-dependencies"].values() for one in extra)]
     bounds: dict[str, tuple[int, ...]] = {}
     for requirement in wanted:
-        name, version = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<[\d.]+)?", requirement).groups()
+        name, version = re.fullmatch(r"([\w-]+)(?:\[\w+\])?>=([\d.]+)(?:,<[\d.]+)?(?:;.*)?", requirement).groups()
         bounds[name] = max(bounds.get(name, ()), tuple(map(int, version.split("."))))
     return [f"{name}=={'.'.join(map(str, version))}.*" for name, version in sorted(bounds.items())]
 
