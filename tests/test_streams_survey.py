@@ -155,6 +155,11 @@ def test_moments_across_chunks_of_a_batch(monkeypatch):
     np.testing.assert_allclose(moments(table, weights).std, moments(table[500:], weights[500:]).std, rtol=1e-13)
 
 
+def test_many_rows_without_a_column_have_moments():
+    """As of a model that knows its scaling already, and looks at nothing but the number of rows."""
+    assert [field.shape for field in moments(np.ones((100_000, 0), np.float32), NONE)] == [(0,)] * 5
+
+
 # The whole road against tables in memory.
 
 CASES = {

@@ -158,6 +158,6 @@ def _reduced(ufunc: np.ufunc, values: Reals) -> Reals:
     side_by_side = max(1, SIDE_BY_SIDE // max(1, n_columns))
     whole = n_rows - n_rows % side_by_side
     if whole > side_by_side > 1:
-        top = ufunc.reduce(values[:whole].reshape(-1, side_by_side * n_columns), axis=0)
+        top = ufunc.reduce(values[:whole].reshape(whole // side_by_side, side_by_side * n_columns), axis=0)
         values = np.concatenate([top.reshape(side_by_side, n_columns), values[whole:]])
     return ufunc.reduce(values, axis=0)  # type: ignore[no-any-return]
