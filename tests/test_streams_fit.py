@@ -231,9 +231,26 @@ def test_a_buffer_holds_a_batch(files):
         fitted(*files, buffer_rows=31)
 
 
+def test_what_takes_a_table_says_so(files):
+    stream, model = fastgd.Stream(*files), fitted(*files)[0]
+    estimator = fastgd.MLPRegressor(n_networks=1, epochs=1)
+    calls = (
+        lambda: model.partial_fit(stream, None), lambda: model.health(stream), lambda: model.gradient(stream, None),
+        lambda: model.find_learning_rate(stream, None), lambda: fastgd.Ensemble([model, model]).predict(stream),
+        lambda: estimator.fit(stream, np.load(files[1])),
+        lambda: fastgd.fit_many([{"layer_sizes": [4, 8, 1]}], stream, None, epochs=1),
+        lambda: fastgd.search({"layer_sizes": [[4, 4, 1], [4, 8, 1]]}, stream, None),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(
+            InvalidInputError, match=r"is a stream, which fit, predict and evaluate of fastgd\.MLP read"
+        ):
+            call()
+
+
 def test_y_must_be_somewhere(table, files):
     model, _ = fitted(*table)
-    for call in (lambda: model.fit(table[0]), lambda: model.evaluate(table[0])):
+    for call in (lambda: model.fit(table[0]), lambda: model.fit(files[0]), lambda: model.evaluate(table[0])):
         with pytest.raises(InvalidInputError, match="y is missing"):
             call()
     with pytest.raises(InvalidInputError, match=r"X\.npy, rows 0 to \d+: there is no y"):

@@ -47,6 +47,8 @@ def as_array(source: Any, what: str, masked: float | None = None) -> NDArray[Any
         values = np.asarray(source.detach() if getattr(source, "requires_grad", False) else source)
         if values.dtype.kind in "US" and not isinstance(source, np.ndarray):
             values = np.asarray(source, object)  # NumPy turned the numbers among text into text, too
+    except InvalidInputError:
+        raise
     except Exception as error:  # each library has errors of its own
         if isinstance(source, list | tuple) and isinstance(error, ValueError):
             why = "its rows differ in length"

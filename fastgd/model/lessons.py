@@ -53,7 +53,6 @@ class Taken(NamedTuple):
 
 def taken(schema: Schema, net: Net, X: Any, y: Any, sample_weight: Any, options: Options) -> Taken:
     """Check a table and everything that a user gave for a training on it."""
-    check_there_is(y)
     return _of_table(schema, net, (X, y, sample_weight), options)
 
 
@@ -128,6 +127,7 @@ def _of_buffers(
 
 def _of_table(schema: Schema, net: Net, rows: tuple[Any, Any, Any], options: Options) -> Taken:
     (X, y, sample_weight), given = rows, options._asdict()
+    check_there_is(y)
     stream = stream_to_validate(options)
     if stream is not None:
         given["validation_data"] = None

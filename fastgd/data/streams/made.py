@@ -19,6 +19,7 @@ from .parquet_files import parquet_files
 from .parts import Parts
 from .pieces import is_table
 from .source import Source
+from .state import FileState
 from .text_files import text_files
 
 PATTERN = re.compile(r"[*?\[]")
@@ -105,10 +106,7 @@ def paths_of(source: Any) -> list[Path]:
         return []
     found = [path for text in given for path in _matching(str(text))]
     for path in found:
-        if path.is_dir():
-            raise InvalidInputError(f"{path} is a folder: name its files, such as {str(path / '*.parquet')!r}.")
-        if path.exists() and not path.is_file():
-            raise InvalidInputError(f"{path} is no file on a disk: pass a function that makes batches of it.")
+        FileState.of(path)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,16 +18,20 @@ class FileState(NamedTuple):
     inode: int
 
     @classmethod
-    def of(cls, path: Path) -> FileState:
-        """As it is now.
+    def of(cls, path: Path, where: str | None = None) -> FileState:
+        """As it is now; `where` is what messages call it.
 
         Raises:
-            InvalidInputError: there is no such file.
+            InvalidInputError: there is no such file, or it is a folder, or none on a disk, such as a pipe.
         """
         try:
             state = path.stat()
         except OSError as error:
-            raise InvalidInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+            raise InvalidInputError(f"{where or path} cannot be read: {error.strerror or error}.") from error
+        if stat.S_ISDIR(state.st_mode):
+            raise InvalidInputError(f"{path} is a folder: name its files, such as {str(path / '*.parquet')!r}.")
+        if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for whoever writes to it
+            raise InvalidInputError(f"{path} is no file on a disk: pass a function that makes batches of it.")
         return cls(path, state.st_size, state.st_mtime_ns, state.st_ino)
 
     def check(self, where: str, is_written: bool = False) -> None:
@@ -35,7 +40,7 @@ class FileState(NamedTuple):
         Raises:
             InvalidInputError: it has changed, or is gone.
         """
-        now = FileState.of(self.path)
+        now = FileState.of(self.path, where)
         if now != self and not (is_written and now.size == self.size):
             raise InvalidInputError(
                 f"{where}: {self.path.name} has changed since its stream was made: make the stream anew when the file "

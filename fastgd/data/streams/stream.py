@@ -6,7 +6,7 @@ import copy
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -117,6 +117,11 @@ class Stream:
         known = "read once" if self.source.is_one_pass else "not counted yet" if rows is None else counted(rows, "row")
         return f"fastgd.Stream({self.source.name}: {known})"
 
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise InvalidInputError(
+            f"{self!r} is a stream, which fit, predict and evaluate of fastgd.MLP read: pass a table in memory here."
+        )
+
     def buffered(self, buffer_rows: int) -> Stream:
         """The same with a buffer of so many rows."""
         return self._with(self.source.sized(buffer_rows), buffer_rows)
@@ -182,37 +187,20 @@ def as_stream(X: Any, y: Any, sample_weight: Any, buffer_rows: int | None, once:
     Raises:
         InvalidInputError: as `Stream` does, or y besides a stream that has it already.
     """
-    kind = type(X)
-    if buffer_rows is None and (kind is np.ndarray or (hasattr(kind, "__array__") and not issubclass(kind, np.memmap))):
-        return None
-    if kind is list and not (X and _begins_a_stream(X[0], y)):
-        _check_is_unbuffered(kind, buffer_rows)
-        return None
-    if not isinstance(X, Stream) and not _is_streamed(X, y, buffer_rows):
-        _check_is_unbuffered(kind, buffer_rows)
-        return None
     if isinstance(X, Stream):
         if y is not None or sample_weight is not None:
             what = "y" if y is not None else "sample_weight"
             raise InvalidInputError(f"{what} belongs to the stream: give it to fastgd.Stream, not besides.")
         stream = X if buffer_rows in (None, X.buffer_rows) else X.buffered(positive_integer(buffer_rows, "buffer_rows"))
-    else:
+    elif _is_streamed(X, y, buffer_rows):
         stream = Stream(X, y, sample_weight, buffer_rows=buffer_rows)
-    return stream.once() if once else stream
-
-
-def _check_is_unbuffered(kind: type, buffer_rows: int | None) -> None:
-    if buffer_rows is not None:
+    elif buffer_rows is None:
+        return None
+    else:
         raise InvalidInputError(
-            f"buffer_rows is for streams, but X is a table in memory ({kind.__name__}): leave it out."
+            f"buffer_rows is for streams, but X is a table in memory ({type(X).__name__}): leave it out."
         )
-
-
-def _begins_a_stream(first: Any, y: Any) -> bool:
-    """Whether a list of such things is one of paths or of batches, and not of rows."""
-    if isinstance(first, str | Path):
-        return _is_path(first)
-    return y is None and type(first) is tuple and 2 <= len(first) <= 3 and depth(first[0]) > 0
+    return stream.once() if once else stream
 
 
 def _is_streamed(X: Any, y: Any, buffer_rows: int | None) -> bool:
@@ -221,12 +209,19 @@ def _is_streamed(X: Any, y: Any, buffer_rows: int | None) -> bool:
     if isinstance(X, str | Path):
         return _is_path(X)
     if isinstance(X, list):
-        return True  # its first entry has been looked at
-    kind = type(X)
+        return bool(X) and _begins_a_stream(X[0], y)
     if is_table(X):
         return False
+    kind = type(X)
     is_sequence = hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
     return (hasattr(kind, "__iter__") and not is_sequence) or callable(X)
+
+
+def _begins_a_stream(first: Any, y: Any) -> bool:
+    """Whether a list of such things is one of paths or of batches, and not of rows."""
+    if isinstance(first, str | Path):
+        return _is_path(first)
+    return y is None and type(first) is tuple and 2 <= len(first) <= 3 and depth(first[0]) > 0
 
 
 def _is_path(text: str | Path) -> bool:

@@ -52,6 +52,10 @@ class TextFiles:
         self.n_rows: int | None = None
         self._told: set[str] = set()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy of the object, or another process, gets: the copy of the files goes with this one."""
+        return self.__dict__ | {"copy": None}
+
     @property
     def name(self) -> str:
         """What messages call it."""
