@@ -12,10 +12,10 @@ from ..options import shortened
 from ..training.callbacks import Recorder
 from .footprint import tell_if_large
 from .guard import EXIT_INTERRUPTED
-from .networks import Plan, Trained, train_networks
+from .networks import Plan, Trained, check_is_for_numbers, train_networks
 from .outcome import Outcome, Rows, tell
 from .placed import words_of
-from .rows import Lesson, check_is_for_numbers, lesson
+from .rows import Lesson, lesson
 from .tally import Tally
 from .terminal import busy, remark
 

@@ -87,6 +87,14 @@ def check_options(plan: Plan) -> None:
         raise InvalidInputError(with_options(str(error))) from error
 
 
+def check_is_for_numbers(classes: NDArray[Any] | None, plan: Plan) -> None:
+    """Refuse what classes cannot have."""
+    if classes is not None and (plan.intervals or plan.log_target):
+        raise InvalidInputError(
+            f"{'--intervals' if plan.intervals else '--log-target'} is for numbers, not for classes."
+        )
+
+
 def train_networks(plan: Plan, rows: Lesson, held_out: Lesson, callbacks: Sequence[Callback]) -> Trained:
     """Train on `rows`, whose loss on those held out is shown meanwhile.
 

@@ -23,9 +23,9 @@ from ..options import counted
 from .guard import EXIT_INTERRUPTED
 from .look import Look, Prepared
 from .machines import Check, Together
-from .networks import Shape, Trained, with_options
+from .networks import Shape, Trained, check_is_for_numbers, with_options
 from .outcome import Outcome, Rows, tell
-from .rows import check_is_for_numbers, features_of, told_missing
+from .rows import features_of, told_missing
 from .sides import HELD, KEPT, LEARNED, sides_of
 from .tally import Tally
 from .targets import classes_of

@@ -20,8 +20,6 @@ from .terminal import remark
 if TYPE_CHECKING:
     from polars import DataFrame, Series
 
-    from .networks import Plan
-
 
 class Columns(NamedTuple):
     """What the user says of the columns of a file."""
@@ -61,14 +59,6 @@ def check_columns_given(columns: Columns) -> None:
             raise InvalidInputError(f"{column!r} is in --features and in --without: take it out of one of them.")
     if target == columns.group:
         raise InvalidInputError(f"{target!r} is both the target and the group: name another column with --group.")
-
-
-def check_is_for_numbers(classes: NDArray[Any] | None, plan: Plan) -> None:
-    """Refuse what classes cannot have."""
-    if classes is not None and (plan.intervals or plan.log_target):
-        raise InvalidInputError(
-            f"{'--intervals' if plan.intervals else '--log-target'} is for numbers, not for classes."
-        )
 
 
 def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: bool, fmt: Format) -> Lesson:
