@@ -247,7 +247,7 @@ import polars, fastgd
 from fastgd.command.cli import main
 main(["train", "small.parquet", *sys.argv[2:]], standalone_mode=False)
 used = next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmData')) << 10
-resource.setrlimit(resource.RLIMIT_DATA, (used + (100 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_DATA, (used + (300 << 20),) * 2)
 main(["train", sys.argv[1], *sys.argv[2:]])
 """
 
@@ -256,9 +256,10 @@ main(["train", sys.argv[1], *sys.argv[2:]])
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are those of Linux")
 def test_memory_is_bounded(tmp_path):
     generator = np.random.default_rng(0)
-    frame = pl.DataFrame({f"x{k}": generator.normal(size=500_000) for k in range(40)})
-    frame.with_columns(y=frame["x0"] * 2).write_parquet(tmp_path / "large.parquet", row_group_size=10_000)
-    frame[:5000].with_columns(y=frame["x0"][:5000] * 2).write_parquet(tmp_path / "small.parquet")
+    frame = pl.DataFrame({f"x{k}": generator.normal(size=800_000) for k in range(20)}).cast(pl.Float32)
+    frame = frame.with_columns(y=frame["x0"] * 2)
+    frame.write_parquet(tmp_path / "large.parquet", row_group_size=10_000)
+    frame[:5000].write_parquet(tmp_path / "small.parquet")
 
     def limited(*options):
         arguments = ["--target", "y", "--epochs", "1", "--hidden", "8", "--quiet", *options]
