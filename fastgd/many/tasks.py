@@ -30,7 +30,9 @@ from .records import Record
 OF_ALL = ("n_threads", "device", "verbose", "client")
 OF_NETWORK = tuple(name for name in inspect.signature(MLP).parameters)
 OF_FIT = tuple(
-    name for name in inspect.signature(MLP.fit).parameters if name not in ("self", "X", "y", "buffer_rows", *OF_ALL)
+    name
+    for name in inspect.signature(MLP.fit).parameters
+    if name not in ("self", "X", "y", "buffer_rows", "comm", *OF_ALL)
 )
 OF_ROWS = ("rows", "validation_rows")
 # The options of `fit` and of rows where nothing is asked for.
