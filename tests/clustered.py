@@ -82,3 +82,17 @@ def same(records, others):
             mine, its = one.history.to_dict(), other.history.to_dict()
             np.testing.assert_equal(*({**told, "seconds": 0} for told in (mine, its)))
         assert [type(callback) for callback in one.callbacks] == [type(callback) for callback in other.callbacks]
+
+
+class UnreadableError(Exception):
+    """Can be pickled, but not unpickled."""
+
+    def __init__(self, one, other):
+        super().__init__(f"{one} {other}")
+
+
+class RaisesUnreadable(fastgd.callbacks.Callback):
+    """Ends its training with such an error."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        raise UnreadableError(1, 2)

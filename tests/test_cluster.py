@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from clustered import Kills, Locked, Notes, Waits, kill_who_waits, same
+from clustered import Kills, Locked, Notes, RaisesUnreadable, Waits, kill_who_waits, same
 from populations import MIXED
 from samples import houses
 
@@ -280,6 +280,28 @@ def test_a_search_says_which_candidates_began_anew(client, tmp_path):
     assert [candidate.error for candidate in result.candidates] == [None] * 4
 
 
+@pytest.mark.parametrize("error", [OSError, RuntimeError, TimeoutError])
+def test_workers_that_are_lost_while_they_take_the_table_end_nothing(client, monkeypatch, error):
+    X, y = houses(100)
+    scatter, sent = distributed.Client.scatter, []
+
+    def breaks_first(self, *arguments, **options):
+        sent.append(1)
+        if len(sent) == 1:
+            raise error("a worker is gone")
+        return scatter(self, *arguments, **options)
+
+    monkeypatch.setattr(distributed.Client, "scatter", breaks_first)
+    records = fastgd.fit_many(eight(), X, y, client=client, **ALIKE)
+    assert [record.error for record in records] == [None] * 8
+    assert len(sent) == 2
+    sent.clear()
+    monkeypatch.setattr(dask_workers, "GONE", -1.0)
+    records = fastgd.fit_many(eight(), X, y, client=client, **ALIKE)
+    assert {type(record.error) for record in records} == {ClusterError}
+    assert "a worker is gone" in str(records[0].error)
+
+
 def test_a_cluster_without_workers_ends_the_call(client, monkeypatch):
     monkeypatch.setattr(dask_workers, "GONE", 0.0)
     monkeypatch.setattr(dask_workers, "COUNTS", 0.0)
@@ -342,6 +364,15 @@ def test_mistakes_are_said_before_anything_is_sent(request, where):
         fastgd.search(space, X, y, client=client, callbacks=[Locked()], halving=False, **ALIKE)
     with pytest.raises(InvalidInputError, match=r"^spec 0: y, row 0 is -1: log_target needs positive"):
         fastgd.fit_many([{"log_target": True}], X, np.r_[-1.0, y[1:]], client=client, **ALIKE)
+
+
+@pytest.mark.parametrize("where", ["client", "loky"])
+def test_what_cannot_be_read_when_it_comes_back_ends_nothing_else(request, where):
+    X, y = houses(50)
+    specs = [{}, {"callbacks": [RaisesUnreadable()]}, {}]
+    records = fastgd.fit_many(specs, X, y, client=request.getfixturevalue(where), **ALIKE)
+    assert [record.ended for record in records] == ["completed", "ClusterError", "completed"]
+    assert str(records[1].error).startswith("What a worker has sent back cannot be read here: TypeError: ")
 
 
 def test_joblib_without_results_as_they_come_is_refused():

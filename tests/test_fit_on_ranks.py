@@ -245,6 +245,12 @@ def test_networks_that_differ(houses):
         assert isinstance(error, InvalidInputError)
 
 
+def test_many_networks_take_no_communicator(houses):
+    X, y = houses
+    with pytest.raises(InvalidInputError, match=r"^There is no option `comm`"):
+        fastgd.fit_many([{"layer_sizes": [4, 8, 1]}], X, y, comm=object())
+
+
 def test_a_gpu_is_refused(houses, monkeypatch):
     with pytest.raises((InvalidInputError, DeviceError)):
         returned(1, lambda comm: fitted(comm, houses, device="cuda"))
@@ -300,12 +306,24 @@ def test_names_of_columns_that_differ(houses):
         assert "rank 0" in str(error)
 
 
+def test_a_column_that_is_text_on_one_rank_is_named_with_it():
+    import polars as pl
+
+    def fit(comm):
+        sizes = ["large"] * 30 if comm.rank == 1 else list(range(30))
+        frame = pl.DataFrame({"size": sizes, "age": range(30)})
+        fastgd.MLP([2, 4, 1], encoding="auto").fit(frame, np.arange(30), comm=comm, **QUIET)
+
+    for error in together(SIZE, fit):
+        assert isinstance(error, InvalidInputError)
+        assert str(error).startswith("rank 1: X, column 0 (size) holds text here, but held numbers before")
+
+
 @pytest.mark.parametrize("rows", [1, 2])
 def test_more_ranks_than_rows(houses, rows):
     X, y = houses
     for text in failing(SIZE, (X[:rows], y[:rows])):
-        assert "row" in text
-        assert "rank" in text
+        assert text == "rank 0: X is empty: it has shape (0, 4) and no rows."
 
 
 class Failing(Callback):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 
 import numpy as np
 import pytest
@@ -38,8 +39,8 @@ def test_sums_have_the_bits_of_the_order_of_ranks(monkeypatch, size, n, dtype, w
     def add(comm):
         vector = vectors[comm.rank].copy()
         summed = OrderedSum(Ranks(comm), n, dtype)
-        numbers = [summed.add(vector, factors[comm.rank], (comm.rank, turn, 0.5)).copy() for turn in range(1)]
-        return vector, numbers[0], comm.calls
+        numbers = summed.add(vector, factors[comm.rank], (comm.rank, 0.0, 0.5))
+        return vector, numbers, comm.calls
 
     found = returned(size, add)
     expected = in_order(vectors, factors)
@@ -118,6 +119,8 @@ def test_an_error_reaches_all_with_the_rank():
     answers = together(4, meet_after, errors)
     assert {(type(answer), str(answer)) for answer in answers} == {(InvalidInputError, "rank 2: X, row 7 is empty.")}
     assert answers[2].__traceback__ is not None
+    for answer in answers:  # one sentence for each rank, not its own and that of all
+        assert "During handling" not in "".join(traceback.format_exception(answer))
 
 
 def test_an_error_of_another_library_stays_what_it_is_where_it_came_from():

@@ -16,7 +16,7 @@ from ..kernels import DEFAULT_DEVICE, GPU
 from ..training.devices import AUTO, Choice
 from ..training.interrupts import Interrupts
 from .crew import GRACE
-from .parcels import Bundle, Packing, unpickled
+from .parcels import Bundle, Packing, one_line, unpickled
 from .progress import Overview
 from .records import Outcome, Record
 from .tasks import Task
@@ -82,7 +82,10 @@ class Cluster:
             self._fail(bundle, answer)
             return
         for task, parcel in zip(bundle.tasks, answer, strict=False):
-            task.record.take(arrived(task, unpickled(parcel, ())))
+            try:
+                task.record.take(arrived(task, unpickled(parcel, ())))
+            except Exception as error:  # whatever a foreign class does
+                task.record.error = ClusterError(f"What a worker has sent back cannot be read here: {one_line(error)}.")
             self.finished.append(task.record)
         self._done(bundle)
 

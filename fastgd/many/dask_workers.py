@@ -77,8 +77,6 @@ def scheduler_there() -> Iterator[None]:
     """What is asked of a scheduler that is gone by now ends in one sentence."""
     try:
         yield
-    except TimeoutError as error:
-        raise ClusterError("There is no worker any more that could take the table: start some.") from error
     except OSError as error:
         raise ClusterError(NO_SCHEDULER) from error
 
@@ -151,14 +149,26 @@ class DaskWorkers:
             self._hand_out()
 
     def _scatter(self) -> None:
+        """Send the luggage to all workers, and once more where some are lost while they take it."""
         from dask.sizeof import sizeof
 
-        luggage = self.errand.luggage
+        luggage, started = self.errand.luggage, time.monotonic()
         luggage.n_bytes = sum(map(sizeof, luggage.parts))
-        try:
-            self.luggage = self.client.scatter(luggage, broadcast=True, hash=False)
-        except (TypeError, AttributeError, pickle.PicklingError) as error:
-            raise InvalidInputError(f"The table cannot be sent to a worker: {one_line(error)}.") from error
+        while True:
+            try:
+                self.luggage = self.client.scatter(luggage, broadcast=True, hash=False)
+                return
+            except (TypeError, AttributeError, pickle.PicklingError) as error:
+                raise InvalidInputError(f"The table cannot be sent to a worker: {one_line(error)}.") from error
+            except Exception as error:  # whatever Dask meets where workers are lost meanwhile
+                if self.client.status != "running":
+                    raise ClusterError(NO_SCHEDULER) from error
+                if time.monotonic() - started > GONE:
+                    raise ClusterError(
+                        f"No worker has taken the table for {GONE:g} s ({one_line(error)}): start some, and train "
+                        "these networks anew."
+                    ) from error
+            time.sleep(LOOKS)
 
     def _hand_out(self) -> None:
         """Keep each thread busy, and no more: the longest come first, whoever joins or leaves."""

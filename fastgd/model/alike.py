@@ -61,14 +61,9 @@ class FitOptions(NamedTuple):
         )
 
 
-def check_sizes(sizes: list[int], batch_size: int) -> None:
-    """Whether each rank has rows (`sizes`), and some in each batch."""
-    n_rows, size = sum(sizes), len(sizes)
-    if n_rows < size:
-        raise InvalidInputError(f"There are {n_rows} rows for {size} ranks: start fewer.")
-    if 0 in sizes:
-        raise InvalidInputError(f"rank {sizes.index(0)} has no rows: give each rank some, or start fewer.")
-    if min(batch_size, n_rows) < size:
+def check_batch(batch_size: int, size: int) -> None:
+    """Whether so many ranks can share a batch."""
+    if batch_size < size:
         raise InvalidInputError(
             f"batch_size={batch_size} is below the {size} ranks, which take their rows of a batch together: give at "
             f"least {size}."

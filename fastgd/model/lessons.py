@@ -104,7 +104,8 @@ def _of_passes(
         return _of_table(schema, net, joined(begun), options)
     options, train = _split(options, stream)
     rows: Iterable[Batch] = chain(begun, batches)
-    if isinstance(train.source, Split):
+    if train is not stream:  # a side of an earlier split is read as such already
+        assert isinstance(train.source, Split)
         rows = train.source.kept(rows)
     if is_whole:  # the columns are known as well as those of a table
         begun = list(rows)

@@ -27,7 +27,7 @@ from ..training.run import Job, Watch
 from ..training.shared_steps import ONE_THREAD, SharedStore
 from ..training.state import TrainingState, training_state
 from . import unseen
-from .alike import FitOptions, check_sizes, compare, start_alike, told_options
+from .alike import FitOptions, check_batch, compare, start_alike, told_options
 from .lessons import HeldOut, Options, stream_to_validate
 from .model import Model
 from .rows_of_rank import RowsOfRank
@@ -90,6 +90,7 @@ class _Training:
         model, ranks = self.model, self.ranks
         asked, rows = options.checked(model.device), RowsOfRank(ranks, *given, options.buffer_rows)
         compare(ranks, told_options(model, rows, asked))
+        check_batch(asked.batch_size, ranks.size)
         start_alike(model, ranks)
         state = training_state(model.fit_state, asked.optimizer, model.parameters)
         shown = display(asked.verbose) if ranks.is_first else Silent()
@@ -126,7 +127,6 @@ class _Training:
                     ranks.ctrl_c.check()
         met = ranks.meet((survey.n_rows, most))
         sizes, mosts = [n for n, _ in met], [most for _, most in met]
-        check_sizes(sizes, asked.batch_size)
         whole = ranks.merged(survey, _merged)
         held_out: list[HeldOut] = []
 

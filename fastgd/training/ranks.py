@@ -197,6 +197,7 @@ def _common(failures: dict[int, Failure], rank: int, size: int, own: BaseExcepti
         assert own is not None
         return own
     told = failure.told(first)
+    told.__suppress_context__ = True  # it says the same, or was told elsewhere
     return told.with_traceback(own.__traceback__) if first == rank and own is not None else told
 
 

@@ -98,8 +98,11 @@ class Survey:
             self.schema, self.first, self.columns = other.schema, other.first, other.columns
         else:
             self._check_alike(other)
-            for one, more in zip(self.columns, other.columns, strict=True):
-                one.merge(more)
+            try:
+                for one, more in zip(self.columns, other.columns, strict=True):
+                    one.merge(more)
+            except InvalidInputError as error:
+                raise InvalidInputError(f"{other.first[0]}: {error}") from None
         self.classes.merge(other.classes)
         for label, group in other.groups.items():
             self._add(label, group)
