@@ -248,6 +248,12 @@ def test_what_takes_a_table_says_so(files):
             call()
 
 
+def test_batches_of_different_shapes_are_one_sentence(table):
+    X, y = table
+    with pytest.raises(InvalidInputError, match=r"batches up to batch 1 do not fit together.* each batch one shape\."):
+        fitted([(X[:100], y[:100, None]), (X[100:], y[100:])])
+
+
 def test_y_must_be_somewhere(table, files):
     model, _ = fitted(*table)
     for call in (lambda: model.fit(table[0]), lambda: model.fit(files[0]), lambda: model.evaluate(table[0])):

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 
 N, COLUMNS = 400_000, 16  # 51 MB as float64
-MORE = 40 << 20  # bytes that a pass may take besides what the process has after a small one
+# bytes that a pass may take besides what the process has after a small one
+MORE = {"read": 40 << 20, "fit": 64 << 20, "encoded": 64 << 20}
 
 CODE = """
 import resource, sys
@@ -37,9 +38,10 @@ import resource, sys
 import numpy as np, polars as pl, fastgd
 from fastgd.data.reading import source
 from fastgd.data.streams import parts
-parts.PART, source.PIECE = 1 << 20, 1 << 20
+from fastgd.data.streams import survey
+parts.PART, source.PIECE, survey.MOST_ROWS = 1 << 20, 1 << 20, 1 << 13
 def trained(path):
-    model = fastgd.MLP([15, 8, 1], random_state=0)
+    model = fastgd.MLP([15, 8, 1], encoding=ENCODING, random_state=0)
     given = {'X': path, 'y': 'y' + path}
     if not path.endswith('npy'):
         given = {'X': fastgd.Stream(path, target='last', spool='.')}
@@ -50,7 +52,7 @@ trained(SMALL)
 used = next(int(line.split()[1]) for line in open('/proc/self/status') if line.startswith('VmData')) << 10
 resource.setrlimit(resource.RLIMIT_DATA, (used + MORE,) * 2)
 if sys.argv[1] == 'whole':
-    X = np.zeros((N, 15))
+    X = np.zeros((2 * N, 15))
     X[:] = 1
 print(trained(LARGE).fit_state.steps)
 """
@@ -58,12 +60,12 @@ print(trained(LARGE).fit_state.steps)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of memory are those of Linux")
 @pytest.mark.parametrize("ending", ["npy", "parquet", "csv"])
-@pytest.mark.parametrize("what", ["read", "fit"])
+@pytest.mark.parametrize("what", MORE)
 def test_memory_is_bounded(tmp_path, ending, what):
     X = np.random.default_rng(0).integers(0, 1 << 20, size=(N, COLUMNS)).astype(float)
     for name, table in ("small", X[:5000]), ("large", X):
         path = tmp_path / f"{name}.{ending}"
-        if ending == "npy" and what == "fit":
+        if ending == "npy" and what != "read":
             np.save(path, table[:, 1:].astype(np.float32))
             np.save(path.with_name(f"y{path.name}"), table[:, 0].astype(np.float32))
         elif ending == "npy":
@@ -72,8 +74,9 @@ def test_memory_is_bounded(tmp_path, ending, what):
             frame = pl.DataFrame(table).rename({"column_0": "last"})
             (frame.write_csv if ending == "csv" else frame.write_parquet)(path)
     names = {
-        "SMALL": repr(f"small.{ending}"), "LARGE": repr(f"large.{ending}"), "MORE": repr(MORE), "BUFFER": "20_000",
-        "(N,": f"({N},",
+        "SMALL": repr(f"small.{ending}"), "LARGE": repr(f"large.{ending}"), "MORE": repr(MORE[what]),
+        "BUFFER": "20_000",
+        "(2 * N,": f"({2 * N},", "ENCODING": repr("auto" if what == "encoded" else None),
     }  # fmt: skip
     code = CODE if what == "read" else FIT
     for word, value in names.items():

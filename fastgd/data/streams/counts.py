@@ -57,7 +57,7 @@ class ColumnCounts:
     def column(self, values: NDArray[Any]) -> Column:
         """The column of a sample with these values, where gaps alone have no kind."""
         if self.is_numbers is not False:
-            return Column(self.where, values.astype(np.float64), None)
+            return Column(self.where, values.astype(np.float64, copy=False), None)
         labels = values.tolist() if values.dtype == object else [None] * len(values)
         return Column(self.where, None, labels)
 

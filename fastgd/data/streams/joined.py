@@ -23,16 +23,22 @@ def _stacked(tables: list[Any], batches: Sequence[Batch]) -> Any:
     if len(tables) == 1 or tables[0] is None:
         return tables[0]
     frames = [as_frame(table, "X") for table in tables]
-    if any(frame is None for frame in frames):
-        return np.concatenate([np.asarray(table) for table in tables])
-    import narwhals as nw
-
-    is_series = not hasattr(frames[0], "columns")
     try:
-        whole = nw.concat([frame.to_frame() if is_series else frame for frame in frames])
+        if any(frame is None for frame in frames):
+            return np.concatenate([np.asarray(table) for table in tables])
+        return _below(frames)
     except Exception as error:  # each library has errors of its own
         last = batches[-1].where
         raise InvalidInputError(
-            f"The columns of the batches up to {last} do not fit together: give each column one type. ({error})"
+            f"The columns of the batches up to {last} do not fit together: give each column one type, and each batch "
+            f"one shape. ({error})"
         ) from error
+
+
+def _below(frames: list[Any]) -> Any:
+    """Frames or series one below the other."""
+    import narwhals as nw
+
+    is_series = not hasattr(frames[0], "columns")
+    whole = nw.concat([frame.to_frame() if is_series else frame for frame in frames])
     return nw.to_native(whole[:, 0] if is_series else whole)

@@ -25,11 +25,6 @@ class Drawn(NamedTuple):
     numbers: Places  # (n_rows,): of the row in its pass
     fields: tuple[NDArray[Any], ...]  # of each kind what the rows have, (n_rows, …)
 
-    def at(self, places: Places) -> Drawn:
-        """Some of them."""
-        fields = tuple(field[places] for field in self.fields)
-        return Drawn(self.keys[places], self.ranks[places], self.numbers[places], fields)
-
 
 class Sample:
     """At most `most` rows, drawn by a key that is a function of seed, rank and number of a row."""
@@ -64,18 +59,22 @@ class Sample:
         """The rows that stay, in their order."""
         self._keep()
         (drawn,) = self.parts
-        return drawn.at(np.lexsort((drawn.numbers, drawn.ranks)))
+        return drawn
 
     def _keep(self) -> None:
         if not self.parts:
             return
-        fields = tuple(_joined(list(arrays)) for arrays in zip(*(part.fields for part in self.parts), strict=True))
         keys, ranks, numbers = (np.concatenate([part[place] for part in self.parts]) for place in range(3))
-        drawn = Drawn(keys, ranks, numbers, fields)
+        places = np.lexsort((numbers, ranks))
         if len(keys) > self.most:
-            drawn = drawn.at(np.lexsort((numbers, ranks, keys))[: self.most])
-            self.limit = drawn.keys.max()
-        self.parts = [drawn]
+            staying = np.zeros(len(keys), bool)
+            staying[np.lexsort((numbers, ranks, keys))[: self.most]] = True
+            places = places[staying[places]]
+            self.limit = keys[places].max()
+        # Field by field, so that not all of them are there more than twice.
+        fields = zip(*(part.fields for part in self.parts), strict=True)
+        kept = tuple(_joined(list(arrays))[places] for arrays in fields)
+        self.parts = [Drawn(keys[places], ranks[places], numbers[places], kept)]
 
 
 def _joined(arrays: list[NDArray[Any]]) -> NDArray[Any]:
