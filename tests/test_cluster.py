@@ -36,6 +36,15 @@ pytestmark = [
 ]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def impatient():
+    """Nobody tries for long, as Dask does for 30 s, to reach a worker that a test has killed."""
+    import dask
+
+    with dask.config.set({"distributed.comm.timeouts.connect": "5s"}):
+        yield
+
+
 @pytest.fixture(scope="module")
 def cluster():
     """Two processes."""
@@ -254,6 +263,16 @@ def test_the_last_worker_takes_the_table_with_it_and_another_one_gets_it(tmp_pat
     assert [record.error for record in its] == [None] * 8
     for one, other in zip(mine, its, strict=True):
         np.testing.assert_array_equal(one.model.parameters, other.model.parameters)
+
+
+def test_what_waits_beside_a_network_that_kills_is_trained():
+    X, y = houses(100)
+    specs = [{"callbacks": [Kills()], "epochs": 5}, {}]
+    with distributed.LocalCluster(n_workers=1, **LOCAL) as cluster:
+        cluster.scheduler.allowed_failures = 0
+        with pytest.warns(ClusterWarning, match="^Lost on the way: "):
+            records = fastgd.fit_many(specs, X, y, client=cluster.scheduler_address, **ALIKE)
+    assert [record.ended for record in records] == ["ClusterError", "completed"]
 
 
 @pytest.mark.parametrize("where", ["client", "loky"])

@@ -90,8 +90,8 @@ class Cluster:
         self._done(bundle)
 
     def _give_up(self, bundle: Bundle) -> None:
-        """One network that kills its workers takes no others with it: each is tried alone."""
-        if len(bundle.tasks) > 1:
+        """A network that kills its workers takes no others with it: each is tried alone."""
+        if not bundle.is_alone or len(bundle.tasks) > 1:
             first = max(self.left) + 1
             alone = [
                 Bundle(first + place, [task], [parcel], bundle.n_lost - 1)

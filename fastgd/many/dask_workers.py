@@ -93,6 +93,7 @@ class DaskWorkers:
         self.events: deque[tuple[str, Any]] = deque()  # worker, and what the scheduler has noted of it
         self.heard: set[str] = set()  # workers whose events are heard
         self.waiting: deque[Bundle] = deque()
+        self.suspects: deque[Bundle] = deque()
         self.out: dict[str, tuple[Any, Bundle]] = {}  # key → future and bundle
         self.done = as_completed(loop=client.loop, with_results=True, raise_errors=False)
         self.luggage: Any = None
@@ -171,24 +172,30 @@ class DaskWorkers:
             time.sleep(LOOKS)
 
     def _hand_out(self) -> None:
-        """Keep each thread busy, and no more: the longest come first, whoever joins or leaves."""
+        """Keep each thread busy, and no more: the longest come first, whoever joins or leaves; suspects one by one."""
+        while self.waiting and len(self.out) < AHEAD * max(self.n_threads, 1):
+            self._send(self.waiting.popleft())
+        if self.suspects and not self.out:
+            self.suspects[0].is_alone = True
+            self._send(self.suspects.popleft())
+
+    def _send(self, bundle: Bundle) -> None:
         import dask
 
-        while self.waiting and len(self.out) < AHEAD * max(self.n_threads, 1):
-            bundle, errand = self.waiting.popleft(), self.errand
-            self.n_keys += 1
-            key = f"{PACKAGE}-{errand.call}-{self.n_keys}"
-            # Large networks are as large as that; they are sent once, as they should be.
-            with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
-                future = self.client.submit(
-                    train_bundle, self.luggage, bundle.number, bundle.parcels, *errand[1:], key=key, pure=False
-                )
-            self.out[key] = future, bundle
-            self.done.add(future)
+        errand = self.errand
+        self.n_keys += 1
+        key = f"{PACKAGE}-{errand.call}-{self.n_keys}"
+        # Large networks are as large as that; they are sent once, as they should be.
+        with dask.config.set({"distributed.admin.large-graph-warning-threshold": "1 PiB"}):
+            future = self.client.submit(
+                train_bundle, self.luggage, bundle.number, bundle.parcels, *errand[1:], key=key, pure=False
+            )
+        self.out[key] = future, bundle
+        self.done.add(future)
 
     def add(self, bundles: Iterable[Bundle]) -> None:
-        """Train these, too."""
-        self.waiting.extend(bundles)
+        """Train these, too, alone: Dask suspects all that a lost worker had, also what only waited there."""
+        self.suspects.extend(bundles)
 
     def look(self) -> Iterator[Event]:
         """What has come, and which workers were lost before."""
@@ -241,6 +248,7 @@ class DaskWorkers:
     def stop(self) -> bool:
         """Have all workers end the networks of this call."""
         self.waiting.clear()
+        self.suspects.clear()
         try:
             self.client.run(end, self.errand.call, on_error="ignore")
         except OSError:  # of a scheduler that is gone
@@ -254,6 +262,7 @@ class DaskWorkers:
     def end(self) -> None:
         """Cancel what is left."""
         self.waiting.clear()
+        self.suspects.clear()
         if self.out:
             with contextlib.suppress(Exception):  # of a cluster that is gone
                 self.client.cancel([future for future, _ in self.out.values()], force=True)

@@ -56,6 +56,7 @@ class JoblibWorkers:
         while self.waiting:
             yield self._call(self.waiting.popleft())
         if self.suspects and not self.out:
+            self.suspects[0].is_alone = True
             yield self._call(self.suspects.popleft())
 
     def _call(self, bundle: Bundle) -> Any:

@@ -59,6 +59,7 @@ class Bundle:
     tasks: list[Task]
     parcels: list[bytes]  # the networks, pickled
     n_lost: int = 0  # how many workers were lost that had it
+    is_alone: bool = False  # whether nothing else is trained beside it, so that it alone can have killed a worker
 
     @property
     def work(self) -> float:

@@ -54,7 +54,7 @@ class Workers(Protocol):
         """Start with these bundles, in their order."""
 
     def add(self, bundles: Iterable[Bundle]) -> None:
-        """These are to be trained, too."""
+        """These may have killed workers: they are to be trained, too, alone."""
 
     def look(self) -> Iterable[Event]:
         """What has happened, after a moment; there may be nothing. Who asks notes each event before the next."""
