@@ -57,7 +57,7 @@ def with_value(value, row=3, column=2):
         (np.array([[1, 2, 3, {4}]], object), [1], r"X has dtype object, .* convert it with astype\(float\)"),
         (np.array([[1, 2, 3, 10**400]], object), [1], r"X has a number that is too large for float64"),
         ([[1, 2, 3, 4], [1, 2]], [1, 2], r"rows differ in length"),
-        ("house.csv", [1], r"X must be a table of numbers, not str"),
+        ("houses", [1], r"X must be a table of numbers, not str"),
         (np.zeros((1, 4), "datetime64[s]"), [1], r"dtype datetime64"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
