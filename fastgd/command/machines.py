@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, pip_install
 from .guard import EXIT_INTERRUPTED
 from .launched import launched
 from .terminal import complain, is_quiet, set_quiet
@@ -104,7 +104,7 @@ def communicator() -> Any:
         from mpi4py import MPI
     except (ImportError, RuntimeError) as error:  # the latter where it finds no MPI
         raise _of_first(
-            rank, f"{size} processes were started together, which takes mpi4py: pip install 'fastgd[mpi]', or start "
+            rank, f"{size} processes were started together, which takes mpi4py: run {pip_install('mpi4py')}, or start "
             f"one. ({error})"
         ) from error  # fmt: skip
     comm = MPI.COMM_WORLD

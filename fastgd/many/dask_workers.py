@@ -27,7 +27,7 @@ COUNTS = 1.0  # seconds between two counts of the workers
 AHEAD = 2  # bundles for each thread that are handed out: one to train, one that waits beside it
 NO_SCHEDULER = "The scheduler is gone: start it again, and train these networks anew."
 PACKAGE = "fastgd"
-# By text: where the package is missing, there is no function of ours. Dask's get_versions asks for what pip installed.
+# By text: where the package is missing, there is no function of ours. Dask's get_versions misses a checkout.
 VERSION = eval, f"__import__({PACKAGE!r}).__version__"
 
 

@@ -210,7 +210,7 @@ def _is_streamed(X: Any, y: Any, buffer_rows: int | None) -> bool:
         return _is_path(X)
     if isinstance(X, list):
         return bool(X) and _begins_a_stream(X[0], y)
-    if is_table(X):
+    if is_table(X) or hasattr(X, "read"):  # an open file is no iterator of batches
         return False
     kind = type(X)
     is_sequence = hasattr(kind, "__getitem__") and hasattr(kind, "__len__")
