@@ -36,7 +36,7 @@ def fit(job: Job, watch: Watch) -> History:
             run = Run(job, history)
             if not run.is_over_in_a_moment or callbacks.callbacks or validate:
                 interrupts.listen()
-            if not job.engine.is_compiled():
+            if job.epochs and not job.engine.is_compiled():
                 display.compiling()
             run.compile()
             display.begin(job.epochs, run.n_rows)
