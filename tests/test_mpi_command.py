@@ -169,7 +169,7 @@ def apart(rank, code, *arguments):
 @pytest.mark.parametrize(
     ("code", "sentence"),
     [
-        ("import sys; sys.modules['mpi4py'] = None", "2 processes were started together, which takes mpi4py: pip"),
+        ("import sys; sys.modules['mpi4py'] = None", "2 processes were started together, which takes mpi4py: run `pip"),
         (
             "import sys, types; found = types.ModuleType('mpi4py'); sys.modules['mpi4py'] = found\n"
             "found.MPI = types.SimpleNamespace(COMM_WORLD=types.SimpleNamespace(rank=0, size=1))",
