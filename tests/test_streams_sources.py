@@ -106,7 +106,7 @@ def test_a_buffer_holds_sixteen_parts(monkeypatch):
     monkeypatch.undo()
     X = np.zeros((100_000, 10))
     assert fastgd.Stream(X, buffer_rows=16_000).source.n_parts == 100
-    assert fastgd.Stream(X).source.n_parts == 2  # 65,536 rows, which is less than 16 MB
+    assert fastgd.Stream(X).source.n_parts == 1  # up to 131,072 rows, which is less than 16 MB
     assert fastgd.Stream(np.zeros((100_000, 100))).source.n_parts == 7  # 16,384 rows, which divide groups of 65,536
     assert fastgd.Stream(np.zeros((100, 1 << 18))).source.n_parts == 13  # 16 MB each
 

@@ -13,7 +13,7 @@ from .columns import Wanted, check_same, wanted
 from .source import Batch, placed
 from .state import FileState
 
-LEAST = 1 << 15  # rows: for fewer, the library's work for each part is more than that for its rows
+LEAST = 1 << 17  # rows: for fewer, the library's work for each part is more than that for its rows
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from .source import Batch, cut
 PART = 1 << 24  # bytes: 16 parts fill a buffer of 256 MB
 PER_BUFFER = 16  # parts: a buffer mixes the rows of so many places
 PER_RANK = 4  # parts at least, so that the machines have nearly as many rows each
-MOST = 1 << 16  # rows, which divides the row groups that are common
+MOST = 1 << 17  # rows, a power of two as row groups are
 
 
 class Table(Protocol):
