@@ -52,7 +52,7 @@ TITLES = {
     "npy": "`.npy` files",
     "parquet": "Parquet",
     "csv": "CSV, from the copy of the first pass",
-    "batches": "a function that makes batches",
+    "batches": "a function that makes batches of mapped arrays",
 }
 
 
