@@ -94,8 +94,7 @@ def test_what_is_told_is_told_as_of_one_network(market, several):
     X = np.column_stack([X, np.arange(len(X))])
     with pytest.warns(InputWarning, match=r"^X, column 4 counts the rows: .*kind\.$") as caught:
         fastgd.MLPRegressor(**several, **QUICK).fit(X, y)
-    # Each round of a budget says it once more, and Python shows the same words once.
-    assert len({str(one.message) for one in caught if issubclass(one.category, InputWarning)}) == 1
+    assert len([one for one in caught if issubclass(one.category, InputWarning)]) == 1  # also in rounds of a budget
     with pytest.raises(ValueError, match=r"^X, column 0 is .* nothing else to learn from: choose other columns\.$"):
         fastgd.MLPRegressor(**several, **QUICK).fit(np.full((50, 1), "?"), y[:50])
 

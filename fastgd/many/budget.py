@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, kept_warnings, warn
 from .records import Record, was_stopped
 from .variety import Variant, shortened
 
@@ -83,8 +83,18 @@ def check(seconds: float, one: Variant, n_rows: int, n_in: int) -> None:
 def within(seconds: float, variants: Iterator[Variant], train: Train, n_networks: int, tempo: Tempo) -> list[Record]:
     """Records of networks, trained in rounds until the seconds are over; at least one, with fewer epochs if it must.
 
-    There are at most n_networks of them, or any number where that is 1.
+    There are at most n_networks of them, or any number where that is 1. What several rounds warn of is told once.
     """
+    with kept_warnings() as told:
+        records = _in_rounds(seconds, variants, train, n_networks, tempo)
+    for message, category in dict.fromkeys(told):
+        warn(message, category)
+    return records
+
+
+def _in_rounds(
+    seconds: float, variants: Iterator[Variant], train: Train, n_networks: int, tempo: Tempo
+) -> list[Record]:
     most = n_networks if n_networks > 1 else MANY
     end = time.perf_counter() + seconds
     records: list[Record] = []

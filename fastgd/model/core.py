@@ -170,12 +170,8 @@ class Core(Model):
         try:
             return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
         except Exception:
-            # If not a step was taken, or worth keeping, another table may bring a scaling of its own.
-            if not state.steps and before:
-                self.become(before)
-            elif not state.steps:
-                self.take_over(old_schema, self.net)
-                self.device = old_device
+            if not state.steps:
+                self.forget_table(before, old_schema, old_device)
             raise
 
     @checked_names

@@ -222,6 +222,17 @@ class Model:
         self.take_over(other.schema, other.net)
         self.fit_state, self.device = other.fit_state, other.device
 
+    def forget_table(self, before: Model | None, schema: Schema, device: str) -> None:
+        """After a fit without a step worth keeping: another table may bring a scaling of its own.
+
+        `before` is the model as it was, where its weights are new ones; else its schema and its device say enough.
+        """
+        if before:
+            self.become(before)
+        else:
+            self.take_over(schema, self.net)
+            self.device = device
+
     def take_over(self, schema: Schema, net: Net) -> None:
         """Have the schema and the scaling that a fit has learned, or all of another model's net.
 

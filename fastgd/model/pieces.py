@@ -126,12 +126,8 @@ class Piecewise(Core):
         try:
             history = pieces.learn(job)
         except Exception:
-            # If not a step was ever taken, another piece may bring a scaling of its own.
-            if not state.steps and before:
-                self.become(before)
-            elif not state.steps:
-                self.take_over(old_schema, self.net)
-                self.device = old_device
+            if not state.steps:
+                self.forget_table(before, old_schema, old_device)
             raise
         state.pieces.mean_weight = mean
         state.pieces.n_rows += n_rows
