@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 # What the rooms around ask of a model: names that work as all others, but tab completion is for users.
 INNER = {
     "become", "engine", "fit_state", "forget_table", "initializer", "let_go", "limits", "loss_of", "loss_unit",
-    "members", "net", "objective", "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder", "take_over",
-    "training_state", "twin",
+    "members", "net", "objective", "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder",
+    "take_over", "training_state", "twin",
 }  # fmt: skip
 
 
