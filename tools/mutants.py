@@ -30,7 +30,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 TABLE = Path(__file__).with_name("faults.txt")
-COPIED = ("fastgd", "tests", "tools", "benchmarks", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
+COPIED = ("fastgd", "tests", "tools", "trials", "benchmarks", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 KERNELS = "fastgd/kernels/"
 LONGEST = 300  # seconds that tests may take with a fault: one that makes them wait for ever is noticed, too
 NOTHING_RUN = 5  # pytest's exit code where no test is chosen
