@@ -1,7 +1,9 @@
 """What the measured ratios say about a case: slower, faster, the same, or that it cannot be told.
 
 A bootstrap over processes and rounds gives an interval for the median ratio; what the machine does to identical code,
-the control, is the least that counts as a difference.
+the control, is the least that counts as a difference. A difference must also be seen from process to process, by
+Student's t of their medians: three processes that all happen to lie on one side are one chance in four, and a bootstrap
+over three would take them for proof.
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 RESAMPLES = 1000
+# Student's t that one identical case in 100 exceeds on either side, by the number of processes.
+T_99 = {2: 63.66, 3: 9.925, 4: 5.841, 5: 4.604, 6: 4.032, 7: 3.707, 8: 3.499, 9: 3.355, 10: 3.250}
 
 
 class Verdict(NamedTuple):
@@ -25,13 +29,22 @@ class Verdict(NamedTuple):
 
 def interval(processes: list[list[float]], generator: np.random.Generator) -> tuple[float, float, float]:
     """The median of all ratios, and the middle 95 % of medians over resampled processes and ratios."""
-    medians = []
-    for _ in range(RESAMPLES):
-        chosen = generator.integers(len(processes), size=len(processes))
-        drawn = [generator.choice(processes[i], size=len(processes[i])) for i in chosen]
-        medians.append(np.median(np.concatenate(drawn)))
-    low, high = np.percentile(medians, [2.5, 97.5])
+    lengths = np.array([len(ratios) for ratios in processes])
+    chosen = generator.integers(len(processes), size=(RESAMPLES, len(processes)))
+    places = generator.integers(lengths[chosen][:, :, None], size=(*chosen.shape, lengths.max()))
+    drawn = np.concatenate(processes)[(lengths.cumsum() - lengths)[chosen][:, :, None] + places]
+    low, high = np.percentile(np.median(drawn.reshape(RESAMPLES, -1), axis=1), [2.5, 97.5])
     return float(np.median(np.concatenate(processes))), float(low), float(high)
+
+
+def is_apart(processes: list[list[float]]) -> bool:
+    """Whether the medians of the processes differ from 1 by more than they scatter."""
+    logarithms = np.log([np.median(ratios) for ratios in processes])
+    n = len(logarithms)
+    if n == 1:
+        return False
+    t = T_99[min(n, max(T_99))]
+    return bool(abs(logarithms.mean()) > t * logarithms.std(ddof=1) / np.sqrt(n))
 
 
 def judged(ratios: list[list[float]], control: list[list[float]], limit: float) -> Verdict:
@@ -40,9 +53,10 @@ def judged(ratios: list[list[float]], control: list[list[float]], limit: float) 
     ratio, low, high = interval(ratios, generator)
     _, control_low, control_high = interval(control, generator)
     wide = max(limit, control_high - 1, 1 - control_low)  # what the machine does to identical code is no difference
-    if ratio > 1 + wide and low > 1:
+    apart = is_apart(ratios)
+    if apart and ratio > 1 + wide and low > 1:
         return Verdict("slower", ratio, low, high)
-    if ratio < 1 - wide and high < 1:
+    if apart and ratio < 1 - wide and high < 1:
         return Verdict("faster", ratio, low, high)
     if low > 1 - limit and high < 1 + limit:
         return Verdict("same", ratio, low, high)
