@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tools import mutants
@@ -80,3 +82,19 @@ def test_every_fault_of_the_list_fits_the_sources():
 def test_entries_that_are_none(entry, message):
     with pytest.raises(mutants.CannotPlantError, match=message):
         mutants.read_faults(entry)
+
+
+def test_parts_have_every_fault_once():
+    listed = mutants.read_faults(mutants.TABLE.read_text(encoding="utf-8"))
+    parts = [mutants.part_of(listed, f"{number}/3") for number in (1, 2, 3)]
+    assert sorted(each.name for part in parts for each in part) == sorted(each.name for each in listed)
+    for wrong in ("0/3", "4/3", "2"):
+        with pytest.raises(ValueError, match=f"{wrong}|unpack"):
+            mutants.part_of(listed, wrong)
+
+
+def test_what_was_found_is_kept_beside_what_others_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(mutants, "RECORD", tmp_path / "faults.json")
+    mutants.record({"a": "test_a", "gone": "test_b"}, ["a", "b", "gone"])
+    mutants.record({"b": None}, ["a", "b"])
+    assert json.loads(mutants.RECORD.read_text(encoding="utf-8")) == {"a": "test_a", "b": None}

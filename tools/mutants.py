@@ -3,6 +3,8 @@
     python tools/mutants.py              all faults of faults.txt
     python tools/mutants.py NAME ...     those with one of these words in their name
     python tools/mutants.py --list       their names, and no more
+    python tools/mutants.py --record     keep which test notices each, for docs/ledger.md
+    python tools/mutants.py --part 2/3   the second third of them
 
 The faults are planted in a copy, in a temporary folder with a kernel cache of its own; the working tree stays as it is.
 First the same tests run without a fault, and all must pass. A fault in a kernel is tried with the tests marked `tiny`
@@ -15,6 +17,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import os
 import re
 import shutil
@@ -25,11 +28,13 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 TABLE = Path(__file__).with_name("faults.txt")
+RECORD = ROOT / "trials" / "results" / "faults.json"  # name of a fault: the test that notices it, or null
 COPIED = ("fastgd", "tests", "tools", "trials", "benchmarks", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 KERNELS = "fastgd/kernels/"
 LONGEST = 300  # seconds that tests may take with a fault: one that makes them wait for ever is noticed, too
@@ -96,9 +101,15 @@ def planted(source: str, fault: Fault) -> str:
         tree = ast.parse(changed)
     except SyntaxError as error:
         raise CannotPlantError(f"{place} with {fault.new!r} is no Python: {error}.") from error
-    if ast.dump(tree) == ast.dump(ast.parse(source)):
+    if ast.dump(tree) == _dumped(source):
         raise CannotPlantError(f"{place} with {fault.new!r} is what it was before.")
     return changed
+
+
+@lru_cache(maxsize=2)
+def _dumped(source: str) -> str:
+    """What Python reads in a source; many faults are of one file."""
+    return ast.dump(ast.parse(source))
 
 
 def _extent(source: str, fault: Fault) -> tuple[int, int]:
@@ -135,10 +146,12 @@ class Copy:
             elif (ROOT / name).exists():
                 shutil.copy(ROOT / name, self.root / name)
 
-    def first_to_notice(self, tests: Sequence[str], fresh: bool = False, tiny: bool = False) -> str | None:
+    def first_to_notice(
+        self, tests: Sequence[str], fresh: bool = False, tiny: bool = False, longest: int = LONGEST
+    ) -> str | None:
         """Run test files up to the first that fails; returns its name, or None where all pass.
 
-        `fresh`: kernels are compiled anew and not kept; `tiny`: small tests, in plain Python.
+        `fresh`: kernels are compiled anew and not kept; `tiny`: small tests, in plain Python; `longest`: seconds.
         """
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("NUMBA_", "PYTEST_"))}
         environment |= {
@@ -153,11 +166,11 @@ class Copy:
             command += ["-m", "tiny"]
         command += [f"tests/{name}.py" for name in tests]
         try:
-            code, output = self._finished(command, environment)
+            code, output = self._finished(command, environment, longest)
         finally:
             shutil.rmtree(self.fresh_cache, ignore_errors=True)
         if code is None:
-            return f"after {LONGEST} s it has not ended"
+            return f"after {longest} s it has not ended"
         found = NOTICED.search(output)
         if found:
             return found[1]
@@ -165,14 +178,14 @@ class Copy:
             return None
         return f"pytest ended with {code}: {(output.strip().splitlines() or ['nothing was said'])[-1]}"
 
-    def _finished(self, command: list[str], environment: dict[str, str]) -> tuple[int | None, str]:
+    def _finished(self, command: list[str], environment: dict[str, str], longest: int) -> tuple[int | None, str]:
         """Exit code and output of a process, with no exit code where it had to be ended."""
         process = subprocess.Popen(
             command, cwd=self.root, env=environment, text=True, errors="replace", start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         try:
-            output, _ = process.communicate(timeout=LONGEST)
+            output, _ = process.communicate(timeout=longest)
             return process.returncode, output
         except subprocess.TimeoutExpired:
             return None, ""
@@ -206,12 +219,13 @@ def control(copy: Copy, faults: Sequence[Fault]) -> str | None:
     """Run what all faults name, each file once, without a fault; returns what fails, or None."""
     of_kernels = sorted({name for fault in faults if fault.is_in_kernels for name in fault.tests})
     of_all = sorted({name for fault in faults for name in fault.tests})
-    in_plain_python = copy.first_to_notice(of_kernels, tiny=True) if of_kernels else None
-    return in_plain_python or copy.first_to_notice(of_all)
+    longest = LONGEST * len(of_all)
+    in_plain_python = copy.first_to_notice(of_kernels, tiny=True, longest=longest) if of_kernels else None
+    return in_plain_python or copy.first_to_notice(of_all, longest=longest)
 
 
-def tried(copy: Copy, faults: Sequence[Fault]) -> Iterator[bool]:
-    """For each fault whether it is noticed, and a line about it."""
+def tried(copy: Copy, faults: Sequence[Fault]) -> Iterator[str | None]:
+    """For each fault the test that notices it, or None; and a line about it."""
     width = max(len(fault.name) for fault in faults)
     for fault in faults:
         started = time.perf_counter()
@@ -221,7 +235,22 @@ def tried(copy: Copy, faults: Sequence[Fault]) -> Iterator[bool]:
         except CannotPlantError as error:
             by, verdict = None, f"NOT PLANTED  {error}"
         print(f"{fault.name:{width}}  {time.perf_counter() - started:5.1f} s  {verdict}", flush=True)
-        yield by is not None
+        yield by
+
+
+def record(found: dict[str, str | None], known: Sequence[str]) -> None:
+    """Keep what these faults have shown, beside what others have, as long as these are in the table."""
+    before = json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
+    kept = {name: (before | found)[name] for name in known if name in before | found}
+    RECORD.write_text(json.dumps(kept, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def part_of(faults: list[Fault], part: str) -> list[Fault]:
+    """Every nth of them, from the one that the part, such as 2/3, begins with."""
+    number, of = (int(figure) for figure in part.split("/"))
+    if not 1 <= number <= of:
+        raise ValueError(part)
+    return faults[number - 1 :: of]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -229,18 +258,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Plant faults, one at a time, and list those that no test notices.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="only faults with this in their name")
     parser.add_argument("--list", action="store_true", help="say which faults there are, and end")
+    parser.add_argument("--record", action="store_true", help="keep which test notices each")
+    parser.add_argument("--part", default="1/1", help="a part of them, such as 2/3: so several machines share them")
     options = parser.parse_args(arguments)
     try:
         faults = read_faults(TABLE.read_text(encoding="utf-8"))
     except CannotPlantError as error:
         print(error, file=sys.stderr)
         return 1
+    known = [fault.name for fault in faults]
     if options.names:
         faults = [fault for fault in faults if any(name in fault.name for name in options.names)]
+    try:
+        faults = part_of(faults, options.part)
+    except ValueError:
+        parser.error(f"--part must be such as 2/3, not {options.part!r}.")
     if options.list or not faults:
         print("\n".join(fault.name for fault in faults) or "No fault has such a name.")
         return 0 if faults else 1
-    results: list[bool] = []
+    results: dict[str, str | None] = {}
     try:
         with copied() as copy:
             started = time.perf_counter()
@@ -248,13 +284,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"without a fault: {failing or 'all pass'} ({time.perf_counter() - started:.0f} s)", flush=True)
             if failing:
                 return 1
-            for is_noticed in tried(copy, faults):
-                results.append(is_noticed)
+            for fault, by in zip(faults, tried(copy, faults), strict=True):
+                results[fault.name] = by
     except KeyboardInterrupt:
-        print(f"Interrupted: {sum(results)} of {len(results)} faults noticed so far, {len(faults)} in all.")
+        print(f"Interrupted: {noticed(results)} of {len(results)} faults noticed so far, {len(faults)} in all.")
         return 130
-    print(f"{sum(results)} of {len(faults)} faults noticed ({(time.perf_counter() - started) / 60:.0f} minutes)")
-    return 0 if all(results) else 1
+    finally:
+        if options.record:
+            record(results, known)
+    print(f"{noticed(results)} of {len(faults)} faults noticed ({(time.perf_counter() - started) / 60:.0f} minutes)")
+    return 0 if all(results.values()) else 1
+
+
+def noticed(results: dict[str, str | None]) -> int:
+    """How many faults a test has noticed."""
+    return sum(by is not None for by in results.values())
 
 
 if __name__ == "__main__":
