@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fastgd.kernels.cpu import products
+from fastgd.kernels import records
+from fastgd.kernels.cpu import launch, products, workspace
 from trials.guard_control import LEAVING
 from trials.guard_pages import watched
 from trials.guarded import AFTER, BEFORE, PAGE, SIDES, Fence, unavailable
@@ -55,6 +56,20 @@ def test_every_compiled_loop_is_reached():
 def test_a_sweep_has_every_width_in_both_dtypes_with_every_loss():
     assert len({swept(number) for number in range(N_KINDS)}) == N_KINDS == len(SWEPT) * MOST * len(DTYPES) * len(KINDS)
     assert {swept(number).width for number in range(N_KINDS)} == set(range(1, MOST + 1))
+
+
+def ends_at_a_page(array):
+    return (array.__array_interface__["data"][0] + array.nbytes) % PAGE == 0
+
+
+def test_scratch_that_the_package_makes_is_guarded():
+    net, fence = kernel_case(0, 0).net, Fence(AFTER)
+    with fence.around([launch, workspace, records]):
+        made = [launch.new_gradients(net, 1), *launch.new_workspaces(net)[0]]
+    found = [array for array in made if array is not launch.addresses(net)]
+    assert fence.n_arrays == len(found) > 10
+    assert all(ends_at_a_page(array) for array in found)
+    assert not all(ends_at_a_page(array) for array in launch.new_workspaces(net)[0])
 
 
 @pytest.mark.parametrize("side", SIDES)
