@@ -15,7 +15,7 @@ from model_files import trained
 
 import fastgd
 from fastgd.errors import ModelFileError
-from fastgd.files import atomic
+from fastgd.files import atomic, begun
 
 
 @pytest.mark.parametrize("step", ["open", "fdopen", "fsync", "chmod", "replace"])
@@ -47,7 +47,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch, step, failure)
 
 
 def test_a_temporary_name_that_is_taken_is_left_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(atomic.secrets, "token_hex", lambda n: "taken")
+    monkeypatch.setattr(begun.secrets, "token_hex", lambda n: "taken")
     (tmp_path / ".fastgd-taken").write_text("somebody's")
     with pytest.raises(ModelFileError, match="File exists"):
         fastgd.MLP([2, 1]).save(tmp_path / "m")

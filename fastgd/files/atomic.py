@@ -11,7 +11,6 @@ import contextlib
 import io
 import os
 import re
-import secrets
 import select
 import stat
 import sys
@@ -20,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import FastgdError, ModelFileError
+from .begun import MOVES_WHILE_OPEN, begun, remove_leftovers
 
 DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
 STANDARD_OUTPUT = 1  # its descriptor
@@ -140,23 +140,16 @@ def _replacing(target: Path) -> Iterator[BinaryIO]:
         old = os.stat(target)
     except FileNotFoundError:
         old = None
-    temporary = target.parent / f".fastgd-{secrets.token_hex(8)}"  # short, though the file's own name may be long
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
-    try:
-        handle = os.open(temporary, flags, 0o666 if old is None else 0o600)
-        with os.fdopen(handle, "wb") as file:
-            if old is not None:
-                _give_away(temporary, old)
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+    remove_leftovers(target.parent)
+    with begun(target.parent, 0o666 if old is None else 0o600) as (temporary, file):
+        if old is not None:
+            _give_away(temporary, old)
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+        if not MOVES_WHILE_OPEN:
+            file.close()
         os.replace(temporary, target)
-    except FileExistsError:  # it is somebody else's
-        raise
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
 
 
 def _give_away(path: Path, old: os.stat_result) -> None:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -50,9 +50,10 @@ def opened(path: Path) -> Iterator[Source]:
     """The file, unpacked. A pipe can be opened only once, and may bring its bytes one by one."""
     name = shown(path)
     try:
-        with path.open("rb") if name == str(path) else nullcontext(sys.stdin.buffer) as file:
+        with ExitStack() as held:
+            file = held.enter_context(path.open("rb")) if name == str(path) else sys.stdin.buffer
             before = _state(file)
-            begun = _Begun(file)
+            begun = _Begun(file, held)
             yield _source(path, name, begun)
             if before != _state(file):
                 raise InvalidInputError(f"{name} has changed while it was read: read it again when it is complete.")
@@ -65,8 +66,8 @@ def opened(path: Path) -> Iterator[Source]:
 class _Begun:
     """A file whose first bytes have been looked at."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file = file
+    def __init__(self, file: IO[bytes], held: ExitStack) -> None:
+        self.file, self.held = file, held  # the latter closes what is opened besides
         self.first = self.head = file.read(8)
 
     def read(self, size: int) -> bytes:
@@ -82,7 +83,7 @@ def _source(path: Path, name: str, begun: _Begun) -> Source:
     if first.startswith(ZSTD):
         return Source(name, _checked(name, _unpacked(path, name, begun)), None)
     if first.startswith(PARQUET):
-        return Source(name, iter(()), path if _is_file(begun.file) else _kept(begun))
+        return Source(name, iter(()), path if _is_file(begun.file) else _kept(name, begun))
     return Source(name, _checked(name, _pieces(begun)), None)
 
 
@@ -105,7 +106,7 @@ def _checked(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _unpacked(path: Path, name: str, begun: _Begun) -> Iterator[bytes]:
     """The lines of a file that is packed with zstd, for which Python before 3.14 has no library."""
     pl = library()
-    source: Any = path if _is_file(begun.file) else _kept(begun)
+    source: Any = path if _is_file(begun.file) else _kept(name, begun)
     batches = pl.scan_lines(source).collect_batches(chunk_size=LINES, maintain_order=True)
     try:
         for batch in batches:
@@ -119,13 +120,34 @@ def _unpacked(path: Path, name: str, begun: _Begun) -> Iterator[bytes]:
         raise InvalidInputError(f"{name} cannot be unpacked, {why}.") from error
 
 
-def _kept(begun: _Begun) -> IO[bytes]:
+def _kept(name: str, begun: _Begun) -> IO[bytes]:
     """What comes through a pipe, in a file of its own for a reader that moves to and fro."""
-    kept = tempfile.TemporaryFile()  # noqa: SIM115  it lives as long as its reader
+    with _keeping(name):
+        kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with what it is read from
+        begun.held.callback(_closed, kept)
     for piece in _pieces(begun):
-        kept.write(piece)
+        with _keeping(name):
+            kept.write(piece)
+            kept.flush()
     kept.seek(0)
     return kept
+
+
+@contextmanager
+def _keeping(name: str) -> Iterator[None]:
+    """Tell a disk that is full from a pipe that cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise InvalidInputError(
+            f"{name} comes through a pipe and has to be kept in a file meanwhile, but {tempfile.tempdir or 'that'} "
+            f"cannot be written: {error.strerror or error}; set TMPDIR to another folder, or name a file."
+        ) from error
+
+
+def _closed(file: IO[bytes]) -> None:
+    with suppress(OSError):  # what did not fit is tried once more
+        file.close()
 
 
 def _is_file(file: IO[bytes]) -> bool:

@@ -144,8 +144,16 @@ def _check_options(options: dict[str, Any], files: str) -> None:
 
 
 def _folder(spool: Any) -> Path | None:
-    if isinstance(spool, bool):
-        return Path(tempfile.gettempdir()) if spool else None
+    if spool is False:
+        return None
+    if spool is True:
+        try:
+            return Path(tempfile.gettempdir())
+        except OSError as error:
+            raise InvalidInputError(
+                f"Text cannot be copied for later passes, because the system has no folder for it ({error.strerror}): "
+                "name one with spool=, or read the text in each pass with spool=False."
+            ) from error
     if not isinstance(spool, str | Path) or not Path(spool).is_dir():
         raise InvalidInputError(f"spool must be True, False or a folder that exists, not {str(spool)!r}.")
     return Path(spool)
