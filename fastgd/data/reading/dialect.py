@@ -25,6 +25,8 @@ NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")
 COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4,}|\d{1,3}(\.\d{3})+),\d+")
 POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
+SEPARATOR = re.compile(r'[^"\r\n\x80-\U0010ffff]')
+HALF = re.compile("[\ud800-\udfff]")  # of a character, as of names that are not in UTF-8
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
@@ -46,8 +48,11 @@ class Format:
     missing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.separator is not None and (len(self.separator.encode()) != 1 or self.separator in '"\r\n'):
+        if self.separator is not None and not SEPARATOR.fullmatch(self.separator):
             raise InvalidInputError(f"separator must be one character such as ';', not {self.separator!r}.")
+        half = next((mark for mark in self.missing or () if HALF.search(mark)), None)
+        if half is not None:
+            raise InvalidInputError(f"missing must be text such as '-999', but {half!r} has half a character.")
         if self.decimal not in (None, ".", ","):
             raise InvalidInputError(f"decimal must be '.' or ',', not {self.decimal!r}.")
         if self.decimal is not None and self.decimal == self.separator:

@@ -133,7 +133,7 @@ def byte_breaks(lines: bytes) -> int:
 
 def _fault(name: str, separator: str, first: int, record: str) -> str:
     """What csv cannot read in the lines of a row."""
-    pattern = re.compile(rf'"[^"]*(?:""[^"]*)*("?)|[^{re.escape(separator)}\r\n]*')
+    pattern = re.compile(rf'"[^"]*+(?:""[^"]*+)*+("?)|[^{re.escape(separator)}\r\n]*')
     at, opens = 0, first  # the place and the line in which a cell begins
     while True:
         cell = pattern.match(record, at)

@@ -56,7 +56,8 @@ class Rows:
         sample = piece[:SAMPLE].decode(errors="ignore")
         separator = fmt.separator or find_separator(sample)
         whole = sample[: sample.rfind("\n") + 1]  # lines; one that is cut would be a row, too
-        header = _header(name, whole, separator, line) or _header(name, piece.decode(), separator, line, is_last=True)
+        header = _header(name, whole, separator, line)
+        header = header or _header(name, piece.decode(), separator, line, is_last=True)
         if header is None:
             raise InvalidInputError(f"{name} is empty.")
         if len(header.cells) > MOST_COLUMNS:

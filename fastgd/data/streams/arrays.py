@@ -19,7 +19,6 @@ from .pieces import depth, n_rows_of, rows_of
 from .source import Batch, placed
 from .state import FileState
 
-
 KINDS = "biufcUS"  # of arrays in files; which of them are learned from is decided where X and y are checked
 
 
