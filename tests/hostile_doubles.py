@@ -29,7 +29,7 @@ def babbles():
 DONE = {
     "nothing": lambda: None, "a sentence": lambda: (_ for _ in ()).throw(InvalidInputError("It is so.")), "raw": raises,
     "babble": babbles, "other file": lambda: Path("other").read_bytes(), "write": lambda: Path("new").write_text("x"),
-    "remove": lambda: os.remove("other"), "program": lambda: os.system("true"), "memory": lambda: np.ones(20 << 20),
+    "remove": lambda: os.remove("other"), "program": lambda: os.system("true"), "memory": lambda: np.ones(9 << 20),
     "promise": lambda: np.empty(1 << 40, np.uint8), "pickle": lambda: pickle.loads(pickle.dumps(Trap())),
     "wrong": lambda: Path("/proc/self/status").read_text().index("\0"), "crash": faulthandler._sigsegv,
     "sleep": lambda: time.sleep(60), "after": lambda: None,
@@ -38,7 +38,7 @@ TOLD = {
     "raw": "KeyError: 'raw'", "babble": "no sentence", "other file": "open of '", "write": "for writing",
     "remove": "os.remove of", "program": "os.system of", "memory": "it grew by", "promise": "MemoryError",
     "pickle": "code of the file was run", "wrong": "ValueError", "crash": "the process ended with -11",
-    "sleep": "it took more than 2 s",
+    "sleep": "it took more than 3 s",
 }  # fmt: skip
 KINDS = [*DONE]
 DRAWS = {random.Random(f"0/{number}").random(): kind for number, kind in enumerate(KINDS)}
@@ -48,4 +48,4 @@ def does(rng, folder):
     """The attempt of the case whose generator this is."""
     (folder / "other").write_text("x")
     kind = DRAWS[rng.random()]
-    return Attempt(kind, DONE[kind], 64 << 20)
+    return Attempt(kind, DONE[kind], 32 << 20)

@@ -23,7 +23,8 @@ PIECES = (
     f"<script>{MARK}()</script>", f"<img src=x onerror={MARK}()>", f"\"><svg onload='{MARK}()'>", "</style></title>",
     f"]]>&lt;{MARK};", "--><!--", f"'; {MARK}(); '", f'"; {MARK}(); "', f'"""\n{MARK}()\n"""', f"'''\n{MARK}()\n'''",
     f"\\\n{MARK}()", f"{{{{{MARK}}}}}", f"${{{MARK}}}", "$\\frac{", "$x^{$", "\\input{/etc/passwd}", f"*/ {MARK}(); /*",
-    f"**//{MARK}();", f"?\x3f/\n{MARK}();", "?\x3f?/", f"//\\\n{MARK}", f"\n#define x {MARK}\n", "%n%s%x", "|a|b|", "`x`",
+    f"**//{MARK}();", f"?\x3f/\n{MARK}();", "?\x3f?/", f"//\\\n{MARK}", f"\n#define x {MARK}\n", "%n%s%x", "|a|b|",
+    "`x`",
     f"\n\n# {MARK}\n", "\x1b[2J\x1b]0;x\x07", "\x9b31m", "\u202eabc\u2066",
     "\u2028\u2029\x85\x0b", "\x00", "\ud800", "\udcff",
     "\ufeff", "é" * 50, "x" * 10_000, "[red]x[/red]", ":smile:", "=1+1", "-", "--",
@@ -31,10 +32,13 @@ PIECES = (
     'a"b', "N/A", "None", "0", "__proto__", "𝒳", "\u0301" * 40, "\t",
 )  # fmt: skip
 TAGS = {
-    "html", "head", "meta", "link", "title", "style", "body", "h1", "h2", "h3", "section", "p", "table", "thead", "tbody",
-    "tr", "th", "td", "caption", "figure", "figcaption", "span", "br", "div", "ul", "li", "small", "strong", "em", "code",
+    "html", "head", "meta", "link", "title", "style", "body", "h1", "h2", "h3", "section", "p", "table", "thead",
+    "tbody",
+    "tr", "th", "td", "caption", "figure", "figcaption", "span", "br", "div", "ul", "li", "small", "strong", "em",
+    "code",
     "svg", "g", "path", "polyline", "line", "rect", "circle", "text", "tspan", "desc", "defs", "use", "clippath",
-    "metadata", "polygon", "rdf:rdf", "cc:work", "dc:type", "dc:date", "dc:format", "dc:creator", "cc:agent", "dc:title",
+    "metadata", "polygon", "rdf:rdf", "cc:work", "dc:type", "dc:date", "dc:format", "dc:creator", "cc:agent",
+    "dc:title",
     "image",
 }  # fmt: skip
 C_TEXT = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'|/\*.*?\*/|//[^\n]*', re.DOTALL)

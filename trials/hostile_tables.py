@@ -26,7 +26,8 @@ CONSTANT, MULTIPLE = 384 << 20, 60  # bytes, and bytes for each byte of the text
 IN_PARTS = 768 << 20  # bytes, however long a text is that is read in parts
 LARGE = 8 << 20  # bytes that a small packed file becomes
 WORDS = ("\0", '"', '""', '"\n', "\r", "\r\n", "\n\n\n", ",", ";", "\t", "|", "\ufeff", "\ud7ff", "\u2028", "\u202e",
-         "1e999", "-1e-999", "nan", "inf", "0x1p3", "1_000", "1,000.5", "1.000,5", "９", "''", "x" * 140_000, "," * 300, "\x1a",
+         "1e999", "-1e-999", "nan", "inf", "0x1p3", "1_000", "1,000.5", "1.000,5", "９", "''", "x" * 140_000,
+         "," * 300, "\x1a",
          "=cmd|'/c calc'!A0", "<script>alert(1)</script>", "\x1b[2J", " " * 5000, "1" * 5000)  # fmt: skip
 ENCODINGS = (None, None, None, "utf-8", "latin-1", "cp1252", "utf-16", "utf-7", "utf-32-be", "idna", "punycode",
              "unicode_escape", "zlib_codec", "rot13", "undefined", "raw_unicode_escape", "no such", "")  # fmt: skip

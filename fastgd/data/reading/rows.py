@@ -62,8 +62,8 @@ class Rows:
             raise InvalidInputError(f"{name} is empty.")
         if len(header.cells) > MOST_COLUMNS:
             raise InvalidInputError(
-                f"{name} has {len(header.cells):,} columns, and at most {MOST_COLUMNS:,} are read from text: save those "
-                "that you need, or an array as .npy."
+                f"{name} has {len(header.cells):,} columns, and at most {MOST_COLUMNS:,} are read from text: save "
+                "those that you need, or an array as .npy."
             )
         decimal = fmt.decimal or ("." if separator == "," else find_decimal(name, sample, separator))
         self.dialect = Dialect(name, separator, decimal, tuple(cell.strip() for cell in header.cells))
