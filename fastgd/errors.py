@@ -6,6 +6,7 @@ They are one family below `FastgdError`, and each is also the built-in class tha
 from __future__ import annotations
 
 import contextvars
+import re
 import shlex
 import sys
 import warnings
@@ -42,8 +43,20 @@ def __dir__() -> list[str]:
     return __all__
 
 
+# Control characters, ends of lines, changes of direction and halves of characters.
+UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def printable(text: str) -> str:
+    """Text from a file as one harmless line: what would break it, turn it round or steer a terminal is escaped."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
+
+
 class FastgdError(Exception):
-    """The base of all errors of this package."""
+    """The base of all errors of this package; each message is one harmless line, whatever the names in it hold."""
+
+    def __init__(self, *told: object) -> None:
+        super().__init__(*(printable(part) if isinstance(part, str) else part for part in told))
 
 
 class InvalidInputError(FastgdError, ValueError):
@@ -159,6 +172,7 @@ def kept_warnings() -> Iterator[list[Told]]:
 
 def warn(message: str, category: type[FastgdWarning]) -> None:
     """Warn, pointing at the line outside this package that led here."""
+    message = printable(message)
     told = _kept.get()
     if told is not None:
         told.append((message, category))

@@ -10,7 +10,6 @@ import html
 import inspect
 import numbers
 import operator
-import re
 import secrets
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -21,9 +20,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from .errors import InvalidInputError
-
-# Control characters, ends of lines, changes of direction and halves of characters.
-UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+from .errors import printable as printable
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -233,11 +230,6 @@ def shortened(name: str, most: int) -> str:
 def counted(n: int, what: str) -> str:
     """So many of a thing: 1 row, 2,000 rows."""
     return f"{n:,} {what}{'s' * (n != 1)}"
-
-
-def printable(text: str) -> str:
-    """Text from a file as one harmless line: what would break it, turn it round or steer a terminal is escaped."""
-    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def html_table(

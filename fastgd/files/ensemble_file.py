@@ -49,10 +49,9 @@ def rebuilt(header: dict[str, Any], arrays: Arrays, kind: type[Core], whole: typ
     """The models that a header and arrays describe, as one."""
     if set(header) - {"calibration"} != {"format", "models", "weights"} or not isinstance(header["models"], list):
         raise InvalidInputError("its models are not described in full")
-    members = []
+    members, of_members = [], _by_member(arrays)
     for k, words in enumerate(header["models"]):
-        start = _name(k, "")
-        own = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
+        own = of_members.get(str(k), {})
         if words["format"] != model_file.FORMAT or "training" in words:
             raise InvalidInputError(f"model {k} is of another format")
         members.append(model_file.rebuilt(words, own, kind))
@@ -75,6 +74,15 @@ def _calibration(words: dict[str, Any], arrays: Arrays, n_targets: int) -> Calib
         raise InvalidInputError("its calibration contradicts itself")
     if not (np.isfinite(scale).all() and (scale[0] > 0).all() and (scale[1] >= 0).all()):
         raise InvalidInputError("its calibration has numbers out of their range")
+    return found
+
+
+def _by_member(arrays: Arrays) -> dict[str, Arrays]:
+    """The arrays of each member; looked for anew for each of them, they would take the square of the time."""
+    found: dict[str, Arrays] = {}
+    for name, array in arrays.items():
+        number, _, own = name.partition(".")
+        found.setdefault(number, {})[own] = array
     return found
 
 

@@ -65,10 +65,11 @@ class Cells:
         gaps: bool, told: Callable[[str], None],
     ) -> None:  # fmt: skip
         self.dialect, self.marks, self.told = dialect, marks, told
-        self.places = {column: dialect.place(column) for column in columns}
+        self.places = dialect.places(columns)
         self.text, self.numbers = set(text), set(numbers) - set(text)
         self.whole = set() if gaps else set(self.numbers)
-        self.open = [column for column in columns if column not in self.text | self.numbers]
+        known = self.text | self.numbers
+        self.open = [column for column in columns if column not in known]
         self.found = set(self.open)
         self.as_they_are: set[str] = set()  # columns of text that nobody reads
         self.faults: dict[str, Fault] = {}
@@ -77,7 +78,8 @@ class Cells:
     def frame(self, block: Block) -> Any:
         """The columns of a block; what is wrong there is noted."""
         pl = library()
-        asked = [column for column in self.places if column in self.numbers or column in self.open]
+        is_open = set(self.open)
+        asked = [column for column in self.places if column in self.numbers or column in is_open]
         texts = [pl.col(str(self.places[column])) for column in asked]
         table = block.frame.select(_as_number(cells, self.dialect.decimal) for cells in texts)
         fits = table.select(pl.all().is_between(-LARGEST, LARGEST).all()).row(0) if asked else ()
@@ -85,7 +87,7 @@ class Cells:
         for column, fit, values in zip(asked, fits, table.get_columns(), strict=True):
             cells = block.frame[values.name]
             is_easy = fit and values.null_count() == cells.null_count() and not self.marks.numbers
-            if column in self.open and self._is_text(cells, values):
+            if column in is_open and self._is_text(cells, values):
                 self.text.add(column)
                 continue
             if not is_easy or (column in self.whole and values.null_count()):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,9 @@ from ...errors import InvalidInputError
 from ...options import printable, shortened
 
 LONGEST = 60  # characters of a cell or a name in a message
+MOST_COLUMNS = 1 << 17  # of a text file: each takes some time, and memory of its own
 MOST_NAMED = 6  # columns in a message on those that are missing
+MOST_KNOWN = 100  # columns that are named instead
 SEPARATORS = ",;\t|"  # those that are found; in a tie the first
 SAMPLE = 1 << 16  # bytes, from which a decimal comma is found
 FIRST = 1 << 13  # characters of them, from which the separator is
@@ -22,6 +25,8 @@ NO_TEXT = ("", "NA", "N/A", "n/a", "NaN", "nan", "NULL", "null", "#N/A", "<NA>")
 COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4,}|\d{1,3}(\.\d{3})+),\d+")
 POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
+SEPARATOR = re.compile(r'[^"\r\n\x80-\U0010ffff]')
+HALF = re.compile("[\ud800-\udfff]")  # of a character, as of names that are not in UTF-8
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
 
 
@@ -43,8 +48,11 @@ class Format:
     missing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.separator is not None and (len(self.separator.encode()) != 1 or self.separator in '"\r\n'):
+        if self.separator is not None and not SEPARATOR.fullmatch(self.separator):
             raise InvalidInputError(f"separator must be one character such as ';', not {self.separator!r}.")
+        half = next((mark for mark in self.missing or () if HALF.search(mark)), None)
+        if half is not None:
+            raise InvalidInputError(f"missing must be text such as '-999', but {half!r} has half a character.")
         if self.decimal not in (None, ".", ","):
             raise InvalidInputError(f"decimal must be '.' or ',', not {self.decimal!r}.")
         if self.decimal is not None and self.decimal == self.separator:
@@ -65,13 +73,15 @@ class Dialect:
         """How many cells a row has."""
         return len(self.header)
 
-    def place(self, column: str) -> int:
-        """Where a column stands.
+    def places(self, columns: Sequence[str]) -> dict[str, int]:
+        """Where columns stand.
 
         Raises:
-            InvalidInputError: there is none of this name, or more than one.
+            InvalidInputError: there is none of such a name, or more than one.
         """
-        return place_of(self.name, self.header, column)
+        check_columns(self.name, self.header, columns)
+        found = {name: place for place, name in enumerate(self.header)}
+        return {column: found[column] for column in columns}
 
     def is_number(self, cell: str) -> bool:
         """Whether a cell holds a finite number, as a person would write it: no 1_000, no digits of other scripts."""
@@ -97,23 +107,19 @@ def grouped_pattern(decimal: str) -> str:
     return rf"^[+-]?\d{{1,3}}({group}\d{{3}})+({decimal}\d+)?$"
 
 
-def place_of(name: str, header: Sequence[str], column: str) -> int:
-    """Where a column stands in a header, or one sentence."""
-    check_columns(name, header, [column])
-    return list(header).index(column)
-
-
 def check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> None:
     """Whether a header has columns, each of them once, or one sentence that names all that it lacks."""
-    missing = [column for column in dict.fromkeys(columns) if column not in header]
+    times = Counter(header)
+    missing = [column for column in dict.fromkeys(columns) if column not in times]
     if missing:
         named = ", ".join(repr(shortened(column, LONGEST)) for column in missing[:MOST_NAMED])
         more = f" and {len(missing) - MOST_NAMED:,} more" if len(missing) > MOST_NAMED else ""
-        known = ", ".join(printable(shortened(other, LONGEST)) for other in header)
+        known = ", ".join(printable(shortened(other, LONGEST)) for other in header[:MOST_KNOWN])
+        known += f" and {len(header) - MOST_KNOWN:,} more" if len(header) > MOST_KNOWN else ""
         also = " Does the file begin with a header line?" if all(map(NUMBER.fullmatch, header)) else ""
         what = f"column{'s' * (len(missing) > 1)} {named}{more}"
         raise InvalidInputError(f"{name} has no {what}; its columns are: {known}.{also}")
-    twice = next((column for column in columns if list(header).count(column) > 1), None)
+    twice = next((column for column in columns if times[column] > 1), None)
     if twice is not None:
         raise InvalidInputError(f"{name} has more than one column {shortened(twice, LONGEST)!r}: rename all but one.")
 

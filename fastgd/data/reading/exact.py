@@ -76,7 +76,8 @@ def check_header(dialect: Dialect, row: Row, wanted: Sequence[str]) -> None:
     """Refuse a header that took in a row."""
     if row.last > row.first:
         for columns in (list(dialect.header), _cut_short(row.cells, dialect.separator)):
-            found = [columns.index(name) for name in wanted if name in columns]
+            asked = set(wanted)
+            found = [place for place, column in enumerate(columns) if column in asked]
             check_quotes(dialect, row, len(columns), found, is_header=True)
 
 
@@ -132,19 +133,19 @@ def byte_breaks(lines: bytes) -> int:
 
 def _fault(name: str, separator: str, first: int, record: str) -> str:
     """What csv cannot read in the lines of a row."""
-    pattern = re.compile(rf'"[^"]*(?:""[^"]*)*("?)|[^{re.escape(separator)}\r\n]*')
-    at = 0
+    pattern = re.compile(rf'"[^"]*+(?:""[^"]*+)*+("?)|[^{re.escape(separator)}\r\n]*')
+    at, opens = 0, first  # the place and the line in which a cell begins
     while True:
         cell = pattern.match(record, at)
         assert cell is not None  # an empty cell is one, too
-        opens, behind = first + breaks([record[:at]]), record[cell.end() : cell.end() + 1]
+        behind = record[cell.end() : cell.end() + 1]
         if cell[0].startswith('"') and not cell[1]:
             return _stray(name, opens, "is not closed")
         if cell[0].startswith('"') and behind not in ("", separator, "\r", "\n"):
             return _stray(name, opens, "is closed before its cell ends")
         if behind != separator:
             return f"{name}, line {first} has a cell of more than {csv.field_size_limit():,} characters: shorten it."
-        at = cell.end() + 1
+        at, opens = cell.end() + 1, opens + breaks([cell[0]])
 
 
 def _stray(name: str, line: int, what: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...errors import not_installed
+from ...options import shortened
 
 
 def library() -> Any:
@@ -18,3 +19,14 @@ def library() -> Any:
     except ImportError as error:
         raise not_installed("Tables in files", "polars") from error
     return polars
+
+
+def failures() -> tuple[type[BaseException], ...]:
+    """What its readers raise where a file is broken; some of it as panics of Rust, which are no `Exception`."""
+    errors = library().exceptions
+    return OSError, errors.PolarsError, errors.PanicException
+
+
+def told(error: BaseException) -> str:
+    """What it says, as a part of a line."""
+    return shortened(" ".join(str(error).split()).rstrip("."), 300)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any
 
@@ -10,7 +11,7 @@ from ...errors import InvalidInputError
 from ...options import shortened
 from .cells import LARGEST
 from .dialect import LONGEST, check_columns
-from .library import library
+from .library import failures, library, told
 from .places import Places
 
 Place = IO[bytes] | Path
@@ -21,11 +22,9 @@ def read(
 ) -> Any:
     """The whole table; columns of numbers are float64, null where nothing is known."""
     pl = library()
-    wanted = _wanted(name, place, columns, text, numbers)
-    try:
-        table = pl.read_parquet(place, columns=wanted)
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _broken(name, error) from error
+    with _reading(name, place) as file:
+        wanted = _wanted(name, file, columns, text, numbers)
+        table = pl.read_parquet(file, columns=wanted)
     if not table.height:
         raise InvalidInputError(f"{name} has columns but no rows.")
     return _made(name, table, set(numbers) - set(text), 0, gaps)
@@ -37,17 +36,15 @@ def chunks(
 ) -> Iterator[tuple[Places, Any]]:  # fmt: skip
     """Some rows at a time, with their numbers, counted from 1; columns of which nothing is said as they are."""
     pl = library()
-    wanted = _wanted(name, place, columns, text, numbers)
-    kept = {*wanted}.difference(text, numbers)
     row = 0
-    try:
-        for batch in pl.scan_parquet(place).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
+    with _reading(name, place) as file:
+        wanted = _wanted(name, file, columns, text, numbers)
+        kept = {*wanted}.difference(text, numbers)
+        for batch in pl.scan_parquet(file).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
             if batch.height:
                 made = _made(name, batch, set(numbers) - set(text), row, gaps, kept)
                 yield Places("row", range(row + 1, row + 1 + batch.height)), made
                 row += batch.height
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _broken(name, error) from error
     if not row:
         raise InvalidInputError(f"{name} has columns but no rows.")
 
@@ -55,11 +52,10 @@ def chunks(
 def size(name: str, place: Path) -> tuple[dict[str, Any], int]:
     """The columns of a file with their types, and how many rows it has."""
     pl = library()
-    try:
-        kinds = dict(pl.read_parquet_schema(place))
-        return kinds, int(pl.scan_parquet(place, glob=False).select(pl.len()).collect().item())
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise _broken(name, error) from error
+    with _reading(name, place) as file:
+        kinds = dict(pl.read_parquet_schema(file))
+        file.seek(0)
+        return kinds, int(pl.scan_parquet(file).select(pl.len()).collect().item())
 
 
 def part(name: str, place: Path, columns: Sequence[str], text: Sequence[str], first: int, n: int) -> Any:
@@ -67,31 +63,30 @@ def part(name: str, place: Path, columns: Sequence[str], text: Sequence[str], fi
     pl = library()
     where = f"{name}, rows {first + 1} to {first + n}"
     wanted = [pl.col(column).cast(pl.String) if column in text else pl.col(column) for column in columns]
-    try:
-        table = pl.scan_parquet(place, glob=False).slice(first, n).select(wanted).collect()
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise _broken(where, error, "part of ") from error
+    with _reading(where, place, "part of ") as file:
+        table = pl.scan_parquet(file).slice(first, n).select(wanted).collect()
     if table.height != n:
         raise InvalidInputError(f"{where}: the file ends before them: write it anew.")
     return table
 
 
-def _wanted(
-    name: str, place: Place, columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str]
-) -> list[str]:
-    pl = library()
+@contextmanager
+def _reading(name: str, place: Place, part: str = "") -> Iterator[IO[bytes]]:
+    """The open file: of a path the library would make a pattern, a folder of the user's or an address elsewhere."""
     try:
-        header = list(pl.read_parquet_schema(place))
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise _broken(name, error) from error
-    if not isinstance(place, Path):
-        place.seek(0)
+        with place.open("rb") if isinstance(place, Path) else nullcontext(place) as file:
+            yield file
+    except failures() as error:
+        raise InvalidInputError(f"{name} is not {part}a whole Parquet file: {told(error)}.") from error
+
+
+def _wanted(
+    name: str, file: IO[bytes], columns: Sequence[str] | None, text: Sequence[str], numbers: Sequence[str]
+) -> list[str]:
+    header = list(library().read_parquet_schema(file))
+    file.seek(0)
     check_columns(name, header, [*(columns or ()), *text, *numbers])
     return header if columns is None else list(columns)
-
-
-def _broken(name: str, error: BaseException, part: str = "") -> InvalidInputError:
-    return InvalidInputError(f"{name} is not {part}a whole Parquet file: {' '.join(str(error).split())}.")
 
 
 def _made(

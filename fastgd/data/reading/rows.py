@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from ...errors import InvalidInputError
 from . import exact
-from .dialect import MISSING, SAMPLE, Dialect, Format, find_decimal, find_separator
-from .library import library
+from .dialect import MISSING, MOST_COLUMNS, SAMPLE, Dialect, Format, find_decimal, find_separator
+from .library import failures, library
+from .text import LONGEST_LINE
 
 Places = Sequence[int] | NDArray[np.int64]
 QUOTE, LINE_FEED = ord('"'), ord("\n")
@@ -48,21 +49,29 @@ class Rows:
     """
 
     def __init__(self, name: str, pieces: Iterator[bytes], fmt: Format, numbers: Sequence[str]) -> None:
-        piece = next(pieces, b"")
+        piece, line = next(pieces, b""), 1
         while (piece.isspace() or not piece) and (following := next(pieces, b"")):
-            piece += following
+            line += exact.byte_breaks(piece)
+            piece = following
         sample = piece[:SAMPLE].decode(errors="ignore")
         separator = fmt.separator or find_separator(sample)
-        header = _header(name, sample, separator) or _header(name, piece.decode(), separator, is_last=True)
+        whole = sample[: sample.rfind("\n") + 1]  # lines; one that is cut would be a row, too
+        header = _header(name, whole, separator, line)
+        header = header or _header(name, piece.decode(), separator, line, is_last=True)
         if header is None:
             raise InvalidInputError(f"{name} is empty.")
+        if len(header.cells) > MOST_COLUMNS:
+            raise InvalidInputError(
+                f"{name} has {len(header.cells):,} columns, and at most {MOST_COLUMNS:,} are read from text: save "
+                "those that you need, or an array as .npy."
+            )
         decimal = fmt.decimal or ("." if separator == "," else find_decimal(name, sample, separator))
         self.dialect = Dialect(name, separator, decimal, tuple(cell.strip() for cell in header.cells))
         exact.check_header(self.dialect, header, numbers)
-        columns = self.dialect.header
-        self.numbers = [columns.index(column) for column in numbers if column in columns]
+        asked = set(numbers)
+        self.numbers = [place for place, column in enumerate(self.dialect.header) if column in asked]
         self.line = header.last + 1
-        self._pieces, self._first = pieces, _after(piece, header.last)
+        self._pieces, self._first = pieces, _after(piece, header.last + 1 - line)
 
     def blocks(self) -> Iterator[Block]:
         """Blocks of rows; one may be empty.
@@ -80,6 +89,11 @@ class Rows:
                 block, rest = self._block(text, is_last)
                 self.line += exact.byte_breaks(text) - exact.byte_breaks(rest)
                 yield block
+                if len(rest) > LONGEST_LINE:
+                    raise InvalidInputError(
+                        f"{self.dialect.name}, line {self.line} begins a row of more than {LONGEST_LINE:,} bytes: is "
+                        "this a table?"
+                    )
                 text = rest + following
             else:
                 text = following
@@ -162,7 +176,7 @@ class Rows:
                 text, has_header=False, separator=self.dialect.separator, quote_char='"' if has_quotes else None,
                 schema=schema, infer_schema=False,
             )  # fmt: skip
-        except pl.exceptions.PolarsError:
+        except failures():
             return None
         return frame if frame.height == n_rows else None
 
@@ -197,8 +211,8 @@ class Rows:
                 self.numbers.append(place)
 
 
-def _header(name: str, text: str, separator: str, is_last: bool = False) -> exact.Row | None:
-    row = next(exact.rows(name, text, separator, 1, is_last), None)
+def _header(name: str, text: str, separator: str, line: int, is_last: bool = False) -> exact.Row | None:
+    row = next(exact.rows(name, text, separator, line, is_last), None)
     return row if isinstance(row, exact.Row) else None
 
 

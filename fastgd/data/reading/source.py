@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from ...errors import InvalidInputError
-from .library import library
+from .library import failures, library, told
 
 STANDARD_INPUT = "-"
 PIECE = 1 << 24  # bytes that are read at once
@@ -37,7 +37,7 @@ class Source(NamedTuple):
 
     name: str
     pieces: Iterator[bytes]
-    parquet: IO[bytes] | Path | None
+    parquet: IO[bytes] | None
 
 
 def shown(path: Path) -> str:
@@ -54,7 +54,7 @@ def opened(path: Path) -> Iterator[Source]:
             file = held.enter_context(path.open("rb")) if name == str(path) else sys.stdin.buffer
             before = _state(file)
             begun = _Begun(file, held)
-            yield _source(path, name, begun)
+            yield _source(name, begun)
             if before != _state(file):
                 raise InvalidInputError(f"{name} has changed while it was read: read it again when it is complete.")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
@@ -76,14 +76,14 @@ class _Begun:
         return head + self.file.read(size - len(head)) if len(head) < size else head
 
 
-def _source(path: Path, name: str, begun: _Begun) -> Source:
+def _source(name: str, begun: _Begun) -> Source:
     first = begun.first
     if first[:1] == GZIP[:1]:  # one byte is enough: no text begins with it
         return Source(name, _checked(name, _pieces(gzip.GzipFile(fileobj=begun))), None)  # type: ignore[call-overload]
     if first.startswith(ZSTD):
-        return Source(name, _checked(name, _unpacked(path, name, begun)), None)
+        return Source(name, _checked(name, _unpacked(name, begun)), None)
     if first.startswith(PARQUET):
-        return Source(name, iter(()), path if _is_file(begun.file) else _kept(name, begun))
+        return Source(name, iter(()), _whole(name, begun))
     return Source(name, _checked(name, _pieces(begun)), None)
 
 
@@ -103,25 +103,27 @@ def _checked(name: str, pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield from pieces
 
 
-def _unpacked(path: Path, name: str, begun: _Begun) -> Iterator[bytes]:
+def _unpacked(name: str, begun: _Begun) -> Iterator[bytes]:
     """The lines of a file that is packed with zstd, for which Python before 3.14 has no library."""
     pl = library()
-    source: Any = path if _is_file(begun.file) else _kept(name, begun)
-    batches = pl.scan_lines(source).collect_batches(chunk_size=LINES, maintain_order=True)
+    batches = pl.scan_lines(_whole(name, begun)).collect_batches(chunk_size=LINES, maintain_order=True)
     try:
         for batch in batches:
             if batch.height:
                 yield f"{batch.to_series().str.join(chr(10)).item()}\n".encode()
-    except (OSError, pl.exceptions.PolarsError) as error:
+    except failures() as error:
         if "utf" in str(error).lower():
             why = "its text is not in UTF-8, which is needed where a file is packed with zstd: unpack it first"
         else:
-            why = f"not a whole zstd file: {error}"
+            why = f"not a whole zstd file: {told(error)}"
         raise InvalidInputError(f"{name} cannot be unpacked, {why}.") from error
 
 
-def _kept(name: str, begun: _Begun) -> IO[bytes]:
-    """What comes through a pipe, in a file of its own for a reader that moves to and fro."""
+def _whole(name: str, begun: _Begun) -> IO[bytes]:
+    """A file for a reader that moves to and fro; what comes through a pipe is kept in one of its own."""
+    if _is_file(begun.file):
+        begun.file.seek(0)
+        return begun.file
     with _keeping(name):
         kept: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115  it is closed with what it is read from
         begun.held.callback(_closed, kept)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -64,8 +65,10 @@ def _again(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 
 def _known(encoding: str) -> str:
     try:
+        with contextlib.suppress(UnicodeDecodeError):
+            b" ".decode(encoding)  # refused of codecs such as zlib, which make no text
         return codecs.lookup(encoding).name
-    except LookupError as error:
+    except (LookupError, ValueError) as error:
         raise InvalidInputError(
             f"There is no encoding {encoding!r}: name one such as utf-8, latin-1 or cp1252."
         ) from error

@@ -19,6 +19,8 @@ from .pieces import depth, n_rows_of, rows_of
 from .source import Batch, placed
 from .state import FileState
 
+KINDS = "biufcUS"  # of arrays in files; which of them are learned from is decided where X and y are checked
+
 
 class Rows(Protocol):
     """Rows of one array: X, y or the weights."""
@@ -81,8 +83,12 @@ class NpyFile:
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # its head is read, and none of its rows
         except Exception as error:  # whatever a broken head is taken for
             raise InvalidInputError(f"{path} is not a whole .npy file of numbers: {_in_a_line(error)}.") from error
-        if mapped.ndim not in (1, 2) or mapped.dtype.names:
-            what = "records" if mapped.dtype.names else f"an array of shape {mapped.shape}"
+        if not isinstance(mapped, np.memmap):
+            mapped.close()
+            raise InvalidInputError(f"{path} is an archive of arrays: save each as a file of its own, with np.save.")
+        if mapped.ndim not in (1, 2) or mapped.dtype.kind not in KINDS or not mapped.itemsize:
+            kind = "records" if mapped.dtype.names else f"values of {mapped.dtype}"
+            what = kind if mapped.ndim in (1, 2) else f"an array of shape {mapped.shape}"
             raise InvalidInputError(f"{path} holds {what}, not rows and columns: save a table of numbers.")
         self.shape, self._dtype, self._offset = mapped.shape, mapped.dtype, mapped.offset
         self._is_by_column = mapped.ndim == 2 and not mapped.flags.c_contiguous

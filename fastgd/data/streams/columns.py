@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -40,10 +41,11 @@ def wanted(
     """
     targets = None if target is None else target if isinstance(target, str) else tuple(target)
     found = Wanted((), targets, weight)
-    inputs = tuple(columns) if columns is not None else tuple(other for other in header if other not in found.all)
+    besides = set(found.all)
+    inputs = tuple(columns) if columns is not None else tuple(other for other in header if other not in besides)
     found = found._replace(inputs=inputs)
     check_columns(name, header, found.all)
-    twice = next((column for column in found.all if found.all.count(column) > 1), None)
+    twice = next((column for column, n in Counter(found.all).items() if n > 1), None)
     if twice is not None:
         raise InvalidInputError(
             f"The column {twice!r} of {name} is asked for twice: as an input, a target or a weight."
@@ -60,7 +62,8 @@ def check_same(name: str, header: Sequence[str], first: str, other: Sequence[str
         InvalidInputError: it lacks some, or has others.
     """
     check_columns(name, header, other)
-    besides = [column for column in header if column not in other]
+    known = set(other)
+    besides = [column for column in header if column not in known]
     if besides:
         raise InvalidInputError(
             f"{name} has columns that {first} has not: {', '.join(besides)}; name those that are read with columns=."

@@ -56,7 +56,7 @@ def _top(plan: Plan, name: str) -> Iterator[str]:
 def _in_comment(text: str) -> str:
     """A name that neither ends a comment nor begins one, nor a trigraph."""
     plain = shortened(printable(text), 60).encode("ascii", "backslashreplace").decode()
-    return plain.replace("*/", "* /").replace("/*", "/ *").replace("??", "? ?")
+    return re.sub(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?)", " ", plain)
 
 
 def _levels(plan: Plan, name: str) -> Iterator[str]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ... import __version__
 from ...data.column_codes import LevelCode, NumberCode
 from ...errors import InvalidInputError, not_installed
+from ...options import shortened
 from .formulas import FORMULAS, sigmoid
 from .plan import Member, Plan, Reading
 
@@ -68,7 +69,17 @@ def onnx_file(plan: Plan, name: str) -> bytes:
     size += sum(reading.table.nbytes for one in plan.members for reading in one.readings if reading.table is not None)
     if size > LARGEST:
         raise InvalidInputError(f"An ONNX file has less than 2 GB, and this model has {size / 1e9:.1f} GB of weights.")
-    graph = Graph(onnx)
+    try:
+        return _written(Graph(onnx), plan, name)
+    except UnicodeEncodeError as error:
+        raise InvalidInputError(
+            f"An ONNX file holds text in UTF-8, and {shortened(error.object, 60)!r} has half a character: rename that "
+            "column or class."
+        ) from error
+
+
+def _written(graph: Graph, plan: Plan, name: str) -> bytes:
+    onnx = graph.onnx
     inputs = _inputs(graph, plan)
     outputs = _outputs(graph, plan, _blended(graph, plan, [_member(graph, plan, member) for member in plan.members]))
     made = onnx.helper.make_graph(graph.nodes, name, inputs, outputs, graph.initializers)

@@ -14,7 +14,8 @@ from ...data.arrays import as_array
 from ...errors import InvalidInputError, ModelFileError
 from ...kernels.records import Reals
 from ...options import shortened
-from ..disk import as_path
+from .. import tensors
+from ..disk import NOT_WHOLE, as_path
 
 PICKLES = (".pt", ".pth", ".bin", ".ckpt", ".pkl", ".pickle")
 ONLY = "only Linear layers, one after the other, can be read"
@@ -64,10 +65,15 @@ def _read(path: Path) -> dict[str, Any]:
     from safetensors.numpy import load
 
     try:
-        return load(path.read_bytes())
+        with tensors.opened(path) as file:
+            tensors.index(file)  # a large file of another kind is refused before it is read
+            file.seek(0)
+            return load(file.read())
+    except ModelFileError:
+        raise
     except OSError as error:
         raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
-    except (SafetensorError, KeyError, TypeError, AttributeError) as error:  # KeyError: a dtype that NumPy lacks
+    except (SafetensorError, *NOT_WHOLE) as error:  # KeyError: a dtype that NumPy lacks
         raise ModelFileError(
             f"{path} is no safetensors file of numbers that NumPy knows ({' '.join(str(error).split())[:100]})."
         ) from error
@@ -88,7 +94,8 @@ def _by_layer(state: Mapping[Any, Any]) -> dict[str, dict[str, Any]]:
 
 def _in_order(name: str) -> list[tuple[int, str]]:
     """Names in the order of the numbers in them: 2 comes before 10."""
-    return [(int(part), "") if part.isdigit() else (0, part) for part in re.split("([0-9]+)", name)]
+    parts = re.split("0*([0-9]+)", name)  # text, number, text, and so on; of two numbers the longer one is larger
+    return [(len(part), part) if place % 2 else (0, part) for place, part in enumerate(parts)]
 
 
 def _linear(name: str, parts: dict[str, Any]) -> tuple[Reals, Reals]:
