@@ -25,6 +25,8 @@ from .errors import InvalidInputError
 # Control characters, ends of lines, changes of direction and halves of characters.
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
+MOST_SHOWN = 100  # characters of a value in a message
+
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -95,12 +97,14 @@ def look_up(name: object, table: Mapping[str, Value], what: str) -> Value:
     if isinstance(name, str) and name in table:
         return table[name]
     raise InvalidInputError(
-        f"There is no {what} {name!r}; there are: {', '.join(table)}.{_hint(str(name), table, what)}"
+        f"There is no {what} {shown(name)}; there are: {', '.join(table)}.{_hint(name, table, what)}"
     )
 
 
-def _hint(name: str, table: Mapping[str, Any], what: str) -> str:
+def _hint(name: object, table: Mapping[str, Any], what: str) -> str:
     """The name that is meant, or where to find the thing."""
+    if not isinstance(name, str) or len(name) > MOST_SHOWN:
+        return ""
     plain = name.lower().replace(" ", "_").replace("-", "_")
     if (what, plain) in ELSEWHERE:
         return f" {ELSEWHERE[what, plain]}"
@@ -182,7 +186,7 @@ def positive_integer(value: object, what: str, *, least: int = 1) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {value!r}.")
+        raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {shown(value)}.")
     return number
 
 
@@ -190,7 +194,7 @@ def seed(random_state: object) -> int:
     """A seed as it was given; None draws a seed."""
     value = positive_integer(secrets.randbits(32) if random_state is None else random_state, "random_state", least=0)
     if value >= 1 << 64:
-        raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
+        raise InvalidInputError(f"random_state must be below 2**64, not {shown(random_state)}.")
     return value
 
 
@@ -203,14 +207,14 @@ def real_dtype(dtype: object) -> np.dtype[Any]:
 def layer_number(layer: object, n_layers: int) -> int:
     """Which of n_layers layers is meant, counted from 0; negative numbers count from the last layer."""
     if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
-        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
+        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {shown(layer)}.")
     return int(layer) % n_layers
 
 
 def layer_numbers(layer: object, n_layers: int) -> list[int]:
     """The same, or every layer for "all"."""
     if isinstance(layer, str) and layer != "all":
-        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, or 'all', not {layer!r}.")
+        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, or 'all', not {shown(layer)}.")
     return list(range(n_layers)) if isinstance(layer, str) else [layer_number(layer, n_layers)]
 
 
@@ -228,6 +232,15 @@ def shortened(name: str, most: int) -> str:
         return name
     tail = (most - 1) // 2
     return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def shown(value: object) -> str:
+    """What someone has typed or passed, as messages show it: in one line, and not much of it."""
+    try:
+        text = repr(value)
+    except Exception:  # also a number of more digits than Python writes
+        text = f"a {type(value).__name__}"
+    return shortened(printable(" ".join(text.split())), MOST_SHOWN)
 
 
 def counted(n: int, what: str) -> str:
@@ -265,7 +278,7 @@ def yes_or_no(value: object, what: str) -> bool:
     """`value` as a bool, or an error: "no" would otherwise count as true."""
     if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
-    raise InvalidInputError(f"{what} must be True or False, not {value!r}.")
+    raise InvalidInputError(f"{what} must be True or False, not {shown(value)}.")
 
 
 def is_number(value: object) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels.records import Reals
-from ..options import is_number, positive_integer
+from ..options import is_number, positive_integer, shown
 from . import numbers
 from .column_codes import LevelCode, NumberCode
 from .columns import Column, Columns, Numbers
@@ -76,7 +76,7 @@ class Encoding:
             object.__setattr__(self, "least_rows", positive_integer(self.least_rows, "least_rows"))
         object.__setattr__(self, "most_levels", positive_integer(self.most_levels, "most_levels"))
         if not is_number(self.finer) or not 0.01 <= self.finer <= 100:
-            raise InvalidInputError(f"finer must be a number from 0.01 to 100, not {self.finer!r}.")
+            raise InvalidInputError(f"finer must be a number from 0.01 to 100, not {shown(self.finer)}.")
         object.__setattr__(self, "finer", float(self.finer))
 
     def least_rows_for(self, n_rows: int) -> int:
@@ -101,7 +101,7 @@ def as_encoding(value: Any) -> Encoding | None:
         return value
     if value == "auto":
         return Encoding()
-    raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {value!r}.")
+    raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {shown(value)}.")
 
 
 class Seen(NamedTuple):

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels.records import Reals, read_only
-from ..options import is_number
+from ..options import is_number, shown
 from .arrays import as_array
 from .frames import as_frame, check_nulls
 
@@ -103,11 +103,11 @@ def declared_classes(classes: Any, n_classes: int | None) -> NDArray[Any]:
     if n_classes is None:
         raise InvalidInputError("classes= is for classes: that takes loss='cross_entropy' or 'binary_cross_entropy'.")
     if isinstance(classes, str | bytes | dict | set) or not np.iterable(classes):
-        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {classes!r}.")
+        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {shown(classes)}.")
     named = classes.to_pylist() if hasattr(classes, "to_pylist") else list(classes)
     known = _plain(as_array(named, "classes").reshape(-1), "classes")
     if known.size != n_classes or np.unique(known).size != n_classes:
-        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {list(classes)!r}.")
+        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {shown(list(classes))}.")
     return known
 
 
@@ -196,7 +196,7 @@ def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[A
                 f"{', '.join(map(str, classes[:20]))}. A class that comes later is named with classes=[…]."
             )
         if not is_number(weight) or not 0 <= weight < np.inf:
-            raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {weight!r}.")
+            raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {shown(weight)}.")
         table[known[label]] = weight
     if not table[counts > 0].any():
         raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")
@@ -206,4 +206,6 @@ def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[A
 def check_class_weights(weights: Any) -> None:
     """Whether this is something that class_weight may be."""
     if not isinstance(weights, dict) and not (isinstance(weights, str) and weights == "balanced"):
-        raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")
+        raise InvalidInputError(
+            f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {shown(weights)}."
+        )

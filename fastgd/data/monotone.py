@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InvalidInputError
 from ..network.network import Network
-from ..options import is_number
+from ..options import is_number, shown
 
 NOT_RISING = "gelu", "silu"  # activations
 NOT_ORDERED = "cross_entropy", "gaussian_nll"  # losses whose outputs cannot all rise together, or mean nothing then
@@ -23,11 +23,11 @@ def checked_monotone(given: Any, network: Network, names: Sequence[str] | None) 
     if given is None:
         return ()
     if not isinstance(given, Mapping):
-        raise InvalidInputError(f"monotone must be such as {{'size': 1, 'age': -1}}, not {given!r}.")
+        raise InvalidInputError(f"monotone must be such as {{'size': 1, 'age': -1}}, not {shown(given)}.")
     signs, named = [0] * network.n_in, dict[int, Any]()
     for key, sign in given.items():
         if not is_number(sign) or sign not in (-1, 0, 1):
-            raise InvalidInputError(f"monotone[{key!r}] must be 1 (rising), -1 (falling) or 0, not {sign!r}.")
+            raise InvalidInputError(f"monotone[{key!r}] must be 1 (rising), -1 (falling) or 0, not {shown(sign)}.")
         place = _place(key, network.n_in, names)
         if place in named:
             raise InvalidInputError(f"monotone names one column twice: {named[place]!r} and {key!r}.")

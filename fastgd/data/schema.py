@@ -13,6 +13,7 @@ from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals
 from ..network.network import Network
+from ..options import shown
 from . import labels, tables
 from .arrays import CheckedTable, column_name
 from .column_codes import NumberCode
@@ -213,5 +214,5 @@ def checked_column_names(names: Any, n: int, what: str = "feature_names") -> tup
         return None
     checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
     if len(checked) != n or len(set(checked)) != n:
-        raise InvalidInputError(f"{what} must be a list of {n} different names, not {names!r}.")
+        raise InvalidInputError(f"{what} must be a list of {n} different names, not {shown(names)}.")
     return checked

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError, kept_warnings, warn
 from ..kernels.records import Reals
-from ..options import is_number
+from ..options import is_number, shown
 from .arrays import CheckedTable
 from .rows import Measured, Weights, at, by_row, row_weights
 from .schema import Schema
@@ -51,7 +51,7 @@ def choice(n_rows: int, validation_data: Any, share: Any, seed: int) -> Choice:
 def check_share(share: Any, validation_data: Any) -> None:
     """Refuse what is no share, or a share beside rows that a user holds out."""
     if not is_number(share) or not 0 <= share < 1:
-        raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {share!r}.")
+        raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {shown(share)}.")
     if validation_data is not None and share:
         raise InvalidInputError("validation_data and validation_split cannot both be given.")
 

@@ -17,7 +17,7 @@ from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals, Rows
 from ..model.core import Core
 from ..model.mean import Mean
-from ..options import is_number, layer_numbers, look_up
+from ..options import is_number, layer_numbers, look_up, shown
 from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
 from . import memory
@@ -152,7 +152,7 @@ def _take_step(
     going_on = model.training_state(checked_optimizer(model.fit_state, optimizer, SGD()))
     rule, rate = going_on.optimizer, learning_rate
     if rate is not None and (not is_number(rate) or not 0 < rate < math.inf):
-        raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")
+        raise InvalidInputError(f"learning_rate must be a positive number, not {shown(rate)}.")
     if rate is None and rule.schedule.plateau():  # it is one step, not an epoch: there is nothing to monitor
         rate = going_on.next_rate()
     once = rule if rate is None else with_constant(rule, float(rate))

@@ -15,7 +15,7 @@ from ..data.rows import Measured, measured
 from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals
 from ..model.core import Core
-from ..options import checked_names, is_number, positive_integer
+from ..options import checked_names, is_number, positive_integer, shown
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
 from ..training.optimizers import SGD, Optimizer, with_constant
@@ -123,13 +123,13 @@ def learning_rates(
     steps = positive_integer(steps, "steps", least=4)
     given: list[Any] = [rates] if is_number(rates) or not isinstance(rates, Iterable) else list(rates)
     if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):
-        raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
+        raise InvalidInputError(f"rates must be a list of positive numbers, not {shown(rates)}.")
     start = copy.deepcopy(model)
     rule = checked_optimizer(start.fit_state, optimizer, SGD())
     start.fit(X, y, epochs=0, optimizer=with_constant(rule, 1.0), verbose=0)  # learns the scaling and the encoding
     n_rows = len(start.schema.inputs(X).values)
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
-        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
+        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {shown(row)}.")
     comparison = _Comparison(start, rule, X, y, int(row) % n_rows, steps)
     runs = [comparison.run(float(rate)) for rate in given]
     best = comparison.best(runs)

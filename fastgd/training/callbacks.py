@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number, look_up, positive_integer, yes_or_no
+from ..options import checked_names, is_number, look_up, positive_integer, shown, yes_or_no
 from .schedules import ReduceOnPlateau
 
 __all__ = [
@@ -107,11 +107,11 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
     ) -> None:
         if not isinstance(monitor, str):
-            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {monitor!r}.")
+            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {shown(monitor)}.")
         self.monitor = monitor
         self.patience = positive_integer(patience, "patience", least=0)
         if not is_number(min_delta) or not 0 <= min_delta < math.inf:
-            raise InvalidInputError(f"min_delta must be a number of at least 0, not {min_delta!r}.")
+            raise InvalidInputError(f"min_delta must be a number of at least 0, not {shown(min_delta)}.")
         self.min_delta = min_delta
         self.restore_best_weights = yes_or_no(restore_best_weights, "restore_best_weights")
         self.best_parameters: Any = None
@@ -265,7 +265,7 @@ class CallbackList:
         callbacks = [callbacks] if isinstance(callbacks, Callback | type) else callbacks
         if not isinstance(callbacks, list | tuple):
             raise InvalidInputError(
-                f"callbacks must be one, or a list, such as [fastgd.callbacks.EarlyStopping()], not {callbacks!r}."
+                f"callbacks must be one, or a list, such as [fastgd.callbacks.EarlyStopping()], not {shown(callbacks)}."
             )
         for callback in callbacks:
             if isinstance(callback, type) and issubclass(callback, Callback):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...errors import InvalidInputError
-from ...options import printable, shortened
+from ...options import printable, shortened, shown
 
 LONGEST = 60  # characters of a cell or a name in a message
 MOST_NAMED = 6  # columns in a message on those that are missing
@@ -44,9 +44,9 @@ class Format:
 
     def __post_init__(self) -> None:
         if self.separator is not None and (len(self.separator.encode()) != 1 or self.separator in '"\r\n'):
-            raise InvalidInputError(f"separator must be one character such as ';', not {self.separator!r}.")
+            raise InvalidInputError(f"separator must be one character such as ';', not {shown(self.separator)}.")
         if self.decimal not in (None, ".", ","):
-            raise InvalidInputError(f"decimal must be '.' or ',', not {self.decimal!r}.")
+            raise InvalidInputError(f"decimal must be '.' or ',', not {shown(self.decimal)}.")
         if self.decimal is not None and self.decimal == self.separator:
             raise InvalidInputError(f"{self.decimal!r} cannot both separate cells and stand in numbers.")
 

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InvalidInputError
+from ...options import shown
 from ..files import Format, is_parquet
 from .arrays import Arrays, arrays
 from .batches import Batches
@@ -147,7 +148,7 @@ def _folder(spool: Any) -> Path | None:
     if isinstance(spool, bool):
         return Path(tempfile.gettempdir()) if spool else None
     if not isinstance(spool, str | Path) or not Path(spool).is_dir():
-        raise InvalidInputError(f"spool must be True, False or a folder that exists, not {str(spool)!r}.")
+        raise InvalidInputError(f"spool must be True, False or a folder that exists, not {shown(str(spool))}.")
     return Path(spool)
 
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...errors import InvalidInputError
-from ...options import checked_names, counted, is_number, positive_integer
+from ...options import checked_names, counted, is_number, positive_integer, shown
 from .around import Changed
 from .held_out import Split
 from .made import Given, source_of
@@ -105,7 +105,8 @@ class Stream:
         self.buffer_rows = None if buffer_rows is None else positive_integer(buffer_rows, "buffer_rows")
         for names, option in ((columns, "columns"), (text, "text"), (numbers, "numbers"), (missing, "missing")):
             if isinstance(names, str):
-                raise InvalidInputError(f"{option} must be a list of names such as [{names!r}], not {names!r}.")
+                name = shown(names)
+                raise InvalidInputError(f"{option} must be a list of names such as [{name}], not {name}.")
         given = Given(
             source, y, sample_weight, target, columns, text, numbers, separator, decimal, encoding, missing, spool
         )
@@ -150,7 +151,7 @@ class Stream:
             205
         """
         if not is_number(share) or not 0 < share < 1:
-            raise InvalidInputError(f"share must be a number between 0 and 1, not {share!r}.")
+            raise InvalidInputError(f"share must be a number between 0 and 1, not {shown(share)}.")
         if self.source.is_one_pass:
             raise InvalidInputError(
                 f"{self.source.name} can be read only once, but both sides of a split are read: give a function that "
