@@ -281,6 +281,11 @@ def yes_or_no(value: object, what: str) -> bool:
     raise InvalidInputError(f"{what} must be True or False, not {shown(value)}.")
 
 
+def says(value: object, word: str) -> bool:
+    """Whether an option that takes other things, too, is this word; arrays and the like compare to no truth value."""
+    return isinstance(value, str) and value == word
+
+
 def is_number(value: object) -> bool:
     """Whether `value` is a real number that a float can hold, and not a bool."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):

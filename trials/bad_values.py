@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import scipy.sparse
+import scipy.sparse  # type: ignore[import-untyped]
 
 from .samples import NAMES
 
@@ -30,7 +30,7 @@ def _with(place: Any, entry: Any, dtype: Any = np.float64) -> Callable[[Any], An
     def spoil(good: Any) -> Any:
         values = np.array(good, dtype)
         if values.size:
-            values.reshape(-1)[place] = entry
+            values.reshape(-1)[place % values.size] = entry
         return values
 
     return spoil
@@ -90,20 +90,20 @@ LIKE: Mapping[str, Callable[[Any], Any]] = {
     "float16": lambda good: good.astype(np.float16),
     "float32": lambda good: good.astype(np.float32),
     "float64": lambda good: good.astype(np.float64),
-    "long double": lambda good: good.astype(np.longdouble),
+    "as long double": lambda good: good.astype(np.longdouble),
     "int8": lambda good: good.astype(np.int8),
     "uint16": lambda good: good.astype(np.uint16),
     "int64": lambda good: good.astype(np.int64),
     "objects that are numbers": lambda good: good.astype(object),
     "decimals": lambda good: np.vectorize(decimal.Decimal, [object])(good),
-    "a list": lambda good: good.tolist(),
-    "a tuple": lambda good: tuple(map(tuple, good.tolist())) if good.ndim == 2 else tuple(good.tolist()),
-    "a list of arrays": list,
+    "as a list": lambda good: good.tolist(),
+    "as a tuple": lambda good: tuple(map(tuple, good.tolist())) if good.ndim == 2 else tuple(good.tolist()),
+    "as a list of arrays": list,
     "a masked array without a mask": np.ma.masked_array,
     "a subclass of arrays": lambda good: good.view(_Labelled),
-    "pandas": _frame(pd),
-    "polars": _frame(pl),
-    "pyarrow": _arrow,
+    "as pandas": _frame(pd),
+    "as polars": _frame(pl),
+    "as pyarrow": _arrow,
 }
 
 # Made from a good array, and wrong or dangerous.
@@ -216,7 +216,7 @@ ODD: Mapping[str, Callable[[], Any]] = {
     "-0.25": lambda: -0.25,
     "NaN": lambda: math.nan,
     "infinity": lambda: math.inf,
-    "minus infinity": lambda: -math.inf,
+    "-infinity": lambda: -math.inf,
     "1e-320": lambda: 1e-320,
     "5e-324": lambda: 5e-324,
     "NumPy's NaN": lambda: np.float32("nan"),
@@ -253,7 +253,7 @@ ODD: Mapping[str, Callable[[], Any]] = {
     "a range": lambda: range(3),
     "a generator": lambda: (i for i in range(3)),
     "a function": lambda: lambda: None,
-    "a function that fails": lambda: lambda *_: {}["no"],
+    "a function that fails": lambda: lambda *_: int("no"),
     "a class": lambda: dict,
     "a module": lambda: math,
     "an object": object,

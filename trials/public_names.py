@@ -54,7 +54,7 @@ def _class(kind: type, name: str) -> Iterator[Public]:
 
 def _attributes(kind: type) -> set[str]:
     """Names that a user sees: a class may hide some from tab completion."""
-    shown = kind.__dir__(object.__new__(kind)) if "__dir__" in vars(kind) else dir(kind)
+    shown = vars(kind)["__dir__"](object.__new__(kind)) if "__dir__" in vars(kind) else dir(kind)
     return {name for name in shown if not name.startswith("_") and hasattr(kind, name)}
 
 

@@ -259,7 +259,8 @@ def used(value: Any) -> Any:
     if isinstance(value, fastgd.Encoding):
         return used(fastgd.MLP([4, 2, 1], encoding=value))
     if isinstance(value, fastgd.Stream):
-        return value.source.n_rows, [tuple(batch)[:2] for batch in value.source.batches(None, 100)]
+        model = _new()
+        return model, model.fit(value, epochs=2, verbose=0, n_threads=1)
     if type(value) is fastgd.MLP and value.fit_state is None and value.network.n_in == len(NAMES):
         return value, value.predict(X), _learned(value)
     if type(value).__name__ in ("MLPRegressor", "MLPClassifier") and not hasattr(value, "model_"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -18,28 +19,28 @@ NAMES = ("size", "rooms", "distance", "age")
 ROWS = 24
 
 
-def table() -> NDArray[np.float64]:
+def table() -> NDArray[Any]:
     """X, (24, 4): whole numbers from 1 to 60, which every dtype holds."""
     return np.random.default_rng(0).integers(1, 60, (ROWS, len(NAMES))).astype(np.float64)
 
 
-def targets() -> NDArray[np.float64]:
+def targets() -> NDArray[Any]:
     """y, (24,): whole numbers above 0, likewise."""
     X = table()
     return np.floor(X[:, 0] + X[:, 1] / 2 + 3)
 
 
-def weights() -> NDArray[np.float64]:
+def weights() -> NDArray[Any]:
     """How much each row counts, (24,): 1 or 2."""
     return np.arange(ROWS) % 2 + 1.0
 
 
-def classes() -> NDArray[np.float64]:
+def classes() -> NDArray[Any]:
     """The class of each row, (24,): 0 or 1."""
     return (table()[:, 0] > 30) * 1.0
 
 
-def groups() -> NDArray[np.float64]:
+def groups() -> NDArray[Any]:
     """The group of each row, (24,): 0 to 21."""
     return np.arange(ROWS) % 22 * 1.0
 
@@ -48,7 +49,8 @@ def groups() -> NDArray[np.float64]:
 def _made(what: str) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        return _MAKERS[what]()
+        made: Callable[[], Any] = _MAKERS[what]
+        return made()
 
 
 def sample(what: str) -> Any:

@@ -192,11 +192,13 @@ def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[A
     for label, weight in weights.items():
         if label not in known:
             raise InvalidInputError(
-                f"class_weight names the class {label!r}, which the model does not know; its classes are: "
+                f"class_weight names the class {shown(label)}, which the model does not know; its classes are: "
                 f"{', '.join(map(str, classes[:20]))}. A class that comes later is named with classes=[…]."
             )
         if not is_number(weight) or not 0 <= weight < np.inf:
-            raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {shown(weight)}.")
+            raise InvalidInputError(
+                f"class_weight of {shown(label)} must be a number of at least 0, not {shown(weight)}."
+            )
         table[known[label]] = weight
     if not table[counts > 0].any():
         raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")

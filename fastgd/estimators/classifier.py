@@ -13,6 +13,7 @@ from ..kernels.records import Reals
 from ..mlp import MLP
 from ..model import unseen
 from ..model.blend import blended_classes
+from ..options import says
 from ..training.callbacks import Logs
 from ..training.recipe import Recipe
 from .choices import goes_on_alone
@@ -85,7 +86,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
             ValueError: a table or an option that cannot be used.
             DivergenceError: the loss became infinite or NaN.
         """
-        if self.class_weight == "balanced":
+        if says(self.class_weight, "balanced"):
             raise ValueError(
                 "class_weight='balanced' is not for partial_fit, which does not see all rows: give a dict, such as of "
                 "sklearn.utils.compute_class_weight('balanced', classes=classes, y=y)."

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+from ..data.arrays import within_memory
 from ..many.variety import MANY_ROWS
 from ..mlp import MLP
 from ..training.callbacks import Callback, Logs
@@ -227,12 +228,14 @@ class Estimator(Choices):
 
     def _numbers(self, X: Any, *y: Any, reset: bool, **options: Any) -> Any:
         """A table, or a table and targets, that scikit-learn has looked at."""
-        return checked_table(self, X, y, self.encoding is not None, reset, **options)
+        with within_memory("X or y" if y else "X"):
+            return checked_table(self, X, y, self.encoding is not None, reset, **options)
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
         if sample_weight is None:
             return None
-        weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
+        with within_memory("sample_weight"):
+            weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights

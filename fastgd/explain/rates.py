@@ -20,6 +20,7 @@ from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
 from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
+from .table import check_is_model
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,7 @@ def learning_rates(
         >>> [r.verdict for r in fastgd.explain.learning_rates(model, X, y, [0.0001, 0.1, 3.0])]
         ['too low', 'well chosen', 'too high']
     """
-    if not hasattr(model, "network"):
-        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
+    check_is_model(model)
     steps = positive_integer(steps, "steps", least=4)
     given: list[Any] = [rates] if is_number(rates) or not isinstance(rates, Iterable) else list(rates)
     if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import ModelFileError
 from ..model.core import Core
 from ..model.mean import Mean
-from ..options import shortened
+from ..options import shortened, shown
 from . import ensemble_file, model_file, tensors
 from .atomic import write_whole
 from .ensemble_file import Whole
@@ -74,7 +74,7 @@ def as_path(path: Any) -> Path:
     except (TypeError, ValueError):  # ValueError: half a character
         name = "\0"
     if not isinstance(name, str) or "\0" in name:
-        raise ModelFileError(f"{path!r} is not the name of a file.")
+        raise ModelFileError(f"{shown(path)} is not the name of a file.")
     return Path(name)
 
 

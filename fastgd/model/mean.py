@@ -306,7 +306,8 @@ ALIKE = (
 def _check_alike(number: int, what: str, mine: Any, others: Any) -> None:
     if mine != others:
         raise InvalidInputError(
-            f"Models do not fit together: the {what} of model {number}: {mine!r}, of those before it: {others!r}."
+            f"Models do not fit together: the {what} of model {number}: {shown(mine)}, of those before it: "
+            f"{shown(others)}."
         )
 
 

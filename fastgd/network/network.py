@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidInputError
 from ..kernels import codes
 from ..kernels.records import Net, Reals, aligned_zeros
-from ..options import is_number, look_up, positive_integer, shown
+from ..options import is_number, look_up, positive_integer, says, shown
 from .activations import ACTIVATIONS, Activation
 from .initializers import INITIALIZERS
 from .losses import Loss, as_loss
@@ -152,7 +152,7 @@ class Network:
         generator = np.random.default_rng(seed)
         look_up(initializer, {"auto": None, **INITIALIZERS}, "initializer")
         for (weights, _), activation in zip(self.split(values), self.activations, strict=True):
-            name = activation.initializer if initializer == "auto" else initializer
+            name = activation.initializer if says(initializer, "auto") else initializer
             weights[:] = INITIALIZERS[name](generator, *weights.shape)
         if wanted.size:
             values[values * wanted < 0] = 0
@@ -261,7 +261,8 @@ def finite_array(value: Any, shape: Sequence[int], dtype: np.dtype[Any], what: s
 
 
 def _checked_sizes(sizes: Any) -> tuple[int, ...]:
-    if isinstance(sizes, str | bytes) or not isinstance(sizes, Iterable) or np.ndim(sizes) == 0:  # type: ignore[arg-type]
+    shape = getattr(sizes, "shape", (1,))
+    if isinstance(sizes, str | bytes) or not isinstance(sizes, Iterable) or shape == ():
         raise InvalidInputError(f"layer_sizes must be a list such as [4, 64, 64, 1], not {shown(sizes)}.")
     checked = tuple(positive_integer(size, f"layer_sizes[{i}]") for i, size in enumerate(sizes))
     if len(checked) < 2:

@@ -250,7 +250,7 @@ def check_monitor(name: Any, names: Sequence[str]) -> None:
     """Whether a quantity to monitor will be in the logs."""
     if name not in names:
         hint = " Give validation_data or validation_split for it." if str(name).startswith("val_") else ""
-        raise InvalidInputError(f"There is no quantity {name!r} to monitor; there are: {', '.join(names)}.{hint}")
+        raise InvalidInputError(f"There is no quantity {shown(name)} to monitor; there are: {', '.join(names)}.{hint}")
 
 
 def larger_is_better(name: str) -> bool:
@@ -274,7 +274,7 @@ class CallbackList:
                 )
             if not isinstance(callback, Callback):
                 raise InvalidInputError(
-                    f"{callback!r} is not a callback: make it a subclass of fastgd.callbacks.Callback, "
+                    f"{shown(callback)} is not a callback: make it a subclass of fastgd.callbacks.Callback, "
                     "with on_epoch_end(self, epoch, logs)."
                 )
             unheard = [name for name in dir(callback) if "batch" in name and name.startswith("on_")]

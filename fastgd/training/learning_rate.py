@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import DivergenceError, InvalidInputError
 from ..kernels.records import Rows, resting
-from ..options import is_number
+from ..options import is_number, shown
 from .equipment import Snapshot
 from .feed import probe
 from .history import History
@@ -75,7 +75,8 @@ def find_learning_rate(
     A network that is trained already is told of.
     """
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
-        raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {lowest}, {highest}.")
+        given = f"{shown(lowest)}, {shown(highest)}"
+        raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {given}.")
     run = Run(job, History())
     rows = probe(job.feed.at_hand, ROWS_MEASURED) if held_out is None else held_out
     with Interrupts() as interrupts:

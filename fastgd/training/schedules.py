@@ -8,6 +8,7 @@ Other schedules go on from `fit` to `fit`, as long as the optimizer has the same
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -55,6 +56,9 @@ class Schedule:
             if not good or value < low or (strict and value == low):
                 bound = f"above {low}" if strict else f"of at least {low}"
                 raise InvalidInputError(f"{entry.name} must be a number {bound}, not {shown(value)}.")
+            if not isinstance(value, int | float):  # a fraction makes arrays of objects, a float32 rounds all others
+                value = int(value) if isinstance(value, numbers.Integral) else float(value)
+                object.__setattr__(self, entry.name, value)
             if low == 1 and value >= MOST:  # it counts steps
                 raise InvalidInputError(f"{entry.name} must be below 2**53, not {shown(value)}.")
         final, rate = getattr(self, "final", 0.0), getattr(self, "learning_rate", 0.0)
@@ -291,6 +295,10 @@ class Function(Schedule):
     """Any function of the step."""
 
     function: Callable[[int], float]
+
+    def __post_init__(self) -> None:
+        if not callable(self.function):
+            raise InvalidInputError(f"function must be a function of the step, not {shown(self.function)}.")
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """function(t) for each step."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InvalidInputError
 from ..kernels.records import Reals, State
-from ..options import look_up
+from ..options import look_up, shown
 from .callbacks import larger_is_better
 from .equipment import Snapshot
 from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
@@ -152,4 +152,4 @@ def _no_optimizer(given: Any) -> str:
     name = given.__name__ if isinstance(given, type) else given
     meant = by_name.get(name.lower()) if isinstance(name, str) else None
     example = f"fastgd.{meant}()" if meant else "fastgd.SGD(learning_rate=0.05)"
-    return f"optimizer must be one such as {example}, not {name if isinstance(given, type) else repr(given)}."
+    return f"optimizer must be one such as {example}, not {name if isinstance(given, type) else shown(given)}."

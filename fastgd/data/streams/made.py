@@ -116,7 +116,7 @@ def _matching(text: str) -> list[Path]:
         return [Path(text)]
     found = sorted(glob.glob(text, recursive=True))
     if not found:
-        raise InvalidInputError(f"There is no file that matches {text!r}.")
+        raise InvalidInputError(f"There is no file that matches {shown(text)}.")
     return [Path(path) for path in found]
 
 
@@ -140,7 +140,7 @@ def _kind_of(path: Path) -> str:
 def _check_options(options: dict[str, Any], files: str) -> None:
     """Whether options are left out that belong to other files."""
     for option, value in options.items():
-        if value is not None and len(value):
+        if value is not None and not (isinstance(value, str | list | tuple) and not value):
             raise InvalidInputError(f"{option} is for {files}: leave it out here.")
 
 

@@ -125,6 +125,7 @@ class Stream:
 
     def buffered(self, buffer_rows: int) -> Stream:
         """The same with a buffer of so many rows."""
+        buffer_rows = positive_integer(buffer_rows, "buffer_rows")
         return self._with(self.source.sized(buffer_rows), buffer_rows)
 
     def once(self) -> Stream:
@@ -163,10 +164,15 @@ class Stream:
 
     def changed(self, change: Callable[[Batch], Batch | None]) -> Stream:
         """The same rows with each batch as a function makes it, such as other columns; without those that are None."""
+        if not callable(change):
+            raise InvalidInputError(f"change must be a function that takes a batch, not {shown(change)}.")
         return self._with(Changed(self.source, change), self.buffer_rows)
 
     def share(self, rank: int, size: int) -> Stream:
         """What the process `rank` of `size` reads: together they read every row once."""
+        size = positive_integer(size, "size")
+        if positive_integer(rank, "rank", least=0) >= size:
+            raise InvalidInputError(f"rank must be below the number of processes, {size}, not {rank}.")
         made = self._with(self.source.share(rank, size), self.buffer_rows)
         made.is_share = True
         return made
