@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import DivergenceError, InvalidInputError, kept_warnings
 from ..mlp import MLP
-from ..options import look_up
+from ..options import look_up, says
 from .records import Record
 from .tasks import OF_NETWORK, Task
 
