@@ -12,7 +12,7 @@ import numbers
 import operator
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields
 from difflib import get_close_matches
 from textwrap import fill
@@ -26,6 +26,7 @@ from .errors import InvalidInputError
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MOST_SHOWN = 100  # characters of a value in a message
+MOST_OF_NAME = 300  # characters of a file's name there
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -241,6 +242,24 @@ def shown(value: object) -> str:
     except Exception:  # also a number of more digits than Python writes
         text = f"a {type(value).__name__}"
     return shortened(printable(" ".join(text.split())), MOST_SHOWN)
+
+
+def called(path: object) -> str:
+    """A file as messages name it: a name may be long, and have ends of lines in it."""
+    return shortened(printable(str(path)), MOST_OF_NAME)
+
+
+def listed(value: Any, n: int | None = None) -> list[Any] | None:
+    """The entries of a list, or of what is like one, such as an array or a column; None where it is none.
+
+    n: how many there must be, where that is known: nobody walks through more.
+    """
+    if isinstance(value, str | bytes | Mapping | Set) or getattr(value, "ndim", 1) != 1:
+        return None
+    try:
+        return list(value) if n in (None, len(value)) else None
+    except Exception:  # whatever a foreign object does when it is asked
+        return None
 
 
 def counted(n: int, what: str) -> str:

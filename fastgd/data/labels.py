@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels.records import Reals, read_only
-from ..options import is_number, shown
+from ..options import is_number, listed, shown
 from .arrays import as_array
 from .frames import as_frame, check_nulls
 
@@ -102,13 +102,13 @@ def declared_classes(classes: Any, n_classes: int | None) -> NDArray[Any]:
     """Check the classes that a user names beforehand: one for each output (two for a single one)."""
     if n_classes is None:
         raise InvalidInputError("classes= is for classes: that takes loss='cross_entropy' or 'binary_cross_entropy'.")
-    if isinstance(classes, str | bytes | dict | set) or not np.iterable(classes):
-        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {shown(classes)}.")
-    named = classes.to_pylist() if hasattr(classes, "to_pylist") else list(classes)
-    known = _plain(as_array(named, "classes").reshape(-1), "classes")
-    if known.size != n_classes or np.unique(known).size != n_classes:
-        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {shown(list(classes))}.")
-    return known
+    given = listed(classes, n_classes)
+    if given is not None:
+        named = classes.to_pylist() if hasattr(classes, "to_pylist") else given
+        known = _plain(as_array(named, "classes").reshape(-1), "classes")
+        if known.size == n_classes == np.unique(known).size:
+            return known
+    raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {shown(classes)}.")
 
 
 def has_shares(y: Any) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from ..data.splits import group_numbers
 from ..errors import InvalidInputError, Told, kept_warnings, warn
 from ..kernels.records import Net, Reals
 from ..network.network import Network
-from ..options import checked_names, is_number, shown, yes_or_no
+from ..options import checked_names, is_number, listed, shown, yes_or_no
 from ..training.cores import allowance
 from . import measures
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
@@ -271,7 +271,7 @@ def _outputs(member: Core, values: Any) -> tuple[Reals, list[Told]]:
 
 def _checked(models: Any) -> tuple[Core, ...]:
     """Models that predict the same thing from the same columns."""
-    members = tuple(models) if isinstance(models, Sequence) else ()
+    members = tuple(listed(models) or ())
     if not members:
         raise InvalidInputError(f"models must be a list of fitted fastgd.MLP, at least one, not {shown(models)}.")
     for number, member in enumerate(members):
@@ -313,7 +313,7 @@ def _check_alike(number: int, what: str, mine: Any, others: Any) -> None:
 
 def _checked_weights(weights: Any, n_models: int) -> tuple[float, ...]:
     """How much each model counts."""
-    given = (1.0,) * n_models if weights is None else tuple(weights) if isinstance(weights, Iterable) else ()
+    given = (1.0,) * n_models if weights is None else listed(weights, n_models) or ()
     if len(given) != n_models or not all(is_number(weight) and 0 < weight < np.inf for weight in given):
         raise InvalidInputError(
             f"weights must be {n_models} positive numbers, one for each model, not {shown(weights)}."

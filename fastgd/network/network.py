@@ -6,7 +6,7 @@ starting values. There is no data here and no training.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidInputError
 from ..kernels import codes
 from ..kernels.records import Net, Reals, aligned_zeros
-from ..options import is_number, look_up, positive_integer, says, shown
+from ..options import is_number, listed, look_up, positive_integer, says, shown
 from .activations import ACTIVATIONS, Activation
 from .initializers import INITIALIZERS
 from .losses import Loss, as_loss
@@ -261,10 +261,10 @@ def finite_array(value: Any, shape: Sequence[int], dtype: np.dtype[Any], what: s
 
 
 def _checked_sizes(sizes: Any) -> tuple[int, ...]:
-    shape = getattr(sizes, "shape", (1,))
-    if isinstance(sizes, str | bytes) or not isinstance(sizes, Iterable) or shape == ():
+    given = listed(sizes)
+    if given is None:
         raise InvalidInputError(f"layer_sizes must be a list such as [4, 64, 64, 1], not {shown(sizes)}.")
-    checked = tuple(positive_integer(size, f"layer_sizes[{i}]") for i, size in enumerate(sizes))
+    checked = tuple(positive_integer(size, f"layer_sizes[{i}]") for i, size in enumerate(given))
     if len(checked) < 2:
         raise InvalidInputError(
             f"layer_sizes needs at least the number of inputs and of outputs, such as [4, 1], not {list(checked)}."
