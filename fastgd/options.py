@@ -26,6 +26,7 @@ from .errors import InvalidInputError
 UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 MOST_SHOWN = 100  # characters of a value in a message
+MOST_LISTED = 1_000_000  # entries of an array that is taken for a list of options
 MOST_OF_NAME = 300  # characters of a file's name there
 
 Value = TypeVar("Value")
@@ -257,7 +258,8 @@ def listed(value: Any, n: int | None = None) -> list[Any] | None:
     if isinstance(value, str | bytes | Mapping | Set) or getattr(value, "ndim", 1) != 1:
         return None
     try:
-        return list(value) if n in (None, len(value)) else None
+        too_many = n != len(value) if n is not None else isinstance(value, np.ndarray) and value.size > MOST_LISTED
+        return None if too_many else list(value)
     except Exception:  # whatever a foreign object does when it is asked
         return None
 

@@ -168,6 +168,18 @@ SPOILT: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+class OwnError(Exception):
+    """What a user's own function raises: it comes through as it is."""
+
+
+def _fails(*_: Any) -> Any:
+    raise OwnError("of the user")
+
+
+class _Nothing:
+    """A class that is made of no arguments."""
+
+
 class _Unprintable:
     """What cannot be shown in a message."""
 
@@ -179,7 +191,7 @@ class _Unreadable:
     """What promises an array, and breaks."""
 
     def __array__(self, *_: Any, **__: Any) -> Any:
-        raise RuntimeError("two lines\nof trouble")
+        raise OwnError("two lines\nof trouble")
 
 
 class _Uncertain:
@@ -253,8 +265,8 @@ ODD: Mapping[str, Callable[[], Any]] = {
     "a range": lambda: range(3),
     "a generator": lambda: (i for i in range(3)),
     "a function": lambda: lambda: None,
-    "a function that fails": lambda: lambda *_: int("no"),
-    "a class": lambda: dict,
+    "a function that fails": lambda: _fails,
+    "a class": lambda: _Nothing,
     "a module": lambda: math,
     "an object": object,
     "Ellipsis": lambda: ...,

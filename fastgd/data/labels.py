@@ -72,7 +72,8 @@ def _plain(values: NDArray[Any], what: str) -> NDArray[Any]:
             f"{what}, row {row} is {_shown(values[row])}: numbers of classes must be whole, and below 2**63."
         )
     if values.dtype.kind == "f":
-        wrong = np.flatnonzero(~((np.abs(values) < EXACT) & (values == np.rint(values))))
+        wide = values.astype(np.float64)  # of float16, which does not hold EXACT
+        wrong = np.flatnonzero(~((np.abs(wide) < EXACT) & (wide == np.rint(wide))))
         if wrong.size:
             raise InvalidInputError(
                 f"{what}, row {wrong[0]} is {values[wrong[0]]}: labels of classes must be whole numbers or text."

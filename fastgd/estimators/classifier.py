@@ -28,7 +28,7 @@ from .library import (
     compute_class_weight,
     in_fit_context,
 )
-from .tables import real_dtype_of
+from .tables import readable, real_dtype_of
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -96,7 +96,8 @@ class MLPClassifier(ClassifierMixin, Estimator):
         if y.ndim == 2:
             self.classes_ = np.arange(y.shape[1])
         else:
-            check_partial_fit_first_call(self, classes)
+            with readable("classes"):
+                check_partial_fit_first_call(self, classes)
         return self._learn_piece(X, y, sample_weight)
 
     def predict(self, X: Any) -> NDArray[Any]:

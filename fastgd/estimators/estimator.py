@@ -10,7 +10,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
-from ..data.arrays import within_memory
+import numpy as np
+
 from ..many.variety import MANY_ROWS
 from ..mlp import MLP
 from ..training.callbacks import Callback, Logs
@@ -29,7 +30,7 @@ from .library import (
     is_regressor,
 )
 from .several import Team
-from .tables import check_is_whole, checked_table, count_rows, real_dtype_of
+from .tables import check_is_whole, checked_table, count_rows, readable, real_dtype_of
 from .watch import Patience, Subtasks
 
 
@@ -223,18 +224,21 @@ class Estimator(Choices):
         """A table to learn from, on a device that can run here."""
         asked_device(self.device)
         X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
-        check_is_whole(y)
+        with readable("y"):
+            check_is_whole(y)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _numbers(self, X: Any, *y: Any, reset: bool, **options: Any) -> Any:
         """A table, or a table and targets, that scikit-learn has looked at."""
-        with within_memory("X or y" if y else "X"):
+        with readable("X or y" if y else "X"):
             return checked_table(self, X, y, self.encoding is not None, reset, **options)
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
         if sample_weight is None:
             return None
-        with within_memory("sample_weight"):
+        if np.iscomplexobj(sample_weight):
+            raise ValueError("sample_weight has complex numbers: pass real ones.")
+        with readable("sample_weight"):
             weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")

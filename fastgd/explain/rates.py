@@ -15,7 +15,7 @@ from ..data.rows import Measured, measured
 from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals
 from ..model.core import Core
-from ..options import checked_names, is_number, positive_integer, shown
+from ..options import checked_names, is_number, listed, positive_integer, shown
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
 from ..training.optimizers import SGD, Optimizer, with_constant
@@ -121,7 +121,7 @@ def learning_rates(
     """
     check_is_model(model)
     steps = positive_integer(steps, "steps", least=4)
-    given: list[Any] = [rates] if is_number(rates) or not isinstance(rates, Iterable) else list(rates)
+    given: list[Any] = [rates] if is_number(rates) else listed(rates) or []
     if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):
         raise InvalidInputError(f"rates must be a list of positive numbers, not {shown(rates)}.")
     start = copy.deepcopy(model)

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number, positive_integer, shown, yes_or_no
+from ..options import MOST_LISTED, checked_names, is_number, positive_integer, shown, yes_or_no
 
 __all__ = ["Choice", "Integer", "LogUniform", "Uniform"]
 
@@ -134,9 +134,13 @@ class Choice:
     values: Sequence[Any]
 
     def __post_init__(self) -> None:
-        values = self.values.tolist() if isinstance(self.values, np.ndarray) else self.values
+        values: Any = self.values
+        if isinstance(values, np.ndarray):
+            values = values.tolist() if values.size <= MOST_LISTED else None
         if not isinstance(values, list | tuple | range):
-            raise InvalidInputError(f"Choice: values must be a list, such as ['relu', 'silu'], not {shown(values)}.")
+            raise InvalidInputError(
+                f"Choice: values must be a list, such as ['relu', 'silu'], not {shown(self.values)}."
+            )
         if not values:
             raise InvalidInputError("Choice: the list is empty.")
         object.__setattr__(self, "values", list(values))
@@ -185,8 +189,9 @@ def _distribution_of(name: str, values: Any) -> Distribution:
     if isinstance(values, list | tuple | range | np.ndarray):
         try:
             return Choice(values)  # type: ignore[arg-type]
-        except InvalidInputError:
-            raise InvalidInputError(f"space: the list of {name} is empty.") from None
+        except InvalidInputError as error:
+            why = str(error) if len(np.shape(values)) != 1 or len(values) else f"the list of {name} is empty."
+            raise InvalidInputError(f"space: {why}") from None
     if callable(getattr(values, "rvs", None)):
         return Foreign(values)
     raise InvalidInputError(

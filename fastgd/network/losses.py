@@ -96,7 +96,7 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not is_number(self.delta) or not 1e-30 < self.delta < 1e30:
+        if not is_number(self.delta) or not 1e-30 < float(self.delta) < 1e30:
             raise InvalidInputError(f"delta must be a positive number (1e-30 to 1e30), not {shown(self.delta)}.")
         object.__setattr__(self, "delta", float(self.delta))
 

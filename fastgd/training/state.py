@@ -64,6 +64,8 @@ class Pieces:
 
     def mean_with(self, n_rows: int, mean_weight: float) -> float:
         """The mean weight with so many rows more; exactly the same where theirs is."""
+        if not self.n_rows:
+            return mean_weight  # which the 1 of no rows would swallow where weights are tiny
         return self.mean_weight + (mean_weight - self.mean_weight) * (n_rows / (self.n_rows + n_rows))
 
     def count_anew(self) -> None:

@@ -7,6 +7,7 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import InvalidInputError
 from ...options import printable, shortened, shown
@@ -23,6 +24,15 @@ COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4
 POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
+
+
+def is_text(value: Any) -> bool:
+    """Whether it can stand in a file: halves of characters cannot."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -43,8 +53,13 @@ class Format:
     missing: tuple[str, ...] | None = None
 
     def __post_init__(self) -> None:
-        if self.separator is not None and (len(self.separator.encode()) != 1 or self.separator in '"\r\n'):
+        if self.separator is not None and (
+            not self.separator.isascii() or len(self.separator) != 1 or self.separator in '"\r\n'
+        ):
             raise InvalidInputError(f"separator must be one character such as ';', not {shown(self.separator)}.")
+        for mark in self.missing or ():
+            if not is_text(mark):
+                raise InvalidInputError(f"missing must be texts such as '-999', not {shown(mark)}.")
         if self.decimal not in (None, ".", ","):
             raise InvalidInputError(f"decimal must be '.' or ',', not {shown(self.decimal)}.")
         if self.decimal is not None and self.decimal == self.separator:

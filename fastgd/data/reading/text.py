@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ...errors import InvalidInputError
+from ...options import shown
 
 UTF8 = "utf-8"
 LINE_FEED = ord("\n")
@@ -65,9 +66,9 @@ def _again(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
 def _known(encoding: str) -> str:
     try:
         return codecs.lookup(encoding).name
-    except LookupError as error:
+    except (LookupError, ValueError, TypeError) as error:  # ValueError: half a character, or a zero
         raise InvalidInputError(
-            f"There is no encoding {encoding!r}: name one such as utf-8, latin-1 or cp1252."
+            f"There is no encoding {shown(encoding)}: name one such as utf-8, latin-1 or cp1252."
         ) from error
 
 
