@@ -47,8 +47,8 @@ TYPED = (
     "9223372036854775808", "18446744073709551616", "9" * 400, "9" * 5000, "0x10", "1_000", "１", "one", "nonsense", ",",
     ",,a", "a,a", "size,size", "3,", "3,-1", "3,x", "99999999999,3", "price", "size", "--", "-", "\n", "two\nlines",
     "\x1b[31mred", "\udcff", "é" * 200, "long " * 2000, "..", ".", "/", "/dev/null", "missing.csv", "missing/new.csv",
-    "houses.csv/new.html", "houses.csv", "model.safetensors", "empty.csv", "header.csv", "binary.csv", "ragged.csv", "folder", "*.csv",
-    "new.txt", "a" * 300 + ".csv", "none", "None", "True", "[]", "{}", "$(exit 3)", "%s%n", "<b>",
+    "houses.csv/new.html", "houses.csv", "model.safetensors", "empty.csv", "header.csv", "binary.csv", "ragged.csv",
+    "folder", "*.csv", "new.txt", "a" * 300 + ".csv", "none", "None", "True", "[]", "{}", "$(exit 3)", "%s%n", "<b>",
 )  # fmt: skip
 # Options that ask for so much work: large numbers are not wrong, and would be done.
 AMOUNTS = {"--rows", "--epochs", "--time-budget", "--ensemble", "--hidden"}

@@ -155,7 +155,9 @@ SPOILT: Mapping[str, Callable[[Any], Any]] = {
     ),
     "pandas with other names": lambda good: pd.DataFrame(np.asarray(good)).add_prefix("other "),
     "pandas with a name twice": lambda good: pd.DataFrame(np.ones((len(good), 4)), columns=["size", "size", "b", "c"]),
-    "pandas with gaps": lambda good: pd.DataFrame(np.asarray(good)).astype("Int64").replace(3, pd.NA),
+    "pandas with gaps": lambda good: (
+        pd.DataFrame(np.arange(good.size).reshape(good.shape)).astype("Int64").replace(1, pd.NA)
+    ),
     "pandas with words": lambda good: pd.DataFrame(np.asarray(good)).astype(str),
     "pandas with categories": lambda good: pd.DataFrame(np.asarray(good)).astype("category"),
     "pandas with an index of its own": lambda good: pd.Series(np.ones(len(good)), range(5, 5 + len(good))),

@@ -123,8 +123,6 @@ def difference(mine: Any, expected: Any) -> str | None:
         if place not in one or place not in other:
             return f"{place} is there in one answer alone"
         a, b = one[place], other[place]
-        if a.dtype == np.float32:  # estimators answer in the precision in which a table came
-            b = b.astype(np.float32)
         if a.shape != b.shape or not np.array_equal(a, b, equal_nan=a.dtype.kind in "fc" and b.dtype.kind in "fc"):
             return f"{place or 'the answer'} differs from that of the plain array"
     return None

@@ -107,7 +107,7 @@ RECIPES: Mapping[str, Callable[[], Arguments]] = {
     "Adam": dict,
     "AdamW": dict,
     "Stream": lambda: {"source": table(), "y": targets(), "sample_weight": weights()},
-    "Stream.buffered": lambda: {**_stream(), "buffer_rows": 5},
+    "Stream.buffered": lambda: {**_stream(), "buffer_rows": 32},
     "Stream.changed": lambda: {**_stream(), "change": lambda batch: batch},
     "Stream.share": lambda: {**_stream(), "rank": 0, "size": 2},
     "Stream.split": lambda: {**_stream(), "share": 0.5},

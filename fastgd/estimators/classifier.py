@@ -92,7 +92,8 @@ class MLPClassifier(ClassifierMixin, Estimator):
                 "sklearn.utils.compute_class_weight('balanced', classes=classes, y=y)."
             )
         X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
-        check_classification_targets(y)
+        with readable("y"):
+            check_classification_targets(y)
         if y.ndim == 2:
             self.classes_ = np.arange(y.shape[1])
         else:
@@ -160,7 +161,8 @@ class MLPClassifier(ClassifierMixin, Estimator):
         return bool(network.loss.name == "binary_cross_entropy" and network.n_out > 1)
 
     def _meet(self, y: Any, weights: Any) -> None:
-        check_classification_targets(y)
+        with readable("y"):
+            check_classification_targets(y)
         self.classes_ = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
         counted = np.unique(y if weights is None else y[weights > 0])
         if counted.size < 2:

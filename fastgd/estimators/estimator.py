@@ -14,6 +14,7 @@ import numpy as np
 
 from ..many.variety import MANY_ROWS
 from ..mlp import MLP
+from ..options import is_number, shown
 from ..training.callbacks import Callback, Logs
 from ..training.devices import asked_device
 from ..training.history import History
@@ -196,7 +197,9 @@ class Estimator(Choices):
         epochs = self.n_iter_no_change
         if isinstance(epochs, str):
             epochs = recipe.patience if self.early_stopping else math.inf
-        return Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
+        if not is_number(self.tol):
+            raise ValueError(f"tol must be a number that a float holds, not {shown(self.tol)}.")
+        return Patience(self._score_of(held_out), float(self.tol), epochs, restores=held_out is not None)
 
     def _note(self, model: MLP, history: History, scores: list[float] | None, goes_on: bool) -> None:
         """Keep what a training has led to; a further one adds to it."""
@@ -240,6 +243,8 @@ class Estimator(Choices):
             raise ValueError("sample_weight has complex numbers: pass real ones.")
         with readable("sample_weight"):
             weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
+        if not np.isfinite(weights).all():  # of one number for all rows scikit-learn does not ask it
+            raise ValueError(f"sample_weight must be finite numbers, not {shown(sample_weight)}.")
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights

@@ -22,6 +22,8 @@ from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
 from .table import check_is_model
 
+MOST_TOLD = 1e300  # steps: a rate may be next to nothing
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -306,7 +308,7 @@ class _Comparison:
                 faster, there = best, np.flatnonzero(best.losses <= goal)
                 break
             faster = self.run(rate)
-        needed = float(there[0]) * faster.rate / run.rate - self.steps
+        needed = min(float(there[0]) * faster.rate / run.rate - self.steps, MOST_TOLD)
         return max(math.ceil(float(f"{needed:.2g}")), 1)
 
     def _later(self, run: _Run) -> tuple[bool, Reals]:

@@ -112,7 +112,7 @@ def paths_of(source: Any) -> list[Path]:
 
 
 def _matching(text: str) -> list[Path]:
-    if Path(text).exists() or not PATTERN.search(text):
+    if not PATTERN.search(text) or Path(text).exists():
         return [Path(text)]
     found = sorted(glob.glob(text, recursive=True))
     if not found:

@@ -40,8 +40,8 @@ def layers_of(source: Any) -> list[tuple[Reals, Reals]]:
         if len({re.sub("[0-9]+", "#", name) for name in layers}) > 1:
             found = shortened(", ".join(layers), 80)
             raise InvalidInputError(
-                f"{called(path)} has layers without an order ({found}): pass the state_dict itself, or name them by numbers, "
-                "as Sequential does."
+                f"{called(path)} has layers without an order ({found}): pass the state_dict itself, or name them by "
+                "numbers, as Sequential does."
             )
     if not layers:
         raise InvalidInputError("There is no Linear layer in this state_dict.")
