@@ -182,7 +182,6 @@ class MLP(Piecewise):
         """
         from . import explain
 
-        per_row, biases = yes_or_no(per_row, "per_row"), yes_or_no(biases, "biases")
         return explain.blame(self, X, y, layer, by, per_row, sample_weight, biases)
 
     @checked_names
@@ -234,7 +233,7 @@ class MLP(Piecewise):
         """
         from . import explain
 
-        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight, yes_or_no(biases, "biases"))
+        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight, biases)
 
     @checked_names
     def step(
@@ -257,7 +256,7 @@ class MLP(Piecewise):
         """
         from . import explain
 
-        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight, yes_or_no(biases, "biases"))
+        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight, biases)
 
     @checked_names
     def health(self, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:

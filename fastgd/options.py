@@ -11,7 +11,7 @@ import inspect
 import numbers
 import operator
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import fields
 from difflib import get_close_matches
 from textwrap import fill
@@ -21,6 +21,10 @@ import numpy as np
 
 from .errors import InvalidInputError
 from .errors import printable as printable
+
+MOST_SHOWN = 100  # characters of a value in a message
+MOST_LISTED = 1_000_000  # entries of an array that is taken for a list of options
+MOST_OF_NAME = 300  # characters of a file's name there
 
 Value = TypeVar("Value")
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -92,12 +96,14 @@ def look_up(name: object, table: Mapping[str, Value], what: str) -> Value:
     if isinstance(name, str) and name in table:
         return table[name]
     raise InvalidInputError(
-        f"There is no {what} {name!r}; there are: {', '.join(table)}.{_hint(str(name), table, what)}"
+        f"There is no {what} {shown(name)}; there are: {', '.join(table)}.{_hint(name, table, what)}"
     )
 
 
-def _hint(name: str, table: Mapping[str, Any], what: str) -> str:
+def _hint(name: object, table: Mapping[str, Any], what: str) -> str:
     """The name that is meant, or where to find the thing."""
+    if not isinstance(name, str) or len(name) > MOST_SHOWN:
+        return ""
     plain = name.lower().replace(" ", "_").replace("-", "_")
     if (what, plain) in ELSEWHERE:
         return f" {ELSEWHERE[what, plain]}"
@@ -179,7 +185,7 @@ def positive_integer(value: object, what: str, *, least: int = 1) -> int:
     except TypeError:
         number = least - 1
     if number < least:
-        raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {value!r}.")
+        raise InvalidInputError(f"{what} must be a whole number of at least {least}, not {shown(value)}.")
     return number
 
 
@@ -187,7 +193,7 @@ def seed(random_state: object) -> int:
     """A seed as it was given; None draws a seed."""
     value = positive_integer(secrets.randbits(32) if random_state is None else random_state, "random_state", least=0)
     if value >= 1 << 64:
-        raise InvalidInputError(f"random_state must be below 2**64, not {random_state!r}.")
+        raise InvalidInputError(f"random_state must be below 2**64, not {shown(random_state)}.")
     return value
 
 
@@ -200,14 +206,14 @@ def real_dtype(dtype: object) -> np.dtype[Any]:
 def layer_number(layer: object, n_layers: int) -> int:
     """Which of n_layers layers is meant, counted from 0; negative numbers count from the last layer."""
     if isinstance(layer, bool) or not isinstance(layer, int | np.integer) or not -n_layers <= layer < n_layers:
-        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {layer!r}.")
+        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, not {shown(layer)}.")
     return int(layer) % n_layers
 
 
 def layer_numbers(layer: object, n_layers: int) -> list[int]:
     """The same, or every layer for "all"."""
     if isinstance(layer, str) and layer != "all":
-        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, or 'all', not {layer!r}.")
+        raise InvalidInputError(f"layer must be a whole number from 0 to {n_layers - 1}, or 'all', not {shown(layer)}.")
     return list(range(n_layers)) if isinstance(layer, str) else [layer_number(layer, n_layers)]
 
 
@@ -225,6 +231,34 @@ def shortened(name: str, most: int) -> str:
         return name
     tail = (most - 1) // 2
     return f"{name[: most - 1 - tail]}…{name[len(name) - tail :]}"
+
+
+def shown(value: object) -> str:
+    """What someone has typed or passed, as messages show it: in one line, and not much of it."""
+    try:
+        text = repr(value)
+    except Exception:  # also a number of more digits than Python writes
+        text = f"a {type(value).__name__}"
+    return shortened(printable(" ".join(text.split())), MOST_SHOWN)
+
+
+def called(path: object) -> str:
+    """A file as messages name it: a name may be long, and have ends of lines in it."""
+    return shortened(printable(str(path)), MOST_OF_NAME)
+
+
+def listed(value: Any, n: int | None = None) -> list[Any] | None:
+    """The entries of a list, or of what is like one, such as an array or a column; None where it is none.
+
+    n: how many there must be, where that is known: nobody walks through more.
+    """
+    if isinstance(value, str | bytes | Mapping | Set) or getattr(value, "ndim", 1) != 1:
+        return None
+    try:
+        too_many = n != len(value) if n is not None else isinstance(value, np.ndarray) and value.size > MOST_LISTED
+        return None if too_many else list(value)
+    except Exception:  # whatever a foreign object does when it is asked
+        return None
 
 
 def counted(n: int, what: str) -> str:
@@ -257,7 +291,12 @@ def yes_or_no(value: object, what: str) -> bool:
     """`value` as a bool, or an error: "no" would otherwise count as true."""
     if isinstance(value, bool | np.bool_) or (isinstance(value, int) and value in (0, 1)):
         return bool(value)
-    raise InvalidInputError(f"{what} must be True or False, not {value!r}.")
+    raise InvalidInputError(f"{what} must be True or False, not {shown(value)}.")
+
+
+def says(value: object, word: str) -> bool:
+    """Whether an option that takes other things, too, is this word; arrays and the like compare to no truth value."""
+    return isinstance(value, str) and value == word
 
 
 def is_number(value: object) -> bool:

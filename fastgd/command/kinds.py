@@ -39,6 +39,20 @@ class Widths(click.ParamType):  # type: ignore[type-arg]
         return [int(word) for word in words]
 
 
+class Share(click.FloatRange):
+    """A part of a whole, between 0 and 1."""
+
+    def __init__(self) -> None:
+        super().__init__(0, 1, min_open=True, max_open=True)
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        """The number; NaN, which is on no side of any bound, is none."""
+        share = float(super().convert(value, param, ctx))
+        if share != share:
+            self.fail(f"{value!r} is not a number between 0 and 1.", param, ctx)
+        return share
+
+
 def _cells(line: str) -> list[str]:
     """What stands between commas; a name with a comma in it is quoted, as in the file. Nothing if that is unclear."""
     import csv

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .guard import one_line_errors
-from .kinds import Names, Widths
+from .kinds import Names, Share, Widths
 from .options import file_options, json_option, quiet_option
 from .terminal import answer, aside, busy, remark, say, table
 from .train import OPTIMIZERS
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 @click.option("--optimizer", type=click.Choice(OPTIMIZERS), metavar="NAME",
               help=f"What a step does with the gradient: {', '.join(OPTIMIZERS)}.")  # fmt: skip
 @click.option("--validation", default=0.2, show_default=True, help="Share of the rows that is held out.",
-              type=click.FloatRange(0, 1, min_open=True, max_open=True))  # fmt: skip
+              type=Share())  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")
 @json_option
 @file_options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .guard import one_line_errors
-from .kinds import Names, Widths
+from .kinds import Names, Share, Widths
 from .options import file_options, json_option, overwrite_option, quiet_option
 from .paths import check_can_write
 
@@ -52,7 +52,7 @@ SCHEDULES = "constant", "cosine", "one-cycle", "plateau"
 @click.option("--intervals", is_flag=True, help="Keep rows to learn from how far off predictions are, for `fastgd "
               "predict --interval`.")  # fmt: skip
 @click.option("--validation", default=0.2, show_default=True, help="Share of the rows that is held out.",
-              type=click.FloatRange(0, 1, min_open=True, max_open=True))  # fmt: skip
+              type=Share())  # fmt: skip
 @click.option("--buffer-rows", type=click.IntRange(min=1), metavar="N", help="Hold so many rows in memory at a time, "
               "twice, for tables that do not fit; FILE may then be several, or a pattern in quotes.")  # fmt: skip
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0), help="Of the split and the weights.")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -102,6 +103,17 @@ def fill(what: str) -> str:
 def too_large(dtype: np.dtype[Any]) -> str:
     advice = "use other units" if dtype == np.float64 else "use other units, or dtype='float64'"
     return f"too large for {dtype}: {advice}"
+
+
+@contextmanager
+def within_memory(what: str) -> Iterator[None]:
+    """Where a table is copied: one that memory does not hold is refused as any other."""
+    try:
+        yield
+    except MemoryError as error:
+        raise InvalidInputError(
+            f"{what} takes more memory than there is: pass fewer rows, or a fastgd.Stream."
+        ) from error
 
 
 def rows_per_chunk(values: Reals) -> int:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels.records import Reals
-from ..options import is_number, positive_integer
+from ..options import is_number, positive_integer, says, shown
 from . import numbers
 from .column_codes import LevelCode, NumberCode
 from .columns import Column, Columns, Numbers
@@ -67,16 +67,16 @@ class Encoding:
     finer: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.bins != "auto":
+        if not says(self.bins, "auto"):
             n_bins = positive_integer(self.bins, "bins", least=0)
             if n_bins > MOST_ASKED_FOR:
                 raise InvalidInputError(f"bins must be at most {MOST_ASKED_FOR:,}, not {n_bins}.")
             object.__setattr__(self, "bins", n_bins)
-        if self.least_rows != "auto":
+        if not says(self.least_rows, "auto"):
             object.__setattr__(self, "least_rows", positive_integer(self.least_rows, "least_rows"))
         object.__setattr__(self, "most_levels", positive_integer(self.most_levels, "most_levels"))
         if not is_number(self.finer) or not 0.01 <= self.finer <= 100:
-            raise InvalidInputError(f"finer must be a number from 0.01 to 100, not {self.finer!r}.")
+            raise InvalidInputError(f"finer must be a number from 0.01 to 100, not {shown(self.finer)}.")
         object.__setattr__(self, "finer", float(self.finer))
 
     def least_rows_for(self, n_rows: int) -> int:
@@ -99,9 +99,9 @@ def as_encoding(value: Any) -> Encoding | None:
     """What a user gave as the option `encoding`."""
     if value is None or isinstance(value, Encoding):
         return value
-    if value == "auto":
+    if says(value, "auto"):
         return Encoding()
-    raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {value!r}.")
+    raise InvalidInputError(f"encoding must be None, 'auto' or such as fastgd.Encoding(bins=32), not {shown(value)}.")
 
 
 class Seen(NamedTuple):

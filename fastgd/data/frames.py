@@ -21,7 +21,7 @@ def as_frame(source: Any, what: str) -> Any:
     """
     if type(source) in (np.ndarray, list, tuple):
         return None
-    if hasattr(type(source), "collect"):
+    if is_lazy(source):
         raise InvalidInputError(f"{what} is a {type(source).__name__}, which holds no rows yet: pass {what}.collect().")
     if not any(hasattr(source, name) for name in TABLE_LIKE):
         return None
@@ -48,8 +48,15 @@ def as_frame(source: Any, what: str) -> Any:
     return None
 
 
+def is_lazy(source: Any) -> bool:
+    """Whether this is a plan of a table, which would have to be carried out to tell anything."""
+    return hasattr(type(source), "collect")
+
+
 def source_names(source: Any) -> list[str]:
     """The names of the columns, if a table has any."""
+    if is_lazy(source):
+        return []
     places = [(source, "column_names"), (source, "columns"), (getattr(source, "schema", None), "names")]
     if getattr(source, "ndim", 2) == 2:
         places.append((source, "names"))

@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..options import checked_names, positive_integer
+from . import tables
 
 __all__ = ["HOUSE_FEATURES", "expected_price", "houses", "irreducible_error"]
 
 HOUSE_FEATURES = ("size_m2", "bedrooms", "distance_km", "age_years")
+LARGEST = 1_000_000  # of each feature: far beyond it prices would overflow
 NOISE = 0.08  # standard deviation of the logarithm of a price around what the house's features explain
 
 
@@ -64,9 +66,15 @@ def expected_price(X: NDArray[np.floating]) -> NDArray[np.float64]:
                                                          and period houses are worth as much as new ones
                 · (1 − 0.05 · |b − s / 31|)              too few or too many rooms for the size
     """
-    table = np.asarray(X, np.float64)
-    if table.ndim != 2 or table.shape[1] != len(HOUSE_FEATURES):
+    table = tables.read(X, "X", np.dtype(np.float64), None).values
+    if table.ndim != 2 or table.shape[1] != len(HOUSE_FEATURES) or not len(table):
         raise InvalidInputError(f"X must have the columns {', '.join(HOUSE_FEATURES)}, not shape {table.shape}.")
+    table = tables.finished(table, "X", np.dtype(np.float64), HOUSE_FEATURES)
+    if (table < 0).any() or (table > LARGEST).any():
+        row, column = np.argwhere((table < 0) | (table > LARGEST))[0].tolist()
+        raise InvalidInputError(
+            f"X, row {row}: {HOUSE_FEATURES[column]} is {table[row, column]:g}, but houses have from 0 to {LARGEST:,}."
+        )
     size, bedrooms, distance, age = table.T
     price = 7850 * size**0.97 * (0.45 + 0.55 * np.exp(-distance / 9))
     price *= 1 + 0.0006 * (size - 90) * distance / (distance + 8)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels.records import Reals, read_only
-from ..options import is_number
+from ..options import is_number, listed, shown
 from .arrays import as_array
 from .frames import as_frame, check_nulls
 
@@ -72,7 +72,8 @@ def _plain(values: NDArray[Any], what: str) -> NDArray[Any]:
             f"{what}, row {row} is {_shown(values[row])}: numbers of classes must be whole, and below 2**63."
         )
     if values.dtype.kind == "f":
-        wrong = np.flatnonzero(~((np.abs(values) < EXACT) & (values == np.rint(values))))
+        wide = values.astype(np.float64)  # of float16, which does not hold EXACT
+        wrong = np.flatnonzero(~((np.abs(wide) < EXACT) & (wide == np.rint(wide))))
         if wrong.size:
             raise InvalidInputError(
                 f"{what}, row {wrong[0]} is {values[wrong[0]]}: labels of classes must be whole numbers or text."
@@ -102,13 +103,13 @@ def declared_classes(classes: Any, n_classes: int | None) -> NDArray[Any]:
     """Check the classes that a user names beforehand: one for each output (two for a single one)."""
     if n_classes is None:
         raise InvalidInputError("classes= is for classes: that takes loss='cross_entropy' or 'binary_cross_entropy'.")
-    if isinstance(classes, str | bytes | dict | set) or not np.iterable(classes):
-        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {classes!r}.")
-    named = classes.to_pylist() if hasattr(classes, "to_pylist") else list(classes)
-    known = _plain(as_array(named, "classes").reshape(-1), "classes")
-    if known.size != n_classes or np.unique(known).size != n_classes:
-        raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {list(classes)!r}.")
-    return known
+    given = listed(classes, n_classes)
+    if given is not None:
+        named = classes.to_pylist() if hasattr(classes, "to_pylist") else given
+        known = _plain(as_array(named, "classes").reshape(-1), "classes")
+        if known.size == n_classes == np.unique(known).size:
+            return known
+    raise InvalidInputError(f"classes must be a list of {n_classes} different labels, not {shown(classes)}.")
 
 
 def has_shares(y: Any) -> bool:
@@ -192,11 +193,13 @@ def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[A
     for label, weight in weights.items():
         if label not in known:
             raise InvalidInputError(
-                f"class_weight names the class {label!r}, which the model does not know; its classes are: "
+                f"class_weight names the class {shown(label)}, which the model does not know; its classes are: "
                 f"{', '.join(map(str, classes[:20]))}. A class that comes later is named with classes=[…]."
             )
         if not is_number(weight) or not 0 <= weight < np.inf:
-            raise InvalidInputError(f"class_weight of {label!r} must be a number of at least 0, not {weight!r}.")
+            raise InvalidInputError(
+                f"class_weight of {shown(label)} must be a number of at least 0, not {shown(weight)}."
+            )
         table[known[label]] = weight
     if not table[counts > 0].any():
         raise InvalidInputError("class_weight leaves every row with weight 0: nothing is left to learn from.")
@@ -206,4 +209,6 @@ def weights_by_count(weights: Any, counts: NDArray[np.int64], classes: NDArray[A
 def check_class_weights(weights: Any) -> None:
     """Whether this is something that class_weight may be."""
     if not isinstance(weights, dict) and not (isinstance(weights, str) and weights == "balanced"):
-        raise InvalidInputError(f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {weights!r}.")
+        raise InvalidInputError(
+            f"class_weight must be a dict such as {{'yes': 2.0}} or 'balanced', not {shown(weights)}."
+        )

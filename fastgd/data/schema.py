@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +12,7 @@ from ..errors import InvalidInputError
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals
 from ..network.network import Network
+from ..options import listed, shown
 from . import labels, tables
 from .arrays import CheckedTable, column_name
 from .column_codes import NumberCode
@@ -211,7 +211,7 @@ def checked_column_names(names: Any, n: int, what: str = "feature_names") -> tup
     """Names of columns, all different; None for names that the first data frame shall tell."""
     if names is None:
         return None
-    checked = tuple(map(str, names)) if isinstance(names, Sequence | np.ndarray) and not isinstance(names, str) else ()
+    checked = tuple(map(str, listed(names, n) or ()))
     if len(checked) != n or len(set(checked)) != n:
-        raise InvalidInputError(f"{what} must be a list of {n} different names, not {names!r}.")
+        raise InvalidInputError(f"{what} must be a list of {n} different names, not {shown(names)}.")
     return checked

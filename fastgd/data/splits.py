@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError, kept_warnings, warn
 from ..kernels.records import Reals
-from ..options import is_number
-from .arrays import CheckedTable
+from ..options import is_number, shown
+from .arrays import CheckedTable, as_array
 from .rows import Measured, Weights, at, by_row, row_weights
 from .schema import Schema
 
@@ -51,7 +51,7 @@ def choice(n_rows: int, validation_data: Any, share: Any, seed: int) -> Choice:
 def check_share(share: Any, validation_data: Any) -> None:
     """Refuse what is no share, or a share beside rows that a user holds out."""
     if not is_number(share) or not 0 <= share < 1:
-        raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {share!r}.")
+        raise InvalidInputError(f"validation_split must be a share of at least 0 and below 1, not {shown(share)}.")
     if validation_data is not None and share:
         raise InvalidInputError("validation_data and validation_split cannot both be given.")
 
@@ -124,7 +124,7 @@ def split_rows(n: int, fraction: float, groups: Sequence[Any] | None, seed: int)
 
 def group_numbers(groups: Any, n_rows: int) -> NDArray[np.int64]:
     """The number of each row's group, (n_rows,), from 0 on."""
-    given = np.asarray(groups)
+    given = as_array(groups, "groups")
     if given.shape not in ((n_rows,), (n_rows, 1)):
         raise InvalidInputError(f"groups has shape {given.shape}, but there are {n_rows} rows.")
     empty = (
@@ -132,4 +132,7 @@ def group_numbers(groups: Any, n_rows: int) -> NDArray[np.int64]:
     )
     if True in empty:
         raise InvalidInputError(f"groups, row {empty.index(True)} is empty: fill it, or drop the row.")
-    return np.asarray(np.unique(given, return_inverse=True)[1].reshape(-1))
+    try:
+        return np.asarray(np.unique(given, return_inverse=True)[1].reshape(-1))
+    except TypeError:  # they have no order
+        raise InvalidInputError("groups must be numbers or text, all of one kind: turn them into text.") from None

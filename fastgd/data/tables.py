@@ -25,6 +25,7 @@ from .arrays import (
     rows_per_chunk,
     too_large,
     where,
+    within_memory,
 )
 from .frames import as_frame, read_frame
 from .on_device import borrowed, is_on_device, table_of
@@ -86,6 +87,8 @@ def targets(
     if values.ndim == 1:
         values = values.reshape(-1, 1)
     kept = finished(values, "y", dtype, table.names)
+    if values.dtype == np.longdouble:  # what is measured against them is float64, whatever they came in
+        values = values.astype(np.float64)
     if learned is not None:
         kept = finished(learned(values.astype(np.float64)), "y", dtype, table.names)
     return CheckedTable(kept, table.names, lambda column: values[:, column])
@@ -157,7 +160,7 @@ def read(source: Any, what: str, dtype: np.dtype[Any], wanted: tuple[str, ...] |
 
 def finished(values: Reals, what: str, dtype: np.dtype[Any], names: tuple[str, ...] | None) -> Reals:
     """The table in its dtype, contiguous, read-only, and every value looked at."""
-    with np.errstate(over="ignore"):  # a value that is too large becomes infinite and is found below
+    with within_memory(what), np.errstate(over="ignore"):  # what is too large becomes infinite and is found below
         converted = np.ascontiguousarray(values, dtype)
     rows = rows_per_chunk(converted)
     for start in range(0, len(converted), rows):

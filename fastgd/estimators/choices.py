@@ -136,6 +136,8 @@ class Choices(CallbackSupportMixin, BaseEstimator):
                        for name, value in options.items()}  # fmt: skip
         names = "batch_size", "learning_rate", "weight_decay"
         options |= {name: getattr(self, name) for name in names}
+        if isinstance(self.batch_size, Integral):
+            options["batch_size"] = int(self.batch_size)  # NumPy's have bounds of their own
         return {name: None if _is_auto(value) else value for name, value in options.items()}
 
     def _recipe_of_pieces(self, goes_on: bool) -> Recipe:

@@ -13,6 +13,7 @@ from ..kernels.records import Reals
 from ..mlp import MLP
 from ..model import unseen
 from ..model.blend import blended_classes
+from ..options import says
 from ..training.callbacks import Logs
 from ..training.recipe import Recipe
 from .choices import goes_on_alone
@@ -27,7 +28,7 @@ from .library import (
     compute_class_weight,
     in_fit_context,
 )
-from .tables import real_dtype_of
+from .tables import readable, real_dtype_of
 
 
 @dataclasses.dataclass(eq=False, repr=False, kw_only=True)
@@ -85,17 +86,19 @@ class MLPClassifier(ClassifierMixin, Estimator):
             ValueError: a table or an option that cannot be used.
             DivergenceError: the loss became infinite or NaN.
         """
-        if self.class_weight == "balanced":
+        if says(self.class_weight, "balanced"):
             raise ValueError(
                 "class_weight='balanced' is not for partial_fit, which does not see all rows: give a dict, such as of "
                 "sklearn.utils.compute_class_weight('balanced', classes=classes, y=y)."
             )
         X, y = self._checked(X, y, reset=not self.__sklearn_is_fitted__())
-        check_classification_targets(y)
+        with readable("y"):
+            check_classification_targets(y)
         if y.ndim == 2:
             self.classes_ = np.arange(y.shape[1])
         else:
-            check_partial_fit_first_call(self, classes)
+            with readable("classes"):
+                check_partial_fit_first_call(self, classes)
         return self._learn_piece(X, y, sample_weight)
 
     def predict(self, X: Any) -> NDArray[Any]:
@@ -158,7 +161,8 @@ class MLPClassifier(ClassifierMixin, Estimator):
         return bool(network.loss.name == "binary_cross_entropy" and network.n_out > 1)
 
     def _meet(self, y: Any, weights: Any) -> None:
-        check_classification_targets(y)
+        with readable("y"):
+            check_classification_targets(y)
         self.classes_ = np.arange(y.shape[1]) if y.ndim == 2 else np.unique(y)
         counted = np.unique(y if weights is None else y[weights > 0])
         if counted.size < 2:

@@ -10,8 +10,11 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any, Self
 
+import numpy as np
+
 from ..many.variety import MANY_ROWS
 from ..mlp import MLP
+from ..options import is_number, shown
 from ..training.callbacks import Callback, Logs
 from ..training.devices import asked_device
 from ..training.history import History
@@ -28,7 +31,7 @@ from .library import (
     is_regressor,
 )
 from .several import Team
-from .tables import check_is_whole, checked_table, count_rows, real_dtype_of
+from .tables import check_is_whole, checked_table, count_rows, readable, real_dtype_of
 from .watch import Patience, Subtasks
 
 
@@ -194,7 +197,9 @@ class Estimator(Choices):
         epochs = self.n_iter_no_change
         if isinstance(epochs, str):
             epochs = recipe.patience if self.early_stopping else math.inf
-        return Patience(self._score_of(held_out), self.tol, epochs, restores=held_out is not None)
+        if not is_number(self.tol):
+            raise ValueError(f"tol must be a number that a float holds, not {shown(self.tol)}.")
+        return Patience(self._score_of(held_out), float(self.tol), epochs, restores=held_out is not None)
 
     def _note(self, model: MLP, history: History, scores: list[float] | None, goes_on: bool) -> None:
         """Keep what a training has led to; a further one adds to it."""
@@ -222,17 +227,24 @@ class Estimator(Choices):
         """A table to learn from, on a device that can run here."""
         asked_device(self.device)
         X, y = self._numbers(X, y, reset=reset, multi_output=True, y_numeric=is_regressor(self))
-        check_is_whole(y)
+        with readable("y"):
+            check_is_whole(y)
         return X, column_or_1d(y, warn=True) if y.ndim == 2 and y.shape[1] == 1 else y
 
     def _numbers(self, X: Any, *y: Any, reset: bool, **options: Any) -> Any:
         """A table, or a table and targets, that scikit-learn has looked at."""
-        return checked_table(self, X, y, self.encoding is not None, reset, **options)
+        with readable("X or y" if y else "X"):
+            return checked_table(self, X, y, self.encoding is not None, reset, **options)
 
     def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
         if sample_weight is None:
             return None
-        weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
+        if np.iscomplexobj(sample_weight):
+            raise ValueError("sample_weight has complex numbers: pass real ones.")
+        with readable("sample_weight"):
+            weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)
+        if not np.isfinite(weights).all():  # of one number for all rows scikit-learn does not ask it
+            raise ValueError(f"sample_weight must be finite numbers, not {shown(sample_weight)}.")
         if not weights.any():
             raise ValueError("Sample weights must contain at least one non-zero number.")
         return weights

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from ..data.arrays import as_array
+from ..data.arrays import as_array, within_memory
 from ..data.frames import as_frame
 from ..data.on_device import only_on_host
+from ..errors import InvalidInputError
 from .library import check_target, num_samples, validate_data
 
 REALS = [np.float64, np.float32]
 FLAT = 1000 * float(np.finfo(np.float32).eps)  # standard deviation over mean
+
+
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Where scikit-learn looks at tables: what memory or a float does not hold is refused as any other."""
+    try:
+        with within_memory(what):
+            yield
+    except (ArithmeticError, IndexError) as error:  # a number beyond float64, a signalling NaN
+        raise InvalidInputError(f"{what} cannot be read as numbers: {type(error).__name__}.") from error
 
 
 def checked_table(estimator: Any, X: Any, y: tuple[Any, ...], encodes: bool, reset: bool, **options: Any) -> Any:
@@ -73,7 +86,8 @@ def real_dtype_of(X: Any) -> np.dtype[Any]:
 def hardly_varies(y: Any) -> bool:
     """Whether float32 hardly tells values of a target apart, because they lie close together far from 0."""
     wide = np.asarray(y, np.float64)
-    return bool((wide.std(axis=0) < FLAT * np.abs(wide.mean(axis=0))).any())
+    with np.errstate(over="ignore", invalid="ignore"):  # what overflows varies
+        return bool((wide.std(axis=0) < FLAT * np.abs(wide.mean(axis=0))).any())
 
 
 def check_is_whole(y: Any) -> None:

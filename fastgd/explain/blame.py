@@ -17,14 +17,14 @@ from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals, Rows
 from ..model.core import Core
 from ..model.mean import Mean
-from ..options import is_number, layer_numbers, look_up
+from ..options import is_number, layer_numbers, look_up, shown, yes_or_no
 from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
 from . import memory
 from .effects import LARGE, NOTABLE, effects
 from .gain import Scatter, gradients_of_rows
 from .parts import Part
-from .table import Table, input_names
+from .table import Table, check_is_model, input_names
 
 GAINS = 0.05, 0.005, 0.0005  # part of the error that a weight could take away, at least, for each word of blame
 SCALED_FIRST = "The model is new: how inputs and target are scaled was learned from these rows first, as in fit."
@@ -42,6 +42,8 @@ def blame(
     biases: bool = False,
 ) -> Table:
     """See MLP.blame."""
+    check_is_model(model)
+    per_row, biases = yes_or_no(per_row, "per_row"), yes_or_no(biases, "biases")
     by = ("weight" if model.schema.encoding is None else "input") if by is None else by
     by_input = look_up(by, {"weight": False, "input": True}, "grouping")
     layers = layer_numbers(layer, len(model.network.activations))
@@ -87,7 +89,8 @@ def nudge(
     biases: bool = False,
 ) -> Table:
     """See MLP.nudge."""
-    layers = layer_numbers(layer, len(model.network.activations))
+    check_is_model(model)
+    layers, biases = layer_numbers(layer, len(model.network.activations)), yes_or_no(biases, "biases")
     before = as_it_learns(model, X, y, sample_weight)
     after = after_step(model, X, y, learning_rate, optimizer, sample_weight)
     return _nudges(Part(after, layers, False, biases), before.parameters, after.parameters, _note(model))
@@ -104,7 +107,8 @@ def step(
     biases: bool = False,
 ) -> Table:
     """See MLP.step."""
-    layers = layer_numbers(layer, len(model.network.activations))
+    check_is_model(model)
+    layers, biases = layer_numbers(layer, len(model.network.activations)), yes_or_no(biases, "biases")
     before = model.twin()
     learned = as_it_learns(before, X, y, sample_weight)
     try:
@@ -152,7 +156,7 @@ def _take_step(
     going_on = model.training_state(checked_optimizer(model.fit_state, optimizer, SGD()))
     rule, rate = going_on.optimizer, learning_rate
     if rate is not None and (not is_number(rate) or not 0 < rate < math.inf):
-        raise InvalidInputError(f"learning_rate must be a positive number, not {rate!r}.")
+        raise InvalidInputError(f"learning_rate must be a positive number, not {shown(rate)}.")
     if rate is None and rule.schedule.plateau():  # it is one step, not an epoch: there is nothing to monitor
         rate = going_on.next_rate()
     once = rule if rate is None else with_constant(rule, float(rate))

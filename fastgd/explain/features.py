@@ -21,7 +21,7 @@ from ..model.answers import probabilities
 from ..model.core import Core
 from ..model.mean import Mean
 from ..network.losses import Quantile
-from ..options import checked_names, look_up, positive_integer, shortened
+from ..options import checked_names, look_up, positive_integer, shortened, shown
 from .members import Setting, outputs
 from .table import SHOWN, Table, input_names
 
@@ -317,7 +317,7 @@ def _number_below(value: Any, n: int, what: str) -> int:
     except TypeError:
         number = n
     if isinstance(value, bool) or not -n <= number < n:
-        raise InvalidInputError(f"{what} a whole number from 0 to {n - 1}, not {value!r}.")
+        raise InvalidInputError(f"{what} a whole number from 0 to {n - 1}, not {shown(value)}.")
     return number % n
 
 

@@ -15,11 +15,14 @@ from ..data.rows import Measured, measured
 from ..errors import DivergenceError, InvalidInputError, TrainingWarning
 from ..kernels.records import Reals
 from ..model.core import Core
-from ..options import checked_names, is_number, positive_integer
+from ..options import checked_names, is_number, listed, positive_integer, shown
 from ..training.callbacks import Callback, Logs
 from ..training.history import COMPLETED, INTERRUPTED
 from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
+from .table import check_is_model
+
+MOST_TOLD = 1e300  # steps: a rate may be next to nothing
 
 
 @dataclass(frozen=True)
@@ -118,18 +121,17 @@ def learning_rates(
         >>> [r.verdict for r in fastgd.explain.learning_rates(model, X, y, [0.0001, 0.1, 3.0])]
         ['too low', 'well chosen', 'too high']
     """
-    if not hasattr(model, "network"):
-        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}.")
+    check_is_model(model)
     steps = positive_integer(steps, "steps", least=4)
-    given: list[Any] = [rates] if is_number(rates) or not isinstance(rates, Iterable) else list(rates)
+    given: list[Any] = [rates] if is_number(rates) else listed(rates) or []
     if not given or not all(is_number(rate) and 0 < rate < math.inf for rate in given):
-        raise InvalidInputError(f"rates must be a list of positive numbers, not {rates!r}.")
+        raise InvalidInputError(f"rates must be a list of positive numbers, not {shown(rates)}.")
     start = copy.deepcopy(model)
     rule = checked_optimizer(start.fit_state, optimizer, SGD())
     start.fit(X, y, epochs=0, optimizer=with_constant(rule, 1.0), verbose=0)  # learns the scaling and the encoding
     n_rows = len(start.schema.inputs(X).values)
     if isinstance(row, bool) or not isinstance(row, int | np.integer) or not -n_rows <= row < n_rows:
-        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {row!r}.")
+        raise InvalidInputError(f"row must be the number of one of {n_rows:,} rows, not {shown(row)}.")
     comparison = _Comparison(start, rule, X, y, int(row) % n_rows, steps)
     runs = [comparison.run(float(rate)) for rate in given]
     best = comparison.best(runs)
@@ -306,7 +308,7 @@ class _Comparison:
                 faster, there = best, np.flatnonzero(best.losses <= goal)
                 break
             faster = self.run(rate)
-        needed = float(there[0]) * faster.rate / run.rate - self.steps
+        needed = min(float(there[0]) * faster.rate / run.rate - self.steps, MOST_TOLD)
         return max(math.ceil(float(f"{needed:.2g}")), 1)
 
     def _later(self, run: _Run) -> tuple[bool, Reals]:

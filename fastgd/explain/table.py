@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import InvalidInputError
 from ..model.core import Core
 from ..model.mean import Mean
 from ..options import html_table, look_up, printable, shortened, side_by_side
@@ -128,6 +129,13 @@ def _cell(value: Any, unsigned: bool, in_full: bool) -> str:
 def full(value: float) -> str:
     """A number to its fourth figure at least, such as 31,234."""
     return f"{value:,.0f}" if 1000 <= abs(value) < 1e8 else f"{value:.4g}"
+
+
+def check_is_model(model: Any) -> None:
+    """Whether a single network was given to be explained."""
+    if not isinstance(model, Core):
+        inner = ": pass its model_" if isinstance(getattr(model, "model_", None), Core) else ""
+        raise InvalidInputError(f"model must be a fastgd.MLP, not {type(model).__name__}{inner}.")
 
 
 def input_names(model: Core | Mean, index: int) -> list[str]:

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..errors import FastgdError, ModelFileError
+from ..options import called
 from .begun import MOVES_WHILE_OPEN, begun, remove_leftovers
 
 DESCRIPTORS = ("/dev/fd", "/proc/self/fd", "/proc/thread-self/fd")
@@ -73,7 +74,7 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
 
 
 def _unwritten(path: Path, error: Exception) -> ModelFileError:
-    return ModelFileError(f"{path} cannot be written: {getattr(error, 'strerror', None) or error}.")
+    return ModelFileError(f"{called(path)} cannot be written: {getattr(error, 'strerror', None) or error}.")
 
 
 def destination(path: Path) -> Path | int:

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import ModelFileError
 from ..model.core import Core
 from ..model.mean import Mean
-from ..options import shortened
+from ..options import called, shortened, shown
 from . import ensemble_file, model_file, tensors
 from .atomic import write_whole
 from .ensemble_file import Whole
@@ -49,7 +49,7 @@ def _write(path: str | Path, header: dict[str, Any], arrays: Arrays) -> None:
         why = _why(error)
         advice = "save it without training_state" if "training" in why else "change that first"
         raise ModelFileError(
-            f"{path} cannot be written, because this model could not be loaded again ({why}): {advice}."
+            f"{called(path)} cannot be written, because this model could not be loaded again ({why}): {advice}."
         ) from error
     metadata = {"fastgd": text, "checksum": tensors.checksum(text, arrays)}
     write_whole(path, to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
@@ -64,7 +64,7 @@ def read(path: str | Path, kind: type[Model], whole: type[Whole]) -> Model | Who
     except ModelFileError:
         raise
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise ModelFileError(f"{called(path)} cannot be read: {error.strerror or error}.") from error
 
 
 def as_path(path: Any) -> Path:
@@ -74,7 +74,7 @@ def as_path(path: Any) -> Path:
     except (TypeError, ValueError):  # ValueError: half a character
         name = "\0"
     if not isinstance(name, str) or "\0" in name:
-        raise ModelFileError(f"{path!r} is not the name of a file.")
+        raise ModelFileError(f"{shown(path)} is not the name of a file.")
     return Path(name)
 
 
@@ -83,27 +83,30 @@ def _read(file: BinaryIO, path: Path, kind: type[Model], whole: type[Whole]) -> 
     try:
         metadata, entries = tensors.index(file)
     except NOT_WHOLE as error:
-        raise ModelFileError(f"{path} is truncated, or not a safetensors file ({_why(error)}).") from error
+        raise ModelFileError(f"{called(path)} is truncated, or not a safetensors file ({_why(error)}).") from error
     if "fastgd" not in metadata:
-        raise ModelFileError(f"{path} is a safetensors file, but not one that fastgd wrote.")
+        raise ModelFileError(f"{called(path)} is a safetensors file, but not one that fastgd wrote.")
     try:
         header = tensors.parsed(metadata["fastgd"])
         if type(header["format"]) is not int or header["format"] < 1 or metadata.keys() - {"fastgd", "checksum"}:
             raise ValueError
     except NOT_WHOLE as error:
-        raise ModelFileError(f"{path} has a damaged header: save the model again.") from error
+        raise ModelFileError(f"{called(path)} has a damaged header: save the model again.") from error
     if header["format"] > NEWEST:
         raise ModelFileError(
-            f"{path} has format {header['format']}, and this version of fastgd reads up to {NEWEST}: update fastgd."
+            f"{called(path)} has format {header['format']}, and this version of fastgd reads up to {NEWEST}: update "
+            "fastgd."
         )
     try:
         arrays = tensors.read(file, entries, _promised(header))
         model = _rebuilt(header, arrays, kind, whole)
     except NOT_WHOLE as error:
-        raise ModelFileError(f"{path} does not hold a whole model ({_why(error)}).") from error
+        raise ModelFileError(f"{called(path)} does not hold a whole model ({_why(error)}).") from error
     checksum = tensors.checksum(metadata["fastgd"], arrays)
     if metadata.get("checksum", checksum) != checksum:
-        raise ModelFileError(f"{path} was damaged: its checksum is not that of its content; save the model again.")
+        raise ModelFileError(
+            f"{called(path)} was damaged: its checksum is not that of its content; save the model again."
+        )
     return model
 
 

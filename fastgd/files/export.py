@@ -7,6 +7,7 @@ from pathlib import Path
 from ..errors import InvalidInputError
 from ..model.core import Core
 from ..model.mean import Mean
+from ..options import called, shown
 from .atomic import write_whole
 from .disk import as_path
 from .exports.c_header import c_header
@@ -23,7 +24,7 @@ def export(model: Core | Mean, path: str | Path) -> None:
     language = LANGUAGES.get(path.suffix.lower())
     if language is None:
         raise InvalidInputError(
-            f"{path} has the ending {path.suffix!r}, but models are exported as .onnx, .h (C99) or .py (NumPy); "
-            "save() writes fastgd's own files."
+            f"{called(path)} has the ending {shown(path.suffix)}, but models are exported as .onnx, .h (C99) or .py "
+            "(NumPy); save() writes fastgd's own files."
         )
     write_whole(path, language(plan_of(model), path.stem))

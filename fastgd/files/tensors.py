@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError, ModelFileError
+from ..options import called
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -39,10 +40,10 @@ def opened(path: Path) -> BinaryIO:
     try:
         mode = os.stat(path).st_mode
     except FileNotFoundError:
-        raise ModelFileError(f"{path} is not there: name a file.") from None
+        raise ModelFileError(f"{called(path)} is not there: name a file.") from None
     if not stat.S_ISREG(mode):
         what = "a folder" if stat.S_ISDIR(mode) else "a device, a pipe or a socket"
-        raise ModelFileError(f"{path} is {what}: name a file.")
+        raise ModelFileError(f"{called(path)} is {what}: name a file.")
     return open(path, "rb")
 
 

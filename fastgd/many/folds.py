@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from ..data.shared import Places
 from ..data.splits import group_numbers, split_rows
 from ..errors import InvalidInputError
-from ..options import is_number
+from ..options import is_number, shown
 from .tasks import chosen
 
 
@@ -42,7 +42,7 @@ def folds_of(cv: Any, n_rows: int, groups: Any, classes: NDArray[Any] | None, se
         return _dealt(int(cv), n_rows, members, classes, seed)
     if is_number(cv):
         if not 0 < cv < 1:
-            raise InvalidInputError(f"cv must be a number of folds such as 5, or a share such as 0.2, not {cv!r}.")
+            raise InvalidInputError(f"cv must be a number of folds such as 5, or a share such as 0.2, not {shown(cv)}.")
         return [_held_out(float(cv), n_rows, members, classes, seed)]
     return _given(cv, n_rows, members)
 

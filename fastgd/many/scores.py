@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import DivergenceError, InvalidInputError, kept_warnings
 from ..mlp import MLP
-from ..options import look_up
+from ..options import look_up, says
 from .records import Record
 from .tasks import OF_NETWORK, Task
 
@@ -31,7 +31,7 @@ def check_metric(metric: Any, tasks: list[Task], names_of_space: Any) -> None:
     Raises:
         InvalidInputError: no such metric, or one that does not say what is better.
     """
-    if metric == "loss":
+    if says(metric, "loss"):
         apart = [name for name in UNITS_OF_LOSS if name in names_of_space]
         if apart:
             raise InvalidInputError(
@@ -69,7 +69,7 @@ def score(metric: str, task: Task, record: Record) -> float:
     """
     assert record.history is not None
     assert record.model is not None
-    if metric == "loss":
+    if says(metric, "loss"):
         kept = record.history.kept or {name: values[-1] for name, values in record.history.history.items()}
         value = kept["val_loss"]
     else:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number, positive_integer, yes_or_no
+from ..options import MOST_LISTED, checked_names, is_number, positive_integer, shown, yes_or_no
 
 __all__ = ["Choice", "Integer", "LogUniform", "Uniform"]
 
@@ -106,7 +106,7 @@ class Integer:
         for name in ("low", "high"):
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool):
-                raise InvalidInputError(f"Integer: {name} must be a whole number, not {value!r}.")
+                raise InvalidInputError(f"Integer: {name} must be a whole number, not {shown(value)}.")
         _check_range(self, is_log=yes_or_no(self.log, "log"))
 
     def draw(self, random: np.random.Generator) -> int:
@@ -134,9 +134,13 @@ class Choice:
     values: Sequence[Any]
 
     def __post_init__(self) -> None:
-        values = self.values.tolist() if isinstance(self.values, np.ndarray) else self.values
+        values: Any = self.values
+        if isinstance(values, np.ndarray):
+            values = values.tolist() if values.size <= MOST_LISTED else None
         if not isinstance(values, list | tuple | range):
-            raise InvalidInputError(f"Choice: values must be a list, such as ['relu', 'silu'], not {values!r}.")
+            raise InvalidInputError(
+                f"Choice: values must be a list, such as ['relu', 'silu'], not {shown(self.values)}."
+            )
         if not values:
             raise InvalidInputError("Choice: the list is empty.")
         object.__setattr__(self, "values", list(values))
@@ -185,13 +189,14 @@ def _distribution_of(name: str, values: Any) -> Distribution:
     if isinstance(values, list | tuple | range | np.ndarray):
         try:
             return Choice(values)  # type: ignore[arg-type]
-        except InvalidInputError:
-            raise InvalidInputError(f"space: the list of {name} is empty.") from None
+        except InvalidInputError as error:
+            why = str(error) if len(np.shape(values)) != 1 or len(values) else f"the list of {name} is empty."
+            raise InvalidInputError(f"space: {why}") from None
     if callable(getattr(values, "rvs", None)):
         return Foreign(values)
     raise InvalidInputError(
-        f"space: {name} is {values!r}; give a list of choices or a distribution such as fastgd.space.Uniform(0, 1). "
-        f"What is the same for all is an option of search itself: {name}={values!r}."
+        f"space: {name} is {shown(values)}; give a list of choices or a distribution such as fastgd.space.Uniform(0, "
+        f"1). What is the same for all is an option of search itself: {name}={shown(values)}."
     )
 
 
@@ -228,10 +233,10 @@ def _check_range(distribution: Any, is_log: bool = False) -> None:
     what, low, high = type(distribution).__name__, distribution.low, distribution.high
     for name, value in (("low", low), ("high", high)):
         if not is_number(value) or not math.isfinite(value):
-            raise InvalidInputError(f"{what}: {name} must be a finite number, not {value!r}.")
+            raise InvalidInputError(f"{what}: {name} must be a finite number, not {shown(value)}.")
     if low >= high:
-        raise InvalidInputError(f"{what}: low must be below high, not {low!r} and {high!r}.")
+        raise InvalidInputError(f"{what}: low must be below high, not {shown(low)} and {shown(high)}.")
     if is_log and isinstance(distribution, Integer):
         positive_integer(low, "Integer: with log=True low")
     elif is_log and low <= 0:
-        raise InvalidInputError(f"{what}: low must be above 0, not {low!r}.")
+        raise InvalidInputError(f"{what}: low must be above 0, not {shown(low)}.")

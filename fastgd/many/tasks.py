@@ -21,7 +21,7 @@ from ..data.shared import Places, SharedTable, inputs_at, row_numbers, targets_a
 from ..errors import InvalidInputError, kept_warnings
 from ..mlp import MLP
 from ..model.validation import measured_names
-from ..options import check_names, positive_integer, yes_or_no
+from ..options import check_names, positive_integer, shown, yes_or_no
 from ..training.callbacks import Callback, CallbackList
 from ..training.devices import Work
 from ..training.state import checked_optimizer
@@ -247,7 +247,7 @@ def _model(spec: dict[str, Any], asked: dict[str, Any], shared: Tables) -> MLP:
     else:
         beside = [name for name in OF_NETWORK if name in spec]
         if not isinstance(model, MLP):
-            raise InvalidInputError(f"model must be a fastgd.MLP to go on with, not {model!r}.")
+            raise InvalidInputError(f"model must be a fastgd.MLP to go on with, not {shown(model)}.")
         if beside:
             raise InvalidInputError(f"{beside[0]} belongs to a new network, but model is one that goes on.")
         if id(model) in shared.models:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self
 
@@ -17,7 +17,7 @@ from ..data.splits import group_numbers
 from ..errors import InvalidInputError, Told, kept_warnings, warn
 from ..kernels.records import Net, Reals
 from ..network.network import Network
-from ..options import checked_names, is_number, yes_or_no
+from ..options import checked_names, is_number, listed, shown, yes_or_no
 from ..training.cores import allowance
 from . import measures
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
@@ -171,7 +171,7 @@ class Mean:
             InvalidInputError: a table that cannot be used, no calibration yet, or one with too few rows.
         """
         if not is_number(coverage) or not 0 < coverage < 1:
-            raise InvalidInputError(f"coverage must be a share between 0 and 1, such as 0.9, not {coverage!r}.")
+            raise InvalidInputError(f"coverage must be a share between 0 and 1, such as 0.9, not {shown(coverage)}.")
         if self.calibration is None:
             raise InvalidInputError("Intervals need rows that nothing was learned from: call calibrate(X, y) first.")
         found = self.calibration.interval(self._band(X), float(coverage))
@@ -271,12 +271,12 @@ def _outputs(member: Core, values: Any) -> tuple[Reals, list[Told]]:
 
 def _checked(models: Any) -> tuple[Core, ...]:
     """Models that predict the same thing from the same columns."""
-    members = tuple(models) if isinstance(models, Sequence) else ()
+    members = tuple(listed(models) or ())
     if not members:
-        raise InvalidInputError(f"models must be a list of fitted fastgd.MLP, at least one, not {models!r}.")
+        raise InvalidInputError(f"models must be a list of fitted fastgd.MLP, at least one, not {shown(models)}.")
     for number, member in enumerate(members):
         if not isinstance(member, Core):
-            raise InvalidInputError(f"models must be a list of fastgd.MLP, but number {number} is {member!r}.")
+            raise InvalidInputError(f"models must be a list of fastgd.MLP, but number {number} is {shown(member)}.")
         if (member.standardize or member.schema.encoding is not None) and not member.schema.scaled:
             raise InvalidInputError(f"Model {number} has never been fitted: call its fit first.")
     named = next((member for member in members if member.feature_names is not None), members[0])
@@ -306,13 +306,16 @@ ALIKE = (
 def _check_alike(number: int, what: str, mine: Any, others: Any) -> None:
     if mine != others:
         raise InvalidInputError(
-            f"Models do not fit together: the {what} of model {number}: {mine!r}, of those before it: {others!r}."
+            f"Models do not fit together: the {what} of model {number}: {shown(mine)}, of those before it: "
+            f"{shown(others)}."
         )
 
 
 def _checked_weights(weights: Any, n_models: int) -> tuple[float, ...]:
     """How much each model counts."""
-    given = (1.0,) * n_models if weights is None else tuple(weights) if isinstance(weights, Iterable) else ()
+    given = (1.0,) * n_models if weights is None else listed(weights, n_models) or ()
     if len(given) != n_models or not all(is_number(weight) and 0 < weight < np.inf for weight in given):
-        raise InvalidInputError(f"weights must be {n_models} positive numbers, one for each model, not {weights!r}.")
+        raise InvalidInputError(
+            f"weights must be {n_models} positive numbers, one for each model, not {shown(weights)}."
+        )
     return tuple(map(float, given))

@@ -15,7 +15,7 @@ from ..data.rows import Weights, row_weights
 from ..errors import InputWarning, InvalidInputError, warn
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, read_only
-from ..options import checked_names, positive_integer, yes_or_no
+from ..options import checked_names, positive_integer, shown, yes_or_no
 from ..training import pieces
 from ..training.cores import allowance
 from ..training.devices import AUTO, Work, asked_device, chosen
@@ -99,8 +99,8 @@ class Piecewise(Core):
         pieces.check_schedule(state.optimizer.schedule)
         if class_weight is not None and not isinstance(class_weight, dict):
             raise InvalidInputError(
-                f"class_weight must be a dict such as {{'yes': 2.0}}, not {class_weight!r}: a piece does not show how "
-                "often each class comes."
+                f"class_weight must be a dict such as {{'yes': 2.0}}, not {shown(class_weight)}: a piece does not show "
+                "how often each class comes."
             )
         old_schema = self.schema
         schema = old_schema if reads == old_schema.device else replace(old_schema, device=reads)

@@ -16,7 +16,7 @@ import numpy as np
 from ..errors import InvalidInputError
 from ..kernels.formulas import LOSS_CODES
 from ..kernels.records import LossRecord, Reals
-from ..options import checked_names, is_number, look_up
+from ..options import checked_names, is_number, look_up, shown
 
 __all__ = [
     "LOSSES",
@@ -96,8 +96,8 @@ class Huber(Loss):
     delta: float = 1.0
 
     def __post_init__(self) -> None:
-        if not is_number(self.delta) or not 1e-30 < self.delta < 1e30:
-            raise InvalidInputError(f"delta must be a positive number (1e-30 to 1e30), not {self.delta!r}.")
+        if not is_number(self.delta) or not 1e-30 < float(self.delta) < 1e30:
+            raise InvalidInputError(f"delta must be a positive number (1e-30 to 1e30), not {shown(self.delta)}.")
         object.__setattr__(self, "delta", float(self.delta))
 
     def constants(self, target_std: Reals) -> Reals:
@@ -132,7 +132,7 @@ class Quantile(Loss):
         good = all(is_number(level) and 0 < level < 1 for level in levels)
         if not levels or not good or len(set(levels)) < len(levels):
             raise InvalidInputError(
-                f"levels must be different numbers between 0 and 1, such as [0.1, 0.9], not {self.levels!r}."
+                f"levels must be different numbers between 0 and 1, such as [0.1, 0.9], not {shown(self.levels)}."
             )
         object.__setattr__(self, "levels", tuple(map(float, levels)))
 

@@ -6,7 +6,7 @@ starting values. There is no data here and no training.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ..errors import InvalidInputError
 from ..kernels import codes
 from ..kernels.records import Net, Reals, aligned_zeros
-from ..options import is_number, look_up, positive_integer
+from ..options import is_number, listed, look_up, positive_integer, says, shown
 from .activations import ACTIVATIONS, Activation
 from .initializers import INITIALIZERS
 from .losses import Loss, as_loss
@@ -80,7 +80,7 @@ class Network:
         rates = _for_each(dropout, n_hidden, "dropout")
         for rate in [*rates, 0.0 if isinstance(dropout, list | tuple) else dropout]:
             if not is_number(rate) or not 0 <= rate < 1:
-                raise InvalidInputError(f"dropout must be a share of at least 0 and below 1, not {rate!r}.")
+                raise InvalidInputError(f"dropout must be a share of at least 0 and below 1, not {shown(rate)}.")
         return cls(checked, (*hidden, last), checked_loss, (*map(float, rates), 0.0))
 
     @property
@@ -152,7 +152,7 @@ class Network:
         generator = np.random.default_rng(seed)
         look_up(initializer, {"auto": None, **INITIALIZERS}, "initializer")
         for (weights, _), activation in zip(self.split(values), self.activations, strict=True):
-            name = activation.initializer if initializer == "auto" else initializer
+            name = activation.initializer if says(initializer, "auto") else initializer
             weights[:] = INITIALIZERS[name](generator, *weights.shape)
         if wanted.size:
             values[values * wanted < 0] = 0
@@ -261,9 +261,10 @@ def finite_array(value: Any, shape: Sequence[int], dtype: np.dtype[Any], what: s
 
 
 def _checked_sizes(sizes: Any) -> tuple[int, ...]:
-    if isinstance(sizes, str | bytes) or not isinstance(sizes, Iterable) or np.ndim(sizes) == 0:  # type: ignore[arg-type]
-        raise InvalidInputError(f"layer_sizes must be a list such as [4, 64, 64, 1], not {sizes!r}.")
-    checked = tuple(positive_integer(size, f"layer_sizes[{i}]") for i, size in enumerate(sizes))
+    given = listed(sizes)
+    if given is None:
+        raise InvalidInputError(f"layer_sizes must be a list such as [4, 64, 64, 1], not {shown(sizes)}.")
+    checked = tuple(positive_integer(size, f"layer_sizes[{i}]") for i, size in enumerate(given))
     if len(checked) < 2:
         raise InvalidInputError(
             f"layer_sizes needs at least the number of inputs and of outputs, such as [4, 1], not {list(checked)}."

@@ -49,7 +49,7 @@ def search(result: SearchResult, axes: Sequence[Axes] | None = None) -> list[Axe
     if not measured:
         raise InvalidInputError("The search has no candidate with a score to draw.")
     options = list(measured[0].options)
-    panels = _panels(len(options)) if axes is None else [drawing.axes(ax) for ax in np.ravel(np.asarray(axes))]
+    panels = _panels(len(options)) if axes is None else [drawing.axes(ax) for ax in _listed(axes)]
     if len(panels) != len(options):
         raise InvalidInputError(f"axes must be {len(options)}, one for each option, not {len(panels)}.")
     for ax, option in zip(panels, options, strict=True):
@@ -101,3 +101,10 @@ def _panel(ax: Axes, option: str, measured: Sequence[Candidate], metric: str) ->
         write_labels(ax, [drawing.literal(label) for label in labels])
         if ax.get_yscale() == "log":
             write_apart(ax)
+
+
+def _listed(axes: Any) -> list[Any]:
+    """What pyplot.subplots returns, or a list, as a list of axes."""
+    if isinstance(axes, np.ndarray) and axes.dtype == object:
+        axes = axes.ravel().tolist()
+    return list(axes) if isinstance(axes, list | tuple) else [axes]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number, look_up, positive_integer, yes_or_no
+from ..options import checked_names, is_number, look_up, positive_integer, shown, yes_or_no
 from .schedules import ReduceOnPlateau
 
 __all__ = [
@@ -107,11 +107,11 @@ class EarlyStopping(Callback):
         restore_best_weights: bool = True,
     ) -> None:
         if not isinstance(monitor, str):
-            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {monitor!r}.")
+            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {shown(monitor)}.")
         self.monitor = monitor
         self.patience = positive_integer(patience, "patience", least=0)
         if not is_number(min_delta) or not 0 <= min_delta < math.inf:
-            raise InvalidInputError(f"min_delta must be a number of at least 0, not {min_delta!r}.")
+            raise InvalidInputError(f"min_delta must be a number of at least 0, not {shown(min_delta)}.")
         self.min_delta = min_delta
         self.restore_best_weights = yes_or_no(restore_best_weights, "restore_best_weights")
         self.best_parameters: Any = None
@@ -250,7 +250,7 @@ def check_monitor(name: Any, names: Sequence[str]) -> None:
     """Whether a quantity to monitor will be in the logs."""
     if name not in names:
         hint = " Give validation_data or validation_split for it." if str(name).startswith("val_") else ""
-        raise InvalidInputError(f"There is no quantity {name!r} to monitor; there are: {', '.join(names)}.{hint}")
+        raise InvalidInputError(f"There is no quantity {shown(name)} to monitor; there are: {', '.join(names)}.{hint}")
 
 
 def larger_is_better(name: str) -> bool:
@@ -265,7 +265,7 @@ class CallbackList:
         callbacks = [callbacks] if isinstance(callbacks, Callback | type) else callbacks
         if not isinstance(callbacks, list | tuple):
             raise InvalidInputError(
-                f"callbacks must be one, or a list, such as [fastgd.callbacks.EarlyStopping()], not {callbacks!r}."
+                f"callbacks must be one, or a list, such as [fastgd.callbacks.EarlyStopping()], not {shown(callbacks)}."
             )
         for callback in callbacks:
             if isinstance(callback, type) and issubclass(callback, Callback):
@@ -274,7 +274,7 @@ class CallbackList:
                 )
             if not isinstance(callback, Callback):
                 raise InvalidInputError(
-                    f"{callback!r} is not a callback: make it a subclass of fastgd.callbacks.Callback, "
+                    f"{shown(callback)} is not a callback: make it a subclass of fastgd.callbacks.Callback, "
                     "with on_epoch_end(self, epoch, logs)."
                 )
             unheard = [name for name in dir(callback) if "batch" in name and name.startswith("on_")]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..errors import InvalidInputError
-from ..options import positive_integer
+from ..options import positive_integer, shown
 
 LIMITING = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS")  # variables by which a user, or who starts workers, limits threads
 QUOTA, PERIOD = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")
@@ -34,7 +34,7 @@ def allowance(n_threads: Any) -> Allowance:
         most = positive_integer(n_threads, "n_threads")
     except InvalidInputError:
         raise InvalidInputError(
-            f"n_threads must be 'auto' or a whole number of at least 1, not {n_threads!r}."
+            f"n_threads must be 'auto' or a whole number of at least 1, not {shown(n_threads)}."
         ) from None
     return Allowance(most, f"n_threads={most}")
 

@@ -67,7 +67,7 @@ class History:
         )
 
     def __dir__(self) -> list[str]:
-        return sorted({*super().__dir__(), *self.history})
+        return sorted({*super().__dir__(), *self.__dict__.get("history", ())})
 
     @property
     def rows_per_second(self) -> float:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import DivergenceError, InvalidInputError
 from ..kernels.records import Rows, resting
-from ..options import is_number
+from ..options import is_number, shown
 from .equipment import Snapshot
 from .feed import probe
 from .history import History
@@ -75,7 +75,9 @@ def find_learning_rate(
     A network that is trained already is told of.
     """
     if not (is_number(lowest) and is_number(highest) and 0 < lowest < highest < math.inf):
-        raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {lowest}, {highest}.")
+        given = f"{shown(lowest)}, {shown(highest)}"
+        raise InvalidInputError(f"lowest and highest must be rates with 0 < lowest < highest, not {given}.")
+    lowest, highest = float(lowest), float(highest)
     run = Run(job, History())
     rows = probe(job.feed.at_hand, ROWS_MEASURED) if held_out is None else held_out
     with Interrupts() as interrupts:
@@ -83,7 +85,7 @@ def find_learning_rate(
         run.compile()
         run.resume_average()
         race = _Race(run, rows, interrupts)
-        start, n_rates = race.loss(), math.ceil(math.log(highest / lowest, FACTOR)) + 1
+        start, n_rates = race.loss(), math.ceil((math.log(highest) - math.log(lowest)) / math.log(FACTOR)) + 1
         if start == math.inf:
             raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
         trials = race.of(np.geomspace(lowest, highest, n_rates).tolist(), min(run.total_steps, most_steps))

@@ -19,7 +19,7 @@ import numpy as np
 from ..errors import InvalidInputError
 from ..kernels.records import Reals, Rule, State
 from ..kernels.rules import UPDATE_CODES, rule_of
-from ..options import checked_names, is_number, yes_or_no
+from ..options import checked_names, is_number, shown, yes_or_no
 from .schedules import Schedule, WarmUp, as_schedule
 
 Rate = float | Schedule | Callable[[int], float]
@@ -65,9 +65,9 @@ class Optimizer:
 
     def __post_init__(self) -> None:
         if not (is_number(self.rate) or isinstance(self.rate, Schedule) or _is_function(self.rate)):
-            raise InvalidInputError(f"learning_rate must be a positive number or a schedule, not {self.rate!r}.")
+            raise InvalidInputError(f"learning_rate must be a positive number or a schedule, not {shown(self.rate)}.")
         if is_number(self.rate) and not (math.isfinite(self.rate) and self.rate > 0):
-            raise InvalidInputError(f"learning_rate must be a positive number, not {self.rate!r}.")
+            raise InvalidInputError(f"learning_rate must be a positive number, not {shown(self.rate)}.")
         yes_or_no(self.decay_biases, "decay_biases")
         for entry in fields(self):
             if "range" not in entry.metadata:
@@ -79,7 +79,7 @@ class Optimizer:
             good = is_number(value)
             if not good or not (low < value if strict else low <= value) or not value < below:
                 wanted = f"{'above' if strict else 'of at least'} {low}" + (f" and below {below}" if below < 9 else "")
-                raise InvalidInputError(f"{entry.name} must be a number {wanted}, not {value!r}.")
+                raise InvalidInputError(f"{entry.name} must be a number {wanted}, not {shown(value)}.")
 
     def __repr__(self) -> str:
         names = sorted(fields(self), key=lambda entry: entry.name != "learning_rate")

@@ -14,6 +14,7 @@ from typing import IO, Any, Protocol, cast
 import numpy as np
 
 from ..errors import InvalidInputError
+from ..options import shown
 from .history import COMPLETED, History
 
 PLAIN_LINES = 10  # the most lines for a training without a terminal
@@ -187,7 +188,7 @@ def display(verbose: Any) -> Display:
     if isinstance(verbose, int | np.integer) and 0 <= verbose <= 2:
         return (Silent, _bar, lambda: Lines(every_epoch=True))[int(verbose)]()
     raise InvalidInputError(
-        f"verbose must be 'auto', 0 (silent), 1 (live bar) or 2 (a line per epoch), not {verbose!r}."
+        f"verbose must be 'auto', 0 (silent), 1 (live bar) or 2 (a line per epoch), not {shown(verbose)}."
     )
 
 

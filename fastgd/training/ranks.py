@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..errors import FastgdError, InvalidInputError, RankError
+from ..options import shown
 from .interrupts import Remembered
 
 T = TypeVar("T")
@@ -177,7 +178,7 @@ def checked(comm: Any) -> Any:
     lacking = [name for name in names if not hasattr(comm, name)]
     if lacking:
         raise InvalidInputError(
-            f"comm must be a communicator of mpi4py, such as mpi4py.MPI.COMM_WORLD, not {comm!r} (without "
+            f"comm must be a communicator of mpi4py, such as mpi4py.MPI.COMM_WORLD, not {shown(comm)} (without "
             f"{lacking[0]!r})."
         )
     return comm

@@ -8,7 +8,7 @@ from typing import Any
 
 from ..errors import InvalidInputError
 from ..kernels.records import Reals, State
-from ..options import look_up
+from ..options import look_up, shown
 from .callbacks import larger_is_better
 from .equipment import Snapshot
 from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
@@ -64,6 +64,8 @@ class Pieces:
 
     def mean_with(self, n_rows: int, mean_weight: float) -> float:
         """The mean weight with so many rows more; exactly the same where theirs is."""
+        if not self.n_rows:
+            return mean_weight  # which the 1 of no rows would swallow where weights are tiny
         return self.mean_weight + (mean_weight - self.mean_weight) * (n_rows / (self.n_rows + n_rows))
 
     def count_anew(self) -> None:
@@ -152,4 +154,4 @@ def _no_optimizer(given: Any) -> str:
     name = given.__name__ if isinstance(given, type) else given
     meant = by_name.get(name.lower()) if isinstance(name, str) else None
     example = f"fastgd.{meant}()" if meant else "fastgd.SGD(learning_rate=0.05)"
-    return f"optimizer must be one such as {example}, not {name if isinstance(given, type) else repr(given)}."
+    return f"optimizer must be one such as {example}, not {name if isinstance(given, type) else shown(given)}."

@@ -8,9 +8,10 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ...errors import InvalidInputError
-from ...options import printable, shortened
+from ...options import printable, shortened, shown
 
 LONGEST = 60  # characters of a cell or a name in a message
 MOST_COLUMNS = 1 << 17  # of a text file: each takes some time, and memory of its own
@@ -26,8 +27,16 @@ COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+)?,(\d{1,2}|\d{4,})|[+-]?(0|\d{4
 POINT = re.compile(r"[+-]?(\d+|\d{1,3}(,\d{3})+)?\.\d+|[+-]?\d{1,3}(,\d{3}){2,}")
 NUMBER = re.compile(r"[+-]?[\d.,]+(e[+-]?\d+)?", re.IGNORECASE)
 SEPARATOR = re.compile(r'[^"\r\n\x80-\U0010ffff]')
-HALF = re.compile("[\ud800-\udfff]")  # of a character, as of names that are not in UTF-8
 EITHER = re.compile(r"[+-]?\d{1,3},\d{3}")
+
+
+def is_text(value: Any) -> bool:
+    """Whether it can stand in a file: halves of characters cannot."""
+    try:
+        value.encode()
+    except (AttributeError, UnicodeEncodeError):
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -49,12 +58,12 @@ class Format:
 
     def __post_init__(self) -> None:
         if self.separator is not None and not SEPARATOR.fullmatch(self.separator):
-            raise InvalidInputError(f"separator must be one character such as ';', not {self.separator!r}.")
-        half = next((mark for mark in self.missing or () if HALF.search(mark)), None)
-        if half is not None:
-            raise InvalidInputError(f"missing must be text such as '-999', but {half!r} has half a character.")
+            raise InvalidInputError(f"separator must be one character such as ';', not {shown(self.separator)}.")
+        for mark in self.missing or ():
+            if not is_text(mark):
+                raise InvalidInputError(f"missing must be texts such as '-999', not {shown(mark)}.")
         if self.decimal not in (None, ".", ","):
-            raise InvalidInputError(f"decimal must be '.' or ',', not {self.decimal!r}.")
+            raise InvalidInputError(f"decimal must be '.' or ',', not {shown(self.decimal)}.")
         if self.decimal is not None and self.decimal == self.separator:
             raise InvalidInputError(f"{self.decimal!r} cannot both separate cells and stand in numbers.")
 

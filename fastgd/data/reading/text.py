@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from ...errors import InvalidInputError
+from ...options import shown
 
 UTF8 = "utf-8"
 LINE_FEED = ord("\n")
@@ -68,9 +69,9 @@ def _known(encoding: str) -> str:
         with contextlib.suppress(UnicodeDecodeError):
             b" ".decode(encoding)  # refused of codecs such as zlib, which make no text
         return codecs.lookup(encoding).name
-    except (LookupError, ValueError) as error:
+    except (LookupError, ValueError, TypeError) as error:  # ValueError: half a character, or a zero
         raise InvalidInputError(
-            f"There is no encoding {encoding!r}: name one such as utf-8, latin-1 or cp1252."
+            f"There is no encoding {shown(encoding)}: name one such as utf-8, latin-1 or cp1252."
         ) from error
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InvalidInputError
+from ...options import called
 from ..files import Places
 from .pieces import depth, n_rows_of, rows_of
 from .source import Batch, placed
@@ -82,10 +83,14 @@ class NpyFile:
         try:
             mapped = np.load(path, mmap_mode="r", allow_pickle=False)  # its head is read, and none of its rows
         except Exception as error:  # whatever a broken head is taken for
-            raise InvalidInputError(f"{path} is not a whole .npy file of numbers: {_in_a_line(error)}.") from error
+            raise InvalidInputError(
+                f"{called(path)} is not a whole .npy file of numbers: {_in_a_line(error)}."
+            ) from error
         if not isinstance(mapped, np.memmap):
             mapped.close()
-            raise InvalidInputError(f"{path} is an archive of arrays: save each as a file of its own, with np.save.")
+            raise InvalidInputError(
+                f"{called(path)} is an archive of arrays: save each as a file of its own, with np.save."
+            )
         if mapped.ndim not in (1, 2) or mapped.dtype.kind not in KINDS or not mapped.itemsize:
             kind = "records" if mapped.dtype.names else f"values of {mapped.dtype}"
             what = kind if mapped.ndim in (1, 2) else f"an array of shape {mapped.shape}"

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...errors import InvalidInputError
+from ...options import shown
 from ..files import Format, is_parquet
 from .arrays import Arrays, arrays
 from .batches import Batches
@@ -111,11 +112,11 @@ def paths_of(source: Any) -> list[Path]:
 
 
 def _matching(text: str) -> list[Path]:
-    if Path(text).exists() or not PATTERN.search(text):
+    if not PATTERN.search(text) or Path(text).exists():
         return [Path(text)]
     found = sorted(glob.glob(text, recursive=True))
     if not found:
-        raise InvalidInputError(f"There is no file that matches {text!r}.")
+        raise InvalidInputError(f"There is no file that matches {shown(text)}.")
     return [Path(path) for path in found]
 
 
@@ -139,7 +140,7 @@ def _kind_of(path: Path) -> str:
 def _check_options(options: dict[str, Any], files: str) -> None:
     """Whether options are left out that belong to other files."""
     for option, value in options.items():
-        if value is not None and len(value):
+        if value is not None and not (isinstance(value, str | list | tuple) and not value):
             raise InvalidInputError(f"{option} is for {files}: leave it out here.")
 
 
@@ -155,7 +156,7 @@ def _folder(spool: Any) -> Path | None:
                 "name one with spool=, or read the text in each pass with spool=False."
             ) from error
     if not isinstance(spool, str | Path) or not Path(spool).is_dir():
-        raise InvalidInputError(f"spool must be True, False or a folder that exists, not {str(spool)!r}.")
+        raise InvalidInputError(f"spool must be True, False or a folder that exists, not {shown(str(spool))}.")
     return Path(spool)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ..frames import as_frame, source_names
 
+DEEPEST = 64  # lists in lists: as many as an array has dimensions
 TABLES = (  # what has one of these holds a table, or what cannot be read and is refused as one
     "__array__", "__array_interface__", "__cuda_array_interface__", "__dlpack__", "__dataframe__",
     "__arrow_c_stream__", "__arrow_c_array__", "shape", "columns", "column_names", "collect", "toarray",
@@ -59,12 +60,13 @@ def n_rows_of(table: Any) -> int:
 
 def depth(table: Any) -> int:
     """How many dimensions a table has: 2 for rows and columns, 1 for a series or a row, 0 for a number or text."""
+    n = 0
+    while isinstance(table, list | tuple) and n < DEEPEST:
+        table, n = table[0] if table else None, n + 1
     shape = getattr(table, "shape", None)
     if shape is not None:
-        return len(shape)
-    if isinstance(table, list | tuple):
-        return 1 + (depth(table[0]) if table else 0)
-    return 2 if source_names(table) else 0
+        return n + len(shape)
+    return n + 2 if source_names(table) else n
 
 
 def columns_of(table: Any) -> tuple[str, ...] | int | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ...errors import InvalidInputError
+from ...options import called
 
 
 class FileState(NamedTuple):
@@ -26,12 +27,13 @@ class FileState(NamedTuple):
         """
         try:
             state = path.stat()
-        except OSError as error:
-            raise InvalidInputError(f"{where or path} cannot be read: {error.strerror or error}.") from error
+        except (OSError, ValueError) as error:  # ValueError: half a character, or a zero, is in no name
+            why = getattr(error, "strerror", None) or "no file has such a name"
+            raise InvalidInputError(f"{called(where or path)} cannot be read: {why}.") from error
         if stat.S_ISDIR(state.st_mode):
-            raise InvalidInputError(f"{path} is a folder: name its files, such as {str(path / '*.parquet')!r}.")
+            raise InvalidInputError(f"{called(path)} is a folder: name its files, such as {str(path / '*.parquet')!r}.")
         if not stat.S_ISREG(state.st_mode):  # to open a pipe would wait for whoever writes to it
-            raise InvalidInputError(f"{path} is no file on a disk: pass a function that makes batches of it.")
+            raise InvalidInputError(f"{called(path)} is no file on a disk: pass a function that makes batches of it.")
         return cls(path, state.st_size, state.st_mtime_ns, state.st_ino)
 
     def check(self, where: str, is_written: bool = False) -> None:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ...errors import InvalidInputError
-from ...options import checked_names, counted, is_number, positive_integer
+from ...options import checked_names, counted, is_number, positive_integer, shown
 from .around import Changed
 from .held_out import Split
 from .made import Given, source_of
@@ -105,7 +105,8 @@ class Stream:
         self.buffer_rows = None if buffer_rows is None else positive_integer(buffer_rows, "buffer_rows")
         for names, option in ((columns, "columns"), (text, "text"), (numbers, "numbers"), (missing, "missing")):
             if isinstance(names, str):
-                raise InvalidInputError(f"{option} must be a list of names such as [{names!r}], not {names!r}.")
+                name = shown(names)
+                raise InvalidInputError(f"{option} must be a list of names such as [{name}], not {name}.")
         given = Given(
             source, y, sample_weight, target, columns, text, numbers, separator, decimal, encoding, missing, spool
         )
@@ -124,6 +125,7 @@ class Stream:
 
     def buffered(self, buffer_rows: int) -> Stream:
         """The same with a buffer of so many rows."""
+        buffer_rows = positive_integer(buffer_rows, "buffer_rows")
         return self._with(self.source.sized(buffer_rows), buffer_rows)
 
     def once(self) -> Stream:
@@ -150,7 +152,7 @@ class Stream:
             205
         """
         if not is_number(share) or not 0 < share < 1:
-            raise InvalidInputError(f"share must be a number between 0 and 1, not {share!r}.")
+            raise InvalidInputError(f"share must be a number between 0 and 1, not {shown(share)}.")
         if self.source.is_one_pass:
             raise InvalidInputError(
                 f"{self.source.name} can be read only once, but both sides of a split are read: give a function that "
@@ -162,10 +164,15 @@ class Stream:
 
     def changed(self, change: Callable[[Batch], Batch | None]) -> Stream:
         """The same rows with each batch as a function makes it, such as other columns; without those that are None."""
+        if not callable(change):
+            raise InvalidInputError(f"change must be a function that takes a batch, not {shown(change)}.")
         return self._with(Changed(self.source, change), self.buffer_rows)
 
     def share(self, rank: int, size: int) -> Stream:
         """What the process `rank` of `size` reads: together they read every row once."""
+        size = positive_integer(size, "size")
+        if positive_integer(rank, "rank", least=0) >= size:
+            raise InvalidInputError(f"rank must be below the number of processes, {size}, not {rank}.")
         made = self._with(self.source.share(rank, size), self.buffer_rows)
         made.is_share = True
         return made

@@ -13,7 +13,7 @@ import numpy as np
 from ...data.arrays import as_array
 from ...errors import InvalidInputError, ModelFileError
 from ...kernels.records import Reals
-from ...options import shortened
+from ...options import called, shortened
 from .. import tensors
 from ..disk import NOT_WHOLE, as_path
 
@@ -41,8 +41,8 @@ def layers_of(source: Any) -> list[tuple[Reals, Reals]]:
         if len({re.sub("[0-9]+", "#", name) for name in layers}) > 1:
             found = shortened(", ".join(layers), 80)
             raise InvalidInputError(
-                f"{path} has layers without an order ({found}): pass the state_dict itself, or name them by numbers, "
-                "as Sequential does."
+                f"{called(path)} has layers without an order ({found}): pass the state_dict itself, or name them by "
+                "numbers, as Sequential does."
             )
     if not layers:
         raise InvalidInputError("There is no Linear layer in this state_dict.")
@@ -58,7 +58,7 @@ def layers_of(source: Any) -> list[tuple[Reals, Reals]]:
 def _read(path: Path) -> dict[str, Any]:
     if path.suffix.lower() in PICKLES:
         raise ModelFileError(
-            f"{path} is a pickle, which may run code when it is read: save it in PyTorch by "
+            f"{called(path)} is a pickle, which may run code when it is read: save it in PyTorch by "
             "safetensors.torch.save_file(model.state_dict(), 'model.safetensors')."
         )
     from safetensors import SafetensorError
@@ -72,10 +72,10 @@ def _read(path: Path) -> dict[str, Any]:
     except ModelFileError:
         raise
     except OSError as error:
-        raise ModelFileError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise ModelFileError(f"{called(path)} cannot be read: {error.strerror or error}.") from error
     except (SafetensorError, *NOT_WHOLE) as error:  # KeyError: a dtype that NumPy lacks
         raise ModelFileError(
-            f"{path} is no safetensors file of numbers that NumPy knows ({' '.join(str(error).split())[:100]})."
+            f"{called(path)} is no safetensors file of numbers that NumPy knows ({' '.join(str(error).split())[:100]})."
         ) from error
 
 

@@ -1,0 +1,283 @@
+"""The trials of bad inputs with few cases, and faults that each of them must find."""
+
+from __future__ import annotations
+
+import inspect
+import warnings
+from contextlib import chdir
+
+import numpy as np
+import pytest
+
+import fastgd
+from fastgd.errors import InvalidInputError
+from trials import bad_cases, bad_commands, bad_inputs, recipes
+from trials.bad_cases import Case, cases_of, some_of
+from trials.bad_values import LARGE, LIKE, ODD, SPOILT
+from trials.public_names import Public, public_names
+from trials.watched import watched
+
+
+def test_some_bad_inputs_of_everything():
+    outcome = bad_inputs.bad_inputs(300, 1)
+    assert outcome.failures == []
+    assert outcome.cases == 300
+
+
+def test_every_public_name_is_tried():
+    assert recipes.without_recipe(public_names()) == []
+
+
+def test_a_new_public_name_must_be_given_good_arguments(monkeypatch):
+    def fresh(X):
+        return X
+
+    fresh.__module__ = "fastgd.losses"
+    monkeypatch.setattr(fastgd.losses, "fresh", fresh, raising=False)
+    monkeypatch.setattr(fastgd.losses, "__all__", [*fastgd.losses.__all__, "fresh"])
+    (told,) = recipes.without_recipe(public_names())
+    assert told.startswith("losses.fresh has no good arguments: add them to RECIPES in trials/recipes.py")
+
+
+def test_methods_properties_and_estimators_are_found():
+    names = {found.name for found in public_names()}
+    assert {
+        "MLP.fit",
+        "MLP.parameters =",
+        "MLPRegressor.partial_fit",
+        "space.Uniform",
+        "explain.Table.sorted_by",
+    } <= names
+    assert "MLP.outputs_of" not in names  # which tab completion does not show
+
+
+def test_the_names_of_values_are_all_different():
+    names = [*LIKE, *SPOILT, *ODD, *LARGE]
+    assert len(set(names)) == len(names)
+
+
+def test_a_selection_has_each_callable_and_is_repeatable():
+    publics = [found for found in public_names() if found.name in ("MLP.predict", "SGD")]
+    cases = [case for found in publics for case in cases_of(found)]
+    chosen = some_of(cases, 10, 3)
+    assert len(chosen) == 10
+    assert {case.public.name for case in chosen} == {"MLP.predict", "SGD"}
+    assert chosen == some_of(cases, 10, 3) != some_of(cases, 10, 4)
+
+
+# What a function may do wrong; `good` is what it is called with.
+
+
+def changes(X):
+    X[:] = 0
+    return 1.0
+
+
+def dumps(X):
+    raise InvalidInputError(f"X is {X!r}, which is wrong.")
+
+
+def warns(X):
+    warnings.warn("invalid value encountered in log", RuntimeWarning, stacklevel=2)
+
+
+def leaks(X):
+    raise KeyError("X")
+
+
+def answers_nan(X):
+    return {"loss": [np.float64("nan")]}
+
+
+def is_silent(X):
+    raise InvalidInputError
+
+
+def tells_the_inside(X):
+    raise InvalidInputError("Failed in nopython mode pipeline of numba.")
+
+
+@pytest.mark.parametrize(
+    ("faulty", "value", "found"),
+    [
+        (changes, "a NaN", "changes X"),
+        (dumps, "a NaN", "InvalidInputError of several lines"),
+        (warns, "a NaN", "a RuntimeWarning leaks"),
+        (leaks, "a NaN", "raises KeyError: 'X'"),
+        (answers_nan, "a NaN", "['loss'][0] has numbers that are not finite, and nothing is said"),
+        (is_silent, "a NaN", "InvalidInputError without a word"),
+        (tells_the_inside, "a NaN", "InvalidInputError tells of the inside"),
+        (leaks, "good arguments", "raises KeyError"),
+        (lambda X: X.flags.writeable * 1.0, "read-only", "the answer differs from that of the plain array"),
+    ],
+)
+def test_a_fault_is_found(monkeypatch, faulty, value, found):
+    public = Public("faulty", faulty, tuple(inspect.signature(faulty).parameters.values()))
+    monkeypatch.setattr(bad_cases, "RECIPES", {"faulty": lambda: {"X": np.ones((6, 4))}})
+    assert found in bad_cases.failure(Case(public, "X", value))
+
+
+def test_what_is_right_is_no_fault(monkeypatch):
+    public = Public("right", lambda X: float(np.asarray(X, float).sum()), ())
+    monkeypatch.setattr(bad_cases, "RECIPES", {"right": lambda: {"X": np.ones((6, 4))}})
+    assert [bad_cases.failure(Case(public, "X", value)) for value in ("good arguments", *LIKE)] == [None] * 24
+
+
+def test_a_refused_call_that_changes_its_object_is_found(monkeypatch):
+    def set_and_refuse(self, X):
+        self.parameters[:] = 0
+        raise InvalidInputError("X is wrong.")
+
+    public = Public("MLP.faulty", set_and_refuse, ())
+    monkeypatch.setattr(
+        bad_cases, "RECIPES", {"MLP.faulty": lambda: {"self": fastgd.MLP([4, 1]), "X": np.ones((6, 4))}}
+    )
+    assert bad_cases.failure(Case(public, "X", "None")).endswith("is refused, but the object has changed.")
+
+
+CRASHING = """
+import json, os, sys
+for number in range(int(sys.argv[1]), 5):
+    print(json.dumps({"number": number, "case": f"case {number}"}), flush=True)
+    if number == 2:
+        os.abort()
+print(json.dumps({"cases": 5}))
+"""
+
+
+def test_a_crash_is_named_and_the_next_case_goes_on(tmp_path):
+    script = tmp_path / "crashing.py"
+    script.write_text(CRASHING)
+    n, failures = watched(lambda first: [str(script), str(first)])
+    assert n == 5
+    (told,) = failures
+    assert told.startswith("case 2: ends the process with code -6: Fatal Python error: Aborted")
+
+
+@pytest.fixture
+def prepared(tmp_path):
+    bad_commands.prepare(tmp_path)
+    with chdir(tmp_path):
+        yield tmp_path
+
+
+def test_some_bad_words_after_every_command():
+    outcome = bad_commands.bad_commands(60, 0)
+    assert outcome.failures == []
+
+
+def test_every_command_is_typed(monkeypatch):
+    assert bad_commands.without_arguments() == []
+    monkeypatch.delitem(bad_commands.ARGUMENTS, "info")
+    assert bad_commands.without_arguments() == [
+        "fastgd info: say in ARGUMENTS of trials/bad_commands.py what is typed."
+    ]
+
+
+def test_a_traceback_of_a_command_is_found(prepared, monkeypatch):
+    typed = bad_commands.Typed("info", "model", ["info", "model.safetensors"])
+    assert bad_commands.failure(typed) is None
+    monkeypatch.setattr("fastgd.files.disk.read", lambda *_: {}["gone"])
+    assert "tells of the inside: fastgd: something went wrong inside (KeyError: 'gone')" in bad_commands.failure(typed)
+
+
+# What the trials found, as it should be.
+
+
+def test_messages_show_what_was_passed_in_one_short_line():
+    with pytest.raises(InvalidInputError) as refused:
+        fastgd.SGD(momentum=np.ones((50, 50)))
+    assert "\n" not in str(refused.value)
+    assert len(str(refused.value)) < 200
+    assert str(refused.value).startswith("momentum must be a number of at least 0 and below 1, not array([[1., 1.,")
+    with pytest.raises(InvalidInputError, match=r"not a _Unprintable\.$"):
+        fastgd.SGD(momentum=ODD["unprintable"]())
+
+
+def test_an_array_is_no_word():
+    for option in ({"encoding": np.ones(3)}, {"initializer": np.ones(3)}):
+        with pytest.raises(InvalidInputError):
+            fastgd.MLP([4, 1], **option)
+    with pytest.raises(InvalidInputError, match="bins must be a whole number"):
+        fastgd.Encoding(bins=np.ones(3))
+
+
+@pytest.mark.parametrize("name", ["blame", "nudge", "step"])
+def test_what_is_explained_is_a_model(name):
+    with pytest.raises(InvalidInputError, match=r"^model must be a fastgd\.MLP, not str\.$"):
+        getattr(fastgd.explain, name)("model", np.ones((2, 4)), np.ones(2))
+
+
+def test_tiny_weights_of_a_first_piece_count_by_their_ratios():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    weights = np.arange(64) % 2 + 1.0
+    models = [fastgd.MLP([4, 3, 1]), fastgd.MLP([4, 3, 1])]
+    for model, scale in zip(models, (1.0, 2.0**-200), strict=True):
+        model.partial_fit(X, y, sample_weight=weights * scale)
+    assert np.array_equal(*(model.parameters for model in models))
+
+
+def test_a_rate_of_another_kind_of_number_trains_the_same():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    ends = []
+    for start in (0.25, np.longdouble(0.25)):
+        model = fastgd.MLP([4, 3, 1])
+        optimizer = fastgd.SGD(fastgd.schedules.WarmUp(0.5, 4, start=start))
+        model.fit(X, y, epochs=2, optimizer=optimizer, verbose=0)
+        ends.append(model.parameters)
+    assert np.array_equal(*ends)
+
+
+def test_long_doubles_are_measured_as_float64():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    model = fastgd.MLP([4, 3, 1])
+    model.fit(X, y, epochs=1, verbose=0)
+    assert model.evaluate(X, y.astype(np.longdouble)) == model.evaluate(X, y.astype(np.float64))
+
+
+def test_labels_in_float16():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    labels = (y > np.median(y)).astype(np.float16)
+    models = [fastgd.MLP([4, 2], loss="cross_entropy") for _ in range(2)]
+    for model, given in zip(models, (labels, labels.astype(np.float64)), strict=True):
+        model.fit(X, given, epochs=1, verbose=0)
+    assert np.array_equal(*(model.parameters for model in models))
+
+
+def test_houses_have_sizes_that_are_finite_and_not_negative():
+    for wrong, told in ((-1.0, "size_m2 is -1"), (1e300, r"size_m2 is 1e\+300"), (np.nan, "is nan")):
+        with pytest.raises(InvalidInputError, match=told):
+            fastgd.datasets.expected_price([[wrong, 3, 5, 30]])
+
+
+def test_groups_without_an_order_are_refused():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    with pytest.raises(InvalidInputError, match="groups must be numbers or text, all of one kind"):
+        fastgd.search({"layer_sizes": [[4, 1]]}, X, y, groups=[1, "a"] * 32, cv=2, n_candidates=1, verbose=0)
+
+
+def test_streams_are_shared_by_whole_numbers_of_processes():
+    stream = fastgd.Stream(np.ones((10, 3)), np.ones(10))
+    with pytest.raises(InvalidInputError, match="rank must be below the number of processes, 2, not 2"):
+        stream.share(2, 2)
+    with pytest.raises(InvalidInputError, match="change must be a function"):
+        stream.changed("no function")
+    with pytest.raises(InvalidInputError, match="buffer_rows must be a whole number"):
+        stream.buffered("5")
+
+
+def test_names_of_files_are_shown_in_one_line(tmp_path):
+    with pytest.raises(fastgd.errors.ModelFileError) as refused:
+        fastgd.load(tmp_path / "one\ntwo")
+    assert "\n" not in str(refused.value)
+    with pytest.raises(InvalidInputError, match="no file has such a name"):
+        fastgd.Stream(f"half {chr(0xD800)}.npy")
+
+
+def test_a_table_beyond_memory_is_refused(monkeypatch):
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(np, "ascontiguousarray", full)
+    with pytest.raises(InvalidInputError, match="X takes more memory than there is"):
+        fastgd.MLP([4, 1]).predict(np.ones((3, 4), np.float16))
