@@ -93,6 +93,10 @@ class CacheWarning(FastgdWarning):
     """Compiled kernels could not be kept on disk."""
 
 
+class CheckpointWarning(FastgdWarning):
+    """A checkpoint could not be written; the training goes on."""
+
+
 class ClusterWarning(FastgdWarning):
     """Workers of a cluster were lost, or have nothing to do; the networks are trained all the same."""
 
