@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlowUpWarning",
     "CacheWarning",
+    "CheckpointWarning",
     "ClusterError",
     "ClusterWarning",
     "DeadNetworkWarning",

@@ -48,6 +48,7 @@ class CallbackList:
         self.settled_loss: Callable[[], float] | None = None  # the loss of the training rows as the model is now
         self.held_out: Any = None  # the rows that are validated with
         self.n_processes = 1  # that train together
+        self.seen_before: Sequence[Waiting] = ()  # what EarlyStoppings go by where the training was cut off
         for callback in callbacks:
             callback.model = model
 
@@ -84,11 +85,6 @@ class CallbackList:
         """What each of those that compare epochs has seen."""
         return tuple(callback.seen for callback in self.early_stopping)
 
-    def go_on(self, waiting: Sequence[Waiting]) -> None:
-        """Have those that compare epochs know what they had seen."""
-        for callback, seen in zip(self.early_stopping, waiting, strict=True):
-            callback.seen = seen
-
     @property
     def stop(self) -> bool:
         """Whether a callback asked to stop."""
@@ -98,6 +94,9 @@ class CallbackList:
         """Tell all that training begins; with early stopping, logs has what was measured before the first step."""
         self.model.stop_training = False
         self._tell(lambda callback: callback.on_train_begin(self._settled(callback, logs)))
+        if self.seen_before:
+            for callback, seen in zip(self.early_stopping, self.seen_before, strict=True):
+                callback.seen = seen
 
     def epoch_begin(self, epoch: int) -> None:
         """Tell all that an epoch begins."""

@@ -39,15 +39,11 @@ def fit(job: Job, watch: Watch) -> History:
             if job.epochs and not job.engine.is_compiled():
                 display.compiling()
             run.compile()
-            course = resuming.begun(run, callbacks)
             display.begin(job.epochs, run.n_rows)
-            if course:
-                display.resumed(history.resumed, history.seconds)
+            resuming.begin(run, watch)
             has_begun = True
-            compares = validate and job.epochs and callbacks.compares_epochs and not course
+            compares = job.epochs and callbacks.compares_epochs and not history.resumed
             callbacks.train_begin(validate(0) if validate and compares else {})
-            if course and not run.is_finished:
-                callbacks.go_on(course.waiting)
             started = time.perf_counter() - history.seconds
             left = range(job.epochs if run.is_finished else history.epochs, job.epochs)
             if left:
@@ -159,9 +155,7 @@ def _train_portion(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, s
         run.rate = float(rates[-1])
         run.history.seconds = time.perf_counter() - started
         watch.display.advance(epoch, before + min(done * run.batch_size, n_rows), run.mean_loss())
-        for checkpoint in watch.callbacks.checkpoints:
-            if checkpoint.is_due():
-                resuming.write(run, watch.callbacks, checkpoint)
+        resuming.write_if_due(run, watch.callbacks)
 
 
 def steps_at_once(run: Run, left: int) -> int:

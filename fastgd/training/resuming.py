@@ -30,14 +30,13 @@ HASHED = {
 }
 
 
-def begun(run: Run, callbacks: CallbackList) -> Course | None:
-    """Before the first step: check that checkpoints can be kept, and go on where one of their files has it.
-
-    Returns where that is; None where the training begins.
-    """
+def begin(run: Run, watch: Watch) -> None:
+    """Before the first step: check that checkpoints can be kept, and go on where one of their files has it."""
+    callbacks = watch.callbacks
+    callbacks.seen_before = ()
     run.training.began, before = "", run.training.began
     if not run.job.epochs or not callbacks.checkpoints:
-        return None
+        return
     run.options, start = _options(run, callbacks), _hash([*run.arrays(), run.training.raw, run.training.epoch])
     in_words(run.job.training.optimizer)
     for checkpoint in callbacks.checkpoints:
@@ -53,9 +52,17 @@ def begun(run: Run, callbacks: CallbackList) -> Course | None:
             if course.began != start and (course.end or course.began != before):
                 _refuse(checkpoint, "that began with other weights")
             _take_up(run, saved, course, checkpoint)
-            return course
+            callbacks.seen_before = course.waiting
+            watch.display.resumed(run.history.resumed, run.history.seconds)
+            return
     run.training.began = start
-    return None
+
+
+def write_if_due(run: Run, callbacks: CallbackList) -> None:
+    """Write the checkpoints whose time has come, between two chunks of steps."""
+    for checkpoint in callbacks.checkpoints:
+        if checkpoint.is_due():
+            write(run, callbacks, checkpoint)
 
 
 def write(run: Run, callbacks: CallbackList, checkpoint: Checkpoint, end: End | None = None) -> None:
