@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BlowUpWarning",
     "CacheWarning",
+    "CheckpointWarning",
     "ClusterError",
     "ClusterWarning",
     "DeadNetworkWarning",
@@ -104,6 +105,10 @@ Told = tuple[str, type[FastgdWarning]]  # a warning's message and category
 
 class CacheWarning(FastgdWarning):
     """Compiled kernels could not be kept on disk."""
+
+
+class CheckpointWarning(FastgdWarning):
+    """A checkpoint could not be written; the training goes on."""
 
 
 class ClusterWarning(FastgdWarning):

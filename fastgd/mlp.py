@@ -14,14 +14,15 @@ from .options import checked_names, html_table, with_names, yes_or_no
 if TYPE_CHECKING:
     from .explain.health import Health
     from .explain.table import Table
+    from .model.mean import Mean
     from .training.learning_rate import LearningRateSearch
     from .training.optimizers import Optimizer
 
 # What the rooms around ask of a model: names that work as all others, but tab completion is for users.
 INNER = {
     "become", "engine", "fit_state", "forget_table", "initializer", "let_go", "limits", "loss_of", "loss_unit",
-    "members", "net", "objective", "outputs_for", "outputs_of", "predictor", "schema", "store", "take_encoder",
-    "take_over", "training_state", "twin",
+    "members", "net", "objective", "outputs_for", "outputs_of", "predictor", "read_checkpoint", "schema", "store",
+    "take_encoder", "take_over", "training_state", "twin",
 }  # fmt: skip
 
 
@@ -314,6 +315,13 @@ class MLP(Piecewise):
         from .files.disk import save
 
         save(self, path, yes_or_no(training_state, "training_state"))
+
+    def read_checkpoint(self, path: str | Path) -> MLP | Mean:
+        """The model that a file has."""
+        from .files.disk import read
+        from .model.mean import Mean
+
+        return read(path, MLP, Mean)
 
     def export(self, path: str | Path) -> None:
         """Write the model for programs without fastgd: ONNX (.onnx), a C99 header (.h), or a script of NumPy (.py).

@@ -107,7 +107,10 @@ def lines_of_code(path):
         (["kernels/cpu/*.py"], 2100),
         (["kernels/machinery/*.py"], 1000),
         (["kernels/*.py"], 500),
-        (["network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 800),
+        (
+            ["network/*.py", "training/loop.py", "training/run.py", "training/history.py"],
+            820,
+        ),  # a training goes on inside an epoch
     ],
 )
 def test_the_engine_stays_small(part, most):

@@ -118,18 +118,38 @@ def test_the_formulas_of_predictions(tmp_path, loss):
     assert not np.allclose(eval(BECOME[other], {**space, "T": n_out, "std": std[0], "mean": mean[0]}), by_model)
 
 
+class KeptOnce(fastgd.callbacks.Checkpoint):
+    """Ends the training right after the first checkpoint."""
+
+    def save(self, is_over):
+        super().save(is_over)
+        raise ZeroDivisionError
+
+
 def test_the_tables_name_what_is_in_a_file(whole, tmp_path):
     _, path = whole
     metadata, header, arrays = opened(path)
     kinds = names("name")
-    assert set(arrays) | {"training.raw"} == {name for name in kinds if not name.startswith("encoder")}
+    of_course = {"training.history", "training.best.0"}
+    assert set(arrays) | {"training.raw"} == {name for name in kinds if not name.startswith("encoder")} - of_course
     assert len(kinds) == len(set(kinds))
     of_tables = "encoding", "encoder", "target_names", "monotone", "target"
     assert [name for name in names("header") if name not in of_tables] == list(header)
     assert set(metadata) == {"fastgd", "checksum"}
-    for part in ("classes", "training"):
+    for part in ("classes", "training"):  # "course" is a table of its own
         description = next(row[1] for row in rows("header") if row[0] == f"`{part}`")
         assert all(f"`{name}`" in description for name in header[part])
+    stop, kept = fastgd.callbacks.EarlyStopping(patience=9), KeptOnce(tmp_path / "kept", seconds=0)
+    with pytest.raises(ZeroDivisionError):
+        fastgd.MLP([4, 1]).fit(*fastgd.datasets.houses(99), validation_split=0.3, callbacks=[stop, kept], verbose=0)
+    _, unfinished, of_kept = opened(tmp_path / "kept")
+    assert of_course <= set(of_kept)
+    course = unfinished["training"]["course"]
+    assert re.findall(r"`(\w+)`", " ".join(row[0] for row in rows("course"))) == list(course)
+    for part in ("numbers", "waiting"):
+        description = next(row[1] for row in rows("course") if row[0] == f"`{part}`")
+        told = course[part] if part == "numbers" else course[part][0]
+        assert all(f"`{name}`" in description for name in told)
     saved(tmp_path / "plain")
     _, header, arrays = opened(tmp_path / "plain")
     assert set(arrays) == {name for name in kinds if not name.startswith(("training", "encoder"))}

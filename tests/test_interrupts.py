@@ -17,8 +17,12 @@ from inside import ctrl_c, ctrl_c_in_a_step, overheard
 from samples import houses
 
 import fastgd
+from fastgd.data.streams.ahead import ahead
+from fastgd.many import crew
+from fastgd.model import lessons
+from fastgd.training import interrupts, progress
 from fastgd.training import loop as training
-from fastgd.training import progress
+from trials import interrupted
 
 
 def test_ctrl_c_leaves_a_usable_model(monkeypatch):
@@ -186,3 +190,73 @@ def test_a_handler_of_the_users_own_stays():
         signal.signal(signal.SIGINT, mine)
     assert heard == [signal.SIGINT]
     assert history.stop_reason == "completed"
+
+
+ANYWHERE = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # also in a destructor
+
+
+@ANYWHERE
+def test_ctrl_c_at_random_moments():
+    assert interrupted.run(16, seed=3).failures == []
+
+
+def escapes(interrupts):
+    raise KeyboardInterrupt
+
+
+PLANTED = {
+    "it comes out of fit": (interrupts.Interrupts, "answered", escapes),
+    "the handler stays": (interrupts.Interrupts, "__exit__", lambda self, *error: None),
+    "the history says nothing": (fastgd.History, "end", lambda self, *reason: None),
+}
+
+
+@ANYWHERE
+@pytest.mark.parametrize("planted", PLANTED)
+def test_the_trial_of_random_moments_finds_faults(monkeypatch, planted):
+    monkeypatch.setattr(*PLANTED[planted])
+    try:
+        assert interrupted.run(8, seed=3).failures
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_thread_that_reads_ahead_ends_however_early_ctrl_c_comes(monkeypatch):
+    start = threading.Thread.start
+
+    def interrupted_start(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    before = set(threading.enumerate())
+    monkeypatch.setattr(threading.Thread, "start", interrupted_start)
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead(iter([1, 2])))
+    monkeypatch.undo()
+    assert set(threading.enumerate()) == before
+
+
+class Vanishes:
+    """Swallows Ctrl-C as a weak reference's callback does."""
+
+    def _remove(self):
+        signal.raise_signal(signal.SIGINT)
+
+    def __call__(self, *_):
+        with contextlib.suppress(KeyboardInterrupt):
+            self._remove()
+        time.sleep(0.1)
+
+
+def test_ctrl_c_that_vanishes_while_a_stream_is_looked_at_is_heard(monkeypatch):
+    X, y = table()
+    monkeypatch.setattr(lessons, "buffer_rows_of", lambda *_: Vanishes()() or 100)
+    with pytest.raises(KeyboardInterrupt):
+        fastgd.MLP([4, 1]).fit(fastgd.Stream(X, y), verbose=0, epochs=10**6)
+
+
+def test_ctrl_c_that_vanishes_while_many_are_trained_is_heard(monkeypatch):
+    X, y = table()
+    monkeypatch.setattr(crew.Crew, "share", lambda self: Vanishes()() or 0.0)
+    (record,) = fastgd.fit_many([{"layer_sizes": [4, 64, 1], "epochs": 10**6}], X, y, verbose=0)
+    assert record.ended == "interrupted"

@@ -14,7 +14,7 @@ from fastgd.errors import DivergenceError, RankError, kept_warnings
 from fastgd.kernels import engine
 from fastgd.kernels.records import Rows, read_only
 from fastgd.training import loop, ordered_sum
-from fastgd.training.callbacks import CallbackList
+from fastgd.training.callback_list import CallbackList
 from fastgd.training.cores import Allowance
 from fastgd.training.feed import Whole
 from fastgd.training.first_rank import CallbacksOfFirst, validated_by_first

@@ -28,7 +28,8 @@ def learn(X: NDArray[np.float32], y: NDArray[np.float32]) -> fastgd.MLP:
     schedule = fastgd.schedules.Cosine(0.15)
     history: fastgd.History = model.fit(
         X, y, epochs=10, optimizer=fastgd.SGD(learning_rate=schedule, momentum=0.9),
-        callbacks=[Teller(), fastgd.callbacks.EarlyStopping()], class_weight=None,
+        callbacks=[Teller(), fastgd.callbacks.EarlyStopping(), fastgd.callbacks.Checkpoint("m", resume=True)],
+        class_weight=None,
     )  # fmt: skip
     piece: fastgd.History = model.partial_fit(
         X[:32], y[:32], optimizer=fastgd.Adam(), sample_weight=None, class_weight={}

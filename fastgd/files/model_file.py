@@ -9,7 +9,6 @@ import json
 import math
 import re
 from dataclasses import asdict, fields, replace
-from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -25,10 +24,11 @@ from ..network.initializers import INITIALIZERS
 from ..network.losses import LOSSES
 from ..network.network import Network
 from ..options import look_up, yes_or_no
-from ..training.optimizers import OPTIMIZERS, Optimizer
-from ..training.schedules import SCHEDULES, Schedule
+from ..training.in_words import in_words
+from ..training.optimizers import OPTIMIZERS
+from ..training.schedules import SCHEDULES
 from ..training.state import Pieces, Plateau, TrainingState
-from . import encoders
+from . import course_file, encoders
 from .tensors import Arrays
 
 Model = TypeVar("Model", bound=Core)
@@ -81,7 +81,7 @@ def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays
         arrays |= of_encoder
     if training_state and kept is not None:
         header["training"] = {
-            "optimizer": _in_words(kept.optimizer),
+            "optimizer": in_words(kept.optimizer),
             "epoch": kept.epoch,
             "plateau": {name: repr(float(getattr(kept.plateau, field))) for name, field in PLATEAU.items()},
             "origin": kept.origin,
@@ -93,26 +93,10 @@ def described(model: Core, training_state: bool) -> tuple[dict[str, Any], Arrays
         arrays |= {f"training.{name}": getattr(kept.state, field) for name, field in STATE.items()}
         if kept.raw is not None:
             arrays["training.raw"] = kept.raw
+        if kept.course is not None:
+            header["training"]["course"], of_course = course_file.described(kept.course)
+            arrays |= of_course
     return header, arrays
-
-
-def _in_words(thing: Any) -> Any:
-    """An optimizer or a schedule as plain JSON: its name and its numbers."""
-    if isinstance(thing, Optimizer | Schedule):
-        name = type(thing).__name__
-        if type(thing) not in (OPTIMIZERS.get(name), SCHEDULES.get(name)):
-            raise InvalidInputError(f"A {name} of your own cannot be saved with the training state.")
-        return {"name": name, **{entry.name: _in_words(getattr(thing, entry.name)) for entry in fields(thing)}}
-    if callable(thing):
-        raise InvalidInputError(
-            "A learning rate that is a function cannot be saved with the training state: "
-            "use one of fastgd.schedules, or save without training_state."
-        )
-    if isinstance(thing, bool | str | None):
-        return thing
-    if isinstance(thing, np.bool_):
-        return bool(thing)
-    return int(thing) if isinstance(thing, Integral) else float(thing)
 
 
 def _made(description: Any, table: Any) -> Any:
@@ -199,7 +183,7 @@ def _completed(words: Any, again: Any) -> Any:
 def _check_numbers(name: str, array: NDArray[Any]) -> None:
     """Numbers are finite, spreads positive (infinite for an input that never varied), squares not negative."""
     finite = ~np.isnan(array) if name == "input_std" else np.isfinite(array)
-    if not finite.all():
+    if not finite.all() and name != course_file.HISTORY:  # a val_loss may be infinite
         raise InvalidInputError(f"there are numbers in {name} that are not finite")
     if (name.endswith("_std") and not (array > 0).all()) or (name == "training.second" and (array < 0).any()):
         raise InvalidInputError(f"there are numbers in {name} out of their range")
@@ -250,6 +234,8 @@ def _training(kept: dict[str, Any], arrays: Arrays) -> TrainingState:
         raise InvalidInputError("the training state has numbers out of their range")
     if raw is not None and not state.average.size:
         raise InvalidInputError("the training state contradicts itself")
+    if "course" in kept:
+        training.course = course_file.rebuilt(kept["course"], arrays, training.epoch, step)
     return training
 
 
@@ -275,4 +261,6 @@ def promised(header: dict[str, Any]) -> dict[str, tuple[str, int]]:
     kept = (*optimizer.moments(), optimizer.ema_decay is not None)
     lengths |= {f"training.{name}": n * there for name, there in zip(list(STATE)[1:], kept, strict=True)}
     lengths["training.raw"] = n
+    if "course" in header["training"]:
+        beside |= course_file.promised(header["training"]["course"], n, real)
     return {"training.step": ("I64", 1), **beside, **{name: (real, length) for name, length in lengths.items()}}

@@ -55,6 +55,7 @@ class Cluster:
                 self.workers.begin(Errand(self.packing.luggage, call, self.device), bundles)
                 while self.left:
                     self._look()
+                    interrupts.check()
             except KeyboardInterrupt:
                 self._wind_up(interrupts)
             except ClusterError as error:

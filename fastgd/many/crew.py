@@ -76,6 +76,7 @@ class Crew:
                 interrupts.listen()
                 self._start()
                 while not self.is_over.wait(LOOKS):
+                    interrupts.check()
                     overview.look(self.share(), list(self.finished))
             except KeyboardInterrupt:
                 self._wind_up(interrupts)

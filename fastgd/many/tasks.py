@@ -22,7 +22,8 @@ from ..errors import InvalidInputError, kept_warnings
 from ..mlp import MLP
 from ..model.validation import measured_names
 from ..options import check_names, positive_integer, shown, yes_or_no
-from ..training.callbacks import Callback, CallbackList
+from ..training.callback_list import CallbackList
+from ..training.callbacks import Callback
 from ..training.devices import Work
 from ..training.state import checked_optimizer
 from .records import Record
@@ -225,6 +226,11 @@ def _task(number: int, spec: dict[str, Any], defaults: dict[str, Any], shared: T
     optimizer = checked_optimizer(model.fit_state, options["optimizer"])
     options["callbacks"] = _copies(options["callbacks"])
     callbacks = CallbackList(options["callbacks"], model)
+    if callbacks.checkpoints:
+        raise InvalidInputError(
+            "Checkpoint is for the fit of one network, and these would all be written to one file: save what you wish "
+            "to keep of the records."
+        )
     n_rows = shared.table.inputs(model.schema).n_rows
     rows, held = shared.places(asked["rows"], asked["validation_rows"], n_rows)
     if held is not None and (options["validation_data"] is not None or options["validation_split"]):

@@ -19,7 +19,7 @@ from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import Reals, read_only
 from ..options import checked_names, positive_integer, yes_or_no
 from ..training import loop
-from ..training.callbacks import CallbackList
+from ..training.callback_list import CallbackList
 from ..training.cores import allowance
 from ..training.devices import AUTO, Work, asked_device, chosen
 from ..training.history import History
@@ -144,7 +144,7 @@ class Core(Model):
         else:
             lesson = taken_from_stream(schema, self.net, stream, options, batch_size, watch.display.reading)
             check_stream(lesson.feed, epochs, state.optimizer, asked)
-        held_out = lesson.held_out
+        held_out = watch.callbacks.held_out = lesson.held_out
         if isinstance(held_out, Measured):
             unseen.tell_of_ignored(lesson.net, held_out.X, "validation_data", lesson.schema)
         names = ["loss", "learning_rate"] + (measured_names(self.schema) if held_out else [])

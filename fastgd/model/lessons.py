@@ -25,6 +25,7 @@ from ..errors import InvalidInputError
 from ..kernels.records import Net
 from ..training.buffers import Buffers, Passes, Size, buffer_sizes, rows_at_a_time
 from ..training.feed import Feed, Whole
+from ..training.interrupts import Interrupts
 
 HeldOut = Measured | Stream
 
@@ -69,6 +70,16 @@ def taken_from_stream(
 
     `tell` hears of such a pass.
     """
+    with Interrupts() as interrupts:
+        interrupts.listen()  # the end of a thread that reads may swallow Ctrl-C
+        found = _of_stream(schema, net, stream, options, batch_size, tell)
+        interrupts.check()
+        return found
+
+
+def _of_stream(
+    schema: Schema, net: Net, stream: Stream, options: Options, batch_size: int, tell: Callable[[str], None]
+) -> Taken:
     most = buffer_rows_of(schema, stream, batch_size)
     batches = stream.source.batches(None, rows_at_a_time(schema.network.n_in + schema.network.n_targets, most))
     if stream.source.is_one_pass:

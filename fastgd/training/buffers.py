@@ -43,6 +43,8 @@ class Passes(Protocol):
     def n_parts(self) -> int | None: ...
     @property
     def is_one_pass(self) -> bool: ...
+    @property
+    def is_fixed(self) -> bool: ...
     def batches(self, order: Sequence[int] | None, most: int) -> Iterator[Batch]: ...
 
 
@@ -64,6 +66,16 @@ class Buffers:
         self.source, self.rows_of, self.sizes, self.at_hand, self.most = source, rows_of, sizes, at_hand, most
         self.n_rows = sum(size.all for size in sizes) or None
         self.slots: list[Arrays] = []  # made when the first row has come
+
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every pass has the same rows."""
+        return self.source.is_fixed
+
+    @property
+    def buffer_rows(self) -> int:
+        """How many rows are shuffled together."""
+        return self.most
 
     def portions(self, epoch: int) -> Generator[Portion, None, None]:
         """All buffers of the pass, each valid until the next one is asked for."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..options import checked_names, is_number, look_up, positive_integer, shown, yes_or_no
-from .schedules import ReduceOnPlateau
+from .course import Waiting
 
 __all__ = [
     "Callback",
@@ -151,6 +150,15 @@ class EarlyStopping(Callback):
         if self.best_parameters is not None:
             self.model.parameters = self.best_parameters
 
+    @property
+    def seen(self) -> Waiting:
+        """All that it goes by."""
+        return Waiting(self.best, self.best_epoch, self.waited, self.best_parameters)
+
+    @seen.setter
+    def seen(self, seen: Waiting) -> None:
+        self.best, self.best_epoch, self.waited, self.best_parameters = seen
+
 
 class Spread(NamedTuple):
     """How the weights of a layer, or their nudges, are spread: a histogram of equal bins from `low` to `high`."""
@@ -246,102 +254,6 @@ def _spread(values: NDArray[Any], bins: int) -> Spread:
     return Spread(np.bincount(np.minimum(places, bins - 1), minlength=bins), low, high, norm)
 
 
-def check_monitor(name: Any, names: Sequence[str]) -> None:
-    """Whether a quantity to monitor will be in the logs."""
-    if name not in names:
-        hint = " Give validation_data or validation_split for it." if str(name).startswith("val_") else ""
-        raise InvalidInputError(f"There is no quantity {shown(name)} to monitor; there are: {', '.join(names)}.{hint}")
-
-
 def larger_is_better(name: str) -> bool:
     """Whether a logged quantity is to rise; losses are to fall."""
     return name.endswith("accuracy")
-
-
-class CallbackList:
-    """The callbacks of one training, told in their order."""
-
-    def __init__(self, callbacks: Callback | Sequence[Any], model: ModelInTraining) -> None:
-        callbacks = [callbacks] if isinstance(callbacks, Callback | type) else callbacks
-        if not isinstance(callbacks, list | tuple):
-            raise InvalidInputError(
-                f"callbacks must be one, or a list, such as [fastgd.callbacks.EarlyStopping()], not {shown(callbacks)}."
-            )
-        for callback in callbacks:
-            if isinstance(callback, type) and issubclass(callback, Callback):
-                raise InvalidInputError(
-                    f"{callback.__name__} is a class of callbacks: make one, {callback.__name__}()."
-                )
-            if not isinstance(callback, Callback):
-                raise InvalidInputError(
-                    f"{shown(callback)} is not a callback: make it a subclass of fastgd.callbacks.Callback, "
-                    "with on_epoch_end(self, epoch, logs)."
-                )
-            unheard = [name for name in dir(callback) if "batch" in name and name.startswith("on_")]
-            if unheard:
-                raise InvalidInputError(
-                    f"{type(callback).__name__}.{unheard[0]} would never be heard: the steps of an epoch run in "
-                    "compiled code. Use on_epoch_end."
-                )
-        self.callbacks, self.model = callbacks, model
-        self.settled_loss: Callable[[], float] | None = None  # the loss of the training rows as the model is now
-        for callback in callbacks:
-            callback.model = model
-
-    def check_monitors(self, names: Sequence[str], plateau: ReduceOnPlateau | None = None) -> None:
-        """Find out before the training, not after its first epoch, that a quantity to monitor will not be there."""
-        for callback in self.early_stopping:
-            check_monitor(callback.monitor, names)
-        if plateau:
-            check_monitor(plateau.monitor, names)
-
-    @property
-    def early_stopping(self) -> list[EarlyStopping]:
-        """Those that compare epochs."""
-        return [callback for callback in self.callbacks if isinstance(callback, EarlyStopping)]
-
-    @property
-    def compares_epochs(self) -> bool:
-        """Whether one of them compares epochs with what was there before the first step."""
-        return bool(self.early_stopping)
-
-    @property
-    def best_epoch(self) -> int | None:
-        """The epoch, counted from 1, whose weights early stopping goes back to at the end."""
-        going_back = [callback for callback in self.early_stopping if callback.best_parameters is not None]
-        return going_back[-1].best_epoch + 1 if going_back else None
-
-    @property
-    def stop(self) -> bool:
-        """Whether a callback asked to stop."""
-        return self.model.stop_training
-
-    def train_begin(self, logs: Logs) -> None:
-        """Tell all that training begins; with early stopping, logs has what was measured before the first step."""
-        self.model.stop_training = False
-        self._tell(lambda callback: callback.on_train_begin(self._settled(callback, logs)))
-
-    def epoch_begin(self, epoch: int) -> None:
-        """Tell all that an epoch begins."""
-        self._tell(lambda callback: callback.on_epoch_begin(epoch, {}))
-
-    def epoch_end(self, epoch: int, logs: Logs) -> None:
-        """Tell all that an epoch is over."""
-        self._tell(lambda callback: callback.on_epoch_end(epoch, self._settled(callback, logs)))
-
-    def train_end(self, logs: Logs) -> None:
-        """Tell all that training is over."""
-        self._tell(lambda callback: callback.on_train_end(dict(logs)))
-
-    def fail(self, error: BaseException) -> None:
-        """The training ends with this error; whoever trains along is to hear of it."""
-
-    def _settled(self, callback: Callback, logs: Logs) -> Logs:
-        """The logs, with the loss that the model has now for those who may go back to it."""
-        if self.settled_loss and isinstance(callback, EarlyStopping) and callback.monitor == "loss":
-            return logs | {"loss": self.settled_loss()}
-        return dict(logs)
-
-    def _tell(self, message: Callable[[Callback], None]) -> None:
-        for callback in self.callbacks:
-            message(callback)

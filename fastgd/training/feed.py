@@ -28,12 +28,22 @@ class Feed(Protocol):
     def at_hand(self) -> Rows:
         """Rows that can be had at any time: all, or some from all over the table."""
 
+    @property
+    def is_fixed(self) -> bool:
+        """Whether every pass has the same rows."""
+
+    @property
+    def buffer_rows(self) -> int:
+        """How many rows are shuffled together; 0: all."""
+
     def portions(self, epoch: int) -> Generator[Portion, None, None]:
         """All rows of the pass with this number."""
 
 
 class Whole:
     """A table in memory, which is one portion."""
+
+    is_fixed, buffer_rows = True, 0
 
     def __init__(self, rows: Rows) -> None:
         self.at_hand, self.n_rows = rows, len(rows.X)

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .callbacks import Callback, CallbackList, Logs, ModelInTraining
+from ..errors import InvalidInputError
+from .callback_list import CallbackList
+from .callbacks import Callback, Logs, ModelInTraining
 from .ranks import Ranks
 
 Measure = Callable[[int], Logs]
@@ -29,9 +31,15 @@ class CallbacksOfFirst(CallbackList):
         self.ranks = ranks
         self.measure_loss: Callable[[], float] | None = None  # of all rows, by all ranks together
         self.asked: Asked = ranks.done_by_first(lambda: self._take(callbacks))
+        self.n_processes = ranks.size
 
     def _take(self, callbacks: Any) -> Asked:
         super().__init__(callbacks, self.model)
+        if any(checkpoint.resume for checkpoint in self.checkpoints):
+            raise InvalidInputError(
+                "Checkpoint(resume=True) does not go with comm: leave out resume, and after an end before its time "
+                "load the file in each process, and fit it for the epochs that are left."
+            )
         stopping = self.early_stopping
         return Asked(bool(self.callbacks), bool(stopping), any(callback.monitor == "loss" for callback in stopping))
 

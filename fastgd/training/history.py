@@ -27,7 +27,9 @@ class History:
         thread_reason: why so many.
         steps: how many times the weights were nudged.
         rows_seen: how many rows these steps looked at.
-        seconds: wall time of the training, without compilation that preceded the first step.
+        seconds: wall time of the training, without compilation that preceded the first step; with that before it was
+            cut off, where it was resumed.
+        resumed: where a Checkpoint let it go on, in words; "" where it began.
     """
 
     history: dict[str, list[float]] = field(default_factory=dict)
@@ -41,6 +43,7 @@ class History:
     steps: int = 0
     rows_seen: int = 0
     seconds: float = 0.0
+    resumed: str = ""
 
     @property
     def epochs(self) -> int:
@@ -104,6 +107,7 @@ class History:
             "steps": self.steps,
             "rows_seen": self.rows_seen,
             "seconds": self.seconds,
+            "resumed": self.resumed,
         }
 
     def kept_weights(self) -> str:
@@ -123,9 +127,9 @@ class History:
         ]  # fmt: skip
         ran = f"{self.steps:,} steps in {self.seconds:.3g} s on {self.device}, n_threads={self.n_threads}"
         why = f"device='auto' chose {self.device}: {self.device_reason}" if self.device_reason else ""
-        return html_table(header, rows, f"{self.epochs} epochs, {self.stop_reason}", [ran, why])
+        return html_table(header, rows, f"{self.epochs} epochs, {self.stop_reason}", [ran, why, self.resumed])
 
     def __repr__(self) -> str:
         last = ", ".join(f"{name} {values[-1]:.4g}" for name, values in self.history.items() if values)
         parts = [f"{self.epochs} epochs", last or "no loss yet", self.stop_reason]
-        return f"<History: {'; '.join([', '.join(parts), *filter(None, [self.kept_weights()])])}>"
+        return f"<History: {'; '.join([', '.join(parts), *filter(None, [self.kept_weights(), self.resumed])])}>"

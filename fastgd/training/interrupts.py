@@ -8,8 +8,9 @@ import threading
 from types import FrameType
 from typing import Any
 
-# Where exceptions vanish: in destructors, and in what LLVM calls while it hands over machine code.
-SWALLOWING = ("__del__", "_raw_object_cache_notify", "_raw_object_cache_getbuffer")
+# Where exceptions vanish: in destructors, in what weak references call (that of threading's own set), and in what LLVM
+# calls while it hands over machine code.
+SWALLOWING = ("__del__", "_remove", "_raw_object_cache_notify", "_raw_object_cache_getbuffer")
 LATER = 0.01  # seconds after which one is raised that would have vanished
 
 

@@ -12,8 +12,8 @@ from contextlib import closing
 from typing import Any, cast
 
 from ..kernels.records import Reals
-from . import divergence
-from .callbacks import CallbackList
+from . import divergence, resuming
+from .callback_list import CallbackList
 from .history import CALLBACK, INTERRUPTED, History
 from .interrupts import Interrupts
 from .progress import Silent
@@ -40,14 +40,17 @@ def fit(job: Job, watch: Watch) -> History:
                 display.compiling()
             run.compile()
             display.begin(job.epochs, run.n_rows)
+            resuming.begin(run, watch)
             has_begun = True
-            callbacks.train_begin(validate(0) if validate and job.epochs and callbacks.compares_epochs else {})
-            started = time.perf_counter()
-            if job.epochs:
+            compares = job.epochs and callbacks.compares_epochs and not history.resumed
+            callbacks.train_begin(validate(0) if validate and compares else {})
+            started = time.perf_counter() - history.seconds
+            left = range(job.epochs if run.is_finished else history.epochs, job.epochs)
+            if left:
                 run.resume_average()
                 run.begin()
                 divergence.note_start(run)
-            for epoch in range(job.epochs):
+            for epoch in left:
                 callbacks.epoch_begin(epoch)
                 _train_epoch(run, watch, interrupts, epoch, started)
                 run.show_average()
@@ -78,13 +81,15 @@ def fit(job: Job, watch: Watch) -> History:
             callbacks.fail(error)
             raise
         finally:
-            history.best_epoch = callbacks.best_epoch if has_begun else None
+            if has_begun and not (run and run.is_finished):
+                history.best_epoch = callbacks.best_epoch
             display.end(history if is_over else None)
             if has_begun:
                 callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
         if history.epochs:
             assert run is not None
             try:
+                resuming.finish(run, watch)
                 divergence.look_at_the_end(run)
             except KeyboardInterrupt:
                 interrupts.answered()
@@ -123,13 +128,14 @@ def _tidy_up(run: Run | None) -> None:
 
 def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float) -> None:
     """All steps of one epoch, portion by portion of its rows."""
-    run.training.epoch += 1
-    run.sums[:] = 0
+    run.begin_epoch()
     n_rows = 0
     with closing(run.feed.portions(run.training.epoch - 1)) as portions:  # whatever reads ahead ends with the pass
-        for portion in portions:
+        for number, portion in enumerate(portions):
             run.portion = portion
-            _train_portion(run, watch, interrupts, epoch, started, n_rows)
+            if number == run.portions_over:  # those before were trained on before the training was cut off
+                _train_portion(run, watch, interrupts, epoch, started, n_rows)
+                run.portions_over, run.steps_done = number + 1, 0
             n_rows += portion.n_rows
     run.pass_is_over(n_rows)
 
@@ -137,7 +143,7 @@ def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, sta
 def _train_portion(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float, before: int) -> None:
     """All steps on the rows at hand, chunk by chunk; so many rows of the epoch came before."""
     training, n_rows = run.training, run.portion.n_rows
-    done, all_steps = 0, -(-n_rows // run.batch_size)
+    done, all_steps = run.steps_done, -(-n_rows // run.batch_size)
     while done < all_steps:
         n_steps = steps_at_once(run, all_steps - done)
         rates = checked_rates(run.schedule, training.steps - training.origin, n_steps, run.total_steps)
@@ -145,9 +151,11 @@ def _train_portion(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, s
         _train_chunk(run, done * run.batch_size, rates)
         interrupts.check()
         done += n_steps
+        run.steps_done = done
         run.rate = float(rates[-1])
         run.history.seconds = time.perf_counter() - started
         watch.display.advance(epoch, before + min(done * run.batch_size, n_rows), run.mean_loss())
+        resuming.write_if_due(run, watch.callbacks)
 
 
 def steps_at_once(run: Run, left: int) -> int:

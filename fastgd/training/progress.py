@@ -35,6 +35,9 @@ class Display(Protocol):
     def begin(self, epochs: int, n_rows: int) -> None:
         """Training starts."""
 
+    def resumed(self, what: str, seconds: float) -> None:
+        """The training goes on where it was cut off, after so many seconds."""
+
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
         """Some steps of an epoch are done; `loss` is the epoch's mean so far."""
 
@@ -53,6 +56,8 @@ class Silent:
     def compiling(self) -> None: ...
 
     def begin(self, epochs: int, n_rows: int) -> None: ...
+
+    def resumed(self, what: str, seconds: float) -> None: ...
 
     def advance(self, epoch: int, rows_done: int, loss: float) -> None: ...
 
@@ -116,6 +121,10 @@ class Lines(Silent):
         self.interval = 1 if self.every_epoch else max(1, -(-epochs // (PLAIN_LINES - 1)))
         self.started = time.perf_counter()
 
+    def resumed(self, what: str, seconds: float) -> None:
+        self.started -= seconds
+        say(what)
+
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
         self.n_done = epoch * self.n_rows + rows_done
 
@@ -160,6 +169,10 @@ class Bar:
             min(epochs * n_rows, sys.maxsize) if n_rows < sys.maxsize else None
         )  # nobody knows the end of an iterator
         self.progress.reset(self.task, total=total, description="starting")
+
+    def resumed(self, what: str, seconds: float) -> None:
+        self.started -= seconds
+        self.progress.console.print(what, markup=False, highlight=False)
 
     def advance(self, epoch: int, rows_done: int, loss: float) -> None:
         done = epoch * self.n_rows + rows_done

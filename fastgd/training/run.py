@@ -14,8 +14,9 @@ import numpy as np
 
 from ..kernels import DEFAULT_DEVICE
 from ..kernels.records import LossRecord, Net, Reals, Rows, resting
-from .callbacks import CallbackList
+from .callback_list import CallbackList
 from .cores import Allowance
+from .course import Plain
 from .equipment import Equipment, Snapshot, Store, shape_of_work
 from .feed import Feed, Portion, probe
 from .history import History
@@ -67,6 +68,10 @@ class Run:
         self.steps_per_epoch = -(-self.n_rows // self.batch_size)
         self.total_steps = min(job.epochs * self.steps_per_epoch, sys.maxsize)
         self.first_step = job.training.steps
+        self.portions_over = self.steps_done = 0  # of the epoch's portions; of the steps on the one at hand
+        self.is_within_epoch = False  # whether it goes on inside an epoch that was begun before
+        self.is_finished = False  # whether nothing is left to do
+        self.options: dict[str, Plain] = {}  # what a checkpoint says of this training
         self.sums = np.zeros(2)  # over the epoch: each step's loss times its rows, and the weight of these rows
         self.lowest = math.inf  # mean loss of a chunk so far
         self.last_loss = math.nan  # mean loss of the last chunk
@@ -80,6 +85,14 @@ class Run:
     def rows(self) -> Rows:
         """The rows that steps are taken on now."""
         return self.portion.rows
+
+    def begin_epoch(self) -> None:
+        """Count it, and its rows from the first on; not if it was begun before."""
+        if not self.is_within_epoch:
+            self.training.epoch += 1
+            self.sums[:] = 0
+            self.portions_over = self.steps_done = 0
+        self.is_within_epoch = False
 
     def pass_is_over(self, n_rows: int) -> None:
         """A pass had so many rows, which nobody knew before."""

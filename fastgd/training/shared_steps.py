@@ -35,6 +35,8 @@ class OwnRows:
     at_hand: some rows from all over the table, the same on all ranks, so that all judge a training alike.
     """
 
+    is_fixed, buffer_rows = True, 0
+
     def __init__(self, at_hand: Rows, rows: Rows, n_rows: int) -> None:
         self.at_hand, self.rows, self.n_rows = at_hand, rows, n_rows
 

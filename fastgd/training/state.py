@@ -10,6 +10,7 @@ from ..errors import InvalidInputError
 from ..kernels.records import Reals, State
 from ..options import look_up, shown
 from .callbacks import larger_is_better
+from .course import Course
 from .equipment import Snapshot
 from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import ReduceOnPlateau, checked_rates
@@ -89,6 +90,8 @@ class TrainingState:
     start: float = math.nan  # mean loss before the first step of all, in standard units: a yardstick of a blow-up
     lowest: float = math.inf  # mean loss of a chunk of steps so far, likewise
     pieces: Pieces = field(default_factory=Pieces)  # of a stream
+    course: Course | None = None  # how far a training has come that a checkpoint holds
+    began: str = ""  # a hash of what a training that is kept in checkpoints began with
 
     @property
     def steps(self) -> int:
@@ -119,7 +122,7 @@ class TrainingState:
         if optimizer != old:  # what was warned of may have been mended
             pieces = replace(pieces, is_warned=False, is_dead=False)
         following = TrainingState(optimizer, state, self.epoch, start=self.start, lowest=self.lowest)
-        following.pieces = pieces
+        following.pieces, following.began = pieces, self.course.began if self.course else self.began
         if goes_on:
             following.raw, following.origin = self.raw, self.steps
             if old.schedule == optimizer.schedule and not optimizer.schedule.lasts_one_fit:
