@@ -238,16 +238,14 @@ def refuses(place: Place) -> None:
 
 
 def _soon(place: Place) -> threading.Thread:
-    """A thread that presses Ctrl-C in a moment."""
+    """A thread that presses Ctrl-C a moment after it was started."""
     moment = float(place.random.uniform(0.0, 0.15))
 
     def press() -> None:
         time.sleep(moment)
         os.kill(os.getpid(), signal.SIGINT)
 
-    thread = threading.Thread(target=press)
-    thread.start()
-    return thread
+    return threading.Thread(target=press)
 
 
 def cancels(place: Place) -> None:
@@ -260,6 +258,7 @@ def cancels(place: Place) -> None:
     endless: dict[str, Any] = {"epochs": 1_000_000, "verbose": 0, "optimizer": fastgd.SGD(1e-4)}
     presses = _soon(place)
     try:
+        presses.start()
         if kind == 0:
             ended = model.fit(X, y, n_threads=int(place.random.integers(1, 3)), **endless).ended
             assert ended == "interrupted", f"a fit that was interrupted ended as {ended!r}"
