@@ -172,6 +172,17 @@ def test_the_checksum(whole):
     assert checksum(metadata["fastgd"], arrays) != metadata["checksum"]
 
 
+def test_the_same_model_is_the_same_bytes(tmp_path):
+    model, found = fastgd.MLP([4, 3, 1], random_state=0, feature_names=["a", "b", "ä", "d"]), set()
+    for _ in range(20):  # the library that writes them puts metadata into another order each time
+        model.save(tmp_path / "m.safetensors")
+        found.add((tmp_path / "m.safetensors").read_bytes())
+    assert len(found) == 1
+    metadata, _, arrays = opened(tmp_path / "m.safetensors")
+    assert set(metadata) == {"checksum", "fastgd"}
+    assert np.array_equal(arrays["parameters"], model.parameters)
+
+
 def test_what_the_first_files_lack():
     metadata, header, _ = opened(ROOT / "tests" / "golden" / "first_version.safetensors")
     assert "checksum" not in metadata

@@ -38,6 +38,7 @@ KERNEL_FLOORS = (
     ("rules",),
     ("codes",),
     ("records",),
+    ("portable",),
     ("machinery",),
     ("plain", "cpu"),
     ("cuda",),

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
+from ..kernels.portable import exp, log
 from ..kernels.records import Reals
 from ..network.network import Network
 
@@ -26,7 +27,7 @@ class Target:
 
     def learned(self, values: Reals) -> Reals:
         """Actual values as the network learns them."""
-        return np.log(values) if self.log else values
+        return log(values) if self.log else values
 
     def checked(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same, for values (n_rows, n_targets) that nobody has looked at."""
@@ -36,14 +37,14 @@ class Target:
         if wrong.size:
             row, column = (int(place) for place in wrong[0])
             raise InvalidInputError(f"y, row {row} is {values[row, column]:.6g}: log_target needs positive values.")
-        return np.log(values)
+        return log(values)
 
     def predictions(self, out: Reals) -> Reals:
         """Predictions (n_rows, n_out), from outputs in the units of what is learned."""
         if not self.log and not self.clip:
             return out
         with np.errstate(over="ignore"):
-            values = np.exp(out) if self.log else out
+            values = exp(out) if self.log else out
         return np.clip(values, *self.limits(out.shape[1], out.dtype)) if self.clip else values
 
     def limits(self, n_out: int, dtype: np.dtype[Any]) -> Reals:

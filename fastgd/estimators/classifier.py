@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.portable import log
 from ..kernels.records import Reals
 from ..mlp import MLP
 from ..model import unseen
@@ -154,7 +155,7 @@ class MLPClassifier(ClassifierMixin, Estimator):
     def predict_log_proba(self, X: Any) -> Reals:
         """Logarithms of `predict_proba`, −inf for 0."""
         with np.errstate(divide="ignore"):
-            return np.log(self.predict_proba(X))
+            return log(self.predict_proba(X))
 
     def _has_several_labels(self) -> bool:
         network = self.model_.network

@@ -52,7 +52,8 @@ def _write(path: str | Path, header: dict[str, Any], arrays: Arrays) -> None:
             f"{called(path)} cannot be written, because this model could not be loaded again ({why}): {advice}."
         ) from error
     metadata = {"fastgd": text, "checksum": tensors.checksum(text, arrays)}
-    write_whole(path, to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+    content = to_bytes({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata)
+    write_whole(path, tensors.in_order(content))
 
 
 def read(path: str | Path, kind: type[Model], whole: type[Whole]) -> Model | Whole:

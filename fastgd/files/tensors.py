@@ -63,6 +63,16 @@ def index(file: BinaryIO) -> tuple[dict[str, Any], dict[str, Any]]:
     return metadata, entries
 
 
+def in_order(content: bytes) -> bytes:
+    """The same file, whose metadata stand in the order of their names: the library has another one in each process."""
+    length = int.from_bytes(content[:8], "little")
+    entries = json.loads(content[8 : 8 + length])
+    entries["__metadata__"] = dict(sorted(entries["__metadata__"].items()))
+    header = json.dumps(entries, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)  # arrays begin at multiples of 8 bytes
+    return len(header).to_bytes(8, "little") + header + content[8 + length :]
+
+
 def parsed(text: str) -> Any:
     """JSON with every name once, and every number a number."""
 

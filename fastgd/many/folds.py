@@ -82,7 +82,7 @@ def _folds_of_groups(n_folds: int, members: Places, numbers: NDArray[np.int64], 
     filled, fold = np.zeros((n_folds, n_classes)), np.empty(n_groups, np.int64)
     n_rows = np.zeros(n_folds, np.int64)
     for place, group in enumerate(order):
-        crowded = filled @ shares[group]
+        crowded = (filled * shares[group]).sum(axis=1)
         if n_groups - place == (n_rows == 0).sum():  # as many groups are left as folds are empty
             crowded[n_rows > 0] = np.inf
         best = np.lexsort((n_rows, crowded))[0]

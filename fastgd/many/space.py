@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ..errors import InvalidInputError
+from ..kernels.portable import exp, log
 from ..options import MOST_LISTED, checked_names, is_number, positive_integer, shown, yes_or_no
 
 __all__ = ["Choice", "Integer", "LogUniform", "Uniform"]
@@ -225,7 +226,7 @@ def drawn(space: Mapping[str, Distribution], n: int, seed: int) -> Iterator[dict
 
 
 def _logarithmic(low: float, high: float, random: np.random.Generator) -> float:
-    value = float(math.exp(random.uniform(math.log(low), math.log(high))))
+    value = float(exp(random.uniform(float(log(low)), float(log(high)))))
     return min(max(value, float(low)), float(high))  # rounding may leave the range
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.schema import Schema
+from ..kernels.portable import log, log1p, log_sum_exp
 from ..kernels.records import Net, Reals
 from ..network.network import Network
 
@@ -33,13 +34,15 @@ def blended_classes(network: Network, outputs: Sequence[Reals], weights: Wide) -
 
     Logarithms are added up, so that a probability near 0 or 1 keeps its digits.
     """
-    shares = np.log(weights)
+    shares = log(weights)
     wide = [out.astype(np.float64) for out in outputs]
     if network.loss.task == "classes":
-        logs = [out - np.logaddexp.reduce(out, axis=1)[:, None] for out in wide]
-        return np.asarray(np.logaddexp.reduce([log + share for log, share in zip(logs, shares, strict=True)], axis=0))
+        logs = [out - log_sum_exp(out)[:, None] for out in wide]
+        return log_sum_exp(np.stack([one + share for one, share in zip(logs, shares, strict=True)], axis=-1))
     of_yes, of_no = (
-        np.logaddexp.reduce([share - np.logaddexp(0, sign * out) for out, share in zip(wide, shares, strict=True)])
+        log_sum_exp(
+            np.stack([share - _log_1p_exp(sign * out) for out, share in zip(wide, shares, strict=True)], axis=-1)
+        )
         for sign in (-1, 1)
     )
     return np.asarray(of_yes - of_no)
@@ -54,14 +57,19 @@ def outputs_behind(schema: Schema, net: Net, out: Wide) -> Wide:
     with np.errstate(all="ignore"):
         if network.loss.task in ("classes", "labels"):
             p = np.clip(out, np.finfo(np.float64).tiny, 1 - np.finfo(np.float64).epsneg)
-            return np.log(p) if network.loss.task == "classes" else np.asarray(np.log(p) - np.log1p(-p))
+            return np.asarray(log(p) if network.loss.task == "classes" else log(p) - log1p(-p))
         if network.loss.task == "counts":
-            return np.asarray(np.log(out / std))
+            return np.asarray(log(out / std))
         n = network.n_targets
         if network.loss.name == "gaussian_nll":
-            return np.concatenate([(out[:, :n] - mean) / std, 2 * np.log(out[:, n:] / std)], axis=1)
+            return np.concatenate([(out[:, :n] - mean) / std, 2 * log(out[:, n:] / std)], axis=1)
         levels = network.n_out // n
         return np.asarray((schema.target.learned(out) - np.repeat(mean, levels)) / np.repeat(std, levels))
+
+
+def _log_1p_exp(x: Wide) -> Wide:
+    """ln(1 + eˣ)."""
+    return log_sum_exp(np.stack([np.zeros_like(x), x], axis=-1))
 
 
 def _mean(values: Sequence[Wide], weights: Wide) -> Wide:

@@ -15,6 +15,7 @@ from ..data.schema import Schema
 from ..data.shared import SharedTable
 from ..data.splits import group_numbers
 from ..errors import InvalidInputError, Told, kept_warnings, warn
+from ..kernels.portable import exp, log
 from ..kernels.records import Net, Reals
 from ..network.network import Network
 from ..options import checked_names, is_number, listed, shown, yes_or_no
@@ -176,7 +177,7 @@ class Mean:
             raise InvalidInputError("Intervals need rows that nothing was learned from: call calibrate(X, y) first.")
         found = self.calibration.interval(self._band(X), float(coverage))
         if self._is_log:
-            found = np.exp(found)
+            found = exp(found)
         if not yes_or_no(as_frame, "as_frame"):
             return found[:, 0] if found.shape[1] == 1 else found
         ends = ["low", "high"]
@@ -231,7 +232,7 @@ class Mean:
 
     def _learned(self, rows: Measured) -> NDArray[np.float64]:
         actual = rows.actual.astype(np.float64)
-        return np.log(actual) if self._is_log else actual
+        return log(actual) if self._is_log else actual
 
     def _band(self, X: Any) -> Band:
         """What is predicted of rows, in the unit in which distances are taken."""
@@ -241,7 +242,7 @@ class Mean:
                 "Intervals are for numbers; of classes predict_proba tells how sure the models are."
             )
         outs = [out.astype(np.float64) for out in self._outputs(X)]
-        outs = [np.log(out) for out in outs] if self._is_log else outs
+        outs = [log(out) for out in outs] if self._is_log else outs
         mean, n = blended(network, outs, self.shares), network.n_targets
         if network.loss.name == "gaussian_nll":
             return Band(mean[:, :n], mean[:, :n], mean[:, n:])

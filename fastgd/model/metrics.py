@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..kernels.portable import weighted_sum
+
 
 def regression_metrics(predicted: NDArray[Any], actual: NDArray[Any], weights: NDArray[Any]) -> dict[str, float]:
     """RMSE, MAE and R² of predictions (n_rows, n_targets), with weights (n_rows,), or (0,) for none.
@@ -63,7 +65,7 @@ def _mean(values: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
     if not weights.size:
         return np.asarray(values.sum(axis=0, dtype=np.float64) / len(values))  # `mean` took twice as long
     wide = weights.astype(np.float64) / weights.max()  # only ratios count
-    return np.asarray(wide @ values / wide.sum())
+    return np.asarray(weighted_sum(wide, values) / wide.sum())
 
 
 def over_targets(values: NDArray[Any]) -> float:

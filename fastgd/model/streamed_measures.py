@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..data.rows import Measured, Weights
 from ..data.schema import Schema
 from ..data.streams.moments import Moments, Weighed, moments, weighed
+from ..kernels.portable import weighted_sum
 from ..kernels.records import Net, Reals
 from ..network.losses import Quantile
 from .answers import chosen_classes
@@ -122,12 +123,15 @@ class StreamedMeasures:
                 counts = label_counts(rows.Y >= 0.5, out >= 0.5, shares)
             else:
                 counts = class_counts(class_numbers(schema, rows.Y), chosen, schema.classes.size, shares)
-            return {"hits": shares @ hits, "counts": counts}
+            return {"hits": weighted_sum(shares, hits), "counts": counts}
         if isinstance(loss, Quantile):
             n = len(loss.levels)
-            return {f"below_{level:g}": shares @ (actual <= out[:, at::n]) for at, level in enumerate(loss.levels)}
+            return {
+                f"below_{level:g}": weighted_sum(shares, actual <= out[:, at::n])
+                for at, level in enumerate(loss.levels)
+            }
         error = out[:, : actual.shape[1]] - actual
-        return {"squares": shares @ (error * error), "distances": shares @ np.abs(error)}
+        return {"squares": weighted_sum(shares, error * error), "distances": weighted_sum(shares, np.abs(error))}
 
     def _add_truth(
         self, before: Sums | None, counted: Weighed, actual: Numbers, predicted: Reals, weights: Weights

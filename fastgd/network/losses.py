@@ -15,6 +15,7 @@ import numpy as np
 
 from ..errors import InvalidInputError
 from ..kernels.formulas import LOSS_CODES
+from ..kernels.portable import log
 from ..kernels.records import LossRecord, Reals
 from ..options import checked_names, is_number, look_up, shown
 
@@ -162,7 +163,7 @@ class Poisson(Loss):
 
     def constants(self, target_std: Reals) -> Reals:
         """The logarithms of the units that rates are counted in, and what gradients are multiplied by."""
-        return np.concatenate([np.log(target_std), np.sqrt(np.minimum(target_std, 1))])
+        return np.concatenate([log(target_std), np.sqrt(np.minimum(target_std, 1))])
 
 
 class BinaryCrossEntropy(Loss):
@@ -206,7 +207,7 @@ class GaussianNLL(Loss):
 
     def constants(self, target_std: Reals) -> Reals:
         """The logarithms of the targets' units."""
-        return np.log(target_std)
+        return log(target_std)
 
 
 for _parametrised in (Huber, Quantile):

@@ -250,7 +250,7 @@ def _spread(values: NDArray[Any], bins: int) -> Spread:
     low, high = float(wide.min()), float(wide.max())
     places = ((wide - low) / (high - low or 1.0) * bins).astype(np.int64)
     with np.errstate(over="ignore"):  # a length may be infinite, but it must not end the training
-        norm = float(np.sqrt(wide @ wide))
+        norm = float(np.sqrt((wide * wide).sum()))
     return Spread(np.bincount(np.minimum(places, bins - 1), minlength=bins), low, high, norm)
 
 

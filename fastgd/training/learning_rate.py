@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DivergenceError, InvalidInputError
+from ..kernels.portable import log, spaced
 from ..kernels.records import Rows, resting
 from ..options import is_number, shown
 from .equipment import Snapshot
@@ -85,10 +86,10 @@ def find_learning_rate(
         run.compile()
         run.resume_average()
         race = _Race(run, rows, interrupts)
-        start, n_rates = race.loss(), math.ceil((math.log(highest) - math.log(lowest)) / math.log(FACTOR)) + 1
+        start, n_rates = race.loss(), math.ceil((log(highest) - log(lowest)) / log(FACTOR)) + 1
         if start == math.inf:
             raise InvalidInputError("The loss is not a finite number even before the first step: look at the data.")
-        trials = race.of(np.geomspace(lowest, highest, n_rates).tolist(), min(run.total_steps, most_steps))
+        trials = race.of(spaced(lowest, highest, n_rates).tolist(), min(run.total_steps, most_steps))
     run.put_back()
     sound = [trial for trial in trials if trial.loss < math.inf]
     best = race.best

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
+from ..kernels.portable import cos_pi, log1p, power
 from ..options import checked_places, is_number, shown
 
 __all__ = [
@@ -114,7 +115,7 @@ class StepDecay(Schedule):
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """learning_rate · factor^⌊t / every⌋."""
-        return self.learning_rate * np.power(float(self.factor), steps // self.every)
+        return self.learning_rate * power(self.factor, steps // self.every)
 
 
 @dataclass(frozen=True, repr=False)
@@ -127,7 +128,7 @@ class Exponential(Schedule):
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """learning_rate · factor^(t / every)."""
-        return self.learning_rate * np.power(float(self.factor), steps / self.every)
+        return self.learning_rate * power(self.factor, steps / self.every)
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,7 +157,7 @@ class Cosine(Schedule):
     def rates(self, steps: Steps, total: int) -> Rates:
         """final + ½ (learning_rate − final) (1 + cos(π t / steps))."""
         part = np.minimum(steps / (self.steps or total), 1)
-        return self.final + 0.5 * (self.learning_rate - self.final) * (1 + np.cos(np.pi * part))
+        return self.final + 0.5 * (self.learning_rate - self.final) * (1 + cos_pi(part))
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,11 +179,11 @@ class CosineRestarts(Schedule):
             part = steps % self.period / self.period
         else:
             # Period i starts at period · (mⁱ − 1) / (m − 1); rounding may put a start into the period before.
-            i = np.floor(np.log1p(steps * (m - 1) / self.period) / math.log(m))
-            i += steps >= np.rint(self.period * (m ** (i + 1) - 1) / (m - 1))
-            part = (steps - self.period * (m**i - 1) / (m - 1)) / (self.period * m**i)
+            i = np.floor(log1p(steps * (m - 1) / self.period) / log1p(m - 1))
+            i += steps >= np.rint(self.period * (power(m, i + 1) - 1) / (m - 1))
+            part = (steps - self.period * (power(m, i) - 1) / (m - 1)) / (self.period * power(m, i))
         part = np.clip(part, 0, 1)
-        return self.final + 0.5 * (self.learning_rate - self.final) * (1 + np.cos(np.pi * part))
+        return self.final + 0.5 * (self.learning_rate - self.final) * (1 + cos_pi(part))
 
 
 @dataclass(frozen=True, repr=False)
@@ -212,8 +213,8 @@ class OneCycle(Schedule):
         top = self.rise * n - 1  # below 0 where there are few steps: the way down has begun before the first
         up = np.clip(steps / max(top, 1e-9), 0, 1)
         down = np.clip((steps - top) / (n - 1 - top), 0, 1)
-        rising = self.learning_rate + 0.5 * (start - self.learning_rate) * (1 + np.cos(np.pi * up))
-        falling = final + 0.5 * (self.learning_rate - final) * (1 + np.cos(np.pi * down))
+        rising = self.learning_rate + 0.5 * (start - self.learning_rate) * (1 + cos_pi(up))
+        falling = final + 0.5 * (self.learning_rate - final) * (1 + cos_pi(down))
         return np.where(steps < top, rising, falling)
 
 

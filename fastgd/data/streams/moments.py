@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...kernels.portable import weighted_sum
 from ...kernels.records import Reals
 from ..arrays import CheckedTable, rows_per_chunk
 from ..scaling import NEARLY_CONSTANT
@@ -148,7 +149,9 @@ def _of_part(values: Reals, weights: NDArray[np.float64], wide: Any) -> Moments:
 
 
 def _mean(values: Numbers, weights: NDArray[np.float64]) -> Numbers:
-    mean: Numbers = weights @ values / weights.sum() if weights.size else _reduced(np.add, values) / len(values)
+    mean: Numbers = (
+        weighted_sum(weights, values) / weights.sum() if weights.size else _reduced(np.add, values) / len(values)
+    )
     return mean
 
 
