@@ -186,7 +186,8 @@ def of_estimator(case: Case, options: dict[str, Any]) -> tuple[Any, list[float]]
     beside = {} if loss == "cross_entropy" else {"loss": loss}
     estimator = made(
         hidden_layer_sizes=tuple(case.options["layer_sizes"][1:-1]), activation=case.options["activation"],
-        early_stopping=False, encoding=None, n_networks=1, random_state=case.options["random_state"], **options, **beside,
+        early_stopping=False, encoding=None, n_networks=1, random_state=case.options["random_state"], **options,
+        **beside,
     )  # fmt: skip
     estimator.fit(case.X.astype(case.options["dtype"]), case.y)
     return estimator.model_, estimator.history_.history["loss"]
@@ -194,13 +195,13 @@ def of_estimator(case: Case, options: dict[str, Any]) -> tuple[Any, list[float]]
 
 def layers_of(model: Any, X: Numbers) -> list[Numbers]:
     """The outputs of each layer for rows of a table, (n_rows, n_units), in standard units and in float64."""
-    net, found = model.net, [(X - model.net.input_mean.astype(np.float64)) / model.net.input_std.astype(np.float64)]
+    mean, std = (getattr(model.net, name).astype(np.float64) for name in ("input_mean", "input_std"))
+    found = [(X - mean) / std]
     parameters = model.get_parameters()
     for index, (weights, biases) in enumerate(parameters):
         z = found[-1] @ weights.astype(np.float64) + biases.astype(np.float64)
         is_last = index == len(parameters) - 1
         found.append(z if is_last else ACTIVATIONS[model.network.activations[index].name](z))
-    assert net.parameters.size
     return found[1:]
 
 

@@ -15,6 +15,8 @@ from .equipment import Snapshot
 from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import ReduceOnPlateau, checked_rates
 
+MOST_SMALL = 128  # pieces too small to tell whether a network is dead: so many of them are kept
+
 
 @dataclass
 class Plateau:
@@ -44,8 +46,8 @@ class Plateau:
 
 
 def _few_pieces() -> deque[Rows]:
-    """Room for the latest pieces: of one row each, they are as many as are judged together."""
-    return deque(maxlen=128)
+    """Room for the latest pieces."""
+    return deque(maxlen=MOST_SMALL)
 
 
 @dataclass

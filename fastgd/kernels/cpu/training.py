@@ -107,7 +107,7 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
 
 @kernel(merge=True)
 def add_run(gradient, team, workspace, is_first, is_last, net):
-    """workspace.runs += (or =, if first) the gradient of a run, for the columns of this thread; if last, the reverse."""
+    """workspace.runs += (=, if first) the gradient of a run, for the columns of this thread; if last, the reverse."""
     for index in range(net.layers.shape[0]):
         O, I = net.layers[index, N_OUT], net.layers[index, N_IN]
         begin, end = my_columns(O, team)
