@@ -56,6 +56,24 @@ def test_slopes_are_those_of_the_formula(name, kernels):
         np.testing.assert_allclose(delta, 3 * central_differences(name), atol=1e-7)
 
 
+@pytest.mark.parametrize("kernels", [cpu, plain])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("name", ["gelu", "silu"])
+def test_those_that_are_gates_keep_their_digits(name, dtype, kernels):
+    """A gate of ½ (1 + tanh) loses 80 roundings in the slope of gelu: Adam makes the noise as large as any gradient."""
+    z = np.linspace(-7, 1, 4001).astype(dtype).reshape(1, -1)
+    wide = z.astype(np.longdouble)
+    inner, steepness = wide, 1
+    if name == "gelu":
+        root, cube = np.sqrt(np.longdouble(8) / np.longdouble(np.pi)), np.longdouble(0.044715)
+        inner, steepness = root * (wide + cube * wide**3), root * (1 + 3 * cube * wide**2)
+    gate = 1 / (1 + np.exp(-inner))
+    values, slopes = values_and_slopes(kernels, name, z)
+    rounding = np.finfo(dtype).eps / 2
+    assert np.abs(values - wide * gate).max() < 3 * rounding
+    assert np.abs(slopes - (gate + wide * gate * (1 - gate) * steepness)).max() < 3 * rounding
+
+
 def test_a_wrong_slope_is_noticed():
     _, slopes = values_and_slopes(cpu, "gelu", Z)
     slopes[0, 5] += 1e-6

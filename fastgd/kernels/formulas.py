@@ -19,7 +19,7 @@ import numpy as np
 LEAK = 0.01  # slope of leaky_relu on the left
 GELU_INNER = math.sqrt(2 / math.pi)
 GELU_CUBE = 0.044715
-GELU_FLAT = 10.0  # beyond ±10 the hyperbolic tangent inside is ±1, and z³ could overflow
+GELU_FLAT = 30.0  # beyond ±30 the sigmoid inside is 0 or 1 in either precision, and z³ could overflow
 LN2 = math.log(2)
 
 # What formulas are made of.
@@ -141,28 +141,31 @@ def softplus_backward(da, a):
 
 
 def gelu_bounded(z):
-    """z within ±10."""
+    """z within ±30."""
     flat = number(z, GELU_FLAT)
     return where(z > flat, flat, where(z < -flat, -flat, z))
 
 
 def gelu_gate(z):
-    """tanh(√(2/π) · (z + 0.044715 z³)). Source: Hendrycks and Gimpel 2016, arXiv 1606.08415, the tanh form."""
+    """½ (1 + tanh u) with u = √(2/π) · (z + 0.044715 z³), as sigmoid 2u: 1 + tanh u loses its digits far below 0.
+
+    Source: Hendrycks and Gimpel 2016, arXiv 1606.08415, the tanh form.
+    """
     z = gelu_bounded(z)
-    return tanh(number(z, GELU_INNER) * (z + number(z, GELU_CUBE) * z * z * z))
+    return sigmoid(number(z, 2 * GELU_INNER) * (z + number(z, GELU_CUBE) * z * z * z))
 
 
 def gelu(z):
-    """a = ½ z (1 + gate)."""
-    return number(z, 0.5) * z * (number(z, 1) + gelu_gate(z))
+    """a = z · gate."""
+    return z * gelu_gate(z)
 
 
 def gelu_slope(z):
-    """f′ = ½ (1 + gate) + ½ z (1 − gate²) · steepness; gate is the tanh of something whose derivative is steepness."""
-    half, one, cube = number(z, 0.5), number(z, 1), number(z, GELU_CUBE)
+    """f′ = gate + z · gate (1 − gate) · steepness; gate is the sigmoid of something whose derivative is steepness."""
+    one, cube = number(z, 1), number(z, GELU_CUBE)
     gate, z = gelu_gate(z), gelu_bounded(z)
-    steepness = number(z, GELU_INNER) * (one + (cube + cube + cube) * z * z)
-    return half * (one + gate) + half * z * (one - gate * gate) * steepness
+    steepness = number(z, 2 * GELU_INNER) * (one + (cube + cube + cube) * z * z)
+    return gate + z * (gate * (one - gate)) * steepness
 
 
 def silu(z):

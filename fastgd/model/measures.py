@@ -104,6 +104,6 @@ def gradient_of(engine: ModuleType, net: Net, objective: LossRecord, rows: Rows)
     """The gradient of the mean loss of rows, (n_parameters,), in standard units."""
     net = resting(net)
     gradients = engine.new_gradients(net, len(rows.X))
-    (workspace,) = engine.new_workspaces(net, objective)
+    (workspace,) = engine.new_workspaces(net, objective, None, len(rows.X))
     engine.batch_gradient(gradients, workspace, rows, 0, len(rows.X), net, objective)
     return np.array(gradients[0])

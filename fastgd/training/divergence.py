@@ -1,4 +1,4 @@
-"""A training that blows up, or a network that dies: how it is noticed, and what the user reads.
+"""A training that blows up: how it is noticed, and what the user reads. A network that dies is a matter of death.py.
 
 `run` is the training that is looked at, see run.py. Losses are in standard units.
 """
@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from ..errors import BlowUpWarning, DeadNetworkWarning, DivergenceError, DivergenceWarning, warn
+from ..errors import BlowUpWarning, DivergenceError, DivergenceWarning, warn
 from ..kernels.codes import BIASES, N_OUT, OUTPUTS, WEIGHTS
-from ..kernels.records import Reals, Rows, resting, taken
+from ..kernels.records import Reals, Rows
+from .death import FEW_ROWS, look_at_few, tell_if_dead
 from .run import Run
 
 
@@ -45,10 +45,6 @@ class Limits:
     heavy: float = 10.0
     # standard units: inputs with this mean or spread are named in the error
     unscaled: float = 10.0
-    # rows: a network that lives tells these apart
-    few_rows: int = 8
-    # part of the targets' spread: a network whose outputs vary by less answers the same to everything
-    same: float = 1e-5
 
 
 LIMITS = Limits()
@@ -56,27 +52,24 @@ LIMITS = Limits()
 
 def note_start(run: Run) -> None:
     """Remember the loss before the first fit, the yardstick of all that follow."""
-    if math.isnan(run.training.start) and run.n_rows >= LIMITS.few_rows <= len(run.probe.X):
+    if math.isnan(run.training.start) and run.n_rows >= FEW_ROWS <= len(run.probe.X):
         run.training.start = run.start
 
 
 def look_at_the_end(run: Run) -> None:
     """Warn if the last steps have blown up, which no later ones have seen, or have left a network that is dead."""
-    loss, is_flat = look_at_few(run)
+    loss, is_flat = look_at_few(run, run.feed.at_hand)
     with np.errstate(all="ignore"):
         if not (loss < math.inf and _is_harmless(run, loss)) and not run.is_warned:
             _tell_if_blown_up(run)
         if is_flat:
-            tell_if_dead(run)
+            tell_if_dead(run, run.feed.at_hand, *_others_at_hand(run))
 
 
-def look_at_few(run: Run) -> tuple[float, bool]:
-    """The loss of a few rows, and whether the network may be dead: it gives next to the same to all of them."""
-    rows = _few(run.probe if run.feed.at_hand.weights.size else run.feed.at_hand)
-    loss = run.loss_of(rows, resting(run.net))
-    ends = _ends(run, len(rows.X), run.net.layers[-1:]) if len(rows.X) > 1 else []
-    with np.errstate(all="ignore"):
-        return loss, any(_is_same(low, high, 1.0) for low, high in ends)
+def _others_at_hand(run: Run) -> list[Rows]:
+    """The rows that the last steps were taken on, where the feed has not all rows at hand."""
+    last, kept = run.portion.rows, run.feed.at_hand
+    return [] if last.X is kept.X else [last]
 
 
 def _tell_if_blown_up(run: Run) -> None:
@@ -91,66 +84,10 @@ def _tell_if_blown_up(run: Run) -> None:
         )
 
 
-def _few(rows: Rows) -> Rows:
-    """A few rows from all over the table."""
-    n, rows = len(rows.X), rows._replace(weights=rows.weights[:0])
-    if n <= LIMITS.few_rows:
-        return rows._replace(shuffle=False)
-    chosen = np.arange(LIMITS.few_rows) * (n - 1) // (LIMITS.few_rows - 1)
-    return taken(rows, chosen)
-
-
 def _is_harmless(run: Run, mean: float) -> bool:
     """Whether a loss is so near the lowest of this model that nobody needs to know what it was at first."""
     lowest = run.training.lowest
     return math.isfinite(lowest) and mean <= lowest + abs(lowest)
-
-
-def tell_if_dead(run: Run) -> bool:
-    """Warn if a network answers the same to rows that differ, whose targets differ, and say whether it does."""
-    targets = run.probe.Y.astype(np.float64) / run.net.target_std
-    spread = min(float(np.ptp(targets, axis=0).max()), 1.0)
-    if spread == 0 or np.ptp(run.probe.X, axis=0).max() == 0:
-        return False
-    ranges = _ranges(run, run.probe._replace(weights=run.probe.weights[:0]))
-    if not _is_same(*ranges[-1], spread):
-        return False
-    flat = (index for index, (low, high) in enumerate(ranges) if _is_same(low, high, float(np.abs(high).max())))
-    layer = next(flat, len(ranges) - 1)
-    low, high = ranges[layer]
-    why = f"The units of layer {layer} give the same for every row"
-    if not high.any() and not low.any():
-        why = f"All units of layer {layer} give 0 for every row, and can no longer learn"
-    warn(
-        f"The network has died: it predicts the same for every row. {why}. Start again from a new model, with a "
-        "smaller learning rate, activation='leaky_relu' or other starting weights.",
-        DeadNetworkWarning,
-    )
-    return True
-
-
-def _is_same(low: Reals, high: Reals, spread: float) -> bool:
-    """Whether each unit gives next to the same finite number to all rows; what is not finite has blown up."""
-    return bool((high - low <= LIMITS.same * spread).all() and np.isfinite(high).all())
-
-
-def _ranges(run: Run, rows: Rows) -> list[tuple[Reals, Reals]]:
-    """For each layer the lowest and the highest output of its units, over all rows."""
-    block, ends = len(run.workspaces[0].order), None
-    for start in range(0, len(rows.X), block):
-        part = rows._replace(X=rows.X[start : start + block], Y=rows.Y[start : start + block])
-        run.loss_of(part, resting(run.net))
-        found = _ends(run, len(part.X), run.net.layers)
-        pairs = zip(ends or found, found, strict=True)
-        ends = [(np.minimum(low, least), np.maximum(high, most)) for (low, high), (least, most) in pairs]
-    return ends or []
-
-
-def _ends(run: Run, B: int, layers: Any) -> list[tuple[Reals, Reals]]:
-    """The lowest and the highest output of the units of layers, for the B rows whose loss has just been measured."""
-    activations = run.workspaces[0].activations
-    outputs = [activations[B * row[OUTPUTS] : B * (row[OUTPUTS] + row[N_OUT])].reshape(B, -1) for row in layers]
-    return [(a.min(axis=0), a.max(axis=0)) for a in outputs]
 
 
 def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Reals) -> None:
@@ -178,7 +115,7 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     then = f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}."
     note(run, mean, "is", then)
     keep_if_good(run, mean)
-    if run.n_rows >= LIMITS.few_rows:
+    if run.n_rows >= FEW_ROWS:
         run.training.lowest = min(run.training.lowest, mean)
 
 

@@ -9,17 +9,10 @@ from __future__ import annotations
 import math
 
 from ..errors import DivergenceWarning, InvalidInputError, warn
+from ..kernels.records import taken
 from . import loop
-from .divergence import (
-    LIMITS,
-    how_much,
-    is_high,
-    keep_if_good,
-    look_at_few,
-    loss_of_zeros,
-    note_start,
-    tell_if_dead,
-)
+from .death import FEW_ROWS, look_at_few, tell_if_dead, together
+from .divergence import LIMITS, how_much, is_high, keep_if_good, loss_of_zeros, note_start
 from .equipment import Snapshot
 from .history import History
 from .interrupts import Interrupts
@@ -91,6 +84,8 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     keep_if_good(run, mean)
     pieces.weight += weight
     pieces.loss += loss
+    if len(run.feed.at_hand.X) < FEW_ROWS:
+        pieces.small.append(taken(run.feed.at_hand, slice(None)))
     if math.isnan(training.start) or is_high(training.start, mean):
         pieces.high_loss += loss
         pieces.loss_of_zeros += abs(loss_of_zeros(run)) * weight
@@ -115,5 +110,6 @@ def _judge_latest(run: Run, rate: float) -> None:
         )
     pieces.before = mean if is_bad else math.inf
     training.lowest = min(training.lowest, mean)
-    if not pieces.is_dead and look_at_few(run)[1]:
-        pieces.is_dead = tell_if_dead(run)
+    rows = together(*pieces.small) if pieces.small else run.feed.at_hand
+    if not pieces.is_dead and look_at_few(run, rows)[1]:
+        pieces.is_dead = tell_if_dead(run, rows)

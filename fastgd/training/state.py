@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ..errors import InvalidInputError
-from ..kernels.records import Reals, State
+from ..kernels.records import Reals, Rows, State
 from ..options import look_up, shown
 from .callbacks import larger_is_better
 from .course import Course
 from .equipment import Snapshot
 from .optimizers import DEFAULT_OPTIMIZER, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .schedules import ReduceOnPlateau, checked_rates
+
+MOST_SMALL = 128  # pieces too small to tell whether a network is dead: so many of them are kept
 
 
 @dataclass
@@ -43,6 +46,11 @@ class Plateau:
             self.waited = 0
 
 
+def _few_pieces() -> deque[Rows]:
+    """Room for the latest pieces."""
+    return deque(maxlen=MOST_SMALL)
+
+
 @dataclass
 class Pieces:
     """What the pieces of a stream have been like: how much a row weighs, and how wrong the latest were.
@@ -62,6 +70,8 @@ class Pieces:
     is_dead: bool = False  # whether a dead network was
     good: Snapshot = ()  # what is gone back to: the start of the last piece whose loss was in the range of others
     epoch: int = 0  # how many epochs had begun after that piece or the next: with more, there was a fit in between
+    # The latest rows, of pieces too small to tell by themselves whether a network is dead.
+    small: deque[Rows] = field(default_factory=_few_pieces)
 
     def mean_with(self, n_rows: int, mean_weight: float) -> float:
         """The mean weight with so many rows more; exactly the same where theirs is."""
@@ -72,9 +82,14 @@ class Pieces:
     def count_anew(self) -> None:
         """Begin with the latest rows anew."""
         self.weight = self.loss = self.high_loss = self.loss_of_zeros = 0.0
+        self.small.clear()
+
+    def without_rows(self, **changed: Any) -> Pieces:
+        """The same without arrays, changed otherwise."""
+        return replace(self, good=(), small=_few_pieces(), **changed)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "good": ()}
+        return self.without_rows().__dict__
 
 
 @dataclass
@@ -106,7 +121,7 @@ class TrainingState:
     def copy(self) -> TrainingState:
         """The same, with arrays of its own."""
         state, raw = State(*(array.copy() for array in self.state)), None if self.raw is None else self.raw.copy()
-        plateau, pieces = replace(self.plateau), replace(self.pieces, good=())
+        plateau, pieces = replace(self.plateau), self.pieces.without_rows()
         return replace(self, state=state, raw=raw, plateau=plateau, pieces=pieces)
 
     def continued_by(self, optimizer: Optimizer, parameters: Reals) -> TrainingState:
@@ -118,7 +133,7 @@ class TrainingState:
         )  # fmt: skip
         state = self.state if goes_on else optimizer.new_state(parameters)
         # Moments may start anew; orders of rows never come twice.
-        pieces = self.pieces if goes_on else replace(self.pieces, good=())
+        pieces = self.pieces if goes_on else self.pieces.without_rows()
         if optimizer != old:  # what was warned of may have been mended
             pieces = replace(pieces, is_warned=False, is_dead=False)
         following = TrainingState(optimizer, state, self.epoch, start=self.start, lowest=self.lowest)

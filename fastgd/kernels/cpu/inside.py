@@ -44,6 +44,7 @@ from .workspace import BLOCK_ROWS, CpuWorkspace, count_shards, team_of_one
 STACK = 1 << 16  # bytes of scratch for a block of rows: a thread's whole stack may be as small as 512 KB
 FAR_APART_ROWS = 8  # rows of a block where products would copy panels, which takes more scratch
 WIDE = 512  # columns
+ANY_ROWS = 1 << 40  # of a batch: nobody knows how many will come
 
 
 class Inside(NamedTuple):
@@ -92,6 +93,7 @@ def predict_on_stack(out, n_out, X, n_in, n_rows, words):
         it.places, matrix_at(x, block, n_in), w.y, w.w, vector_at(activations, n_outputs), vector_at(slopes, n_slopes),
         w.deltas, w.upcoming, w.span, w.transposed, vector_at(knots, n_knots), vector_at(left, n_positions),
         vector_at(part, n_positions), w.zeros, w.room, w.addresses, w.counters, w.losses,
+        w.runs,
     )  # fmt: skip
     wrong, team = 0, team_of_one(workspace)
     for start in range(0, n_rows, block):
@@ -192,8 +194,8 @@ def net_for_compiled_code(net, loss, unit, target_range, bounds, is_log, is_whol
     """
     dtype, wide, n_out = net.parameters.dtype, bool((net.layers[:, N_OUT] >= WIDE).any()), int(net.layers[-1, N_OUT])
     rule = plain_descent(SGD, False)
-    (workspace,) = new_workspaces(net, loss, rule)
-    gradients = aligned_zeros((count_shards(net, 1 << 40), net.parameters.size), dtype)
+    (workspace,) = new_workspaces(net, loss, rule, ANY_ROWS)
+    gradients = aligned_zeros((count_shards(net, ANY_ROWS), net.parameters.size), dtype)
     n_outputs, n_lookups = int(net.layers[-1, OUTPUTS]) + n_out, len(net.lookups)
     numbers = net.input_mean.size + n_outputs * (1 + bool(net.layers[:, SLOPES].any())) + n_lookups
     of_row, beside = numbers * dtype.itemsize + 8 * n_lookups, room_for_knots(net) * dtype.itemsize

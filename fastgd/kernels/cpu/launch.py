@@ -38,7 +38,7 @@ def new_workspaces(net, loss=None, rule=None, batch_size=1, n_threads=1, block_r
     n_threads = worthwhile_threads(net, batch_size, n_threads)
     if rule is not None and descends_row_by_row(net, rule, batch_size):
         n_threads = 1
-    workspaces = [new_scratch(net, table, block_rows) for _ in range(n_threads)]
+    workspaces = [new_scratch(net, table, block_rows, batch_size) for _ in range(n_threads)]
     if divides_columns(net, batch_size):  # all threads work on the same outputs
         first = workspaces[0]
         shared = {"activations": first.activations, "slopes": first.slopes, "deltas": first.deltas}

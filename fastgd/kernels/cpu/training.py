@@ -18,7 +18,7 @@ from ..machinery.calls import LOSS, RULE, call_loss
 from ..machinery.compile import kernel
 from ..machinery.lanes import pointer
 from ..machinery.packing import unpacking
-from ..machinery.teams import Team, meet, my_range
+from ..machinery.teams import Team, meet, my_columns, my_range
 from ..records import LossRecord, Net
 from .backward import backward_of_team, transpose_weights_of_team
 from .forward import forward_of_team, gather, outputs_of_last_layer, standardise
@@ -26,7 +26,7 @@ from .products import ONE
 from .random import row_order
 from .updates import accumulate, clip, update_block
 from .user_units import to_user_units
-from .workspace import CpuWorkspace, shard_rows, team_of_one
+from .workspace import RUN_ROWS, CpuWorkspace, shard_rows, team_of_one
 
 NO_SEED = np.uint64(0)  # predictions drop no units: their network is resting, see records.py
 ZERO = np.int64(0)  # the begin and the stride of a range of parameters that has one row
@@ -85,9 +85,11 @@ def forward_backward(gradients, team, workspace, rows, start, n, net, loss):
 def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
     """Gradient and loss of each shard, block by block: forward and loss, then backward.
 
-    A thread does shards of its own, or its columns of every shard.
+    A thread does shards of its own, or its columns of every shard. Float32 alone would lose all but four digits of a
+    gradient over 20 million rows (see tests/test_large_sums.py): so a shard's runs of blocks are added in float64.
     """
     per, block = shard_rows(n, gradients.shape[0]), workspace.x.shape[0]
+    run = max(RUN_ROWS // block, 1) * block
     own, step = (0, 1) if team.by_columns else (team.thread, team.n_threads)
     for shard in range(own, shards_in(n, gradients), step):
         begin, end = start + shard * per, start + min(n, (shard + 1) * per)
@@ -95,9 +97,35 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
         for place in range(begin, end, block):
             B = min(block, end - place)
             total += forward_and_loss(team, workspace, rows, place, B, 1.0 / n, total, net, loss)
-            backward_of_team(gradients[shard], team, workspace, B, n, place == begin, net)
+            begins_run, ends_run = (place - begin) % run == 0, (place + B - begin) % run == 0 or place + B == end
+            backward_of_team(gradients[shard], team, workspace, B, n, begins_run, net)
+            if end - begin > run and ends_run:
+                add_run(gradients[shard], team, workspace, place - begin < run, place + B == end, net)
         if not team.by_columns:
             team.losses[shard] = total
+
+
+@kernel(merge=True)
+def add_run(gradient, team, workspace, is_first, is_last, net):
+    """workspace.runs += (=, if first) the gradient of a run, for the columns of this thread; if last, the reverse."""
+    for index in range(net.layers.shape[0]):
+        O, I = net.layers[index, N_OUT], net.layers[index, N_IN]
+        begin, end = my_columns(O, team)
+        places, length = (ONE, (I + 1) * O) if end - begin == O else (I + 1, end - begin)  # the biases lie behind
+        for row in range(places):
+            start = net.layers[index, WEIGHTS] + row * O + begin
+            total, part = pointer(workspace.runs, start), pointer(gradient, start)
+            add_to_run(total, part, length, is_first, is_last)
+
+
+@kernel(noalias=True, inner=True)
+def add_to_run(total, part, n, is_first, is_last):
+    """total += part, of n numbers; = if first. If last, part = total."""
+    for p in range(n):
+        total[p] = float(part[p]) + (0.0 if is_first else total[p])
+    if is_last:
+        for p in range(n):
+            part[p] = total[p]
 
 
 @kernel(inline=True)

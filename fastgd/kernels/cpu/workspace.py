@@ -23,6 +23,8 @@ BLOCK_ROWS = 128
 # shards: 784-512-256-10 in batches of 2,048 took 14 % less time with two threads, and 5 % more with one.
 WIDE = SHARD_PARAMETERS = 1 << 18
 LEAST_WIDE_ROWS = 500  # of a shard
+# Rows of a shard whose gradients are added in the dtype of the network; those of longer shards go on in float64.
+RUN_ROWS = 1024
 LOWEST_LIMIT, HIGHEST_LIMIT = 4, 16
 DIVIDED_WORK = 1 << 19  # rows × parameters from which threads divide the columns of a batch
 LEAST_COLUMNS = 32  # of the widest layer for each thread that divides them
@@ -49,10 +51,11 @@ class CpuWorkspace(NamedTuple):
     addresses: Integers  # of the kernels for these activations, this loss and this rule; see calls.py
     counters: Integers  # (any,): where a team of one would meet
     losses: NDArray[np.float64]  # (1,): a team must have such an array; a team of one writes nothing there
+    runs: NDArray[np.float64]  # (n_parameters,): a shard's gradient, summed over runs of rows; (0,) where it is one run
 
 
-def new_scratch(net, addresses, block_rows):
-    """Allocate the scratch of one thread."""
+def new_scratch(net, addresses, block_rows, batch_size):
+    """Allocate the scratch of one thread, for batches of up to this many rows."""
     shared, dtype = new_workspace(net, block_rows), net.parameters.dtype
     n_positions = block_rows * len(net.lookups)
     widest = max(shared.x.shape[1], int(net.layers[:, N_OUT].max()))
@@ -69,6 +72,7 @@ def new_scratch(net, addresses, block_rows):
         addresses=addresses,
         counters=np.zeros(FIRST_COUNTER, np.int64),
         losses=np.zeros(1),
+        runs=np.zeros(net.parameters.size if rows_of_shard(net, batch_size) > RUN_ROWS else 0),
     )
 
 
@@ -84,6 +88,11 @@ def count_shards(net, batch_size):
         most = min(max(SHARD_PARAMETERS // net.parameters.size, LOWEST_LIMIT), HIGHEST_LIMIT)
         return min(-(-batch_size // BLOCK_ROWS), most)
     return 4 if batch_size >= 4 * LEAST_WIDE_ROWS else 2 if batch_size >= 2 * LEAST_WIDE_ROWS else 1
+
+
+def rows_of_shard(net, batch_size):
+    """How many rows a shard of a batch has at most."""
+    return -(-batch_size // count_shards(net, batch_size))
 
 
 def divides_columns(net, batch_size):
