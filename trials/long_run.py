@@ -32,7 +32,7 @@ OPTIMIZERS = {
     "RMSprop": fastgd.RMSprop(1e-4, momentum=0.9),
     "Adagrad": fastgd.Adagrad(0.01),
     "Adam": fastgd.Adam(1e-3, ema_decay=0.999),
-    "AdamW": fastgd.AdamW(1e-4, weight_decay=0.1, ema_decay=0.99),
+    "AdamW": fastgd.AdamW(learning_rate=1e-4, weight_decay=0.1, ema_decay=0.99),
     "fading": fastgd.Adam(fastgd.schedules.Exponential(1e-3, 2000)),  # its rate becomes denormal, too
 }
 TARGETS = ("constant", "plane")

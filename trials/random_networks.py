@@ -36,7 +36,7 @@ LOSSES: dict[Any, tuple[str, int]] = {
     "mae": ("numbers", 1),
     fastgd.losses.Huber(0.7): ("numbers", 1),
     "log_cosh": ("numbers", 1),
-    fastgd.losses.Quantile([0.1, 0.5, 0.9]): ("numbers", 3),
+    fastgd.losses.Quantile((0.1, 0.5, 0.9)): ("numbers", 3),
     "poisson": ("counts", 1),
     "binary_cross_entropy": ("labels", 1),
     "cross_entropy": ("classes", 0),
@@ -106,7 +106,7 @@ def case_of(seed: int, number: int) -> Case:
     return Case(options, X.astype(np.float64), y, fit)
 
 
-def targets(draw: np.random.Generator, kind: str, X: NDArray[Any], n_targets: int, n_out: int) -> NDArray[Any]:
+def targets(draw: np.random.Generator, kind: str, X: NDArray[Any], n_targets: int, n_out: int) -> Any:
     """Targets of this kind, which X says something about."""
     mixed = np.tanh((X - X.mean(axis=0)) / (X.std(axis=0) + 1e-3) @ draw.normal(size=(X.shape[1], n_targets)))
     noisy = mixed + 0.3 * draw.normal(size=mixed.shape)
@@ -175,8 +175,9 @@ def result_of(case: Case, device: str, dtype: str, off_by: float = 0.0, draw: An
             out = model.predict_proba(case.X) if model.classes is not None else model.predict(case.X)
         except FastgdError as error:
             return Result(np.zeros(0), np.zeros(0), np.zeros(0), type(error).__name__)
-    wide = (np.asarray(part, np.float64).ravel() for part in (model.parameters, history.history["loss"], out))
-    return Result(*wide)
+    parts: tuple[Any, ...] = (model.parameters, history.history["loss"], out)
+    parameters, losses, predictions = (np.asarray(part, np.float64).ravel() for part in parts)
+    return Result(parameters, losses, predictions)
 
 
 def parts_of_room(case: Case, seed: int, number: int) -> dict[str, float]:
