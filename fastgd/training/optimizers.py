@@ -25,15 +25,12 @@ from .schedules import Schedule, WarmUp, as_schedule
 Rate = float | Schedule | Callable[[int], float]
 
 
-def _at_least(
-    low: float, default: float | None, *, strict: bool = False, below: float = math.inf, kw_only: bool = False
-) -> Any:
-    metadata = {"range": (low, strict, below)}
-    return (
-        field(default=default, metadata=metadata, kw_only=True)
-        if kw_only
-        else field(default=default, metadata=metadata)
-    )
+def _at_least(low: float, default: float | None, *, strict: bool = False, below: float = math.inf) -> Any:
+    return field(default=default, metadata=_range(low, strict, below))
+
+
+def _range(low: float, strict: bool = False, below: float = math.inf) -> dict[str, Any]:
+    return {"range": (low, strict, below)}
 
 
 def _is_function(value: object) -> bool:
@@ -209,7 +206,8 @@ class AdamW(Adam):
     """
 
     update_rule = "AdamW"
-    weight_decay: float = _at_least(0, 0.01, kw_only=True)
+    # Written out, because type checkers see kw_only in no function of ours, and would take it for the first argument.
+    weight_decay: float = field(default=0.01, metadata=_range(0), kw_only=True)
 
 
 def with_constant(rule: Optimizer, rate: float) -> Optimizer:
