@@ -307,6 +307,13 @@ def says(value: object, word: str) -> bool:
     return isinstance(value, str) and value == word
 
 
+def plain_number(value: Any) -> int | float:
+    """A number as Python's own: fractions make arrays of objects, and NumPy's have bounds and digits of their own."""
+    if isinstance(value, int | float):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
+
+
 def is_number(value: object) -> bool:
     """Whether `value` is a real number that a float can hold, and not a bool."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
