@@ -302,6 +302,13 @@ def yes_or_no(value: object, what: str) -> bool:
     raise InvalidInputError(f"{what} must be True or False, not {shown(value)}.")
 
 
+def name_in_logs(monitor: object) -> str:
+    """What is to be looked at after each epoch."""
+    if not isinstance(monitor, str):
+        raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {shown(monitor)}.")
+    return monitor
+
+
 def says(value: object, word: str) -> bool:
     """Whether an option that takes other things, too, is this word; arrays and the like compare to no truth value."""
     return isinstance(value, str) and value == word

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..options import checked_places, is_number, plain_number, shown
+from ..options import checked_places, is_number, name_in_logs, plain_number, shown
 
 __all__ = [
     "SCHEDULES",
@@ -58,9 +58,10 @@ class Schedule:
             object.__setattr__(self, entry.name, plain_number(value))
             if low == 1 and value >= MOST:  # it counts steps
                 raise InvalidInputError(f"{entry.name} must be below 2**53, not {value!r}.")
-        final, rate = getattr(self, "final", 0.0), getattr(self, "learning_rate", 0.0)
-        if final > rate:
-            raise InvalidInputError(f"final must be at most the learning rate {rate!r}, not {final!r}.")
+        rate = getattr(self, "learning_rate", 0.0)
+        for name in ("final", "least"):
+            if (value := getattr(self, name, 0.0)) > rate:
+                raise InvalidInputError(f"{name} must be at most the learning rate {rate!r}, not {value!r}.")
 
     def __repr__(self) -> str:
         values = [(entry, getattr(self, entry.name)) for entry in fields(self)]
@@ -267,14 +268,9 @@ class ReduceOnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.monitor, str):
-            given = shown(self.monitor)
-            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {given}.")
+        name_in_logs(self.monitor)
         if self.factor >= 1:
             raise InvalidInputError(f"factor must be below 1, not {self.factor!r}: the rate is multiplied by it.")
-        if self.least > self.learning_rate:
-            at_most = f"at most the learning rate {self.learning_rate!r}"
-            raise InvalidInputError(f"least must be {at_most}, not {self.least!r}.")
 
     def plateau(self) -> ReduceOnPlateau | None:
         """Itself."""
