@@ -294,9 +294,23 @@ def yes_or_no(value: object, what: str) -> bool:
     raise InvalidInputError(f"{what} must be True or False, not {shown(value)}.")
 
 
+def name_in_logs(monitor: object) -> str:
+    """What is to be looked at after each epoch."""
+    if not isinstance(monitor, str):
+        raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {shown(monitor)}.")
+    return monitor
+
+
 def says(value: object, word: str) -> bool:
     """Whether an option that takes other things, too, is this word; arrays and the like compare to no truth value."""
     return isinstance(value, str) and value == word
+
+
+def plain_number(value: Any) -> int | float:
+    """A number as Python's own: fractions make arrays of objects, and NumPy's have bounds and digits of their own."""
+    if isinstance(value, int | float):
+        return value
+    return int(value) if isinstance(value, numbers.Integral) else float(value)
 
 
 def is_number(value: object) -> bool:

@@ -256,6 +256,58 @@ def test_groups_without_an_order_are_refused():
         fastgd.search({"layer_sizes": [[4, 1]]}, X, y, groups=[1, "a"] * 32, cv=2, n_candidates=1, verbose=0)
 
 
+@pytest.mark.parametrize(
+    ("call", "told"),
+    [
+        (lambda: fastgd.losses.Quantile(ODD["a list that holds itself"]()), "levels must be different numbers"),
+        (lambda: fastgd.losses.Quantile([[0.1], [0.2, 0.3]]), "levels must be different numbers"),
+        (lambda: fastgd.space.Integer(1, 2**63), "high must be from -2\\*\\*63 to below 2\\*\\*63"),
+        (lambda: fastgd.schedules.Function(0.1), "function must be a function of the step, not 0.1"),
+        (lambda: fastgd.schedules.ReduceOnPlateau(0.1, least=0.2), "least must be at most the learning rate 0.1"),
+        (lambda: fastgd.MLP([4, 1], feature_names=SPOILT["2**31 rows"](np.ones(4))), "must be a list of 4 different"),
+        (lambda: fastgd.space.Choice(SPOILT["2**31 rows"](np.ones(4))), "Choice: values must be a list"),
+        (lambda: fastgd.callbacks.EarlyStopping(monitor=np.ones(99)), r"not array\(\[1., 1., 1.,"),
+        (lambda: fastgd.Ensemble([fastgd.MLP([4, 1])], weights=np.array(1.0)), "has never been fitted"),
+    ],
+)
+def test_refusals_that_were_found(call, told):
+    with pytest.raises(InvalidInputError, match=told):
+        call()
+
+
+def test_a_search_takes_a_list_of_folds():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    with pytest.raises(InvalidInputError, match="cv must be a number of folds"):
+        fastgd.search({"layer_sizes": [[4, 1]]}, X, y, cv=np.array(0.5), n_candidates=1, verbose=0)
+
+
+def test_rates_next_to_nothing_are_compared():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    creeping, _ = fastgd.explain.learning_rates(fastgd.MLP([4, 1]), X, y, [5e-324, 0.1], steps=4)
+    assert creeping.verdict == "too low"
+
+
+def test_a_rate_for_a_batch_is_any_real_number():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    losses = []
+    for rate in (0.25, np.longdouble(0.25), np.float32(0.25)):
+        model = fastgd.MLP([4, 3, 1])
+        model.fit(X, y, epochs=1, verbose=0)
+        losses.append([fastgd.train_batch(model.compiled(), X, y, rate) for _ in range(2)])
+    assert losses[0] == losses[1] == losses[2]
+    for wrong in (True, 10**400):
+        with pytest.raises(InvalidInputError, match="takes learning_rate as a number"):
+            fastgd.train_batch(model.compiled(), X, y, wrong)
+
+
+def test_one_weight_for_all_rows_is_looked_at_by_estimators():
+    X, y = fastgd.datasets.houses(64, random_state=0)
+    model = fastgd.MLPRegressor(hidden_layer_sizes=(3,), epochs=1)
+    for wrong, told in ((np.nan, "must be finite numbers, not nan"), (1j, "has complex numbers")):
+        with pytest.raises(ValueError, match=told):
+            model.fit(X, y, sample_weight=wrong)
+
+
 def test_streams_are_shared_by_whole_numbers_of_processes():
     stream = fastgd.Stream(np.ones((10, 3)), np.ones(10))
     with pytest.raises(InvalidInputError, match="rank must be below the number of processes, 2, not 2"):

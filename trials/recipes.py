@@ -266,7 +266,8 @@ def used(value: Any) -> Any:
     if type(value).__name__ in ("MLPRegressor", "MLPClassifier") and not hasattr(value, "model_"):
         return value.fit(X, classes() if type(value).__name__ == "MLPClassifier" else y)
     if hasattr(value, "draw") and not hasattr(value, "figure"):
-        return value.draw(np.random.default_rng(0))
+        drawn = value.draw(np.random.default_rng(0))
+        return None if isinstance(value, fastgd.space.Choice) else drawn  # its values are the user's own
     return value
 
 

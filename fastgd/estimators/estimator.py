@@ -239,7 +239,7 @@ class Estimator(Choices):
     def _checked_weights(self, sample_weight: Any, X: Any) -> Any:
         if sample_weight is None:
             return None
-        if np.iscomplexobj(sample_weight):
+        if isinstance(sample_weight, complex | np.ndarray) and np.iscomplexobj(sample_weight):
             raise ValueError("sample_weight has complex numbers: pass real ones.")
         with readable("sample_weight"):
             weights = check_sample_weight(sample_weight, X, dtype=real_dtype_of(X), ensure_non_negative=True)

@@ -5,7 +5,6 @@ Of classes each fold has the same share, as near as whole rows or groups allow; 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 from ..data.shared import Places
 from ..data.splits import group_numbers, split_rows
 from ..errors import InvalidInputError
-from ..options import is_number, shown
+from ..options import is_number, listed, shown
 from .tasks import chosen
 
 
@@ -105,7 +104,7 @@ def _held_out(share: float, n_rows: int, members: Places | None, classes: Any, s
 
 
 def _given(cv: Any, n_rows: int, members: Places | None) -> list[Fold]:
-    pairs = list(cv) if isinstance(cv, Iterable) and not isinstance(cv, str | bytes | dict) else None
+    pairs = listed(cv)
     if pairs is None or not all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
         raise InvalidInputError(
             "cv must be a number of folds, a share of the rows, or a list of (rows, validation_rows), such as "

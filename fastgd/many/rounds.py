@@ -12,6 +12,7 @@ from typing import Any
 
 from ..errors import FastgdError, InvalidInputError, kept_warnings
 from ..explain.table import full
+from ..options import shown
 from ..training.progress import Lines, display, say
 from .candidates import Candidate, Whole
 from .found import ranked
@@ -60,7 +61,8 @@ def plan_of(halving: bool | int, n_candidates: int, least_epochs: int) -> Plan:
     if n_rounds == 1 and halving is not True:
         short, what = min((n_candidates, "candidates"), (least_epochs, "epochs"))
         raise InvalidInputError(
-            f"halving={factor} needs at least {factor} candidates and epochs, but there are {short} {what}."
+            f"halving={shown(factor)} needs at least {shown(factor)} candidates and epochs, but there are {short} "
+            f"{what}."
         )
     return Plan(n_rounds, factor)
 

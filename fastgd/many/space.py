@@ -108,6 +108,8 @@ class Integer:
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool):
                 raise InvalidInputError(f"Integer: {name} must be a whole number, not {shown(value)}.")
+            if not -(2**63) <= value < 2**63:
+                raise InvalidInputError(f"Integer: {name} must be from -2**63 to below 2**63, not {shown(value)}.")
         _check_range(self, is_log=yes_or_no(self.log, "log"))
 
     def draw(self, random: np.random.Generator) -> int:

@@ -7,7 +7,7 @@ large, a loss of power 2 is k² times as large.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -17,7 +17,7 @@ from ..errors import InvalidInputError
 from ..kernels.formulas import LOSS_CODES
 from ..kernels.portable import log
 from ..kernels.records import LossRecord, Reals
-from ..options import checked_names, is_number, look_up, shown
+from ..options import checked_names, is_number, listed, look_up, shown
 
 __all__ = [
     "LOSSES",
@@ -129,7 +129,7 @@ class Quantile(Loss):
 
     def __post_init__(self) -> None:
         levels: Any = (self.levels,) if is_number(self.levels) else self.levels
-        levels = tuple(levels) if isinstance(levels, Sequence | np.ndarray) and np.ndim(levels) == 1 else ()
+        levels = tuple(listed(levels) or ())
         good = all(is_number(level) and 0 < level < 1 for level in levels)
         if not levels or not good or len(set(levels)) < len(levels):
             raise InvalidInputError(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
-from ..options import checked_names, is_number, look_up, positive_integer, shown, yes_or_no
+from ..options import checked_names, is_number, look_up, name_in_logs, positive_integer, shown, yes_or_no
 from .course import Waiting
 
 __all__ = [
@@ -105,9 +105,7 @@ class EarlyStopping(Callback):
         min_delta: float = 0.0,
         restore_best_weights: bool = True,
     ) -> None:
-        if not isinstance(monitor, str):
-            raise InvalidInputError(f"monitor must be a name in the logs, such as 'val_loss', not {shown(monitor)}.")
-        self.monitor = monitor
+        self.monitor = name_in_logs(monitor)
         self.patience = positive_integer(patience, "patience", least=0)
         if not is_number(min_delta) or not 0 <= min_delta < math.inf:
             raise InvalidInputError(f"min_delta must be a number of at least 0, not {shown(min_delta)}.")

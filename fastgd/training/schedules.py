@@ -8,7 +8,6 @@ Other schedules go on from `fit` to `fit`, as long as the optimizer has the same
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
 from typing import Any
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import InvalidInputError
 from ..kernels.portable import cos_pi, log1p, power
-from ..options import checked_places, is_number, shown
+from ..options import checked_places, is_number, name_in_logs, plain_number, shown
 
 __all__ = [
     "SCHEDULES",
@@ -57,14 +56,13 @@ class Schedule:
             if not good or value < low or (strict and value == low):
                 bound = f"above {low}" if strict else f"of at least {low}"
                 raise InvalidInputError(f"{entry.name} must be a number {bound}, not {shown(value)}.")
-            if not isinstance(value, int | float):  # a fraction makes arrays of objects, a float32 rounds all others
-                value = int(value) if isinstance(value, numbers.Integral) else float(value)
-                object.__setattr__(self, entry.name, value)
+            object.__setattr__(self, entry.name, plain_number(value))
             if low == 1 and value >= MOST:  # it counts steps
-                raise InvalidInputError(f"{entry.name} must be below 2**53, not {shown(value)}.")
-        final, rate = getattr(self, "final", 0.0), getattr(self, "learning_rate", 0.0)
-        if final > rate:
-            raise InvalidInputError(f"final must be at most the learning rate {rate!r}, not {shown(final)}.")
+                raise InvalidInputError(f"{entry.name} must be below 2**53, not {value!r}.")
+        rate = getattr(self, "learning_rate", 0.0)
+        for name in ("final", "least"):
+            if (value := getattr(self, name, 0.0)) > rate:
+                raise InvalidInputError(f"{name} must be at most the learning rate {rate!r}, not {value!r}.")
 
     def __repr__(self) -> str:
         values = [(entry, getattr(self, entry.name)) for entry in fields(self)]
@@ -203,7 +201,7 @@ class OneCycle(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.rise >= 1:
-            raise InvalidInputError(f"rise must be a share of the steps below 1, not {shown(self.rise)}.")
+            raise InvalidInputError(f"rise must be a share of the steps below 1, not {self.rise!r}.")
 
     def rates(self, steps: Steps, total: int) -> Rates:
         """From start to learning_rate, then to the final rate, each along half a cosine."""
@@ -271,16 +269,9 @@ class ReduceOnPlateau(Schedule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if not isinstance(self.monitor, str):
-            raise InvalidInputError(
-                f"monitor must be a name in the logs, such as 'val_loss', not {shown(self.monitor)}."
-            )
+        name_in_logs(self.monitor)
         if self.factor >= 1:
-            raise InvalidInputError(f"factor must be below 1, not {shown(self.factor)}: the rate is multiplied by it.")
-        if self.least > self.learning_rate:
-            raise InvalidInputError(
-                f"least must be at most the learning rate {self.learning_rate!r}, not {shown(self.least)}."
-            )
+            raise InvalidInputError(f"factor must be below 1, not {self.factor!r}: the rate is multiplied by it.")
 
     def plateau(self) -> ReduceOnPlateau | None:
         """Itself."""

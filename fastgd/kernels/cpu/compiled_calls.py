@@ -166,7 +166,7 @@ def train_batch(net: CompiledNet, X: NDArray[Any], y: NDArray[Any], learning_rat
     """
     check_arrays("train_batch", BATCH, net, X, y)
     check_number("train_batch", "learning_rate", learning_rate)
-    return float(batch_from_python(net, X, y, learning_rate))
+    return float(batch_from_python(net, X, y, float(learning_rate)))
 
 
 ROW = Wanted("x", (1,)), Wanted("out", (1,), is_written=True)

@@ -153,7 +153,8 @@ def _named(given: Any) -> str:
 def check_number(function: str, name: str, given: Any) -> None:
     """Likewise whether an argument is a number."""
     is_number = isinstance(given, types.Number | int | float | np.integer | np.floating)
-    if not is_number or isinstance(given, types.Complex) or (isinstance(given, int) and abs(given) >> 1023):
+    is_beyond = isinstance(given, int) and abs(given) >> 1023
+    if not is_number or isinstance(given, types.Complex | bool) or is_beyond:
         raise InvalidInputError(f"fastgd.{function} takes {name} as a number, not {_named(given)}.")
 
 
