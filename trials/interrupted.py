@@ -21,6 +21,7 @@ from numpy.random import Generator
 
 import fastgd
 from fastgd import callbacks
+from fastgd.training.interrupts import LATER
 
 from .trial import Outcome, Trial
 
@@ -43,28 +44,37 @@ class Pressed(NamedTuple):
 
 def pressed(seconds: float, work: Callable[[], Any]) -> Pressed:
     """Call `work`, and have SIGINT sent after so many seconds."""
-    begun, over, sent = threading.Event(), threading.Event(), threading.Event()
-    again, answers = [], []
+    # Lists, because Ctrl-C may break the locks of events.
+    begun, over, sent, again, answers = list[bool](), list[bool](), list[bool](), list[bool](), list[Any]()
+
+    def waited(most: float) -> bool:
+        until = time.monotonic() + most
+        while not over and time.monotonic() < until:
+            time.sleep(0.0002)
+        return bool(over)
 
     def press() -> None:
-        begun.wait()
-        over.wait(seconds)
+        while not begun:
+            time.sleep(0.0002)
+        waited(seconds)
         os.kill(os.getpid(), signal.SIGINT)
-        sent.set()
-        if not over.wait(LOST):
+        sent.append(True)
+        if not waited(LOST):
             again.append(True)
             os.kill(os.getpid(), signal.SIGINT)
 
     presser, error = threading.Thread(target=press, name="presser"), None
     presser.start()
     try:
-        begun.set()
+        begun.append(True)
         answers.append(work())
-        over.set()
-        sent.wait()  # a signal that comes too late has nothing to interrupt but this
+        over.append(True)
+        while not sent:  # a signal that comes too late has nothing to interrupt but this
+            time.sleep(0.001)
+        time.sleep(3 * LATER)  # for one that comes once more, because Python has swallowed it
     except BaseException as met:
         error = met
-    over.set()
+    over.append(True)
     presser.join()
     is_late = bool(answers) and isinstance(error, KeyboardInterrupt)
     return Pressed(answers[0] if answers else None, None if is_late else error, _is_inside(error), bool(again))

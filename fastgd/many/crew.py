@@ -14,7 +14,7 @@ from typing import Any
 
 from ..kernels import engine
 from ..training.equipment import Store
-from ..training.interrupts import Interrupts
+from ..training.interrupts import Remembered
 from ..training.progress import Silent
 from .lockstep import MOST_MEMBERS, Lockstep, Loner, Member
 from .one import train
@@ -71,13 +71,13 @@ class Crew:
 
     def work(self, overview: Overview) -> None:
         """Train all networks; Ctrl-C returns early."""
-        with Interrupts() as interrupts:
+        with Remembered() as interrupts:  # an exception inside of Event.wait would break its lock
             try:
-                interrupts.listen()
                 self._start()
                 while not self.is_over.wait(LOOKS):
                     interrupts.check()
                     overview.look(self.share(), list(self.finished))
+                interrupts.check()
             except KeyboardInterrupt:
                 self._wind_up(interrupts)
             finally:
@@ -122,7 +122,7 @@ class Crew:
         """Whether no thread is left of those that have begun."""
         return not any(thread.is_alive() for thread in self.threads)
 
-    def _wind_up(self, interrupts: Interrupts) -> None:
+    def _wind_up(self, interrupts: Remembered) -> None:
         """Wait for the networks that train; once Ctrl-C is pressed again, not for long."""
         self.stops, deadline = True, threading.TIMEOUT_MAX
         interrupts.answered()
@@ -130,6 +130,7 @@ class Crew:
             try:
                 while not self._all_have_ended() and time.monotonic() < deadline:
                     self.is_over.wait(LOOKS)
+                    interrupts.check()
                 return
             except KeyboardInterrupt:
                 interrupts.answered()
