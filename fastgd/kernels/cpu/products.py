@@ -163,7 +163,7 @@ def tiles(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
     N2, N1 = N - N % (VECTORS * L), N - N % L  # columns in large tiles, and in whole vectors
     large = M - M % ROWS  # rows in large tiles
     whole = large + (M - large) // 4 * 4  # and in tiles of four rows
-    M8 = whole - whole % 8
+    M8, M4 = whole - whole % 8, whole - whole % 4  # where columns fill no vector, rows go in tiles of eight, then four
     # The columns of B that a tile needs stay in the fastest cache for all rows of C.
     for j in range(0, N2, VECTORS * L):
         for i in range(0, large, ROWS):
@@ -174,9 +174,13 @@ def tiles(c, c_stride, s, s_stride, a, a_stride, a_step, b, b_stride, M, N, K):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
             tile_8x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K, N - j)
     for j in range(0, N, L):
-        for i in range(large if j < N1 else M8, whole, 4):
+        for i in range(large if j < N1 else M8, whole if j < N1 else M4, 4):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
             tile_4x1(ci, c_stride, si, s_stride, ai, a_stride, a_step, pointer(b, j), b_stride, K, N - j)
+    for i in range(M4, whole):  # two rows, where large tiles have six: a tile of four would reach beyond them
+        for j in range(N1, N, L):
+            ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
+            tile_1x1(ci, si, ai, a_step, pointer(b, j), b_stride, K, N - j)
     for i in range(whole, M):
         for j in range(0, N, 4 * L):
             ci, si, ai = pointer(c, i * c_stride + j), pointer(s, i * s_stride + j), pointer(a, i * a_stride)
