@@ -30,7 +30,7 @@ from .kernel_calls import Call
 from .kernel_cases import kernel_case
 
 MOST_DEATHS = 3  # by one kernel; then it is left out, because a new process has to load all kernels again
-PATIENCE = 900  # seconds of one fork
+PATIENCE = 1800  # seconds of processor time of one fork, in which threads that wait for each other spin
 PACKAGE = "fastgd.kernels"  # whose modules make scratch
 BOARD = 1 << 24  # bytes of what forks tell
 RAISED = 1  # exit code of a fork
@@ -137,7 +137,7 @@ def go_on(board: Board, found: Found, first: Place, end: int, seed: int, module:
         code = RAISED
         try:
             resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-            signal.alarm(PATIENCE)
+            resource.setrlimit(resource.RLIMIT_CPU, (PATIENCE, PATIENCE + 1))
             make_calls(board, found, first, end, seed, module)
             code = 0
         except BaseException:
