@@ -29,15 +29,18 @@ def ahead(items: Iterator[T], stop: Callable[[], None] = lambda: None) -> Genera
                 found.put(error)
 
     thread = threading.Thread(target=search, name="fastgd-read", daemon=True)
-    thread.start()
-    wanted.put(True)
     try:
+        thread.start()  # in here, because Ctrl-C may come while it starts, and left alone it would wait for ever
+        wanted.put(True)
         while answer := found.get():
             if isinstance(answer, BaseException):
                 raise answer
             wanted.put(True)
             yield answer[0]
     finally:
-        stop()
-        wanted.put(False)
-        thread.join(GRACE)  # a daemon: what a user's function waits for may never come
+        try:
+            stop()
+        finally:
+            wanted.put(False)
+        if thread.is_alive():
+            thread.join(GRACE)  # a daemon: what a user's function waits for may never come
