@@ -170,3 +170,28 @@ def test_ahead_gives_all_and_stops():
     items.close()
     assert stopped == [True]
     assert not threads()
+
+
+@pytest.mark.parametrize("at", ["start", "stop"])
+def test_no_thread_is_left_where_ctrl_c_comes_in_between(at, monkeypatch):
+    start, before = threading.Thread.start, threading.active_count()
+
+    def started(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    def stop():
+        if at == "stop":
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        if at == "start":
+            patched.setattr(threading.Thread, "start", started)
+        items = ahead(iter(range(9)), stop)
+        with pytest.raises(KeyboardInterrupt):
+            _ = [items.close() for item in items]
+    for _ in range(500):
+        if threading.active_count() == before:
+            break
+        time.sleep(0.01)
+    assert threading.active_count() == before

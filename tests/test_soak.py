@@ -10,7 +10,7 @@ import pytest
 from trials import soak, soak_work
 
 pytestmark = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="memory is counted by /proc")
-QUICK = {soak_work.pieces: 3, soak_work.predicts: 2, soak_work.saves: 2}
+QUICK = {soak_work.pieces: 3, soak_work.beside: 1, soak_work.cancels: 2}
 STEADY = soak.Level(300 << 20, 9, 14, 0)
 
 

@@ -17,6 +17,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ PROCESSORS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     ),
 }
 WITHOUT_FMA = {"NUMBA_CPU_NAME": "x86-64-v2", "NUMBA_CPU_FEATURES": ""}
+AT_ONCE = 2  # processes, each of which compiles on one core
 BLAS = ("Prescott", "Haswell", "Zen")  # kernels of OpenBLAS
 
 
@@ -96,13 +98,13 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
 
 def compared(chosen: list[Setting], parts: list[str]) -> Outcome:
     """Hold each of these settings against the one at hand, and see that code without fused multiply-adds differs."""
-    here = found_by(Setting("the setting at hand", {}), parts)
-    failures, versions = [], {here["versions"]}
-    for setting in chosen:
-        found = found_by(setting, parts)
-        versions.add(found["versions"])
+    asked = [Setting("the setting at hand", {}), Setting("no FMA", WITHOUT_FMA), *chosen]
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        here, without_fma, *others = threads.map(lambda setting: found_by(setting, parts), asked)
+    failures, versions = [], {here["versions"], *(found["versions"] for found in others)}
+    for setting, found in zip(chosen, others, strict=True):
         failures += [f"{setting.name} ({found['versions']}): other bits of {name}" for name in differing(here, found)]
-    n_other, n_items = len(differing(here, found_by(Setting("no FMA", WITHOUT_FMA), parts))), len(here["hashes"])
+    n_other, n_items = len(differing(here, without_fma)), len(here["hashes"])
     if not n_other:
         failures.append("Without fused multiply-adds nothing differs: this comparison cannot fail.")
     figure = f"{n_items} items each, with {'; '.join(sorted(versions))}; without FMA {n_other} of {n_items} differ"

@@ -30,7 +30,7 @@ def ahead(items: Iterator[T], stop: Callable[[], None] = lambda: None) -> Genera
 
     thread = threading.Thread(target=search, name="fastgd-read", daemon=True)
     try:
-        thread.start()  # Ctrl-C may come while it starts
+        thread.start()  # in here, because Ctrl-C may come while it starts, and left alone it would wait for ever
         wanted.put(True)
         while answer := found.get():
             if isinstance(answer, BaseException):
@@ -38,7 +38,9 @@ def ahead(items: Iterator[T], stop: Callable[[], None] = lambda: None) -> Genera
             wanted.put(True)
             yield answer[0]
     finally:
-        wanted.put(False)
-        stop()
-        if thread.ident is not None:
+        try:
+            stop()
+        finally:
+            wanted.put(False)
+        if thread.is_alive():
             thread.join(GRACE)  # a daemon: what a user's function waits for may never come
