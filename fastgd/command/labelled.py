@@ -111,14 +111,14 @@ def _read(
     features = names or by_order(frame, targets, question, shown(file))
     if question.is_encoded:
         unlike = Unlike(question.model)
-        unlike.add(question.model.schema.columns(frame.select(features)), places)
+        unlike.add(question.model.schema.columns(frame[list(features)]), places)
         for line in unlike.told(features):
             warn(f"{shown(file)}, {line}")
     else:
         gaps = Gaps(shown(file))
-        gaps.found(frame.select(features), places)
+        gaps.found(frame[list(features)], places)
         gaps.refuse()
-    return frame.select([*features, *targets]), places
+    return frame[[*features, *targets]], places
 
 
 def _values(column: Series, places: Places, model: MLP | Ensemble, file: Path) -> NDArray[Any]:

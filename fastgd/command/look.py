@@ -94,4 +94,4 @@ class Prepared:
             return None
         batch = batch.chosen(np.flatnonzero(known))
         frame: DataFrame = batch.X
-        return batch._replace(X=frame.select(self.features), y=values_of(frame[self.target], self.classes))
+        return batch._replace(X=frame[list(self.features)], y=values_of(frame[self.target], self.classes))

@@ -54,7 +54,7 @@ class Rows:
         text = [column for column in [*names, *targets] if column not in numbers]
         unlike, gaps = Unlike(question.model), Gaps(name)
         for places, frame in read_chunks(self.file, [*names, *targets], text, numbers, self.fmt, told=warn):
-            X = frame.select(names)
+            X = frame[list(names)]
             if question.is_encoded:
                 unlike.add(question.model.schema.columns(X), places)
             elif gaps.found(X, places):

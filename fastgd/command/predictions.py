@@ -53,7 +53,7 @@ def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
     unlike, gaps, told = Unlike(question.model), Gaps(source.name), set[str]()
     for places, frame in source.parts(question):
         features = question.model.feature_names or by_order(frame, source.keys or (), question, source.name)
-        X = frame.select(features)
+        X = frame[list(features)]
         if not question.is_encoded and gaps.found(X, places):
             continue  # the rest is read to count them
         with kept_warnings() as warnings:
@@ -70,7 +70,9 @@ def predicted(question: Question, source: Source) -> Iterator[DataFrame]:
                 source.told(in_file(message, source.name, places))
             told.add(kind)
         yield _beside(
-            frame if source.keys is None else frame.select(list(dict.fromkeys(source.keys))), answers, source.name
+            frame if source.keys is None else frame.select(frame[key] for key in dict.fromkeys(source.keys)),
+            answers,
+            source.name,
         )
     gaps.refuse()
     for line in unlike.told(question.names):

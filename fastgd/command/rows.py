@@ -95,7 +95,7 @@ def lesson(file: Path, columns: Columns, as_classes: bool | None, drop_missing: 
     y = values_of(frame[target], None) if classes is None or labels is None else labels
     groups = None if group is None else _groups(file, frame[group], places)
     names, out = features_of(file, columns, {column: facts_of(frame[column]) for column in frame.columns})
-    return Lesson(name, target, frame.select(names), y, classes, groups, out, places)
+    return Lesson(name, target, frame[list(names)], y, classes, groups, out, places)
 
 
 def _with_targets(file: Path, frame: DataFrame, places: Places, target: str, drop: bool) -> tuple[DataFrame, Places]:

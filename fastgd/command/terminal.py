@@ -139,11 +139,13 @@ def facts(rows: Sequence[tuple[str, str]]) -> None:
     """Names, and beside them what is to be said of each, in as many lines as that takes."""
     from rich.table import Table
 
+    from ..options import printable
+
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(overflow="fold", max_width=30)
     grid.add_column(overflow="fold")
     for row in rows:
-        grid.add_row(*row)
+        grid.add_row(*map(printable, row))
     _print(grid, _console())
 
 
@@ -151,21 +153,23 @@ def tell(scene: Any) -> None:
     """A scene of a report as text: no colour, 80 columns or as many as there are."""
     from textwrap import fill
 
+    from ..options import printable
     from ..pages.page import Chart, Listing, text_chart
 
     console = _console()
     width = min(console.width, WIDTH)
-    console.print(f"\n{fill(scene.title, width)}\n{'─' * min(len(scene.title), width)}")
+    title = printable(scene.title)
+    console.print(f"\n{fill(title, width)}\n{'─' * min(len(title), width)}")
     for part in scene.parts:
         if isinstance(part, Listing):
             table(part.header, part.rows)
         elif not isinstance(part, Chart):
-            console.print(fill(part.text, width))
+            console.print(fill(printable(part.text), width))
         elif len(part.lines) == 1:
             first, last = part.lines[0].x[0], part.lines[0].x[-1]
             heading = f"{part.title}  ({part.y_label}; {part.x_label} {first:g} to {last:g})"
-            console.print(f"\n{fill(heading, width)}")
-            console.print("\n".join(text_chart(part, width)))
+            console.print(f"\n{fill(printable(heading), width)}")
+            console.print("\n".join(map(printable, text_chart(part, width))))
 
 
 def busy(doing: str) -> Status:

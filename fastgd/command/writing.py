@@ -68,7 +68,7 @@ def _whole_numbers(part: DataFrame) -> DataFrame:
         for name, dtype in part.schema.items()
         if dtype == pl.Float64 and ((part[name] == part[name].round()) & (part[name].abs() < LARGEST_WHOLE)).all()
     ]
-    return part.with_columns(pl.col(whole).cast(pl.Int64)) if whole else part
+    return part.with_columns(part[name].cast(pl.Int64) for name in whole)
 
 
 def _write_parquet(parts: Iterator[DataFrame], file: BinaryIO) -> None:

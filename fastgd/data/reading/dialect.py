@@ -117,7 +117,7 @@ def grouped_pattern(decimal: str) -> str:
 
 
 def check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> None:
-    """Whether a header has columns, each of them once, or one sentence that names all that it lacks."""
+    """Whether a header has columns, each once and none a pattern, or one sentence that names all that it lacks."""
     times = Counter(header)
     missing = [column for column in dict.fromkeys(columns) if column not in times]
     if missing:
@@ -131,6 +131,12 @@ def check_columns(name: str, header: Sequence[str], columns: Sequence[str]) -> N
     twice = next((column for column in columns if times[column] > 1), None)
     if twice is not None:
         raise InvalidInputError(f"{name} has more than one column {shortened(twice, LONGEST)!r}: rename all but one.")
+    pattern = next((column for column in columns if column[:1] == "^" and column[-1:] == "$"), None)
+    if pattern is not None:  # its columns' own methods then look for others
+        raise InvalidInputError(
+            f"{name} has a column {shortened(pattern, LONGEST)!r}, which polars would take for a pattern: rename it "
+            "without ^ and $."
+        )
 
 
 def find_separator(sample: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from ...errors import not_installed
@@ -19,6 +20,13 @@ def library() -> Any:
     except ImportError as error:
         raise not_installed("Tables in files", "polars") from error
     return polars
+
+
+def named(columns: Sequence[str]) -> Any:
+    """The columns of these names; as plain texts "*" and "^x$" would be patterns."""
+    from polars import selectors
+
+    return selectors.by_name(*columns)
 
 
 def failures() -> tuple[type[BaseException], ...]:

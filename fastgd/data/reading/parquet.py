@@ -11,7 +11,7 @@ from ...errors import InvalidInputError
 from ...options import shortened
 from .cells import LARGEST
 from .dialect import LONGEST, check_columns
-from .library import failures, library, told
+from .library import failures, library, named, told
 from .places import Places
 
 Place = IO[bytes] | Path
@@ -24,7 +24,7 @@ def read(
     pl = library()
     with _reading(name, place) as file:
         wanted = _wanted(name, file, columns, text, numbers)
-        table = pl.read_parquet(file, columns=wanted)
+        table = pl.scan_parquet(file).select(named(wanted)).collect()
     if not table.height:
         raise InvalidInputError(f"{name} has columns but no rows.")
     return _made(name, table, set(numbers) - set(text), 0, gaps)
@@ -40,7 +40,7 @@ def chunks(
     with _reading(name, place) as file:
         wanted = _wanted(name, file, columns, text, numbers)
         kept = {*wanted}.difference(text, numbers)
-        for batch in pl.scan_parquet(file).select(wanted).collect_batches(chunk_size=rows, maintain_order=True):
+        for batch in pl.scan_parquet(file).select(named(wanted)).collect_batches(chunk_size=rows, maintain_order=True):
             if batch.height:
                 made = _made(name, batch, set(numbers) - set(text), row, gaps, kept)
                 yield Places("row", range(row + 1, row + 1 + batch.height)), made
@@ -62,7 +62,7 @@ def part(name: str, place: Path, columns: Sequence[str], text: Sequence[str], fi
     """Some rows, as they are but for columns that are wanted as text; the row groups that have them are read."""
     pl = library()
     where = f"{name}, rows {first + 1} to {first + n}"
-    wanted = [pl.col(column).cast(pl.String) if column in text else pl.col(column) for column in columns]
+    wanted = [named([column]).cast(pl.String) if column in text else named([column]) for column in columns]
     with _reading(where, place, "part of ") as file:
         table = pl.scan_parquet(file).slice(first, n).select(wanted).collect()
     if table.height != n:
@@ -85,7 +85,7 @@ def _wanted(
 ) -> list[str]:
     header = list(library().read_parquet_schema(file))
     file.seek(0)
-    check_columns(name, header, [*(columns or ()), *text, *numbers])
+    check_columns(name, header, [*(header if columns is None else columns), *text, *numbers])
     return header if columns is None else list(columns)
 
 

@@ -24,10 +24,10 @@ class Wanted(NamedTuple):
         return [*self.inputs, *targets, *(() if self.weight is None else (self.weight,))]
 
     def split(self, frame: Any) -> tuple[Any, Any, Any]:
-        """X, y and weights of a frame that has them all."""
+        """X, y and weights of a frame that has them all. (A select would take "*" and "^x$" for patterns.)"""
         target, weight = self.target, self.weight
-        y = None if target is None else frame[target] if isinstance(target, str) else frame.select(target)
-        return frame.select(self.inputs), y, None if weight is None else frame[weight]
+        y = None if target is None else frame[target] if isinstance(target, str) else frame[list(target)]
+        return frame[list(self.inputs)], y, None if weight is None else frame[weight]
 
 
 def wanted(
