@@ -37,7 +37,7 @@ KERNEL_FLOORS = (
     ("formulas",),
     ("rules",),
     ("codes",),
-    ("records",),
+    ("records", "forking"),
     ("machinery",),
     ("plain", "cpu"),
     ("cuda",),
