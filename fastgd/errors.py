@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BlowUpWarning",
+    "BusyError",
     "CacheWarning",
     "CheckpointWarning",
     "ClusterError",
@@ -78,6 +79,10 @@ class RankError(FastgdError, RuntimeError):
 
 class ClusterError(FastgdError, RuntimeError):
     """Workers of a cluster that cannot be used, or were lost: which, why, and what to do."""
+
+
+class BusyError(FastgdError, RuntimeError):
+    """A model that is to be changed while it learns in another thread, or in the middle of its own fit."""
 
 
 class DivergenceError(FastgdError, ArithmeticError):

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 # What the rooms around ask of a model: names that work as all others, but tab completion is for users.
 INNER = {
-    "become", "engine", "fit_state", "forget_table", "initializer", "let_go", "limits", "loss_of", "loss_unit",
-    "members", "net", "objective", "outputs_for", "outputs_of", "predictor", "read_checkpoint", "schema", "store",
-    "take_encoder", "take_over", "training_state", "twin",
+    "at_rest", "become", "engine", "fit_state", "forget_table", "gradient_seen", "initializer", "let_go", "limits",
+    "look", "loss_of", "loss_unit", "measured", "members", "net", "objective", "outputs_for", "outputs_of",
+    "outputs_seen", "predictor", "read_checkpoint", "schema", "store", "take_encoder", "take_over", "training_state",
+    "turns", "twin",
 }  # fmt: skip
 
 
@@ -130,9 +131,11 @@ class MLP(Piecewise):
         """
         from .model.rate_search import find_learning_rate
 
-        return find_learning_rate(
-            self, X, y, epochs, batch_size, optimizer, validation_data, validation_split, sample_weight, class_weight,
-            lowest, highest, most_steps, n_threads,
+        return self.look(
+            lambda model: find_learning_rate(
+                model, X, y, epochs, batch_size, optimizer, validation_data, validation_split, sample_weight,
+                class_weight, lowest, highest, most_steps, n_threads,
+            )
         )  # fmt: skip
 
     @checked_names
@@ -183,7 +186,7 @@ class MLP(Piecewise):
         """
         from . import explain
 
-        return explain.blame(self, X, y, layer, by, per_row, sample_weight, biases)
+        return self.look(lambda model: explain.blame(model, X, y, layer, by, per_row, sample_weight, biases))
 
     @checked_names
     def nudge(
@@ -234,7 +237,9 @@ class MLP(Piecewise):
         """
         from . import explain
 
-        return explain.nudge(self, X, y, learning_rate, optimizer, layer, sample_weight, biases)
+        return self.look(
+            lambda model: explain.nudge(model, X, y, learning_rate, optimizer, layer, sample_weight, biases)
+        )
 
     @checked_names
     def step(
@@ -257,7 +262,8 @@ class MLP(Piecewise):
         """
         from . import explain
 
-        return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight, biases)
+        with self.turns.alone():
+            return explain.step(self, X, y, learning_rate, optimizer, layer, sample_weight, biases)
 
     @checked_names
     def health(self, X: Any, y: Any = None, optimizer: Optimizer | None = None) -> Health:
@@ -284,7 +290,7 @@ class MLP(Piecewise):
         """
         from .explain.health import health
 
-        return health(self, X, y, optimizer)
+        return self.look(lambda model: health(model, X, y, optimizer))
 
     def __dir__(self) -> list[str]:
         """What tab completion shows."""
@@ -314,7 +320,8 @@ class MLP(Piecewise):
         """
         from .files.disk import save
 
-        save(self, path, yes_or_no(training_state, "training_state"))
+        training_state = yes_or_no(training_state, "training_state")
+        self.look(lambda model: save(model, path, training_state))
 
     def read_checkpoint(self, path: str | Path) -> MLP | Mean:
         """The model that a file has."""
@@ -334,7 +341,7 @@ class MLP(Piecewise):
         """
         from .files.export import export
 
-        export(self, path)
+        self.look(lambda model: export(model, path))
 
 
 MLP.__doc__ = with_names(MLP.__doc__, activations=ACTIVATIONS, losses=LOSSES, initializers=INITIALIZERS)

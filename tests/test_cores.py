@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import multiprocessing
 import os
+import sys
 import threading
 import types
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 import fastgd
+from fastgd import kernels
 from fastgd.errors import InvalidInputError
 from fastgd.training import cores
 
@@ -55,13 +57,23 @@ def test_the_quota_of_a_container_counts(machine, files, most):
 
 
 @pytest.mark.parametrize("name", cores.LIMITING)
-@pytest.mark.parametrize(("text", "most"), [("1", 1), ("3", 3), ("99", 8), ("2,4", 2), ("", 8), ("0", 8), ("many", 8)])
+@pytest.mark.parametrize(
+    ("text", "most"), [("1", 1), ("3", 3), ("99", 8), ("2,4", 2), ("", 8), ("0", 8), ("many", 8), ("²", 8)]
+)
 def test_variables_limit_it(monkeypatch, name, text, most):
     monkeypatch.setenv(name, text)
     found = cores.allowance("auto")
     assert found.most == most
     if most < 8:
         assert found.reason == f"{name} is {most}"
+
+
+@pytest.mark.parametrize("text", ["0", "-1"])
+def test_a_variable_that_numba_refuses_is_named(monkeypatch, text):
+    monkeypatch.delitem(sys.modules, "numba", raising=False)
+    monkeypatch.setenv(kernels.NUMBER, text)
+    with pytest.raises(InvalidInputError, match=f"NUMBA_NUM_THREADS is {text}: set it to 1 or more, or take it away."):
+        kernels.engine("cpu")
 
 
 def test_what_runs_beside_others_has_one(monkeypatch):

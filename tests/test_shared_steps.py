@@ -68,7 +68,7 @@ def even(n, size):
 def job_of(model, feed, store, threads, epochs=3, batch_size=8):
     return Job(
         model.net, feed, model.objective, model.fit_state, engine(model.device), model.device, model.loss_unit, epochs,
-        batch_size, threads, store,
+        batch_size, threads, store, model.turns,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ KERNEL_FLOORS = (
     ("formulas",),
     ("rules",),
     ("codes",),
-    ("records",),
+    ("records", "forking"),
     ("portable",),
     ("machinery",),
     ("plain", "cpu"),

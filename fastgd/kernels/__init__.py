@@ -74,15 +74,18 @@ activate_backward, and measures loss_and_delta.)
 
 from __future__ import annotations
 
+import os
+import sys
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from ..errors import DeviceError
+from ..errors import DeviceError, InvalidInputError
 
 MODULES = {"cpu": ".cpu", "plain": ".plain", "cuda": ".cuda.engine"}
 DEVICES = tuple(MODULES)
 DEFAULT_DEVICE, GPU = "cpu", "cuda"
+NUMBER = "NUMBA_NUM_THREADS"  # a variable that Numba reads when it is imported
 
 REQUIRED = (
     "is_compiled", "new_workspaces", "new_gradients", "row_order", "gather", "encode", "forward", "train",
@@ -99,7 +102,12 @@ def engine(device: str) -> ModuleType:
 
     Raises:
         DeviceError: "cuda" cannot run here; the message says what is missing.
+        InvalidInputError: a variable that Numba refuses, as it does in words that do not name it.
     """
+    if "numba" not in sys.modules and device != "plain":
+        n_threads = os.environ.get(NUMBER, "").strip()
+        if n_threads.removeprefix("-").isdecimal() and int(n_threads) < 1:
+            raise InvalidInputError(f"{NUMBER} is {n_threads}: set it to 1 or more, or take it away.")
     return import_module(MODULES[device], __package__)
 
 

@@ -31,7 +31,7 @@ from . import measures, unseen
 from .alike import FitOptions
 from .answers import answers, check_classes, named, named_probabilities, output_names, probabilities
 from .lessons import HeldOut, Options, check_there_is, taken, taken_from_stream
-from .model import Model
+from .model import Model, alone
 from .on_ranks import fit_on_ranks
 from .streamed import check_stream, loss_and_accuracy, measured_over, outputs_of_stream
 from .validation import measured_names, validation
@@ -44,6 +44,7 @@ class Core(Model):
     """A model that learns, predicts and measures; fastgd.MLP documents how one is made."""
 
     @checked_names
+    @alone
     def fit(
         self,
         X: Any,
@@ -127,7 +128,8 @@ class Core(Model):
                 epochs, batch_size, optimizer, validation_data, validation_split, class_weight, shuffle, callbacks,
                 n_threads, device, buffer_rows, verbose,
             )  # fmt: skip
-            return fit_on_ranks(self, comm, (X, y, sample_weight), given, partial(validation, self))
+            with self.turns.changing(trains=True):
+                return fit_on_ranks(self, comm, (X, y, sample_weight), given, partial(validation, self))
         epochs = positive_integer(epochs, "epochs", least=0)
         batch_size = positive_integer(batch_size, "batch_size")
         shuffle, threads = yes_or_no(shuffle, "shuffle"), allowance(n_threads)
@@ -155,24 +157,25 @@ class Core(Model):
         choice = chosen(asked, [Work(None, min(batch_size, n_rows), total)])
         device, old_schema, old_device = choice.device, self.schema, self.device
         schema = lesson.schema if device == reads else replace(lesson.schema, device=device)
-        self.take_over(schema, lesson.net)
-        if before:  # the weights are new ones, and what a fit without a step has left is of other ones
-            state = training_state(None, state.optimizer, self.net.parameters)
-        self.fit_state, self.device = state, device
-        if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
-            seen = lesson.seen()
-            watch.callbacks.settled_loss = lambda: self.loss_of(seen)
-        loss, unit = self.objective, self.loss_unit
-        job = Job(
-            self.net, lesson.feed, loss, state, self.engine, device, unit, epochs, batch_size, threads,
-            self.store, choice.reason,
-        )  # fmt: skip
-        try:
-            return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
-        except Exception:
-            if not state.steps:
-                self.forget_table(before, old_schema, old_device)
-            raise
+        with self.turns.changing(trains=True):
+            self.take_over(schema, lesson.net)
+            if before:  # the weights are new ones, and what a fit without a step has left is of other ones
+                state = training_state(None, state.optimizer, self.net.parameters)
+            self.fit_state, self.device = state, device
+            if any(callback.monitor == "loss" for callback in watch.callbacks.early_stopping):
+                seen = lesson.seen()
+                watch.callbacks.settled_loss = lambda: self.loss_of(seen)
+            loss, unit = self.objective, self.loss_unit
+            job = Job(
+                self.net, lesson.feed, loss, state, self.engine, device, unit, epochs, batch_size, threads,
+                self.store, self.turns, choice.reason,
+            )  # fmt: skip
+            try:
+                return loop.fit(job, watch._replace(validate=validation(self, held_out) if held_out else None))
+            except Exception:
+                if not state.steps:
+                    self.forget_table(before, old_schema, old_device)
+                raise
 
     @checked_names
     def predict(self, X: Any, as_frame: bool = False) -> Any:
@@ -191,7 +194,7 @@ class Core(Model):
             InvalidInputError: a table that cannot be used, or a row so far from those of the fit that its prediction
                 is no finite number.
         """
-        predictions = answers(self.schema, self.outputs_for(X))
+        predictions = self.look(lambda model: answers(model.schema, model.outputs_seen(X)))
         if as_frame is False or not yes_or_no(as_frame, "as_frame"):  # a row alone takes 3 µs
             return predictions
         return frame_like(X, named(predictions, output_names(self.network)))
@@ -211,8 +214,8 @@ class Core(Model):
             InvalidInputError: a table that cannot be used, or a model that does not predict classes.
         """
         check_classes(self.network)
-        found = probabilities(self.network, self.outputs_for(X))
-        return frame_like(X, named_probabilities(self.schema, found)) if yes_or_no(as_frame, "as_frame") else found
+        schema, found = self.look(lambda model: (model.schema, probabilities(model.network, model.outputs_seen(X))))
+        return frame_like(X, named_probabilities(schema, found)) if yes_or_no(as_frame, "as_frame") else found
 
     @checked_names
     def evaluate(self, X: Any, y: Any = None, sample_weight: Any = None) -> dict[str, float]:
@@ -240,8 +243,12 @@ class Core(Model):
             InvalidInputError: a table that cannot be used, or a row that has no finite prediction (see `predict`).
         """
         if stream := as_stream(X, y, sample_weight, None, once=True):
-            return measured_over(self, stream)
+            return self.look(lambda model: measured_over(model, stream))
         check_there_is(y)
+        return self.look(lambda model: model.measured(X, y, sample_weight))
+
+    def measured(self, X: Any, y: Any, sample_weight: Any) -> dict[str, float]:
+        """What `evaluate` says of a table."""
         rows = measured(self.schema, X, y, sample_weight)
         predictor = self.predictor()
         if predictor.ignores:
@@ -268,6 +275,10 @@ class Core(Model):
         Raises:
             InvalidInputError: a table that cannot be used.
         """
+        return self.look(lambda model: model.gradient_seen(X, y, sample_weight))
+
+    def gradient_seen(self, X: Any, y: Any, sample_weight: Any) -> Reals:
+        """What `gradient` says."""
         rows = labelled(self.schema, X, y, sample_weight)
         gradient = measures.gradient_of(self.engine, self.net, self.objective, rows)
         if not np.isfinite(gradient).all():
@@ -308,18 +319,22 @@ class Core(Model):
 
     def outputs_of(self, values: Reals) -> tuple[Reals, bool]:
         """Outputs for checked inputs, in the user's units, and whether these and the scaled inputs are all finite."""
-        return self.predictor().outputs(values)
+        return self.look(lambda model: model.predictor().outputs(values))
 
     def training_state(self, optimizer: Any) -> TrainingState:
         """What the next fit starts from; by default with the optimizer of the last one."""
         return training_state(self.fit_state, optimizer, self.net.parameters)
 
     def outputs_for(self, X: Any) -> Reals:
-        """What the network puts out for a table. One that is as kernels take it is looked at by the kernel alone."""
+        """What the network puts out for a table."""
+        return self.look(lambda model: model.outputs_seen(X))
+
+    def outputs_seen(self, X: Any) -> Reals:
+        """The same, of a model that stays as it is. One that is as kernels take it is looked at by the kernel alone."""
         predictor = self.predictor()
         fits = self.schema.encoder is None and tables.fits(X, self.dtype, predictor.n_in)
         if not fits and (stream := as_stream(X, None, None, None, once=True)):
-            return outputs_of_stream(stream, self.outputs_for)
+            return outputs_of_stream(stream, self.outputs_seen)
         values = read_only(X.view()) if fits else self.schema.unchecked(X)
         out, finite = predictor.outputs(values)
         if not finite:

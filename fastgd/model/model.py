@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import ModuleType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from numpy.typing import NDArray
 
@@ -23,8 +23,30 @@ from ..options import checked_names, real_dtype, seed, yes_or_no
 from ..training.devices import named_device
 from ..training.equipment import Store
 from ..training.state import TrainingState
+from ..training.turns import Turns
 from .predictor import Predictor
 from .scaling import Scaling, scaling_of
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+T = TypeVar("T")
+
+
+def alone(method: Method) -> Method:
+    """Let a method have the model for itself, as a training does."""
+
+    @functools.wraps(method)
+    def with_model(self: Model, *args: Any, **options: Any) -> Any:
+        with self.turns.alone(trains=True):
+            return method(self, *args, **options)
+
+    return with_model  # type: ignore[return-value]
+
+
+def _frozen(array: Reals) -> Reals:
+    """What may be read, but not written."""
+    view = array.view()
+    view.flags.writeable = False
+    return view
 
 
 class Model:
@@ -75,14 +97,15 @@ class Model:
         self._predictor: Predictor | None = None
         self._objective: LossRecord | None = None
         self._limits: Reals | None = None  # of predictions, where compiled code holds them
-        self.store = Store()
+        self.store, self.turns = Store(), Turns()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Addresses belong to this process, and limits to those who hold them.
-        return {**self.__dict__, "_predictor": None, "_limits": None}
+        # A copy, because others may change the arrays before they are written; locks belong to this process.
+        return self.look(lambda model: {**model.twin().__dict__, "turns": None})
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.turns = Turns()
         if missing(self._device):  # it comes from a machine with a GPU, and predicts without one, too
             self.device = DEFAULT_DEVICE
 
@@ -90,15 +113,16 @@ class Model:
     def parameters(self) -> Reals:
         """All weights and biases as the one flat vector that the kernels use, (n_parameters,); writing changes them.
 
-        They are in the units of `get_parameters`.
+        They are in the units of `get_parameters`. While the model learns in another thread it is a copy, read-only.
         """
-        return self.net.parameters
+        return self.look(lambda model: model.net.parameters if model is self else _frozen(model.net.parameters))
 
     @parameters.setter
     def parameters(self, values: Any) -> None:
         checked = finite_array(values, self.net.parameters.shape, self.dtype, "parameters")
         self.network.check_signs(checked)
-        self.net.parameters[:] = checked
+        with self.turns.alone(), self.turns.changing():
+            self.net.parameters[:] = checked
 
     def get_parameters(self) -> list[tuple[Reals, Reals]]:
         """Copies of each layer's (weights (n_in, n_out), biases (n_out,)).
@@ -107,7 +131,11 @@ class Model:
         first layer's weights belong to inputs of mean 0 and standard deviation 1, and the last layer's lead to outputs
         in standard deviations of the target. `scaling` has the numbers, and shows how to predict by hand.
         """
-        return [(weights.copy(), biases.copy()) for weights, biases in self.network.split(self.net.parameters)]
+        return self.look(
+            lambda model: [
+                (weights.copy(), biases.copy()) for weights, biases in model.network.split(model.net.parameters)
+            ]
+        )
 
     def set_parameters(self, pairs: Sequence[tuple[Any, Any]]) -> None:
         """Set all weights and biases from a list as `get_parameters` returns it, in the same units.
@@ -115,9 +143,10 @@ class Model:
         Raises:
             InvalidInputError: a shape that does not fit, or a value that is not finite; nothing has changed.
         """
-        values = self.net.parameters.copy()
-        self.network.join(pairs, values)
-        self.parameters = values
+        with self.turns.alone():
+            values = self.net.parameters.copy()
+            self.network.join(pairs, values)
+            self.parameters = values
 
     @property
     def scaling(self) -> Scaling:
@@ -126,7 +155,7 @@ class Model:
         Copies of what the model has now, read-only and in its dtype: input_mean, input_std, target_mean, target_std.
         help(type(model.scaling)) says how outputs become predictions for each loss, with an example.
         """
-        return scaling_of(self.net, self.schema)
+        return self.look(lambda model: scaling_of(model.net, model.schema))
 
     @property
     def encoding(self) -> Encoding | None:
@@ -156,8 +185,9 @@ class Model:
     def device(self, name: str) -> None:
         device = named_device(name)
         if device != self._device:
-            self._device, self._predictor = device, None
-            self.schema = replace(self.schema, device=device)
+            with self.turns.alone():
+                self._device, self._predictor = device, None
+                self.schema = replace(self.schema, device=device)
 
     @property
     def feature_names(self) -> tuple[str, ...] | None:
@@ -209,18 +239,35 @@ class Model:
         """How large a loss of 1 in standard units is in the user's units."""
         return self.network.loss.largest_unit(self.net.target_std)
 
+    def __copy__(self) -> Self:
+        return self.look(lambda model: model.twin())  # two models that shared their weights would train the same ones
+
     def twin(self) -> Self:
         """A model that is the same, and learns on its own; a deep copy would take as long as some steps."""
-        other = copy.copy(self)
+        other = self.__class__.__new__(self.__class__)
+        other.__dict__.update(self.__dict__)
         other.net = Net(*(array.copy() for array in self.net))
         other.fit_state = None if self.fit_state is None else self.fit_state.copy()
-        other.store, other._predictor, other._objective, other._limits = self.store, None, None, None
+        other._predictor, other._objective, other._limits, other.turns = None, None, None, Turns()
         return other
+
+    def at_rest(self) -> Self:
+        """A copy, as it would be if a training that is under way ended here."""
+        other = self.twin()
+        if other.fit_state is not None:
+            other.fit_state.show_average(other.net.parameters)
+        return other
+
+    def look(self, see: Callable[[Self], T]) -> T:
+        """What is seen of the model, or of a copy where another thread changes it; see training/turns.py."""
+        seen: T = self.turns.look(self, see)
+        return seen
 
     def become(self, other: Model) -> None:
         """Be what another model of the same network has come to."""
-        self.take_over(other.schema, other.net)
-        self.fit_state, self.device = other.fit_state, other.device
+        with self.turns.changing():
+            self.take_over(other.schema, other.net)
+            self.fit_state, self.device = other.fit_state, other.device
 
     def forget_table(self, before: Model | None, schema: Schema, device: str) -> None:
         """After a fit without a step worth keeping: another table may bring a scaling of its own.

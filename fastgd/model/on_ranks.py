@@ -105,7 +105,7 @@ class _Training:
         callbacks.measure_loss = lambda: _loss_of_all(model, ranks, feed)
         job = Job(
             model.net, feed, model.objective, state, model.engine, asked.device, model.loss_unit, asked.epochs,
-            asked.batch_size, ONE_THREAD, SharedStore(ranks),
+            asked.batch_size, ONE_THREAD, SharedStore(ranks), model.turns,
         )  # fmt: skip
         validate = validated_by_first(ranks, self.validation(held_out) if held_out else None)
         ranks.meet()

@@ -25,6 +25,7 @@ from ..training.optimizers import Optimizer
 from ..training.run import Job
 from ..training.state import Pieces, training_state
 from .core import Core
+from .model import alone
 
 FEW = 32  # rows: of fewer, a spread may well be half of what it is, or twice as much
 
@@ -33,6 +34,7 @@ class Piecewise(Core):
     """A model that also learns from pieces of a stream; fastgd.MLP documents how one is made."""
 
     @checked_names
+    @alone
     def partial_fit(
         self,
         X: Any,
@@ -115,23 +117,25 @@ class Piecewise(Core):
         before = self.twin() if lesson.schema.network is not self.network else None
         old_device = self.device
         schema = lesson.schema if choice.device == reads else replace(lesson.schema, device=choice.device)
-        self.take_over(schema, lesson.net)
-        if before:  # the weights are new ones
-            state = training_state(None, state.optimizer, self.net.parameters)
-        self.fit_state, self.device = state, choice.device
-        job = Job(
-            self.net, Whole(lesson.rows._replace(weights=weights)), self.objective, state, self.engine, choice.device,
-            self.loss_unit, 1, batch_size, threads, self.store, choice.reason, pieces.judge,
-        )  # fmt: skip
-        try:
-            history = pieces.learn(job)
-        except Exception:
-            if not state.steps:
-                self.forget_table(before, old_schema, old_device)
-            raise
-        state.pieces.mean_weight = mean
-        state.pieces.n_rows += n_rows
-        return history
+        with self.turns.changing(trains=True):
+            self.take_over(schema, lesson.net)
+            if before:  # the weights are new ones
+                state = training_state(None, state.optimizer, self.net.parameters)
+            self.fit_state, self.device = state, choice.device
+            job = Job(
+                self.net, Whole(lesson.rows._replace(weights=weights)), self.objective, state, self.engine,
+                choice.device, self.loss_unit, 1, batch_size, threads, self.store, self.turns, choice.reason,
+                pieces.judge,
+            )  # fmt: skip
+            try:
+                history = pieces.learn(job)
+            except Exception:
+                if not state.steps:
+                    self.forget_table(before, old_schema, old_device)
+                raise
+            state.pieces.mean_weight = mean
+            state.pieces.n_rows += n_rows
+            return history
 
 
 def _weighed(lesson: Lesson, sample_weight: Any, class_weight: Any, seen: Pieces) -> tuple[float, Reals]:

@@ -12,6 +12,7 @@ from ..training.learning_rate import LearningRateSearch
 from ..training.learning_rate import find_learning_rate as searched
 from ..training.run import Job
 from ..training.state import training_state
+from ..training.turns import Turns
 from .core import Core
 
 
@@ -45,7 +46,8 @@ def find_learning_rate(
         state = training_state(None, state.optimizer, net.parameters)
     loss, unit = model.network.loss.record(net.target_std), model.network.loss.largest_unit(net.target_std)
     job = Job(
-        net, Whole(lesson.rows), loss, state, model.engine, model.device, unit, epochs, batch_size, threads, model.store
-    )
+        net, Whole(lesson.rows), loss, state, model.engine, model.device, unit, epochs, batch_size, threads,
+        model.store, Turns(),
+    )  # fmt: skip
     is_trained = state.epoch > 0 or (model.fit_state is None and model.schema.scaled)  # the latter comes from a file
     return searched(job, lesson.held_out_rows(), lowest, highest, most_steps, is_trained)

@@ -49,7 +49,7 @@ def automatic() -> Allowance:
     found = Allowance(most, f"there are {most} cores" if most > 1 else "there is one core")
     for name in LIMITING:
         limit = os.environ.get(name)
-        if limit is not None and limit.split(",")[0].strip().isdigit():  # "4,2": in nested loops 2
+        if limit is not None and limit.split(",")[0].strip().isdecimal():  # "4,2": in nested loops 2
             number = int(limit.split(",")[0])
             if 0 < number < found.most:
                 found = Allowance(number, f"{name} is {number}")

@@ -66,9 +66,13 @@ class Store:
         """Keep it for the next fit of this shape; the oldest goes."""
         if equipment.n_bytes <= MOST_BYTES:
             self.kept[key] = equipment
-            n_bytes = sum(kept.n_bytes for kept in list(self.kept.values()))
-            while len(self.kept) > MOST_KEPT or n_bytes > MOST_BYTES:
-                n_bytes -= self.kept.pop(next(iter(self.kept))).n_bytes
+            others = list(self.kept.items())
+            n_bytes = sum(kept.n_bytes for _, kept in others)
+            for n_left, (oldest, kept) in zip(range(len(others), 0, -1), others, strict=True):
+                if n_left <= MOST_KEPT and n_bytes <= MOST_BYTES:
+                    break
+                self.kept.pop(oldest, None)  # a copy of the model, which shares it, may have taken it
+                n_bytes -= kept.n_bytes
 
     def __getstate__(self) -> dict[str, Any]:
         return {"kept": {}}  # it holds addresses of this process

@@ -7,13 +7,14 @@ divergence happen between chunks. What the network learns does not depend on whe
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any, cast
 
 from ..kernels.records import Reals
 from . import divergence, resuming
 from .callback_list import CallbackList
+from .feed import Portion
 from .history import CALLBACK, INTERRUPTED, History
 from .interrupts import Interrupts
 from .progress import Silent
@@ -30,6 +31,7 @@ def fit(job: Job, watch: Watch) -> History:
     history = History({"loss": []}, device=job.device, device_reason=job.device_reason)
     display, callbacks, validate = watch
     run: Run | None = None
+    rest = job.turns.rest
     has_begun = is_over = False
     with Interrupts() as interrupts:
         try:
@@ -38,12 +40,14 @@ def fit(job: Job, watch: Watch) -> History:
                 interrupts.listen()
             if job.epochs and not job.engine.is_compiled():
                 display.compiling()
-            run.compile()
+            with rest():
+                run.compile()
             display.begin(job.epochs, run.n_rows)
             resuming.begin(run, watch)
             has_begun = True
             compares = job.epochs and callbacks.compares_epochs and not history.resumed
-            callbacks.train_begin(validate(0) if validate and compares else {})
+            with rest():
+                callbacks.train_begin(validate(0) if validate and compares else {})
             started = time.perf_counter() - history.seconds
             left = range(job.epochs if run.is_finished else history.epochs, job.epochs)
             if left:
@@ -51,17 +55,20 @@ def fit(job: Job, watch: Watch) -> History:
                 run.begin()
                 divergence.note_start(run)
             for epoch in left:
-                callbacks.epoch_begin(epoch)
+                with rest():
+                    callbacks.epoch_begin(epoch)
                 _train_epoch(run, watch, interrupts, epoch, started)
                 run.show_average()
-                logs = run.epoch_logs() | (validate(epoch + 1) if validate else {})
+                with rest():
+                    logs = run.epoch_logs() | (validate(epoch + 1) if validate else {})
                 history.append(logs)
                 history.seconds = time.perf_counter() - started
                 plateau = run.schedule.plateau()
                 if plateau is not None:
                     job.training.plateau.look_at(plateau, logs)
                 display.epoch_end(epoch, logs)
-                callbacks.epoch_end(epoch, logs)
+                with rest():
+                    callbacks.epoch_end(epoch, logs)
                 interrupts.check()
                 if callbacks.stop:
                     history.end(CALLBACK, f"stopped by a callback after epoch {epoch + 1}")
@@ -85,7 +92,8 @@ def fit(job: Job, watch: Watch) -> History:
                 history.best_epoch = callbacks.best_epoch
             display.end(history if is_over else None)
             if has_begun:
-                callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
+                with rest():
+                    callbacks.train_end({name: values[-1] for name, values in history.history.items() if values})
         if history.epochs:
             assert run is not None
             try:
@@ -103,7 +111,8 @@ def pass_alone(run: Run, interrupts: Interrupts, begin: Callable[[Run], None]) -
     try:
         if not run.is_over_in_a_moment:
             interrupts.listen()
-        run.compile()
+        with run.job.turns.rest():
+            run.compile()
         started = time.perf_counter()
         run.resume_average()
         begin(run)
@@ -131,13 +140,21 @@ def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, sta
     run.begin_epoch()
     n_rows = 0
     with closing(run.feed.portions(run.training.epoch - 1)) as portions:  # whatever reads ahead ends with the pass
-        for number, portion in enumerate(portions):
+        number = -1
+        while (portion := _next(run, portions)) is not None:
+            number += 1
             run.portion = portion
             if number == run.portions_over:  # those before were trained on before the training was cut off
                 _train_portion(run, watch, interrupts, epoch, started, n_rows)
                 run.portions_over, run.steps_done = number + 1, 0
             n_rows += portion.n_rows
     run.pass_is_over(n_rows)
+
+
+def _next(run: Run, portions: Iterator[Portion]) -> Portion | None:
+    """The next portion, which may have to be read; None: there is no more."""
+    with run.job.turns.rest():
+        return next(portions, None)
 
 
 def _train_portion(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, started: float, before: int) -> None:
@@ -165,6 +182,7 @@ def steps_at_once(run: Run, left: int) -> int:
 
 def _train_chunk(run: Run, place: int, rates: Reals) -> None:
     """A step for each rate, the first at this place of the epoch, and a look at what they did."""
+    run.job.turns.breathe()
     run.next_chunk()
     before = run.sums.copy()
     n_taken = take_steps(run, place, rates)

@@ -22,6 +22,7 @@ from .feed import Feed, Portion, probe
 from .history import History
 from .progress import Display
 from .state import TrainingState
+from .turns import Turns
 
 PROBE_ROWS, LEAST_PROBE_ROWS = 1024, 64  # spread over the table; fewer for large networks,
 MOMENT = 5e-3  # seconds
@@ -43,6 +44,7 @@ class Job(NamedTuple):
     batch_size: int
     threads: Allowance
     store: Store
+    turns: Turns
     device_reason: str = ""  # why this device, where "auto" chose it
     judge: Callable[[Any, float, float, float], None] | None = None  # of each chunk of steps; by default that of a fit
 
@@ -199,10 +201,7 @@ class Run:
 
     def show_average(self) -> None:
         """Let the model have the average, and put what training moves aside."""
-        average = self.training.state.average
-        if average.size and self.training.raw is None:
-            self.training.raw = self.net.parameters.copy()
-            self.net.parameters[:] = average
+        self.training.show_average(self.net.parameters)
 
     def resume_average(self) -> None:
         """Undo show_average, unless the parameters have been changed since: then the average starts from these."""

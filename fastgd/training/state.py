@@ -113,6 +113,12 @@ class TrainingState:
         """How many steps were taken."""
         return int(self.state.step[0])
 
+    def show_average(self, parameters: Reals) -> None:
+        """Put what training moves aside, and the average in its place, where there is one."""
+        if self.state.average.size and self.raw is None:
+            self.raw = parameters.copy()
+            parameters[:] = self.state.average
+
     def next_rate(self) -> float:
         """The learning rate of a single step that comes now."""
         step = self.steps - self.origin

@@ -26,9 +26,14 @@ from typing import Any
 import numba
 from numba.core import caching, config, sigutils
 from numba.core.compiler import Compiler
+from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import overload
 
 from ...errors import CacheWarning
+from ..forking import COMPILER, guard
+
+# A child forked while another thread compiles would wait for that thread, which it does not have.
+guard(COMPILER, global_compiler_lock.acquire, global_compiler_lock.release, global_compiler_lock.release)
 
 KERNELS = Path(__file__).parents[1]
 BESIDE_SOURCES = KERNELS / "__pycache__"
