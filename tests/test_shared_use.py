@@ -36,10 +36,11 @@ def test_endings(number):
 
 def test_a_case_that_hangs_or_ends_its_process_is_found():
     environment = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
-    assert apart.failures_apart("broken_cases", 7, [0, 1, 2, 3, 0], 1.0, environment) == [
+    assert apart.failures_apart("broken_cases", 7, [0, 1, 2, 3, 4, 0], 1.0, environment) == [
         "broken_cases 7 1: it was not over after 1 s",
         "broken_cases 7 2: the process ended with -6",
         "broken_cases 7 3: it broke",
+        "broken_cases 7 4: it raised ValueError('such a case')",
     ]
 
 

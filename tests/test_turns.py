@@ -6,6 +6,7 @@ import copy
 import os
 import pickle
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -15,6 +16,8 @@ from fastgd.errors import BusyError
 from fastgd.kernels import forking
 from fastgd.training.turns import Turns
 
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+no_warning_of_forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 X = np.random.default_rng(0).normal(size=(300, 4))
 y = X @ [1.0, 2.0, -1.0, 0.5]
 
@@ -44,6 +47,18 @@ def elsewhere(function):
     thread.join(30)
     assert found, "it waits for a thread that waits for it"
     return found[0]
+
+
+def exit_of_fork(child):
+    """0 where a function returns a true answer in a forked child."""
+    pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            code = 0 if child() else 1
+        finally:
+            os._exit(code)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
 def fitted(function, **options):
@@ -145,19 +160,34 @@ def test_rest_is_for_those_who_wait():
 
     model, seen = Model(), []
     with turns.alone(trains=True), turns.changing(trains=True):
-        look = threading.Thread(target=lambda: seen.append(turns.look(model, lambda value: value)))
-        look.start()
-        while not turns.door.locked():
-            pass
-        model.value = 1
-        turns.breathe()
-        look.join(30)
-        model.value = 2
-    assert seen == [1]
+        for value in (1, 2):
+            turns.breathe()
+            look = threading.Thread(target=lambda: seen.append(turns.look(model, lambda shown: shown)), daemon=True)
+            look.start()
+            deadline = time.monotonic() + 30
+            while not turns.door.locked() and time.monotonic() < deadline:
+                time.sleep(0)
+            model.value = value
+            turns.breathe()
+            look.join(30)
+            model.value = -1
+            assert elsewhere(lambda: turns.look(model, lambda shown: shown)) == value, "without waiting"
+    assert seen == [1, 2]
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_copy_shows_the_average_and_keeps_what_training_moves():
+    model = fastgd.MLP([4, 8, 1], random_state=0)
+    model.fit(X, y, epochs=1, optimizer=fastgd.SGD(0.01, ema_decay=0.9), verbose=0)
+    average, raw = model.parameters.copy(), model.fit_state.raw
+    model.net.parameters[:], model.fit_state.raw = raw, None  # as in the middle of an epoch
+    other = model.at_rest()
+    np.testing.assert_array_equal(other.parameters, average)
+    np.testing.assert_array_equal(other.fit_state.raw, raw)
+    np.testing.assert_array_equal(model.parameters, raw)
+
+
+@needs_fork
+@no_warning_of_forks
 def test_a_child_forked_in_the_middle_of_a_fit_can_look_and_copy():
     def fork(model):
         def child():
@@ -167,17 +197,27 @@ def test_a_child_forked_in_the_middle_of_a_fit_can_look_and_copy():
             other.fit(X, y, epochs=1, verbose=0, n_threads=2)
             return np.isfinite(other.predict(X)).all()
 
-        pid = os.fork()
-        if not pid:
-            code = 1
-            try:
-                code = 0 if child() else 1
-            finally:
-                os._exit(code)
-        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+        return exit_of_fork(child)
 
     _, code = fitted(lambda model: elsewhere(lambda: fork(model)))
     assert code == 0
+
+
+@needs_fork
+@no_warning_of_forks
+def test_a_child_does_not_wait_for_a_compiling_thread_that_it_does_not_have():
+    lock = pytest.importorskip("numba.core.compiler_lock").global_compiler_lock
+    fastgd.MLP([4, 1]).predict(X)  # loads the engine
+    is_held = threading.Event()
+
+    def compile():
+        with lock:
+            is_held.set()
+            time.sleep(0.2)
+
+    threading.Thread(target=compile, daemon=True).start()
+    is_held.wait(30)
+    assert exit_of_fork(lambda: lock._lock.acquire(timeout=1)) == 0
 
 
 def test_a_fork_takes_locks_in_order_and_opens_them(monkeypatch):

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
@@ -108,8 +109,12 @@ def main(arguments: Sequence[str]) -> None:
     case = importlib.import_module(module).case
     for number in numbers:
         print(BEGUN, number, flush=True)
-        sentence = " ".join(str(case(int(seed), int(number))).split())
-        print(ENDED, number, sentence, flush=True)
+        try:
+            sentence = case(int(seed), int(number))
+        except Exception as error:
+            traceback.print_exc()
+            sentence = f"it raised {error!r}"
+        print(ENDED, number, " ".join(sentence.split()), flush=True)
 
 
 if __name__ == "__main__":

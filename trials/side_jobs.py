@@ -15,8 +15,8 @@ import fastgd
 SIZES = ([4, 16, 1], [4, 64, 64, 1], [4, 33, 17, 1], [4, 256, 1])
 OPTIMIZERS = (
     lambda: None,
-    lambda: fastgd.SGD(0.02),
-    lambda: fastgd.SGD(0.01, momentum=0.9, ema_decay=0.9),
+    lambda: fastgd.SGD(0.02, clip_norm=1.0),
+    lambda: fastgd.SGD(0.01, momentum=0.9, clip_norm=1.0, ema_decay=0.9),
     lambda: fastgd.Adam(0.002),
     lambda: fastgd.RMSprop(0.001),
     lambda: fastgd.Adagrad(0.01, clip_norm=1.0),

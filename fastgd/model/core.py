@@ -68,7 +68,8 @@ class Core(Model):
 
         A second call goes on exactly where the first one stopped: it keeps the scaling, the moments of an optimizer
         of the same kind, the position in its schedule, and the count of epochs that orders rows. Ctrl-C stops the
-        training and keeps what was learned; the history says so (the next fit then begins a new epoch).
+        training and keeps what was learned; the history says so (the next fit then begins a new epoch). Other threads
+        may predict with the model, copy and save it meanwhile, as it was after a step; see docs/threads.md.
 
         Args:
             X: inputs, (n_rows, n_in) numbers or a data frame; with device="cuda" also an array that lies on the GPU. Or
@@ -121,6 +122,7 @@ class Core(Model):
                 nonsense at a later step ends the training there.)
             DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights.
             DeviceError: device="cuda" cannot run here, and nothing has changed; or the GPU failed on the way.
+            BusyError: the model learns in another thread, or in the middle of this one's fit; nothing has changed.
             RankError: another process of comm has failed, and how, or is gone.
         """
         if comm is not None:

@@ -82,6 +82,7 @@ class Piecewise(Core):
             DivergenceError: the loss became infinite or NaN; the model goes back to its last good weights, which may
                 be from before an earlier call.
             DeviceError: device="cuda" cannot run here, and nothing has changed; or the GPU failed on the way.
+            BusyError: as for `fit`.
 
         Example:
             >>> import fastgd
