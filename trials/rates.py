@@ -142,6 +142,8 @@ def trained(case: Case) -> Ended:
                 for X, y in pieces_of(case):
                     piece = model.partial_fit(X, y, batch_size=case.batch_size, optimizer=case.optimizer)
                     losses += piece.history["loss"]
+                    if any(issubclass(warning.category, DeadNetworkWarning) for warning in caught):
+                        break  # pieces to come may wake it, at rates that throw it about
             elif case.face == "stream":
                 batches = [(case.X[first : first + 64], case.y[first : first + 64]) for first in range(0, 300, 64)]
                 stream = [(X, y) for X, y in batches if len(X)]
@@ -223,7 +225,10 @@ def objections(case: Case, ended: Ended) -> Iterator[str]:
 
 
 def objections_to_loss(case: Case, ended: Ended) -> Iterator[str]:
-    """Where the loss at the end is far above that at the start and that of zeros."""
+    """Where the loss at the end is far above that at the start and that of zeros.
+
+    Not of an estimator, whose start is its own, and not of pieces: those warn where the loss is high and does not fall.
+    """
     start = new_model(case)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -236,7 +241,9 @@ def objections_to_loss(case: Case, ended: Ended) -> Iterator[str]:
             yield "evaluate's loss is not finite, and nothing was said"
         if predictions.dtype.kind == "f" and not np.isfinite(predictions).all():
             yield "predictions are not finite, and nothing was said"
-        if case.face == "estimator" or any(issubclass(category, DivergenceWarning) for category in ended.told):
+        if case.face in ("estimator", "partial_fit") or any(
+            issubclass(category, DivergenceWarning) for category in ended.told
+        ):
             return
         first = start.evaluate(case.X, case.y)["loss"]
         start.parameters = np.zeros_like(start.parameters)

@@ -46,6 +46,8 @@ def learn(job: Job) -> History:
     with Interrupts() as interrupts:
         try:
             loop.pass_alone(run, interrupts, _begin)
+            if job.training.pieces.is_due:
+                _look_for_death(run)
         except BaseException:
             job.training.pieces.count_anew()
             raise
@@ -110,6 +112,14 @@ def _judge_latest(run: Run, rate: float) -> None:
         )
     pieces.before = mean if is_bad else math.inf
     training.lowest = min(training.lowest, mean)
+    pieces.is_due = True
+
+
+def _look_for_death(run: Run) -> None:
+    """Warn once if the network is dead; after a piece, because the next of its steps may wake a network again."""
+    pieces = run.training.pieces
     rows = together(*pieces.small) if pieces.small else run.feed.at_hand
     if not pieces.is_dead and look_at_few(run, rows)[1]:
         pieces.is_dead = tell_if_dead(run, rows)
+    pieces.small.clear()
+    pieces.is_due = False

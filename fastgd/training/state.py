@@ -68,6 +68,7 @@ class Pieces:
     before: float = math.inf  # mean loss of the rows before the latest, where it was worrying
     is_warned: bool = False  # whether a blow-up was told
     is_dead: bool = False  # whether a dead network was
+    is_due: bool = False  # whether the end of this piece is to look for one
     good: Snapshot = ()  # what is gone back to: the start of the last piece whose loss was in the range of others
     epoch: int = 0  # how many epochs had begun after that piece or the next: with more, there was a fit in between
     # The latest rows, of pieces too small to tell by themselves whether a network is dead.
@@ -82,7 +83,6 @@ class Pieces:
     def count_anew(self) -> None:
         """Begin with the latest rows anew."""
         self.weight = self.loss = self.high_loss = self.loss_of_zeros = 0.0
-        self.small.clear()
 
     def without_rows(self, **changed: Any) -> Pieces:
         """The same without arrays, changed otherwise."""
