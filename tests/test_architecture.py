@@ -106,11 +106,9 @@ def lines_of_code(path):
         (["kernels/plain/*.py"], 500),
         (["kernels/cpu/*.py"], 2100),
         (["kernels/machinery/*.py"], 1000),
-        (["kernels/*.py"], 500),
-        (
-            ["network/*.py", "training/loop.py", "training/run.py", "training/history.py"],
-            820,
-        ),  # a training goes on inside an epoch
+        (["kernels/*.py"], 620),  # with logarithms and exponentials of our own, and what a fork needs
+        # A training goes on inside an epoch.
+        (["network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 820),
     ],
 )
 def test_the_engine_stays_small(part, most):

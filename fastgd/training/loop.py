@@ -140,9 +140,7 @@ def _train_epoch(run: Run, watch: Watch, interrupts: Interrupts, epoch: int, sta
     run.begin_epoch()
     n_rows = 0
     with closing(run.feed.portions(run.training.epoch - 1)) as portions:  # whatever reads ahead ends with the pass
-        number = -1
-        while (portion := _next(run, portions)) is not None:
-            number += 1
+        for number, portion in enumerate(iter(lambda: _next(run, portions), None)):
             run.portion = portion
             if number == run.portions_over:  # those before were trained on before the training was cut off
                 _train_portion(run, watch, interrupts, epoch, started, n_rows)

@@ -301,12 +301,8 @@ class Function(Schedule):
         return np.array(values, np.float64)
 
 
-SCHEDULES = {
-    schedule.__name__: schedule
-    for schedule in (
-        Constant, StepDecay, Exponential, InverseTime, Cosine, CosineRestarts, OneCycle, WarmUp, ReduceOnPlateau,
-    )
-}  # fmt: skip
+_KINDS = (Constant, StepDecay, Exponential, InverseTime, Cosine, CosineRestarts, OneCycle, WarmUp, ReduceOnPlateau)
+SCHEDULES = {schedule.__name__: schedule for schedule in _KINDS}
 for _schedule in SCHEDULES.values():
     _schedule.__init__ = checked_places(_schedule)  # type: ignore[method-assign]
 
