@@ -86,7 +86,7 @@ def real_dtype_of(X: Any) -> np.dtype[Any]:
 def hardly_varies(y: Any) -> bool:
     """Whether float32 hardly tells values of a target apart, because they lie close together far from 0."""
     wide = np.asarray(y, np.float64)
-    with np.errstate(over="ignore", invalid="ignore"):  # what overflows varies
+    with within_memory("y"), np.errstate(over="ignore", invalid="ignore"):  # what overflows varies
         return bool((wide.std(axis=0) < FLAT * np.abs(wide.mean(axis=0))).any())
 
 
