@@ -88,6 +88,16 @@ def test_a_copy_of_a_model_that_learns_goes_on_alone(copied):
     np.testing.assert_array_equal(model.parameters, other.parameters)
 
 
+def test_an_ensemble_is_saved_while_a_member_learns(tmp_path):
+    path = tmp_path / "mean.safetensors"
+
+    def save(model):
+        elsewhere(lambda: fastgd.Ensemble([model]).save(path))
+        np.testing.assert_array_equal(fastgd.load(path).predict(X), model.predict(X))
+
+    fitted(save)
+
+
 @pytest.mark.parametrize(
     "change",
     [

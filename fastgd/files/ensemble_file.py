@@ -21,7 +21,10 @@ FORMAT = 2
 
 def described(ensemble: Mean) -> tuple[dict[str, Any], Arrays]:
     """The header and the arrays of a file."""
-    parts = [model_file.described(member, training_state=False) for member in ensemble.members]
+    parts = [
+        member.look(lambda model: model_file.described(model.twin(), training_state=False))
+        for member in ensemble.members
+    ]
     header = {"format": FORMAT, "models": [words for words, _ in parts], "weights": list(ensemble.weights)}
     held = {_name(k, name): array for k, (_, arrays) in enumerate(parts) for name, array in arrays.items()}
     found = ensemble.calibration
