@@ -11,7 +11,7 @@ from trials import large_sums
 
 
 def test_sums_over_many_rows():
-    assert large_sums.try_large_sums(400_000, seed=0).failures == []
+    assert large_sums.try_large_sums(200_000, seed=0).failures == []
 
 
 def test_a_sum_in_one_chain_is_found(monkeypatch):
@@ -21,7 +21,7 @@ def test_a_sum_in_one_chain_is_found(monkeypatch):
         return [workspace._replace(runs=workspace.runs[:0]) for workspace in right(*arguments, **options)]
 
     monkeypatch.setattr(cpu, "new_workspaces", wrong)
-    found = large_sums.try_large_sums(1_000_000, seed=0).failures
+    found = large_sums.try_large_sums(400_000, seed=0).failures
     assert any(failure.startswith("gradient") for failure in found)
 
 
@@ -35,7 +35,7 @@ def test_a_gradient_over_many_runs_has_the_same_bits_by_any_threads(sizes, dtype
     parameters = []
     for n_threads, device in ((1, "cpu"), (2, "cpu"), (1, "plain")):
         model = fastgd.MLP(sizes, dtype=dtype, standardize=False, random_state=0)
-        options = {"batch_size": n_rows, "optimizer": fastgd.SGD(0.01), "verbose": 0}
+        options = {"batch_size": n_rows, "optimizer": fastgd.SGD(1e-4), "verbose": 0}
         model.fit(X, y, epochs=2, n_threads=n_threads, device=device, **options)
         parameters.append(model.parameters.copy())
     np.testing.assert_array_equal(parameters[0], parameters[1])

@@ -14,7 +14,7 @@ from trials import rates
 
 
 def test_no_rate_ends_silently():
-    assert rates.try_rates(60, seed=0).failures == []
+    assert rates.try_rates(40, seed=0).failures == []
 
 
 def dead_cases(cases=400):
@@ -108,4 +108,4 @@ def test_pieces_of_one_row_of_a_network_that_lives_are_no_death():
     model.fit(X, X[:, 0], epochs=0, verbose=0)
     for row in range(300):
         model.partial_fit(X[row : row + 1], X[row : row + 1, 0], optimizer=fastgd.SGD(1e-3))
-    assert len(model.fit_state.pieces.small) < pieces.ROWS
+    assert len(model.fit_state.pieces.small) < pieces.ROWS <= 300

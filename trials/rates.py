@@ -53,6 +53,7 @@ ACTIVATIONS: dict[str, Callable[[Numbers], Numbers]] = {
 }
 FACES = ("fit", "fit", "fit", "plain", "stream", "partial_fit", "fit_many", "estimator")
 COMBINATIONS = list(itertools.product(RATES, OPTIMIZERS, LOSSES, DEPTHS))
+LATEST = 128  # rows of pieces that are judged together, at least
 STRIDE = 1009  # prime: neighbouring cases have nothing in common, so that few of them are like all
 
 
@@ -76,6 +77,7 @@ class Ended(NamedTuple):
     losses: list[float]  # of the history
     error: BaseException | None
     told: list[type[Warning]]
+    X: Numbers  # the rows that it saw last, of pieces some
 
 
 def case_of(seed: int, number: int) -> Case:
@@ -130,6 +132,7 @@ def trained(case: Case) -> Ended:
     model = new_model(case)
     options: dict[str, Any] = {"epochs": 4, "batch_size": case.batch_size, "optimizer": case.optimizer, "verbose": 0}
     losses: list[float] = []
+    seen = case.X
     error: BaseException | None = None
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
@@ -142,6 +145,7 @@ def trained(case: Case) -> Ended:
                 for X, y in pieces_of(case):
                     piece = model.partial_fit(X, y, batch_size=case.batch_size, optimizer=case.optimizer)
                     losses += piece.history["loss"]
+                    seen = np.concatenate([seen, X])[-LATEST:]
                     if any(issubclass(warning.category, DeadNetworkWarning) for warning in caught):
                         break  # pieces to come may wake it, at rates that throw it about
             elif case.face == "stream":
@@ -153,7 +157,9 @@ def trained(case: Case) -> Ended:
                 losses += model.fit(case.X, case.y, device=device, **options).history["loss"]
         except FastgdError as met:
             error = met
-    return Ended(None if error and case.face == "estimator" else model, losses, error, [w.category for w in caught])
+    return Ended(
+        None if error and case.face == "estimator" else model, losses, error, [w.category for w in caught], seen
+    )
 
 
 def new_model(case: Case) -> Any:
@@ -178,7 +184,7 @@ def of_many(case: Case, options: dict[str, Any]) -> Ended:
     record = records[2]
     assert record.model is not None
     losses = record.history.history["loss"] if record.history else []
-    return Ended(record.model, losses, record.error, [category for _, category in record.warnings])
+    return Ended(record.model, losses, record.error, [category for _, category in record.warnings], case.X)
 
 
 def of_estimator(case: Case, options: dict[str, Any]) -> tuple[Any, list[float]]:
@@ -255,7 +261,7 @@ def objections_to_loss(case: Case, ended: Ended) -> Iterator[str]:
 def objections_to_death(case: Case, ended: Ended) -> Iterator[str]:
     """Whether a dead network was told of, and none that lives."""
     with np.errstate(all="ignore"):
-        layers = layers_of(ended.model, case.X)
+        layers = layers_of(ended.model, ended.X)
     outputs = layers[-1]
     if not np.isfinite(outputs).all():
         return

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 
+from ..data.on_device import is_on_device
 from ..errors import DivergenceWarning, InvalidInputError, warn
-from ..kernels.records import taken
 from . import loop
-from .death import FEW_ROWS, look_at_few, tell_if_dead, together
+from .death import look_at_few, tell_if_dead, together
 from .divergence import LIMITS, how_much, is_high, keep_if_good, loss_of_zeros, note_start
 from .equipment import Snapshot
 from .history import History
@@ -46,8 +46,7 @@ def learn(job: Job) -> History:
     with Interrupts() as interrupts:
         try:
             loop.pass_alone(run, interrupts, _begin)
-            if job.training.pieces.is_due:
-                _look_for_death(run)
+            _look_for_death(run)
         except BaseException:
             job.training.pieces.count_anew()
             raise
@@ -86,8 +85,6 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     keep_if_good(run, mean)
     pieces.weight += weight
     pieces.loss += loss
-    if len(run.feed.at_hand.X) < FEW_ROWS:
-        pieces.small.append(taken(run.feed.at_hand, slice(None)))
     if math.isnan(training.start) or is_high(training.start, mean):
         pieces.high_loss += loss
         pieces.loss_of_zeros += abs(loss_of_zeros(run)) * weight
@@ -116,9 +113,17 @@ def _judge_latest(run: Run, rate: float) -> None:
 
 
 def _look_for_death(run: Run) -> None:
-    """Warn once if the network is dead; after a piece, because the next of its steps may wake a network again."""
-    pieces = run.training.pieces
-    rows = together(*pieces.small) if pieces.small else run.feed.at_hand
+    """After a piece that ends some rows, warn once if the network is dead: a step before the last may be undone by it.
+
+    A few rows say little: those of small pieces are looked at together.
+    """
+    pieces, rows = run.training.pieces, run.feed.at_hand
+    is_small = len(rows.X) < ROWS and not is_on_device(rows.X)
+    if is_small:
+        pieces.small.append(together(rows))
+    if not pieces.is_due:
+        return
+    rows = together(*pieces.small) if is_small else rows
     if not pieces.is_dead and look_at_few(run, rows)[1]:
         pieces.is_dead = tell_if_dead(run, rows)
     pieces.small.clear()

@@ -71,7 +71,7 @@ class Pieces:
     is_due: bool = False  # whether the end of this piece is to look for one
     good: Snapshot = ()  # what is gone back to: the start of the last piece whose loss was in the range of others
     epoch: int = 0  # how many epochs had begun after that piece or the next: with more, there was a fit in between
-    # The latest rows, of pieces too small to tell by themselves whether a network is dead.
+    # Copies of the latest rows, of pieces too small to tell by themselves whether a network is dead.
     small: deque[Rows] = field(default_factory=_few_pieces)
 
     def mean_with(self, n_rows: int, mean_weight: float) -> float:

@@ -93,13 +93,14 @@ def gradients_of_shards(gradients, team, workspace, rows, start, n, net, loss):
     own, step = (0, 1) if team.by_columns else (team.thread, team.n_threads)
     for shard in range(own, shards_in(n, gradients), step):
         begin, end = start + shard * per, start + min(n, (shard + 1) * per)
-        total = 0.0
+        total, is_long = 0.0, workspace.runs.size > 0 and end - begin > run
         for place in range(begin, end, block):
             B = min(block, end - place)
             total += forward_and_loss(team, workspace, rows, place, B, 1.0 / n, total, net, loss)
-            begins_run, ends_run = (place - begin) % run == 0, (place + B - begin) % run == 0 or place + B == end
+            begins_run = place == begin or (is_long and (place - begin) % run == 0)
+            ends_run = place + B == end or (place + B - begin) % run == 0
             backward_of_team(gradients[shard], team, workspace, B, n, begins_run, net)
-            if end - begin > run and ends_run:
+            if is_long and ends_run:
                 add_run(gradients[shard], team, workspace, place - begin < run, place + B == end, net)
         if not team.by_columns:
             team.losses[shard] = total
