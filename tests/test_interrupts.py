@@ -258,5 +258,5 @@ def test_ctrl_c_that_vanishes_while_a_stream_is_looked_at_is_heard(monkeypatch):
 def test_ctrl_c_that_vanishes_while_many_are_trained_is_heard(monkeypatch):
     X, y = table()
     monkeypatch.setattr(crew.Crew, "share", lambda self: Vanishes()() or 0.0)
-    (record,) = fastgd.fit_many([{"layer_sizes": [4, 64, 1], "epochs": 10**6}], X, y, verbose=0)
+    (record,) = fastgd.fit_many([{"layer_sizes": [4, 64, 1], "epochs": 5000}], X, y, verbose=0)
     assert record.ended == "interrupted"

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointWarning, InvalidInputError, ModelFileError, warn
-from ..options import checked_names, is_number, yes_or_no
+from ..options import checked_names, is_number, shown, yes_or_no
 from .callbacks import Callback, Logs
 
 __all__ = ["Checkpoint"]
@@ -64,9 +64,9 @@ class Checkpoint(Callback):
     @checked_names
     def __init__(self, path: str | Path, seconds: float = 60.0, resume: bool = False) -> None:
         if not isinstance(path, str | os.PathLike) or not isinstance(os.fspath(path), str):
-            raise InvalidInputError(f"path must be the name of a file, such as 'house.safetensors', not {path!r}.")
+            raise InvalidInputError(f"path must be the name of a file, such as 'house.safetensors', not {shown(path)}.")
         if not is_number(seconds) or not 0 <= seconds < math.inf:
-            raise InvalidInputError(f"seconds must be a number of at least 0, not {seconds!r}.")
+            raise InvalidInputError(f"seconds must be a number of at least 0, not {shown(seconds)}.")
         self.path, self.seconds = path, seconds
         self.resume = yes_or_no(resume, "resume")
         self.due = math.inf  # on the clock time.monotonic
