@@ -22,6 +22,7 @@ from ..training.optimizers import SGD, Optimizer, with_constant
 from ..training.state import checked_optimizer
 from .table import check_is_model
 
+FARTHEST = 1e9  # from the best rate: still smaller ones take the same path
 MOST_TOLD = 1e300  # steps: a rate may be next to nothing
 
 
@@ -297,7 +298,7 @@ class _Comparison:
 
     def _more(self, run: _Run, best: _Run, goal: float) -> int:
         """How many more steps a rate needs to a loss: seen, or seen at a rate that takes the same path faster."""
-        faster, rate = run, run.rate
+        faster, rate = run, max(run.rate, best.rate / FARTHEST)
         while True:
             _, losses = self._later(faster)
             there = np.flatnonzero(losses <= goal)
