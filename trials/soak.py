@@ -32,7 +32,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .soak_work import KINDS, Place
+from .soak_place import Place
+from .soak_work import KINDS
 from .trial import Outcome, Trial
 
 WARM_ROUNDS = 2  # times that every kind is done before anything is measured
@@ -47,7 +48,7 @@ class Level(NamedTuple):
 
     memory: int  # bytes in use
     files: int  # file descriptors
-    threads: int
+    threads: int  # Python's own: other libraries start and end some of theirs as they like
     left: int  # temporary files
 
 
@@ -63,7 +64,7 @@ def level(folder: Path) -> Level:
     """What is held now."""
     gc.collect()
     left = sum(1 for _ in folder.rglob("*"))
-    return Level(status("VmRSS") * 1024, len(os.listdir("/proc/self/fd")), status("Threads"), left)
+    return Level(status("VmRSS") * 1024, len(os.listdir("/proc/self/fd")), threading.active_count(), left)
 
 
 def drawn(seed: int, number: int, kinds: dict[Operation, int]) -> Operation:
@@ -149,10 +150,13 @@ class Soak:
     def told_now(self) -> str:
         """How it goes, in a line."""
         held, seconds = self.levels[-1][1], time.monotonic() - self.started
+        memory = (
+            f"{held.memory / 2**20:.0f} MiB (peak {status('VmHWM') / 1024:.0f}, {slope(self.levels):+,.0f} bytes each)"
+        )
         return (
-            f"{seconds / 60:.1f} min, {sum(self.done.values()):,} operations, {len(self.failures)} failures, "
-            f"{held.memory / 2**20:.0f} MiB (peak {status('VmHWM') / 1024:.0f}, {slope(self.levels):+,.0f} bytes for "
-            f"each operation), {held.files} file descriptors, {held.threads} threads, {held.left} temporary files"
+            f"{seconds / 60:.1f} min, {sum(self.done.values()):,} operations, {len(self.failures)} failures, {memory}, "
+            f"{held.files} file descriptors, {held.threads} threads of Python, {status('Threads')} in all, "
+            f"{held.left} temporary files"
         )
 
     def report(self) -> dict[str, Any]:
