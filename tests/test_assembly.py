@@ -85,6 +85,7 @@ KERNELS = {name: rest for name, *rest in [
 ALL_SINGLE = {"product", *(each.__name__ for each in [
     *activations.FORWARD.values(), *activations.BACKWARD.values(), *activations.WITH_SLOPES.values(),
 ])}  # fmt: skip
+ADDING_RUNS = {"train", "train_in_place"}  # gradients over many rows are added up in float64
 SCALAR_DOUBLE = r"\bv?(?:mul|add|sub|div|sqrt|max|min|fn?madd\d+|fn?msub\d+)sd\b"
 # Blends and bitwise operations are not among them: with AVX2 they serve 64-bit whole numbers as well.
 PACKED = r"v(?:mul|add|sub|div|max|min|cmp\w*|fn?madd\d+|fn?msub\d+){}\s.*[yz]mm"
@@ -96,7 +97,10 @@ def test_the_machine_code_of_a_float32_kernel(name):
     text = assembly_of(kernel, arguments)
     assert len(text) > 500
     assert not {symbol for symbol in external_symbols(text) if LIBM.search(symbol) or MEMORY.search(symbol)}
-    assert not re.findall(PACKED.format("pd"), text), "packed arithmetic on doubles"
+    doubles = re.findall(PACKED.format("pd"), text)
+    if name in ADDING_RUNS:
+        doubles = [instruction for instruction in doubles if not instruction.startswith("vaddpd")]
+    assert not doubles, "packed arithmetic on doubles"
     assert bool(re.findall(PACKED.format("ps"), text)) >= vectors
     if name in ALL_SINGLE:
         assert not re.findall(SCALAR_DOUBLE, text), "scalar arithmetic on doubles"

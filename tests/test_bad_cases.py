@@ -64,7 +64,9 @@ def changes(X):
 
 
 def dumps(X):
-    raise InvalidInputError(f"X is {X!r}, which is wrong.")
+    error = InvalidInputError("X is wrong.")
+    error.args = (f"X is {X!r}, which is wrong.",)  # behind the back of what makes every message one line
+    raise error
 
 
 def warns(X):
