@@ -76,6 +76,8 @@ def says_so(setting: Setting) -> bool:
         return False
     if setting.xdg in ("xdg", "closed xdg"):
         return setting.xdg == "closed xdg"
+    if setting.home is None:  # then the system knows where this user's home is
+        return not os.access(Path.home(), os.W_OK)
     return setting.home != "home"
 
 
