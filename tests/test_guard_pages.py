@@ -34,7 +34,7 @@ def test_a_kernel_that_leaves_its_arrays_is_found_and_the_others_go_on():
     for name, side in (("reads_behind", AFTER), ("reads_a_whole_vector", AFTER), ("writes_before", BEFORE)):
         assert len(found[name]) == 1, found
         assert f"case 0 of seed 0: {name} died of SIG" in found[name][0]
-        assert f"a page {side} its arrays" in found[name][0]
+        assert f"a forbidden page {side} its arrays" in found[name][0]
     assert "died of SIG" in found["writes_to_inputs"][0]
     assert "has other bits" in found["tells_its_address"][0]
 
