@@ -134,7 +134,8 @@ def looks(generator: np.random.Generator) -> str:
                     if found not in known:
                         return f"{copied.__name__} gave a network that no step has led to"
                 else:
-                    of_predictions, of_parameters = bits(model.predict(rows)), bits(model.parameters.copy())
+                    of_predictions = bits(model.predict(rows))
+                    of_parameters = bits(*(part for pair in model.get_parameters() for part in pair))
                     if of_predictions not in {predicted for _, predicted in known}:
                         return "predictions that no step has led to"
                     if of_parameters not in {parameters for parameters, _ in known}:
