@@ -71,7 +71,9 @@ def test_the_watch_sees(kind, watch):
 
 @pytest.fixture(scope="module")
 def watch():
-    return watched("hostile_doubles:does", len(hostile_doubles.KINDS), 0, seconds=3).failures
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(Path(__file__).parent))
+        return watched("hostile_doubles:does", len(hostile_doubles.KINDS), 0, seconds=3).failures
 
 
 # What was found.

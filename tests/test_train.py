@@ -126,7 +126,7 @@ def test_a_target_that_does_not_vary_has_no_r2(tmp_path):
         (
             {},
             [*ARGUMENTS, "--validation", "nan"],
-            r"--validation must be a share|--validation.* nan is not in the range",
+            r"Invalid value for .--validation.: .nan. is not a number between 0 and 1",
         ),
         (
             {"size": ["30"] * 199 + ["1e39"]},

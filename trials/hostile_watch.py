@@ -174,8 +174,7 @@ def _told(worker: str, first: int, last: int, seed: int, seconds: float) -> Iter
     """The lines of one child, and how it ended if that was before its time."""
     command = [sys.executable, "-X", "faulthandler", "-m", f"{__package__}.hostile_watch", worker]
     given = [str(number) for number in (first, last, seed, seconds)]
-    paths = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), *map(os.path.abspath, sys.path[:1]),
-                                          os.environ.get("PYTHONPATH", "")]))  # fmt: skip
+    paths = os.pathsep.join(filter(None, [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]))
     environment = {**os.environ, "PYTHONPATH": paths, "RUST_BACKTRACE": "0", "MPLBACKEND": "Agg"}
     with tempfile.TemporaryDirectory() as plots, tempfile.TemporaryFile("w+") as errors, subprocess.Popen(
         [*command, *given], stdout=subprocess.PIPE, stderr=errors, text=True, env=environment | {"MPLCONFIGDIR": plots}
