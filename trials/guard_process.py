@@ -33,6 +33,8 @@ MOST_DEATHS = 3  # by one kernel; then it is left out, because a new process has
 PATIENCE = 1800  # seconds of processor time of one fork, in which threads that wait for each other spin
 PACKAGE = "fastgd.kernels"  # whose modules make scratch
 BOARD = 1 << 24  # bytes of what forks tell
+ALL = 1 << 30  # calls of a case: where a fork ends between them, the rest of the case is left out
+ORDINARY = "no forbidden page"
 RAISED = 1  # exit code of a fork
 
 
@@ -94,18 +96,19 @@ def make_calls(board: Board, found: Found, first: Place, end: int, seed: int, mo
     left_out = {name for name, n in found.deaths.items() if n >= MOST_DEATHS}
     for number in range(first.case, end):
         case = kernel_case(number, seed)
+        board.write([found, [number, ALL, "what prepares calls", ORDINARY, case.words]])
         for index, call in enumerate(calls(case, np.random.default_rng([seed, number, 1]))):
             if call.name in left_out or (number, index) < first:
                 continue
             answers = {}
             for fence in (*fences, None):  # ordinary arrays last: what a fault would damage there shows anywhere later
-                where = f"a forbidden page {fence.side} its arrays" if fence else "no forbidden page"
+                where = f"a forbidden page {fence.side} its arrays" if fence else ORDINARY
                 found.n_arrays[-1] = sum(each.n_arrays for each in fences)
                 found.calls[call.name] += fence is not None
                 board.write([found, [number, index, call.name, where, case.words]])
                 answers[where] = answer(call, fence)
             for where, got in answers.items():
-                if got != answers["no forbidden page"]:
+                if got != answers[ORDINARY]:
                     found.failures.append(sentence(number, seed, call.name, where, "has other bits", case.words))
     found.n_arrays[-1] = sum(fence.n_arrays for fence in fences)
     board.write([found, None])
@@ -156,7 +159,7 @@ def go_on(board: Board, found: Found, first: Place, end: int, seed: int, module:
     if last is None:
         return found, Place(end, 0)
     number, index, name, where, words = last
-    found.deaths[name] += 1
+    found.deaths[name] += index != ALL
     what = f"died of {signal.Signals(-code).name}"
     if found.deaths[name] == MOST_DEATHS:
         what += " again, and is left out from here on"
