@@ -260,3 +260,30 @@ def test_ctrl_c_that_vanishes_while_many_are_trained_is_heard(monkeypatch):
     monkeypatch.setattr(crew.Crew, "share", lambda self: Vanishes()() or 0.0)
     (record,) = fastgd.fit_many([{"layer_sizes": [4, 64, 1], "epochs": 5000}], X, y, verbose=0)
     assert record.ended == "interrupted"
+
+
+IMPORTED = """
+import os, signal, sys
+import fastgd
+
+class Presses:
+    done = False
+    def find_spec(self, name, path=None, target=None):
+        if name == "numba.core.types" and not Presses.done:
+            Presses.done = True
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+model = fastgd.MLP([2, 1], random_state=0)
+try:
+    model.predict([[1, 2]])
+except KeyboardInterrupt:
+    print("heard", Presses.done, signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+print(model.predict([[1, 2]]).shape)
+"""
+
+
+def test_ctrl_c_while_numba_is_imported_waits_for_its_end():
+    result = subprocess.run([sys.executable, "-c", IMPORTED], capture_output=True, text=True)
+    assert result.stdout.splitlines() == ["heard True True", "(1,)"], result.stderr[-500:]

@@ -75,7 +75,11 @@ activate_backward, and measures loss_and_delta.)
 from __future__ import annotations
 
 import os
+import signal
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -108,7 +112,26 @@ def engine(device: str) -> ModuleType:
         n_threads = os.environ.get(NUMBER, "").strip()
         if n_threads.removeprefix("-").isdecimal() and int(n_threads) < 1:
             raise InvalidInputError(f"{NUMBER} is {n_threads}: set it to 1 or more, or take it away.")
+        with _held_back():
+            return import_module(MODULES[device], __package__)
     return import_module(MODULES[device], __package__)
+
+
+@contextmanager
+def _held_back() -> Iterator[None]:
+    """Let Ctrl-C wait: Numba, whose import was broken off, fails for the rest of the process."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    waiting: list[Any] = []
+    signal.signal(signal.SIGINT, lambda *told: waiting.append(told))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+        if waiting:
+            before(*waiting[0])
 
 
 def missing(device: str) -> str:
