@@ -32,7 +32,7 @@ def test_homes_of_all_kinds():
 def test_what_is_wrong_is_seen(tmp_path, answer, found):
     (tmp_path / "~").mkdir()
     done = subprocess.CompletedProcess([], 0, answer.replace("{tanh}", repr(homes.ANSWER)), "")
-    setting = Setting("closed", None, None, None)
+    setting = Setting("closed", "gone/home", None, None)
     assert found in homes.complaint(done, setting, Path("/package"), tmp_path)
     failed = subprocess.CompletedProcess([], 1, "", "KeyError: HOME")
     assert homes.complaint(failed, setting, Path("/package"), tmp_path) == "it ended with 1: KeyError: HOME"
