@@ -60,6 +60,12 @@ def test_exit_codes_and_tables():
     assert "| b | slower | 1.200 | 1.100 to 1.300 |" in ab.table({"b": slower}, markdown=True)
 
 
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """One folder for all comparisons: what two of them compile alike is compiled once."""
+    return tmp_path_factory.mktemp("work")
+
+
 def options(cases, **changed):
     return argparse.Namespace(
         **{"cases": cases, "limit": 3.0, "processes": 3, "most": 6, "time_all": True, "markdown": False, **changed}
@@ -82,11 +88,11 @@ def test_processes_that_happen_to_lie_on_one_side_prove_nothing():
     assert judging.judged([[1.2] * 5], quiet, 0.03).word == "cannot tell"  # a single process
 
 
-def test_identical_trees_are_timed_against_each_other_and_themselves(tmp_path, monkeypatch):
-    names = ("gather 4-64-64-1 b1024", "epoch 4-64-64-1 b32")
+def test_identical_trees_are_timed_against_each_other_and_themselves(tmp_path, monkeypatch, work):
+    names = ("gather 4-64-64-1 b1024", "loss 4-64-64-1 b1024")
     monkeypatch.setattr(ab, "CASES", [case for case in CASES if case.name in names])
     base, head = copied(tmp_path / "base"), copied(tmp_path / "head")
-    timed, _ = ab.compare(base, head, options("", processes=1, most=1), tmp_path / "work")
+    timed, _ = ab.compare(base, head, options("", processes=1, most=1), work)
     assert sorted(timed) == sorted(names)
     for verdict in timed.values():
         assert 0 < verdict.low <= verdict.ratio <= verdict.high
@@ -113,7 +119,7 @@ sys.modules[__name__].MLP.predict = lambda *_: os.kill(os.getpid(), signal.SIGKI
 """
 
 
-def test_a_planted_slow_down_is_named(tmp_path, monkeypatch):
+def test_a_planted_slow_down_is_named(tmp_path, monkeypatch, work):
     names = [f"{stage} 4-64-64-1 b1024" for stage in ("gather", "forward", "loss")]
     monkeypatch.setattr(ab, "CASES", [case for case in CASES if case.name in names])
     base, slow = copied(tmp_path), copied(tmp_path / "slow")
@@ -125,7 +131,7 @@ def test_a_planted_slow_down_is_named(tmp_path, monkeypatch):
         assert line in text
         text = text.replace(line, line.replace("    return", "    zero = zero\n    return"))
     formulas.write_text(text)
-    verdicts, forgotten = ab.compare(base, slow, options("", time_all=False), tmp_path / "work")
+    verdicts, forgotten = ab.compare(base, slow, options("", time_all=False), work)
     assert verdicts["gather 4-64-64-1 b1024"].word == "slower"
     assert verdicts["loss 4-64-64-1 b1024"].word == verdicts["forward 4-64-64-1 b1024"].word == "unchanged"
     # relu ran, as the activation of these cases; in softplus stands the same line.
@@ -196,21 +202,21 @@ def test_cases_are_chosen_by_words():
     assert {"forward 4-64-64-1 b256 tanh", "epoch 4-64-64-1 b256 tanh"} == set(ab.chosen("tanh"))
 
 
-def test_other_answers_are_not_timed(tmp_path):
+def test_other_answers_are_not_timed(tmp_path, work):
     base, wrong = copied(tmp_path), copied(tmp_path / "wrong")
     planted(wrong, "fastgd/kernels/cpu/__init__.py", WRONG)
-    verdicts, _ = ab.compare(base, wrong, options("gather", processes=1, most=1), tmp_path / "work")
+    verdicts, _ = ab.compare(base, wrong, options("gather", processes=1, most=1), work)
     assert verdicts["gather 4-64-64-1 b1024"].word == "answers differ"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no such signals")
-def test_a_measuring_process_that_dies_is_named(tmp_path):
+def test_a_measuring_process_that_dies_is_named(tmp_path, work):
     base, deadly = copied(tmp_path), copied(tmp_path / "deadly")
     planted(deadly, "fastgd/__init__.py", DEADLY)
     with pytest.raises(ToolError, match=r"was ended by SIGKILL at predict_row 4-64-64-1 b1\."):
-        ab.compare(base, deadly, options("predict_row", processes=1, most=1), tmp_path / "work")
+        ab.compare(base, deadly, options("predict_row", processes=1, most=1), work)
     with pytest.raises(ToolError, match=r"ended with an error \(.*\) at its start\."):
-        processes.child(["times", str(tmp_path / "nowhere"), str(base), "--names", "[]"], tmp_path / "work")
+        processes.child(["times", str(tmp_path / "nowhere"), str(base), "--names", "[]"], work)
 
 
 # The kernel takes its arguments in another order …
@@ -225,7 +231,7 @@ if hasattr(_former, "targetoptions"):
 REORDERED_CALLS = re.compile(r"(cpu_gather|kernels\.fetch)\((w\.x.*), p\.net\)")  # … and the tree's own stages know it.
 
 
-def test_what_is_renamed_with_its_stages_is_compared(tmp_path):
+def test_what_is_renamed_with_its_stages_is_compared(tmp_path, work):
     """A module, two kernels, the order of arguments and a private attribute."""
     base, head = copied(tmp_path / "base"), copied(tmp_path / "head")
     renamed(head, {"gather": "fetch", "forward": "onward", "_net": "_numbers"})
@@ -238,12 +244,12 @@ def test_what_is_renamed_with_its_stages_is_compared(tmp_path):
     assert n_calls == 2
     own.write_text(text)
     cases = "gather 4-64-64-1 b1024"
-    verdict = ab.compare(base, head, options(cases, processes=1, most=1), tmp_path / "work").verdicts[cases]
+    verdict = ab.compare(base, head, options(cases, processes=1, most=1), work).verdicts[cases]
     assert verdict.word in ("slower", "faster", "same", "cannot tell"), verdict
     # The control: with the base's stages, as if they served both, there is no answer.
     for name in ("problems.py", "stages.py"):
         shutil.copy(base / "benchmarks" / name, head / "benchmarks" / name)
-    verdict = ab.compare(base, head, options(cases, processes=1, most=1), tmp_path / "work").verdicts[cases]
+    verdict = ab.compare(base, head, options(cases, processes=1, most=1), work).verdicts[cases]
     assert (verdict.word, verdict.note[:27]) == ("not comparable", "the head cannot run it (Att")
 
 
@@ -266,9 +272,9 @@ def flattened(tree):
     return tree
 
 
-def test_a_base_from_before_benchmarks_were_a_package(tmp_path):
+def test_a_base_from_before_benchmarks_were_a_package(tmp_path, work):
     base, head = flattened(copied(tmp_path / "base")), copied(tmp_path / "head")
-    verdicts, _ = ab.compare(base, head, options("loss b1024", processes=1, most=1), tmp_path / "work")
+    verdicts, _ = ab.compare(base, head, options("loss b1024", processes=1, most=1), work)
     (verdict,) = verdicts.values()
     assert verdict.word in ("slower", "faster", "same", "cannot tell"), verdict
 
