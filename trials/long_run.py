@@ -28,7 +28,7 @@ SLOWER = 3.0  # times: the steps of the last tenth beside those of the first
 GROWTH = 16 << 20  # bytes that a process may grow by, in all of a training but its first tenth
 OBJECTS = 1 << 20  # bytes that Python's own objects may grow by
 ENOUGH = 100_000  # steps, from which on their time says something
-OPTIMIZERS = {
+OPTIMIZERS: dict[str, Any] = {
     "SGD": fastgd.SGD(0.01, momentum=0.9, ema_decay=0.999),
     "RMSprop": fastgd.RMSprop(1e-4, momentum=0.9),
     "Adagrad": fastgd.Adagrad(0.01),

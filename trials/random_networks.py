@@ -109,16 +109,16 @@ def case_of(seed: int, number: int) -> Case:
 def targets(draw: np.random.Generator, kind: str, X: NDArray[Any], n_targets: int, n_out: int) -> Any:
     """Targets of this kind, which X says something about."""
     mixed = np.tanh((X - X.mean(axis=0)) / (X.std(axis=0) + 1e-3) @ draw.normal(size=(X.shape[1], n_targets)))
-    noisy = mixed + 0.3 * draw.normal(size=mixed.shape)
+    noisy: Numbers = mixed + 0.3 * draw.normal(size=mixed.shape)
     if kind == "counts":
-        return np.rint(np.exp(noisy)).astype(np.float64)
+        return np.asarray(np.rint(np.exp(noisy)))
     if kind == "labels":
-        labels = (noisy > 0).astype(np.float64)
+        labels: Numbers = (noisy > 0).astype(np.float64)
         labels[:2] = np.eye(2)[:, :1]  # both come
         return labels if n_targets > 1 else labels[:, 0]
     if kind == "classes":
         return np.concatenate([np.arange(n_out), draw.integers(0, n_out, len(X))])[: len(X)]
-    scaled = (100.0 ** draw.uniform(-1, 1) * noisy + draw.normal()).astype("f4").astype(np.float64)
+    scaled: Numbers = (100.0 ** draw.uniform(-1, 1) * noisy + draw.normal()).astype("f4").astype(np.float64)
     return scaled if n_targets > 1 else scaled[:, 0]
 
 
@@ -175,8 +175,14 @@ def result_of(case: Case, device: str, dtype: str, off_by: float = 0.0, draw: An
             out = model.predict_proba(case.X) if model.classes is not None else model.predict(case.X)
         except FastgdError as error:
             return Result(np.zeros(0), np.zeros(0), np.zeros(0), type(error).__name__)
+<<<<<<< HEAD
     parts: tuple[Any, ...] = (model.parameters, history.history["loss"], out)
     parameters, losses, predictions = (np.asarray(part, np.float64).ravel() for part in parts)
+=======
+    parameters, losses, predictions = (
+        np.asarray(part, np.float64).ravel() for part in (model.parameters, history.history["loss"], out)
+    )
+>>>>>>> w_nums
     return Result(parameters, losses, predictions)
 
 

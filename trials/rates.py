@@ -231,10 +231,7 @@ def objections(case: Case, ended: Ended) -> Iterator[str]:
 
 
 def objections_to_loss(case: Case, ended: Ended) -> Iterator[str]:
-    """Where the loss at the end is far above that at the start and that of zeros.
-
-    Not of an estimator, whose start is its own, and not of pieces: those warn where the loss is high and does not fall.
-    """
+    """Where the loss rose far above that of zeros. (Estimators start elsewhere; pieces warn where it does not fall.)"""
     start = new_model(case)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -26,7 +26,7 @@ Ranges = list[tuple[Reals, Reals]]  # of each layer the lowest and the highest o
 
 def look_at_few(run: Run, rows: Rows) -> tuple[float, bool]:
     """The loss of a few rows, and whether the network may be dead: it gives next to the same to all of them."""
-    few = _few(probe(rows, len(run.probe.X)) if rows.weights.size else rows)
+    few = _few(probe(rows, run.most_probed) if rows.weights.size else rows)
     loss = run.loss_of(few, resting(run.net))
     ends = _ends(run, len(few.X), run.net.layers[-1:]) if len(few.X) > 1 else []
     with np.errstate(all="ignore"):
@@ -35,7 +35,7 @@ def look_at_few(run: Run, rows: Rows) -> tuple[float, bool]:
 
 def tell_if_dead(run: Run, *tables: Rows) -> bool:
     """Warn if a network answers the same to rows that differ, whose targets differ, and say whether it does."""
-    seen = probe(tables[0], len(run.probe.X))
+    seen = probe(tables[0], run.most_probed)
     ranges = _ranges(run, seen)
     if not _is_same(*ranges[-1], 1.0):
         return False

@@ -151,8 +151,12 @@ class Run:
     @cached_property
     def probe(self) -> Rows:
         """Some rows that count, from all over the table: their loss is the yardstick of a training that goes wrong."""
-        budget = int(PROBE_WORK / self.net.parameters.size)
-        return probe(self.feed.at_hand, min(max(budget, LEAST_PROBE_ROWS), PROBE_ROWS))
+        return probe(self.feed.at_hand, self.most_probed)
+
+    @property
+    def most_probed(self) -> int:
+        """How many rows may be looked at to see how a training goes."""
+        return min(max(int(PROBE_WORK / self.net.parameters.size), LEAST_PROBE_ROWS), PROBE_ROWS)
 
     @cached_property
     def start(self) -> float:
