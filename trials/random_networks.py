@@ -175,14 +175,8 @@ def result_of(case: Case, device: str, dtype: str, off_by: float = 0.0, draw: An
             out = model.predict_proba(case.X) if model.classes is not None else model.predict(case.X)
         except FastgdError as error:
             return Result(np.zeros(0), np.zeros(0), np.zeros(0), type(error).__name__)
-<<<<<<< HEAD
     parts: tuple[Any, ...] = (model.parameters, history.history["loss"], out)
     parameters, losses, predictions = (np.asarray(part, np.float64).ravel() for part in parts)
-=======
-    parameters, losses, predictions = (
-        np.asarray(part, np.float64).ravel() for part in (model.parameters, history.history["loss"], out)
-    )
->>>>>>> w_nums
     return Result(parameters, losses, predictions)
 
 
