@@ -90,7 +90,7 @@ Told = tuple[str, type[FastgdWarning]]  # a warning's message and category
 
 
 class CacheWarning(FastgdWarning):
-    """Compiled kernels could not be kept on disk."""
+    """Compiled kernels could not be kept on disk, or not where they should be, or what was kept there is damaged."""
 
 
 class ClusterWarning(FastgdWarning):

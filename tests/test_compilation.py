@@ -38,10 +38,10 @@ print(a[0, 0], sum(FORWARD[ACTIVATION_CODES["tanh"]].stats.cache_hits.values()))
 ASK_FLOAT32 = ASK.replace("0.5)", "0.5, np.float32)")
 
 
-def run(code, home, **environment):
+def run(code, home, warned="", **environment):
     inherited = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
     result = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        [sys.executable, "-W", "always" if warned else "error::UserWarning", "-c", code],
         cwd=home,
         env={**inherited, "PYTHONPATH": str(home), **environment},
         capture_output=True,
@@ -49,6 +49,8 @@ def run(code, home, **environment):
         timeout=300,
     )
     assert result.returncode == 0, result.stderr
+    assert result.stderr.count("CacheWarning: ") == bool(warned)
+    assert warned in result.stderr
     return result.stdout.split()
 
 
@@ -93,7 +95,7 @@ def test_damaged_cache_files_are_compiled_anew(copy):
             assert damaged
             for path in damaged:
                 path.write_bytes(damage)
-            assert run(ASK, copy) == [value, "0"]
+            assert run(ASK, copy, warned="holds damaged machine code (activations.tanh-") == [value, "0"]
             assert run(ASK, copy) == [value, "1"]
 
 
@@ -114,7 +116,7 @@ def test_the_code_of_another_signature_is_never_run(copy):
     (right,) = (path for path in one.glob("activations.tanh-*.nbc") if path.name in own)
     (wrong,) = (path for path in one.glob("activations.tanh-*.nbc") if path.name not in own)
     shutil.copy(wrong, right)
-    assert run(ASK, copy, NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
+    assert run(ASK, copy, warned="damaged", NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
 
 
 def test_processes_that_compile_at_once_leave_a_cache_that_works(copy):
@@ -140,6 +142,7 @@ def kept(tmp_path, monkeypatch):
     for name in names:
         shutil.copy(cache.files.folder / name, tmp_path)
     monkeypatch.setattr(cache.files, "folder", tmp_path)
+    monkeypatch.setattr(compile_module, "_TOLD", {"damaged"})  # this has been said
     return lambda: cache.load_overload(signature, target), [tmp_path / name for name in names]
 
 
@@ -191,7 +194,7 @@ def nowhere(tmp_path, monkeypatch):
     monkeypatch.setattr(compile_module.config, "CACHE_DIR", "")
     monkeypatch.setenv("HOME", "")
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    compile_module._say_once.cache_clear()
+    compile_module._TOLD.clear()
     return tmp_path
 
 
@@ -237,6 +240,24 @@ def test_a_folder_is_made_when_something_is_written_there(nowhere, monkeypatch, 
         monkeypatch.setenv(name, value.format(nowhere))
     assert compile_module.cache_folder.__wrapped__() == nowhere / place
     assert (sorted(os.listdir(nowhere)), os.listdir(nowhere / "work")) == (["file", "work"], [])
+
+
+@pytest.mark.parametrize("asked", ["{}/file", "{}/file/in", "~/x"])
+def test_another_folder_than_the_one_that_was_asked_for_is_told(nowhere, monkeypatch, asked):
+    monkeypatch.setattr(compile_module.config, "CACHE_DIR", asked.format(nowhere))
+    monkeypatch.setattr(compile_module, "BESIDE_SOURCES", nowhere / "work" / "__pycache__")
+    monkeypatch.setattr(pwd, "getpwuid", unknown)
+    monkeypatch.delenv("HOME")
+    with pytest.warns(CacheWarning, match=r"NUMBA_CACHE_DIR is .*: compiled kernels are kept in .*__pycache__"):
+        assert compile_module.cache_folder.__wrapped__() == nowhere / "work" / "__pycache__"
+
+
+def test_a_disk_that_fills_up_is_told_once_and_not_for_each_kernel(tmp_path):
+    """Where an empty file can be made, and no more."""
+    code = f"import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n{ASK}"
+    folders = {"NUMBA_CACHE_DIR": str(tmp_path / "cache"), "PYTHONPATH": str(PACKAGE.parent)}
+    run(code, tmp_path, warned="cannot be kept on disk: File too large", **folders)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
 def test_no_writable_folder_means_one_warning_and_the_same_result(copy):

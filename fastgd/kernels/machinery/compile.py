@@ -155,24 +155,37 @@ def cache_folder() -> Path | None:
 
     It is made when the first kernel is written there, and not before.
     """
-    folders = _folders()
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            nearest = next(place for place in (folder, *folder.parents) if place.exists())
-            tempfile.TemporaryFile(dir=nearest).close()
-            return folder
-    _say_once(f"no folder is writable ({', '.join(map(str, folders))})")
-    return None
+    asked, *others = _folders()
+    found = next((folder for folder in (asked, *others) if folder and _is_writable(folder)), None)
+    if found is None:
+        _say_not_kept(f"no folder is writable ({', '.join(map(str, filter(None, (asked, *others))))})")
+    elif config.CACHE_DIR and found != asked:
+        _say_once("elsewhere", f"NUMBA_CACHE_DIR is {config.CACHE_DIR}, which is no folder that can be written to: "
+                  f"compiled kernels are kept in {found}.")  # fmt: skip
+    return found
 
 
-def _folders() -> list[Path]:
-    """Where kernels may be kept. Without a home, "~" is no folder; a relative XDG_CACHE_HOME is none by its rules."""
+def _is_writable(folder: Path) -> bool:
+    """Whether files can be made there, or where it would be made."""
+    try:
+        nearest = next(place for place in (folder, *folder.parents) if place.exists())
+        tempfile.TemporaryFile(dir=nearest).close()
+    except OSError:
+        return False
+    return True
+
+
+def _folders() -> list[Path | None]:
+    """Where kernels may be kept; first where NUMBA_CACHE_DIR asks for it, or None.
+
+    Without a home, "~" is no folder; a relative XDG_CACHE_HOME is none by its rules.
+    """
     asked, home = os.path.expanduser(config.CACHE_DIR), os.path.expanduser("~")
     user_cache = os.environ.get("XDG_CACHE_HOME", "")
-    folders = [BESIDE_SOURCES]
+    folders: list[Path | None] = [None, BESIDE_SOURCES]
     if asked and not asked.startswith("~"):
         with contextlib.suppress(OSError):  # the working folder, which a relative one starts from, may be gone
-            folders.insert(0, Path(asked).absolute() / "fastgd")
+            folders[0] = Path(asked).absolute() / "fastgd"
     if os.path.isabs(user_cache):
         folders.append(Path(user_cache) / "fastgd")
     elif os.path.isabs(home) and os.path.isdir(home) and os.path.dirname(home) != home:
@@ -180,14 +193,19 @@ def _folders() -> list[Path]:
     return folders
 
 
-@lru_cache(maxsize=1)
-def _say_once(reason: str) -> None:
-    warnings.warn(
-        f"compiled kernels cannot be kept on disk: {reason}. Every process compiles them again; "
-        "set NUMBA_CACHE_DIR to a writable folder.",
-        CacheWarning,
-        stacklevel=2,
-    )
+def _say_not_kept(reason: str) -> None:
+    _say_once("not kept", f"compiled kernels cannot be kept on disk: {reason}. Every process compiles them again; "
+              "set NUMBA_CACHE_DIR to a writable folder.")  # fmt: skip
+
+
+_TOLD: set[str] = set()
+
+
+def _say_once(what: str, message: str) -> None:
+    """Warn of something once in a process, and not for each kernel."""
+    if what not in _TOLD:
+        _TOLD.add(what)
+        warnings.warn(message, CacheWarning, stacklevel=3)
 
 
 class _StampedLocator(caching._CacheLocator):  # type: ignore[misc]
@@ -225,6 +243,7 @@ class _SealedFiles:
 
     def __init__(self, folder: str, base: str) -> None:
         self.folder, self.base = Path(folder), base
+        self.damaged = ""  # the name of a file that was not what was written
         self.index = self.folder / f"{base}.nbi"
 
     def load(self, key: Any) -> Any:
@@ -255,7 +274,10 @@ class _SealedFiles:
         except OSError:
             return b""
         seal, rest = content[:SEAL], memoryview(content)[SEAL:]
-        return bytes(rest) if seal == _seal(name, rest) else b""
+        if seal == _seal(name, rest):
+            return bytes(rest)
+        self.damaged = name
+        return b""
 
     def _write(self, name: str, content: bytes) -> None:
         temporary = self.folder / f"{self.base}.{secrets.token_hex(8)}.nbc"  # with these sources it becomes stale, too
@@ -287,11 +309,16 @@ class _StampedCache(caching.FunctionCache):  # type: ignore[misc]
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         if cache_folder() is None:
             return None
-        try:
-            found = super().load_overload(sig, target_context)
-            return found if found and found.signature.args == sigutils.normalize_signature(sig)[0] else None
-        except Exception:  # what Numba cannot rebuild raises anything
-            return None
+        found = None
+        with contextlib.suppress(Exception):  # what Numba cannot rebuild raises anything
+            loaded = super().load_overload(sig, target_context)
+            if loaded and loaded.signature.args == sigutils.normalize_signature(sig)[0]:
+                found = loaded
+        damaged, self.files.damaged = self.files.damaged, ""
+        if damaged:
+            _say_once("damaged", f"{self.files.folder} holds damaged machine code ({damaged}): what is damaged is "
+                      "compiled anew, and replaced.")  # fmt: skip
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if cache_folder() is None:
@@ -300,7 +327,7 @@ class _StampedCache(caching.FunctionCache):  # type: ignore[misc]
             self._remove_stale()
             super().save_overload(sig, data)
         except OSError as error:
-            _say_once(str(error))
+            _say_not_kept(f"{error.strerror or error} ({cache_folder()})")
         except Exception:  # what cannot be pickled is compiled anew each time
             pass
 
