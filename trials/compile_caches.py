@@ -246,8 +246,7 @@ def upgraded_caches(cases: int, seed: int, copied: Callable[[str], str] = lambda
             found = subprocess.run(
                 [sys.executable, "-c", ASK], capture_output=True, text=True, env=environment, cwd=home
             )
-            doubled = share * 2 * 0.5  # tanh(x) = expm1(2x) / (expm1(2x) + 2)
-            right = [doubled / (doubled + 2), float(share in seen)]
+            right = [share / (2 - share), float(share in seen)]  # tanh ½ = −t / (t + 2) with t = expm1(−1)
             seen.add(share)
             told = [float(word) for word in found.stdout.split()]
             if found.stderr or not np.allclose(told, right, rtol=1e-15):
