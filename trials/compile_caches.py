@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -36,6 +37,8 @@ a = np.full((1, 3), 0.5)
 cpu.activate(a, ACTIVATION_CODES["tanh"])
 print(a[0, 0], sum(FORWARD[ACTIVATION_CODES["tanh"]].stats.cache_hits.values()))
 """
+
+UNFINISHED = re.compile(r"\.[0-9a-f]{16}\.nbc$")  # a file that was not moved to its place
 
 # Damage to a file's bytes; each returns other bytes than it was given.
 
@@ -68,23 +71,33 @@ DAMAGE: dict[str, Callable[[bytes, random.Random], bytes]] = {
 }
 
 
+def _activate(a: Any) -> Any:
+    """The hyperbolic tangent of an array, in place; returns the kernel of its formula."""
+    from fastgd.kernels import cpu
+    from fastgd.kernels.cpu.activations import FORWARD
+    from fastgd.kernels.formulas import ACTIVATION_CODES
+
+    cpu.activate(a, ACTIVATION_CODES["tanh"])  # type: ignore[no-untyped-call]
+    return FORWARD[ACTIVATION_CODES["tanh"]]
+
+
 class Kept:
     """A kernel that was compiled, and its two files in a folder of its own: index and machine code."""
 
     def __init__(self, folder: Path) -> None:
-        from fastgd.kernels import cpu
-        from fastgd.kernels.cpu.activations import FORWARD
-        from fastgd.kernels.formulas import ACTIVATION_CODES
         from fastgd.kernels.machinery import compile as compile_module
 
-        cpu.activate(np.full((1, 3), 0.5), ACTIVATION_CODES["tanh"])
-        self.kernel = FORWARD[ACTIVATION_CODES["tanh"]]
+        self.kernel = _activate(np.full((1, 3), 0.5))
         self.told: set[str] = compile_module._TOLD
-        self.signature, self.compiled = next(iter(self.kernel.overloads.items()))
         self.cache = self.kernel._cache
         self.before, self.cache.files.folder = self.cache.files.folder, folder
+        self.signature = next(iter(self.kernel.overloads))
+        self.kernel.recompile()  # what was loaded cannot be kept again
+        self.compiled = self.kernel.overloads[self.signature]
+        for path in folder.iterdir():  # also of other signatures
+            path.unlink()
         self.cache.save_overload(self.signature, self.compiled)
-        self.files = sorted(folder.iterdir())
+        self.files = sorted(folder.iterdir())  # machine code, index
         self.whole = {path: path.read_bytes() for path in self.files}
 
     def load(self) -> Any:
@@ -112,7 +125,7 @@ def _a_case(kept: Kept, number: int, seed: int) -> str:
         warnings.simplefilter("always")
         loaded = [kept.load(), kept.load()]
         kept.cache.save_overload(kept.signature, kept.compiled)
-    healed = kept.files and all(file.read_bytes() == kept.whole[file] for file in kept.files)
+    healed = all(file.read_bytes() == kept.whole[file] for file in kept.files)
     kept.restored()
     where = f"case {number} of seed {seed}: {what} in {path.suffix}"
     if loaded != [None, None]:
@@ -143,13 +156,8 @@ def damaged_caches(cases: int, seed: int) -> Outcome:
 
 def _child(dtype: str, sink: int) -> None:
     """Compile, or load, and tell the number and whether it was loaded."""
-    from fastgd.kernels import cpu
-    from fastgd.kernels.cpu.activations import FORWARD
-    from fastgd.kernels.formulas import ACTIVATION_CODES
-
     a = np.full((1, 3), 0.5, dtype)
-    cpu.activate(a, ACTIVATION_CODES["tanh"])
-    hits = sum(FORWARD[ACTIVATION_CODES["tanh"]].stats.cache_hits.values())
+    hits = sum(_activate(a).stats.cache_hits.values())
     os.write(sink, f"{float(a[0, 0])!r} {hits}\n".encode())
 
 
@@ -176,8 +184,6 @@ def _ended(child: int, source: int) -> tuple[int, str]:
 
 def _at_once(number: int, seed: int, folder: Path, right: dict[str, str], longest: float) -> str:
     """Four processes fill an empty cache, and one is killed on the way."""
-    from fastgd.kernels.cpu.activations import FORWARD
-
     generator = random.Random(f"{seed} {number}")
     types = ["float32", "float64"] * 2
     generator.shuffle(types)
@@ -194,14 +200,15 @@ def _at_once(number: int, seed: int, folder: Path, right: dict[str, str], longes
     for dtype, (status, text) in zip(types[1:3], again, strict=True):
         if status or text.split() != [right[dtype], "1"]:
             return f"{where}: {dtype} ends with {status} and says {text!r} afterwards."
-    base = FORWARD[0]._cache.files.base.partition("-")[2]
-    left = [path.name for path in folder.rglob("*") if path.is_file() and base not in path.name]
-    return f"{where}: {left} are left." if left else ""
+    left = [path.name for path in folder.rglob("*") if UNFINISHED.search(path.name)]
+    return f"{where}: {left} are left." if len(left) > 1 else ""  # that of the process that was killed
 
 
 def work_at_once(cases: int, seed: int, folder: str) -> None:
     """The process that forks: it imports everything and compiles nothing; prints what it found as JSON."""
     from numba.core import config
+
+    import fastgd.kernels.cpu  # noqa: F401  before the forks
 
     place = Path(config.CACHE_DIR)
     started = time.perf_counter()

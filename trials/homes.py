@@ -57,7 +57,15 @@ HOMES = (
     Home("NUMBA_CACHE_DIR is a file", {"NUMBA_CACHE_DIR": "{}/file"}, (), BESIDE, ELSEWHERE),
     Home("NUMBA_CACHE_DIR lies in a file", {"NUMBA_CACHE_DIR": "{}/file/x"}, (SITE,), "home/.cache/fastgd", ELSEWHERE),
     Home("NUMBA_CACHE_DIR and all else are read-only", {"NUMBA_CACHE_DIR": "{}/home"}, (SITE, HOME), NOWHERE, NOT_KEPT),
-    Home("NUMBA_CACHE_DIR is ~ without a home", {"NUMBA_CACHE_DIR": "~/x", "HOME": "gone"}, (), BESIDE, ELSEWHERE),
+    Home("NUMBA_CACHE_DIR is ~ of an empty HOME", {"NUMBA_CACHE_DIR": "~/x", "HOME": ""}, (), BESIDE, ELSEWHERE),
+    Home(
+        "NUMBA_CACHE_DIR is ~ of a HOME that is relative",
+        {"NUMBA_CACHE_DIR": "~/x", "HOME": "gone"},
+        (),
+        BESIDE,
+        ELSEWHERE,
+    ),
+    Home("NUMBA_CACHE_DIR is ~ of nobody", {"NUMBA_CACHE_DIR": "~nobody-of-this-name/x"}, (), BESIDE, ELSEWHERE),
     Home("NUMBA_CACHE_DIR is ~", {"NUMBA_CACHE_DIR": "~/x"}, (SITE,), "home/x/fastgd"),
     Home("NUMBA_CACHE_DIR is full", {"NUMBA_CACHE_DIR": "{}/full"}, (), NOWHERE, NOT_KEPT),
 )
@@ -155,7 +163,7 @@ def _wrong(home: Home, warned: list[str], folder: Path) -> Iterator[str]:
     left = [str(path.relative_to(folder)) for path in (folder / "work").rglob("*")]
     left += [str(path.relative_to(folder)) for path in folder.rglob("~*")]
     if left:
-        yield f"{left} appear where nobody asked for them"
+        yield f"{left[:3]} appear where nobody asked for them"
 
 
 def homes(cases: int, seed: int, known: tuple[Home, ...] = HOMES, work: tuple[str, ...] = WORK) -> Outcome:

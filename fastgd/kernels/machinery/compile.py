@@ -181,14 +181,15 @@ def _folders() -> list[Path | None]:
     Without a home, "~" is no folder; a relative XDG_CACHE_HOME is none by its rules.
     """
     asked, home = os.path.expanduser(config.CACHE_DIR), os.path.expanduser("~")
+    is_home = os.path.isabs(home) and os.path.isdir(home) and os.path.dirname(home) != home
     user_cache = os.environ.get("XDG_CACHE_HOME", "")
     folders: list[Path | None] = [None, BESIDE_SOURCES]
-    if asked and not asked.startswith("~"):
+    if asked and (not config.CACHE_DIR.startswith("~") or (is_home and os.path.isabs(asked))):
         with contextlib.suppress(OSError):  # the working folder, which a relative one starts from, may be gone
             folders[0] = Path(asked).absolute() / "fastgd"
     if os.path.isabs(user_cache):
         folders.append(Path(user_cache) / "fastgd")
-    elif os.path.isabs(home) and os.path.isdir(home) and os.path.dirname(home) != home:
+    elif is_home:
         folders.append(Path(home) / ".cache" / "fastgd")
     return folders
 
