@@ -119,19 +119,6 @@ def test_the_code_of_another_signature_is_never_run(copy):
     assert run(ASK, copy, warned="damaged", NUMBA_CACHE_DIR=str(one.parent)) == [value, "0"]
 
 
-def test_processes_that_compile_at_once_leave_a_cache_that_works(copy):
-    folder, codes = {"NUMBA_CACHE_DIR": str(copy / "cache"), "PYTHONPATH": str(copy)}, [ASK, ASK_FLOAT32] * 2
-    started = [
-        subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **folder}, stdout=subprocess.DEVNULL)
-        for code in codes
-    ]
-    assert [process.wait() for process in started] == [0] * len(codes)
-    for code in codes[:2]:
-        value, _ = run(code, copy, **folder)
-        assert run(code, copy, **folder) == [value, "1"]
-    assert not [path for path in (copy / "cache").rglob("*") if path.suffix not in (".nbi", ".nbc", "")]
-
-
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """How a kernel that was compiled is read from the disk, and copies of the files from which it is."""
@@ -207,7 +194,8 @@ def unknown(*arguments):
     [
         {"XDG_CACHE_HOME": "cache"}, {"XDG_CACHE_HOME": "./cache"}, {"XDG_CACHE_HOME": "~/.cache"},
         {"XDG_CACHE_HOME": ""}, {"HOME": "home"}, {"HOME": "."}, {"HOME": "/"}, {"HOME": "{}/gone"},
-        {"HOME": None}, {"NUMBA_CACHE_DIR": "~/x", "HOME": None},
+        {"HOME": None}, {"NUMBA_CACHE_DIR": "~/x", "HOME": None}, {"NUMBA_CACHE_DIR": "~/x", "HOME": "home"},
+        {"NUMBA_CACHE_DIR": "~/x", "HOME": ""}, {"NUMBA_CACHE_DIR": "~/x", "HOME": "{}/gone"},
     ],
     ids=str,
 )  # fmt: skip

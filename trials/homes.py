@@ -1,4 +1,8 @@
-"""Homes that are closed, gone or not there, caches that nobody can write to, and packages that are installed so."""
+"""Homes and package folders that nobody may write to, or that are not there.
+
+Each case is a process with a copy of the package, a home and a working folder of its own; it imports, compiles,
+predicts and saves, tells what it was warned of, and then it is looked at what lies where.
+"""
 
 from __future__ import annotations
 
@@ -8,152 +12,187 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import numpy as np
+from typing import NamedTuple
 
 import fastgd
 
 from .trial import Outcome, Trial
 
-SECONDS = 300  # that a process may take
-ANSWER = float(np.tanh(0.5))
+PACKAGE = Path(fastgd.__file__).parent
+BESIDE, NOWHERE, NOT_KEPT = "site/fastgd/kernels/__pycache__", "", "cannot be kept on disk"
+ELSEWHERE = "which is no folder that can be written to"
 
-# What a user's first lines do: Numba is imported, and two kernels are compiled, kept or read.
-LINES = """
-import json, sys, warnings
+
+class Home(NamedTuple):
+    """Where a process lives, and what is expected of it."""
+
+    name: str
+    environment: dict[str, str | None]  # {} stands for the case's own folder; None: the variable is not there
+    closed: tuple[str, ...]  # folders that nobody may write to
+    kept: str  # where compiled kernels are found afterwards
+    warned: str = ""  # what is said once
+
+
+SITE, HOME, OWN = "site", "home", "~"  # the last one: what the system calls this user's home
+HOMES = (
+    Home("all is open", {}, (), BESIDE),
+    Home("the package is read-only", {}, (SITE,), "home/.cache/fastgd"),
+    Home("package and home are read-only", {}, (SITE, HOME), NOWHERE, NOT_KEPT),
+    Home("all is read-only but the working folder", {}, (SITE, HOME, OWN, "file"), NOWHERE, NOT_KEPT),
+    Home("no HOME", {"HOME": None}, (SITE, OWN), NOWHERE, NOT_KEPT),
+    Home("no HOME, but the package is open", {"HOME": None}, (OWN,), BESIDE),
+    Home("a HOME that is empty", {"HOME": ""}, (SITE, OWN), NOWHERE, NOT_KEPT),
+    Home("a HOME that is not there", {"HOME": "{}/gone"}, (SITE,), NOWHERE, NOT_KEPT),
+    Home("a HOME that is a file", {"HOME": "{}/file"}, (SITE,), NOWHERE, NOT_KEPT),
+    Home("a HOME that is relative", {"HOME": "home"}, (SITE,), NOWHERE, NOT_KEPT),
+    Home("a HOME that is the root", {"HOME": "/"}, (SITE,), NOWHERE, NOT_KEPT),
+    Home("XDG_CACHE_HOME is relative", {"XDG_CACHE_HOME": "cache"}, (SITE,), "home/.cache/fastgd"),
+    Home("XDG_CACHE_HOME is ~", {"XDG_CACHE_HOME": "~/cache"}, (SITE,), "home/.cache/fastgd"),
+    Home("XDG_CACHE_HOME is new", {"XDG_CACHE_HOME": "{}/new/er"}, (SITE,), "new/er/fastgd"),
+    Home("XDG_CACHE_HOME is read-only", {"XDG_CACHE_HOME": "{}/home"}, (SITE, HOME), NOWHERE, NOT_KEPT),
+    Home("NUMBA_CACHE_DIR is new", {"NUMBA_CACHE_DIR": "{}/new/er"}, (SITE, HOME), "new/er/fastgd"),
+    Home("NUMBA_CACHE_DIR is read-only", {"NUMBA_CACHE_DIR": "{}/home"}, (HOME,), BESIDE, ELSEWHERE),
+    Home("NUMBA_CACHE_DIR is a file", {"NUMBA_CACHE_DIR": "{}/file"}, (), BESIDE, ELSEWHERE),
+    Home("NUMBA_CACHE_DIR lies in a file", {"NUMBA_CACHE_DIR": "{}/file/x"}, (SITE,), "home/.cache/fastgd", ELSEWHERE),
+    Home("NUMBA_CACHE_DIR and all else are read-only", {"NUMBA_CACHE_DIR": "{}/home"}, (SITE, HOME), NOWHERE, NOT_KEPT),
+    Home("NUMBA_CACHE_DIR is ~ of an empty HOME", {"NUMBA_CACHE_DIR": "~/x", "HOME": ""}, (), BESIDE, ELSEWHERE),
+    Home(
+        "NUMBA_CACHE_DIR is ~ of a HOME that is relative",
+        {"NUMBA_CACHE_DIR": "~/x", "HOME": "gone"},
+        (),
+        BESIDE,
+        ELSEWHERE,
+    ),
+    Home("NUMBA_CACHE_DIR is ~ of nobody", {"NUMBA_CACHE_DIR": "~nobody-of-this-name/x"}, (), BESIDE, ELSEWHERE),
+    Home("NUMBA_CACHE_DIR is ~", {"NUMBA_CACHE_DIR": "~/x"}, (SITE,), "home/x/fastgd"),
+    Home("NUMBA_CACHE_DIR is full", {"NUMBA_CACHE_DIR": "{}/full"}, (), NOWHERE, NOT_KEPT),
+)
+
+KERNEL = """
+from fastgd.kernels import cpu
+from fastgd.kernels.formulas import ACTIVATION_CODES
+for dtype in ("float32", "float64"):
+    a = np.full((1, 3), 0.5, dtype)
+    cpu.activate(a, ACTIVATION_CODES["tanh"])
+    told.append(float(a[0, 0]))
+"""
+PREDICTION = """
+model = fastgd.MLP([2, 3, 1], random_state=0)
+told.append(float(model.predict([[1.0, 2.0]])[0]))
+model.save(place)
+told.append(float(fastgd.load(place).predict([[1.0, 2.0]])[0]))
+"""
+TRAINING = """
+X, y = fastgd.datasets.houses(200, random_state=0)
+model = fastgd.MLP([4, 3, 1], random_state=0)
+model.fit(X, y, epochs=1, n_threads=1, verbose=0)
+told.append(float(model.predict(X)[0]))
+model.save(place)
+told.append(float(fastgd.load(place).predict(X)[0]))
+"""
+WORK = (KERNEL, PREDICTION, TRAINING)
+INSIDE = """
+import sys
 from pathlib import Path
-from trials.places import apart, close_folder
-closed = json.loads(sys.argv[1])
-if closed and apart():
-    raise SystemExit("no mounts")
+from trials.places import apart, close_folder, tiny_disk
+closed, full, place = {closed!r}, {full!r}, {place!r}
+why = apart() if closed or full else ""
+if why:
+    print("[]", why, sep="\\n")
+    sys.exit()
 for folder in closed:
     close_folder(Path(folder))
-sys.path.insert(0, sys.argv[2])
-with warnings.catch_warnings(record=True) as told:
+if full:
+    tiny_disk(Path(full), 4096, 100)
+    Path(full, "all").write_bytes(bytes(4096))
+import json, warnings
+told = []
+with warnings.catch_warnings(record=True) as seen:
     warnings.simplefilter("always")
     import numpy as np
     import fastgd
-    from fastgd.kernels import cpu
-    from fastgd.kernels.formulas import ACTIVATION_CODES
-    a = np.full((1, 3), 0.5)
-    cpu.activate(a, ACTIVATION_CODES["tanh"])
-    fastgd.MLP([3, 1])
-print(json.dumps([float(a[0, 0]), [f"{each.category.__name__}: {each.message}" for each in told], fastgd.__file__]))
+    {work}
+print(json.dumps([told, [str(warning.message) for warning in seen]]))
 """
 
 
-class Setting(NamedTuple):
-    """Where a process finds itself; places are folders of the trial, or None for a variable that is not set."""
-
-    package: str  # "open" or "closed"
-    home: str | None
-    cache: str | None  # NUMBA_CACHE_DIR
-    xdg: str | None  # XDG_CACHE_HOME
-
-
-PLACES: dict[str, tuple[str | None, ...]] = {
-    "package": ("open", "closed", "closed"),
-    "home": (None, "", "home", "closed home", "gone/home", "."),
-    "cache": (None, None, "new", "closed cache", "file", "file/in"),
-    "xdg": (None, None, "xdg", "closed xdg", "relative"),
-}
-
-
-def setting_of(seed: int, number: int) -> Setting:
-    """The setting of a case."""
-    draw = np.random.default_rng((seed, number))
-    chosen = {name: options[draw.integers(len(options))] for name, options in PLACES.items()}
-    return Setting(**chosen)  # type: ignore[arg-type]
-
-
-def says_so(setting: Setting) -> bool:
-    """Whether there is something to say: kernels are not kept, or not where they should be."""
-    if setting.cache is not None:
-        return setting.cache != "new"
-    if setting.package == "open":
-        return False
-    if setting.xdg in ("xdg", "closed xdg"):
-        return setting.xdg == "closed xdg"
-    if setting.home is None:  # then the system knows where this user's home is
-        return not os.access(Path.home(), os.W_OK)
-    return setting.home != "home"
+def lived(home: Home, work: str, folder: Path) -> tuple[list[float], str]:
+    """Run some work in a home; returns what it computed, and what is wrong with the rest. `None` for what cannot be."""
+    for name in (HOME, "work", "out", "full"):
+        (folder / name).mkdir()
+    (folder / "file").touch()
+    shutil.copytree(PACKAGE, folder / SITE / "fastgd", ignore=shutil.ignore_patterns("__pycache__"))
+    given = {"HOME": "{}/home", "XDG_CACHE_HOME": None, "NUMBA_CACHE_DIR": None, **home.environment}
+    own = os.path.expanduser(f"~{_user()}")
+    environment = {name: value for name, value in os.environ.items() if name not in given}
+    environment |= {name: value.format(folder) for name, value in given.items() if value is not None}
+    environment["PYTHONPATH"] = os.pathsep.join([str(folder / SITE), str(Path(__file__).parents[1])])
+    closed = [own if name == OWN else str(folder / name) for name in home.closed]
+    full = str(folder / "full") if "full" in str(home.environment) else ""
+    code = INSIDE.format(
+        closed=closed, full=full, place=str(folder / "out" / "model"), work=work.replace("\n", "\n    ")
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder / "work", env=environment, capture_output=True, text=True
+    )
+    if found.returncode:
+        return [], f"it fails: {found.stderr[-1000:]}"
+    lines = found.stdout.splitlines()
+    if lines[0] == "[]":
+        raise NotImplementedError(lines[1])
+    told, warned = json.loads(lines[0])
+    return told, "; ".join(_wrong(home, warned, folder))
 
 
-def failure(folder: Path, setting: Setting, number: int) -> str | None:
-    """What goes wrong for a process in a setting, in a sentence; None where it works, and says what it should."""
-    root, work = folder / str(number), folder / str(number) / "work"
-    for name in ("work", "home", "closed home", "closed cache", "xdg", "closed xdg"):
-        (root / name).mkdir(parents=True)
-    (root / "file").write_text("")
-    package = folder / ("closed package" if setting.package == "closed" else "open package")
-    closed = [str(root / name) for name in (setting.home, setting.cache, setting.xdg) if name and "closed" in name]
-    closed += [str(package)] if setting.package == "closed" else []
-    environment = {k: v for k, v in os.environ.items() if k not in ("HOME", "NUMBA_CACHE_DIR", "XDG_CACHE_HOME")}
-    environment |= {"PYTHONPATH": str(Path(__file__).parents[1]), "PYTHONDONTWRITEBYTECODE": "1"}
-    for variable, place in (
-        ("HOME", setting.home),
-        ("NUMBA_CACHE_DIR", setting.cache),
-        ("XDG_CACHE_HOME", setting.xdg),
-    ):
-        if place is not None:
-            is_path = place and place not in (".", "relative")
-            environment[variable] = str(root / place) if is_path else place
-    command = [sys.executable, "-c", LINES, json.dumps(closed), str(package)]
-    done = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, timeout=SECONDS)
-    found = complaint(done, setting, package, work)
-    shutil.rmtree(root, ignore_errors=True)
-    return found and f"case {number}, {setting}: {found}"
+def _user() -> str:
+    import pwd
+
+    return pwd.getpwuid(os.geteuid()).pw_name
 
 
-def complaint(done: Any, setting: Setting, package: Path, work: Path) -> str | None:
-    """What a process that has ended did wrong, or None."""
-    if done.returncode:
-        return f"it ended with {done.returncode}: {(done.stderr.strip().splitlines() or ['no word'])[-1]}"
-    answer, told, imported = json.loads(done.stdout)
-    if not Path(imported).is_relative_to(package):
-        return f"another package was tried, {imported}"
-    if answer != ANSWER:
-        return f"it computes {answer} in place of {ANSWER}"
-    if len(told) != says_so(setting) or not all(each.startswith("CacheWarning: ") for each in told):
-        return f"it says {told or 'nothing'}"
-    if list(work.iterdir()):
-        return f"it leaves {sorted(path.name for path in work.iterdir())} in the working folder"
-    return None
+def _wrong(home: Home, warned: list[str], folder: Path) -> Iterator[str]:
+    if len(warned) != bool(home.warned) or home.warned not in "".join(warned):
+        yield f"it says {warned}"
+    if any(message.count("\n") for message in warned):
+        yield "it says more than a line"
+    kept = {str(path.parent.relative_to(folder)) for path in folder.rglob("*.nb[ic]")}
+    if kept != ({home.kept} - {NOWHERE}):
+        yield f"kernels are kept in {sorted(kept)} instead of {home.kept!r}"
+    left = [str(path.relative_to(folder)) for path in (folder / "work").rglob("*")]
+    left += [str(path.relative_to(folder)) for path in folder.rglob("~*")]
+    if left:
+        yield f"{left[:3]} appear where nobody asked for them"
 
 
-def homes(cases: int, seed: int) -> Outcome:
-    """Run a process in each of so many settings."""
-    if why := _cannot():
-        return Outcome(0, [], f"not tried: {why}")
-    failures = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name).resolve()
-        for package in ("open package", "closed package"):
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(Path(fastgd.__file__).parent, folder / package / "fastgd", ignore=ignored)
-        for number in range(cases):
-            found = failure(folder, setting_of(seed, number), number)
-            if found:
-                failures.append(f"seed {seed}, {found}")
-    return Outcome(cases, failures, "homes, caches and packages that are closed, gone, files or not named")
-
-
-def _cannot() -> str:
-    """Why no folder can be closed here, or nothing: tried in a process of its own."""
-    code = "from trials.places import apart; print(apart())"
-    folder = str(Path(__file__).parents[1])
-    done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
-    return done.stdout.strip()
+def homes(cases: int, seed: int, known: tuple[Home, ...] = HOMES, work: tuple[str, ...] = WORK) -> Outcome:
+    """Every home with one kernel, then with a prediction, then with a training, as far as the cases go."""
+    failures, tried, why = [], 0, ""
+    right: dict[str, list[float]] = {}
+    for number in range(seed, seed + min(cases, len(known) * len(work))):
+        home = known[number % len(known)]
+        what = work[number // len(known) % len(work)]
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                told, wrong = lived(home, what, Path(folder).resolve())
+            except NotImplementedError as error:
+                why = f", without read-only folders: {error}"
+                continue
+        tried += 1
+        if not wrong and told != right.setdefault(what, told):
+            wrong = f"it computes {told} instead of {right[what]}"
+        if wrong:
+            failures.append(f"case {number}: {home.name}: {wrong}.")
+    return Outcome(tried, failures, f"{len(known)} homes, {len(work)} kinds of work{why}")
 
 
 TRIALS = (
     Trial(
         "homes",
-        "Where home, cache or package cannot be written to, or there is no home, all works, and says so once.",
-        "tests/test_homes.py::test_homes_of_all_kinds",
-        60,
+        "Where the home or the package is read-only, or there is no home, all works, and one sentence says so.",
+        "tests/test_homes.py::test_every_home_works_and_says_once_what_is_unusual",
+        len(HOMES) * len(WORK),
         homes,
     ),
 )

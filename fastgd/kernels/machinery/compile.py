@@ -186,14 +186,15 @@ def _folders() -> list[Path | None]:
     Without a home, "~" is no folder; a relative XDG_CACHE_HOME is none by its rules.
     """
     asked, home = os.path.expanduser(config.CACHE_DIR), os.path.expanduser("~")
+    is_home = os.path.isabs(home) and os.path.isdir(home) and os.path.dirname(home) != home
     user_cache = os.environ.get("XDG_CACHE_HOME", "")
     folders: list[Path | None] = [None, BESIDE_SOURCES]
-    if asked and not asked.startswith("~"):
+    if asked and (not config.CACHE_DIR.startswith("~") or (is_home and os.path.isabs(asked))):
         with contextlib.suppress(OSError):  # the working folder, which a relative one starts from, may be gone
             folders[0] = Path(asked).absolute() / "fastgd"
     if os.path.isabs(user_cache):
         folders.append(Path(user_cache) / "fastgd")
-    elif os.path.isabs(home) and os.path.isdir(home) and os.path.dirname(home) != home:
+    elif is_home:
         folders.append(Path(home) / ".cache" / "fastgd")
     return folders
 
@@ -316,12 +317,14 @@ class _StampedCache(caching.FunctionCache):  # type: ignore[misc]
             return None
         found = None
         with contextlib.suppress(Exception):  # what Numba cannot rebuild raises anything
-            found = super().load_overload(sig, target_context)
+            loaded = super().load_overload(sig, target_context)
+            if loaded and loaded.signature.args == sigutils.normalize_signature(sig)[0]:
+                found = loaded
         damaged, self.files.damaged = self.files.damaged, ""
         if damaged:
             _say_once("damaged", f"{self.files.folder} holds damaged machine code ({damaged}): what is damaged is "
                       "compiled anew, and replaced.")  # fmt: skip
-        return found if found and found.signature.args == sigutils.normalize_signature(sig)[0] else None
+        return found
 
     def save_overload(self, sig: Any, data: Any) -> None:
         if cache_folder() is None:
