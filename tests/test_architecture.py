@@ -107,8 +107,8 @@ def lines_of_code(path):
         (["kernels/cpu/*.py"], 2100),
         (["kernels/machinery/*.py"], 1000),
         (["kernels/*.py"], 620),  # with logarithms and exponentials of our own, and what a fork needs
-        # A training goes on inside an epoch.
-        (["network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 820),
+        # A training goes on inside an epoch, and rests for those who look.
+        (["network/*.py", "training/loop.py", "training/run.py", "training/history.py"], 830),
     ],
 )
 def test_the_engine_stays_small(part, most):
