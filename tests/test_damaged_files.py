@@ -215,7 +215,7 @@ def test_a_model_that_somebody_has_spoilt_is_not_saved(whole, tmp_path, name, va
 
 def test_a_long_label_among_many_costs_no_more_than_a_multiple_of_the_file(tmp_path):
     model, path = fastgd.MLP([1, 2000], loss="cross_entropy"), tmp_path / "m"
-    model.classes = np.array([f"{i}" for i in range(2000)])
+    model.schema = dataclasses.replace(model.schema, classes=np.array([f"{i}" for i in range(2000)]))
     model.save(path)
     outer, inner, arrays = parts(path)
     inner["classes"] = {"dtype": "<U50000", "values": ["x" * 50_000, *inner["classes"]["values"][1:]]}

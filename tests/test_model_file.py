@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -62,7 +63,7 @@ def test_a_trained_scaling_is_kept_when_training_goes_on(tmp_path):
 @pytest.mark.parametrize("labels", [["late", "early"], ["x"], [7, -3], [True, False], np.array([2, 9], "u1")])
 def test_classes_that_are_few_and_in_any_order_come_back(tmp_path, labels):
     model = fastgd.MLP([2, 3], loss="cross_entropy")
-    model.classes = np.array(labels)
+    model.schema = dataclasses.replace(model.schema, classes=np.array(labels))
     model.save(tmp_path / "m")
     loaded = fastgd.load(tmp_path / "m")
     assert loaded.classes.tolist() == model.classes.tolist()
@@ -80,7 +81,7 @@ def test_classes_that_were_named_are_known_after_loading(tmp_path):
 
 def test_an_array_of_labels_may_be_wider_than_its_labels(tmp_path):
     model = fastgd.MLP([2, 2], loss="cross_entropy")
-    model.classes = np.array(["no", "yes"], "U300000")
+    model.schema = dataclasses.replace(model.schema, classes=np.array(["no", "yes"], "U300000"))
     model.save(tmp_path / "m")
     loaded = fastgd.load(tmp_path / "m")
     assert loaded.classes.tolist() == ["no", "yes"]

@@ -213,10 +213,6 @@ class Model:
         """The labels that the outputs stand for, in their order; None where they stand for no classes."""
         return self.schema.classes
 
-    @classes.setter
-    def classes(self, labels: NDArray[Any] | None) -> None:
-        self.schema = replace(self.schema, classes=labels)
-
     @property
     def members(self) -> tuple[Self, ...]:
         """The model itself, as whatever looks at several models asks for it."""
