@@ -52,6 +52,19 @@ def test_mean_and_std_agree_with_numpy_across_chunks(monkeypatch):
     np.testing.assert_allclose(std, X.std(axis=0), rtol=1e-12)
 
 
+@pytest.mark.tiny
+@pytest.mark.parametrize("n_targets", [1, 3])
+def test_inputs_and_targets_are_scaled_by_their_moments(n_targets):
+    X, Y = table(50)[0], np.random.default_rng(1).normal(size=(50, n_targets)) * 5 + 100
+    made = fastgd.MLP([4, 3, n_targets])
+    made.fit(X, Y if n_targets > 1 else Y[:, 0], epochs=1, verbose=0)
+    found, close = made.scaling, {"rtol": 1e-5}
+    np.testing.assert_allclose(found.input_mean, X.mean(axis=0), **close)
+    np.testing.assert_allclose(found.input_std, X.std(axis=0), **close)
+    np.testing.assert_allclose(found.target_mean, Y.mean(axis=0), **close)
+    np.testing.assert_allclose(found.target_std, Y.std(axis=0), **close)
+
+
 def test_a_column_that_the_dtype_cannot_resolve_is_warned_of():
     X, y = table(50)
     X[:, 1] = 1_600_000_000 + np.arange(50) * 100
