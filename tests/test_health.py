@@ -87,6 +87,17 @@ def test_fresh_networks_at_their_default_rate_are_healthy():
     assert model.health(X, y, fastgd.SGD(5.0)).of("bold steps")
 
 
+def test_a_step_of_half_the_weights_is_bold_only_after_the_first_steps():
+    X, y = fastgd.datasets.houses(2000, random_state=1)
+    model = fastgd.MLP([4, 16, 1])
+    for n_steps, is_bold in ((0, False), (125, True)):
+        model.fit(X, y, epochs=n_steps * 16 // 2000, batch_size=16, optimizer=fastgd.SGD(1e-3), verbose=0)
+        longest = model.health(X, y, fastgd.SGD(1.0)).layers["nudge / weights"].max()
+        found = model.health(X, y, fastgd.SGD(0.5 / longest))
+        assert found.layers["nudge / weights"].max() == pytest.approx(0.5, rel=1e-3)
+        assert bool(found.of("bold steps")) is is_bold
+
+
 def test_a_schedule_at_its_end_and_a_network_at_its_goal_are_not_timid():
     X, y = houses(300)
     model = fastgd.MLP([4, 8, 1])
