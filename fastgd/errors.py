@@ -113,7 +113,7 @@ class CacheWarning(FastgdWarning):
 
 
 class CheckpointWarning(FastgdWarning):
-    """A checkpoint could not be written; the training goes on."""
+    """A checkpoint could not be written, or somebody else writes to its file; the training goes on."""
 
 
 class ClusterWarning(FastgdWarning):

@@ -14,15 +14,15 @@ from .options import checked_names, html_table, with_names, yes_or_no
 if TYPE_CHECKING:
     from .explain.health import Health
     from .explain.table import Table
-    from .model.mean import Mean
+    from .files.kept_file import KeptFile
     from .training.learning_rate import LearningRateSearch
     from .training.optimizers import Optimizer
 
 # What the rooms around ask of a model: names that work as all others, but tab completion is for users.
 INNER = {
-    "at_rest", "become", "engine", "fit_state", "forget_table", "gradient_seen", "initializer", "let_go", "limits",
-    "look", "loss_of", "loss_unit", "measured", "members", "net", "objective", "outputs_for", "outputs_of",
-    "outputs_seen", "predictor", "read_checkpoint", "schema", "store", "take_encoder", "take_over", "training_state",
+    "at_rest", "become", "engine", "fit_state", "forget_table", "gradient_seen", "initializer", "kept_in", "let_go",
+    "limits", "look", "loss_of", "loss_unit", "measured", "members", "net", "objective", "outputs_for", "outputs_of",
+    "outputs_seen", "predictor", "schema", "store", "take_encoder", "take_over", "training_state",
     "turns", "twin",
 }  # fmt: skip
 
@@ -323,12 +323,11 @@ class MLP(Piecewise):
         training_state = yes_or_no(training_state, "training_state")
         self.look(lambda model: save(model, path, training_state))
 
-    def read_checkpoint(self, path: str | Path) -> MLP | Mean:
-        """The model that a file has."""
-        from .files.disk import read
-        from .model.mean import Mean
+    def kept_in(self, path: str | Path) -> KeptFile[MLP]:
+        """The file that a training of this model is kept in."""
+        from .files.kept_file import KeptFile
 
-        return read(path, MLP, Mean)
+        return KeptFile(path, MLP)
 
     def export(self, path: str | Path) -> None:
         """Write the model for programs without fastgd: ONNX (.onnx), a C99 header (.h), or a script of NumPy (.py).

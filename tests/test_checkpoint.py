@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import os
 import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -269,8 +271,6 @@ def test_files_that_cannot_be_gone_on_from(path, tmp_path):
     path.write_bytes(b"nothing")
     with pytest.raises(ModelFileError, match="truncated"):
         resume(path)
-    with pytest.raises(InvalidInputError, match=r"there is no folder .*none: make it first"):
-        train(Checkpoint(tmp_path / "none" / "m"))
     with pytest.raises(InvalidInputError, match="function cannot be saved"):
         train(Checkpoint(path), optimizer=fastgd.SGD(lambda step: 0.1))
     for options in ({"seconds": -1}, {"seconds": np.nan}, {"seconds": "1"}, {"resume": 2}, {"path": 3}, {"path": b"m"}):
@@ -278,6 +278,66 @@ def test_files_that_cannot_be_gone_on_from(path, tmp_path):
             Checkpoint(**{"path": path, **options})
     with pytest.raises(InvalidInputError, match="spec 0: Checkpoint is for the fit of one network"):
         fastgd.fit_many([{"layer_sizes": [4, 1]}], *houses(), callbacks=[Checkpoint(path)], verbose=0)
+
+
+class Steps(Callback):
+    """Notes that the training has begun."""
+
+    begun = False
+
+    def on_train_begin(self, logs=None):
+        self.begun = True
+
+
+@pytest.mark.parametrize("resume", [False, True])
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("", "is a folder"), ("none/m", "there is no folder .*none"), ("m/m", "there is no folder"),
+        ("a\0b", "is not the name of a file"), ("x" * 300, "File name too long"), ("pipe", "pipe|no file that could"),
+    ],
+)  # fmt: skip
+def test_where_nothing_can_be_written_no_training_begins(tmp_path, name, why, resume):
+    (tmp_path / "m").write_bytes(b"")
+    os.mkfifo(tmp_path / "pipe")
+    steps = Steps()
+    with pytest.raises((InvalidInputError, ModelFileError), match=why):
+        train(steps, Checkpoint(f"{tmp_path}/{name}", resume=resume))
+    assert not steps.begun
+
+
+def test_a_closed_folder_is_told_before_the_training_unless_nothing_is_left_to_do(path, monkeypatch):
+    whole = train(Checkpoint(path))
+    monkeypatch.setattr(os, "access", lambda place, mode: Path(place) != path.parent)
+    with pytest.raises(InvalidInputError, match=r"Checkpoint: .*closed to you. Name another path"):
+        train(Checkpoint(path))
+    assert differences(whole, resume(path)) == []
+
+
+def test_another_training_with_the_same_file_is_told_once(path, tmp_path):
+    class Other(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            fastgd.MLP([4, 1 + epoch, 1]).save(path)
+
+    with pytest.warns(CheckpointWarning, match=r"m.safetensors was written by somebody else") as told:
+        train(Other(), Checkpoint(path, seconds=0))
+    assert len(told) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        train(Checkpoint(path, seconds=0))  # an old file is replaced, and its own file is no other's
+        resume(path)
+
+
+def test_the_file_stays_where_it_is_when_the_working_directory_changes(tmp_path, monkeypatch):
+    class Moves(Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            os.chdir(tmp_path / "elsewhere")
+
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path)
+    train(Moves(), Checkpoint("m.safetensors", seconds=0))
+    assert [file.name for file in tmp_path.rglob("*") if file.is_file()] == ["m.safetensors"]
+    assert fastgd.load(tmp_path / "m.safetensors").fit_state.course.end
 
 
 OUT_OF_RANGE = [

@@ -112,6 +112,14 @@ def test_a_column_has_as_many_bins_as_tell_of_the_target():
     assert telling(values, np.full((20_000, 2), 3.0)) == 8  # a target that does not vary tells nothing
 
 
+@pytest.mark.filterwarnings("error")
+def test_beside_a_row_of_a_huge_weight_the_others_may_vanish():
+    generator = np.random.default_rng(0)
+    weights = np.ones(2000)
+    weights[7] = 1e30
+    assert telling(generator.uniform(0, 1, 2000), generator.normal(size=2000), weights=weights) in (8, 9)
+
+
 def test_few_rows_allow_few_bins():
     generator = np.random.default_rng(0)
     values = generator.uniform(0, 1, 1000)

@@ -72,6 +72,16 @@ def test_names_with_commas_are_quoted(tmp_path):
     assert "Network 2-96-1 " in result.output
 
 
+def test_many_columns_are_told_in_one_short_line(tmp_path):
+    many = {f"c{column}": np.arange(40) % 7 for column in range(150)}
+    same = {f"same{column}": np.ones(40, int) for column in range(150)}
+    result = run("train", write(tmp_path / "t.csv", 40, **many, **same), "--target", "price", "--epochs", 1)
+    assert result.exit_code == 0, result.output
+    said = r"Features: id, size, .*, c96 and 53 more; left out: .*, same99 \(the same in every row\) and 50 more\.\n"
+    assert re.search(said, result.output)
+    assert "c97" not in result.output
+
+
 def test_a_training_that_learns_nothing_says_so(tmp_path):
     path, hint = write(tmp_path / "houses.csv"), "On the rows held out the mean would do better"
     assert hint in run("train", path, *ARGUMENTS, "--epochs", 1, "--learning-rate", 1e-9).output

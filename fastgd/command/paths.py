@@ -14,32 +14,26 @@ def check_can_write(*paths: Path | None, table: Path | None = None, overwrite: b
             be overwritten, a file that is there already.
     """
     from ..errors import ModelFileError
+    from ..files.atomic import check_writable
+    from ..options import called
 
     given = [path for path in paths if path is not None]
     for number, path in enumerate(given):
-        try:
-            why = _why_not(path, given[:number], table, overwrite)
-        except (OSError, ValueError) as error:  # a name that is too long, a folder that may not be looked into
-            why = f"{getattr(error, 'strerror', None) or error}."
+        if str(path) == "-":  # who types it does not mean a file of this name
+            raise ModelFileError("- cannot be written: it stands for standard input, name a file.")
+        check_writable(path)
+        why = _why_not(path, given[:number], table, overwrite)
         if why:
-            raise ModelFileError(f"{path} cannot be written: {why}")
+            raise ModelFileError(f"{called(path)} cannot be written: {why}")
 
 
 def _why_not(path: Path, before: list[Path], table: Path | None, overwrite: bool) -> str:
-    """What is against writing there, if anything."""
+    """What is against replacing what is there, if anything."""
     from ..files.atomic import destination
 
-    if str(path) == "-":  # who types it does not mean a file of this name
-        return "it stands for standard input, name a file."
     place = destination(path)
-    if isinstance(place, Path):
-        if not place.parent.is_dir():
-            return f"there is no folder {place.parent}."
-        device = place.is_char_device()
-        if not os.access(place if device else place.parent, os.W_OK):
-            return f"{'it' if device else f'the folder {place.parent}'} is closed to you."
-        if device:  # it takes whatever comes, as often as it comes
-            return ""
+    if isinstance(place, Path) and place.is_char_device():  # it takes whatever comes, as often as it comes
+        return ""
     if table is not None and path.exists() and table.exists() and path.samefile(table):
         return "it is a file to read from, write to another one."
     if os.path.realpath(path) in map(os.path.realpath, before):

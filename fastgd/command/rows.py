@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.files import Format, Places, read_placed
-from ..data.reading.dialect import check_columns
+from ..data.reading.dialect import MOST_KNOWN, check_columns
 from ..errors import InvalidInputError
 from ..options import counted, shortened
 from .facts import Facts, facts_of, why_not
@@ -138,7 +138,7 @@ def left_out(columns: Columns, facts: Mapping[str, Facts]) -> dict[str, str]:
     """The columns that are no features unless they are named, and why; facts are of all that the file has."""
     found = {column: "as asked" for column in columns.without if column != columns.target}
     for column in facts:
-        if column not in (columns.target, columns.group, *found) and (why := why_not(facts[column])):
+        if column not in found and column not in (columns.target, columns.group) and (why := why_not(facts[column])):
             found[column] = why
     return found
 
@@ -152,12 +152,12 @@ def features_of(file: Path | str, columns: Columns, facts: Mapping[str, Facts]) 
     out, names = {}, columns.features
     if names is None:
         out = left_out(columns, facts)
-        names = [column for column in facts if column not in {columns.target, columns.group, *out}]
+        names = [column for column in facts if column not in out and column not in (columns.target, columns.group)]
     if not names:
         advice = ": name with --features what is to be learned from all the same" if out else ""
         raise InvalidInputError(f"{file} has no column to predict {columns.target!r} from{_listed(out)}{advice}.")
     if columns.features is None:
-        remark(f"Features: {', '.join(shortened(column, LONGEST) for column in names)}{_listed(out)}.")
+        remark(f"Features: {_first([shortened(column, LONGEST) for column in names])}{_listed(out)}.")
     gaps = {column: facts[column].n_rows - facts[column].n_known for column in names}
     tell_gaps({column: n for column, n in gaps.items() if n})
     return names, out
@@ -167,7 +167,13 @@ def _listed(left_out: dict[str, str]) -> str:
     if not left_out:
         return ""
     why = [f"{shortened(column, LONGEST) or 'the one without a name'} ({why})" for column, why in left_out.items()]
-    return f"; left out: {', '.join(why)}"
+    return f"; left out: {_first(why)}"
+
+
+def _first(told: list[str]) -> str:
+    """A list, of which a table of many columns has too much to say."""
+    more = f" and {len(told) - MOST_KNOWN:,} more" if len(told) > MOST_KNOWN else ""
+    return ", ".join(told[:MOST_KNOWN]) + more
 
 
 def tell_gaps(gaps: dict[str, int]) -> None:

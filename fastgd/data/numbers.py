@@ -84,7 +84,8 @@ def telling_edges(values: Numbers, weights: Numbers, targets: Numbers, most: int
         edges = bin_edges(found, of_value[0], n_bins)
         starts = np.searchsorted(found, edges[:-1])
         in_bin = np.diff(up_to[[*starts, len(found)]], axis=0)
-        tried.append((float((in_bin[:, 1:] ** 2 / in_bin[:, :1]).sum()), edges))
+        counted = in_bin[in_bin[:, 0] > 0]  # beside a row of a huge weight, a bin's may vanish in the sums
+        tried.append((float((counted[:, 1:] ** 2 / counted[:, :1]).sum()), edges))
     finest, edges = tried[-1]
     noise = (each.sum() * centred.shape[1] - finest) / max(len(values) - len(edges), 1)
     return max(tried, key=lambda each: each[0] - PRICE * noise * len(each[1]))[1]

@@ -101,6 +101,24 @@ def destination(path: Path) -> Path | int:
     return target
 
 
+def check_writable(path: Path) -> None:
+    """Find out before the work that its result could not be written to where a path leads.
+
+    Raises:
+        ModelFileError: a folder, a pipe, an impossible name, or no folder to write into; it says why.
+    """
+    try:
+        place = destination(path)
+        if isinstance(place, Path):
+            device = place.is_char_device()
+            if not device and not place.parent.is_dir():
+                raise OSError(f"there is no folder {place.parent}")
+            if not os.access(place if device else place.parent, os.W_OK):
+                raise OSError(f"{'it' if device else f'the folder {place.parent}'} is closed to you")
+    except (OSError, ValueError) as error:  # such as a name that is too long
+        raise _unwritten(path, error) from error
+
+
 def _descriptor(path: str) -> int | None:
     """The number of the open descriptor that a path leads to, if it leads to one."""
     folders = {os.path.realpath(folder) for folder in DESCRIPTORS}

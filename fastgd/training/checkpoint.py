@@ -33,6 +33,7 @@ class Checkpoint(Callback):
 
     Other callbacks begin anew, such as Recorder and your own, with the epoch at hand. Where the file cannot be written,
     as on a full disk, a CheckpointWarning says so, the training goes on, the old file stays, and it is tried again.
+    Another warning tells that somebody else, such as the same program started twice, writes to the file, too.
     What is written takes time and room like `model.save(path, training_state=True)`.
 
     Args:
@@ -41,9 +42,10 @@ class Checkpoint(Callback):
         resume: whether to go on from the file where there is one.
 
     Raises:
-        InvalidInputError: an option that cannot be used. When training begins: a folder that is not there; a learning
-            rate or an optimizer of your own, which no file can hold; with `resume` also a file of another training, or
-            of none, rows that need not come again as they came (a function, an iterator), and comm.
+        InvalidInputError: an option that cannot be used. When training begins: a path where nothing can be written,
+            such as a folder; a learning rate or an optimizer of your own, which no file can hold; with `resume` also a
+            file of another training, or of none, rows that need not come again as they came (a function, an iterator),
+            and comm.
         ModelFileError: with `resume`, a file that cannot be read.
 
     Example:
@@ -71,6 +73,8 @@ class Checkpoint(Callback):
         self.resume = yes_or_no(resume, "resume")
         self.due = math.inf  # on the clock time.monotonic
         self.is_told = False  # whether the file could not be written, and that was told
+        self.is_shared = False  # whether somebody else writes to the file, and that was told
+        self.file: Any = None  # the files.kept_file.KeptFile of the training
 
     @property
     def name(self) -> str:
@@ -79,19 +83,24 @@ class Checkpoint(Callback):
 
     def on_train_begin(self, logs: Logs | None = None) -> None:
         """Begin to count seconds."""
-        self.due, self.is_told = time.monotonic() + self.seconds, False
+        self.due, self.is_told, self.is_shared = time.monotonic() + self.seconds, False, False
+
+    def open(self) -> None:
+        """Take the path for the training that begins."""
+        self.file = self.model.kept_in(self.path)
 
     def check(self) -> None:
-        """Find out before the training that the file's folder is not there."""
-        folder = Path(self.path).absolute().parent
-        if not folder.is_dir():
-            raise InvalidInputError(f"{self!r}: there is no folder {folder}: make it first, or name another path.")
+        """Find out before the first step that the file could not be written."""
+        try:
+            self.file.check()
+        except ModelFileError as error:
+            raise InvalidInputError(f"Checkpoint: {error} Name another path.") from error
 
     def saved(self) -> Any:
         """The model in the file, whose training is to go on; None where none is to, or there is no file."""
-        if not self.resume or not os.path.lexists(self.path):
+        if not self.resume or not os.path.lexists(self.file.path):
             return None
-        model = self.model.read_checkpoint(self.path)
+        model = self.file.read()
         if getattr(model.fit_state, "course", None) is None:
             raise InvalidInputError(
                 f"{self.name} is no checkpoint of a training: give Checkpoint another path, or resume=False, which "
@@ -105,8 +114,10 @@ class Checkpoint(Callback):
 
     def save(self, is_over: bool) -> None:
         """Write the model as it is now; `is_over`: once more at the end, after which nothing is tried again."""
+        self._tell_of_others()
         try:
-            self.model.save(self.path, training_state=True)
+            self.model.save(self.file.path, training_state=True)
+            self.file.note()
             self.is_told = False
         except ModelFileError as error:
             if is_over or not self.is_told:
@@ -115,3 +126,13 @@ class Checkpoint(Callback):
                 after = f"The training goes on, and tries again every {self.seconds:g} seconds."
                 warn(f"No checkpoint could be written. {error} {what if is_over else after}", CheckpointWarning)
         self.due = time.monotonic() + self.seconds
+
+    def _tell_of_others(self) -> None:
+        """Say once that somebody else has written to the file since this training began or wrote."""
+        if not self.is_shared and self.file.is_foreign():
+            self.is_shared = True
+            warn(
+                f"{self.name} was written by somebody else while this training is kept in it: trainings that share a "
+                "file replace what the others have kept, so give each Checkpoint a path of its own.",
+                CheckpointWarning,
+            )

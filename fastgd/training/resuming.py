@@ -40,7 +40,7 @@ def begin(run: Run, watch: Watch) -> None:
     run.options, start = _options(run, callbacks), _hash([*run.arrays(), run.training.raw, run.training.epoch])
     in_words(run.job.training.optimizer)
     for checkpoint in callbacks.checkpoints:
-        checkpoint.check()
+        checkpoint.open()
         if checkpoint.resume:
             _check_repeatable(run, callbacks)
     for checkpoint in callbacks.checkpoints:
@@ -51,11 +51,19 @@ def begin(run: Run, watch: Watch) -> None:
             # After Ctrl-C the model is further than the file, and the file's training is its own.
             if course.began != start and (course.end or course.began != before):
                 _refuse(checkpoint, "that began with other weights")
+            if not course.end:  # else nothing will be written
+                _check_writable(callbacks)
             _take_up(run, saved, course, checkpoint)
             callbacks.seen_before = course.waiting
             watch.display.resumed(run.history.resumed, run.history.seconds)
             return
+    _check_writable(callbacks)
     run.training.began = start
+
+
+def _check_writable(callbacks: CallbackList) -> None:
+    for checkpoint in callbacks.checkpoints:
+        checkpoint.check()
 
 
 def write_if_due(run: Run, callbacks: CallbackList) -> None:

@@ -23,6 +23,9 @@ LINES = 100_000  # that are unpacked at once
 FOREIGN = {  # how files begin that are no tables of text
     b"PK\x03\x04": "an Excel workbook or a zip archive: save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save the table as CSV",
+    b'{"': "JSON: save the table as CSV",
+    b"[{": "JSON: save the table as CSV",
+    b"[\n": "JSON: save the table as CSV",
     b"%PDF": "a PDF: save the table as CSV",
     b"SQLite f": "an SQLite database: export the table as CSV",
     b"ARROW1": "an Arrow (Feather) file: save the table as Parquet or CSV",
