@@ -368,17 +368,27 @@ def test_it_is_written_when_its_seconds_have_passed(path, monkeypatch):
     assert np.diff([seconds for seconds, _ in written[:-1]]).min() >= 4
 
 
-def test_ctrl_c_leaves_the_file_and_the_same_line_goes_on(path):
-    class Presses(Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
+class Presses(Callback):
+    """Ctrl-C after the second epoch."""
 
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_the_file_and_the_same_line_goes_on(path):
     model, history = train(Presses(), Checkpoint(path, seconds=0))
     assert history.stop_reason == "interrupted in epoch 3"
     again = resume(path, model=model)
     assert again[1].resumed == "resumed in epoch 2 of 4, as m.safetensors has it"
     assert differences(train(), again) == []
+
+
+def test_a_slip_after_ctrl_c_does_not_keep_the_same_line_from_going_on(path):
+    model, _ = train(Presses(), Checkpoint(path, seconds=0))
+    with pytest.raises(InvalidInputError, match="batch_size 16, and this one has 61"):
+        resume(path, model=model, batch_size=61)
+    assert differences(train(), resume(path, model=model)) == []
 
 
 @pytest.mark.parametrize("buffer_rows", [32, 48, 1000])

@@ -34,8 +34,8 @@ def begin(run: Run, watch: Watch) -> None:
     """Before the first step: check that checkpoints can be kept, and go on where one of their files has it."""
     callbacks = watch.callbacks
     callbacks.seen_before = ()
-    run.training.began, before = "", run.training.began
     if not run.job.epochs or not callbacks.checkpoints:
+        run.training.began = ""
         return
     run.options, start = _options(run, callbacks), _hash([*run.arrays(), run.training.raw, run.training.epoch])
     in_words(run.job.training.optimizer)
@@ -49,7 +49,7 @@ def begin(run: Run, watch: Watch) -> None:
             course: Course = saved.fit_state.course
             _compare(course.options, run.options, checkpoint)
             # After Ctrl-C the model is further than the file, and the file's training is its own.
-            if course.began != start and (course.end or course.began != before):
+            if course.began != start and (course.end or course.began != run.training.began):
                 _refuse(checkpoint, "that began with other weights")
             _take_up(run, saved, course, checkpoint)
             callbacks.seen_before = course.waiting
