@@ -218,7 +218,7 @@ OTHERS = {
     "epochs 4, and this one has 5": {"epochs": 5},
     "batch_size 16, and this one has 8": {"batch_size": 8},
     "optimizer Adam": {"optimizer": fastgd.Adam(0.02, ema_decay=0.9)},
-    "dropout 0.2, 0, and this one has 0, 0": {"dropout": 0.0},
+    "dropout 0.2, 0.0, and this one has 0.0, 0.0": {"dropout": 0.0},
     "dtype float32": {"dtype": "float64"},
     "random_state 3": {"random_state": 4},
     "shuffle True": {"shuffle": False},
@@ -266,6 +266,9 @@ def test_files_that_cannot_be_gone_on_from(path, tmp_path):
         InvalidInputError, match=r"m.safetensors is no checkpoint of a training: give Checkpoint another"
     ):
         resume(path)
+    fastgd.Ensemble([fastgd.MLP([4, 1], standardize=False)]).save(path)
+    with pytest.raises(InvalidInputError, match=r"m.safetensors is no checkpoint of a training"):
+        resume(path)
     path.write_bytes(b"nothing")
     with pytest.raises(ModelFileError, match="truncated"):
         resume(path)
@@ -304,6 +307,22 @@ def test_a_damaged_place_is_refused(path, unfinished, change):
     with_header(path, lambda header: header["training"]["course"].update(change))
     with pytest.raises(ModelFileError, match=r"does not hold a whole model|header"):
         fastgd.load(path)
+
+
+def one_more_stop(course):
+    course["waiting"].append({**course["waiting"][0], "has_parameters": False})
+
+
+def fewer_epochs(course):
+    course["options"]["epochs"] = 1
+
+
+@pytest.mark.parametrize(("change", "epochs"), [(one_more_stop, 4), (fewer_epochs, 1)])
+def test_a_place_that_contradicts_its_options_is_refused(path, unfinished, change, epochs):
+    path.write_bytes(unfinished)
+    with_header(path, lambda header: change(header["training"]["course"]))
+    with pytest.raises(InvalidInputError, match="whose place contradicts its options"):
+        resume(path, EarlyStopping(), epochs=epochs)
 
 
 @pytest.mark.parametrize("number", ["loss", "weight", "rate", "seconds", "nothing"])

@@ -92,7 +92,7 @@ class Checkpoint(Callback):
         if not self.resume or not os.path.lexists(self.path):
             return None
         model = self.model.read_checkpoint(self.path)
-        if getattr(model.fit_state, "course", None) is None:
+        if getattr(getattr(model, "fit_state", None), "course", None) is None:  # an ensemble does not learn
             raise InvalidInputError(
                 f"{self.name} is no checkpoint of a training: give Checkpoint another path, or resume=False, which "
                 "replaces the file."

@@ -6,7 +6,7 @@ What decides the bits of a training is compared first, in words or by a hash: a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
@@ -47,7 +47,7 @@ def begin(run: Run, watch: Watch) -> None:
         saved = checkpoint.saved()
         if saved is not None:
             course: Course = saved.fit_state.course
-            _compare(course.options, run.options, checkpoint)
+            _compare(course, run, callbacks, checkpoint)
             # After Ctrl-C the model is further than the file, and the file's training is its own.
             if course.began != start and (course.end or course.began != run.training.began):
                 _refuse(checkpoint, "that began with other weights")
@@ -140,7 +140,7 @@ def _options(run: Run, callbacks: CallbackList) -> dict[str, Plain]:
         "layer_sizes": "-".join(map(str, network.sizes)),
         "activation": ", ".join(activation.name for activation in network.activations),
         "loss": repr(network.loss),
-        "dropout": ", ".join(f"{share:g}" for share in network.dropout),
+        "dropout": ", ".join(repr(float(share)) for share in network.dropout),
         "dtype": run.net.parameters.dtype.name,
         "random_state": int(at_hand.seed),
         "optimizer": repr(job.training.optimizer),
@@ -192,15 +192,18 @@ def _check_repeatable(run: Run, callbacks: CallbackList) -> None:
         )
 
 
-def _compare(theirs: Mapping[str, Plain], ours: Mapping[str, Plain], checkpoint: Checkpoint) -> None:
-    """Refuse the file of another training."""
-    for name, our in ours.items():
-        their = theirs.get(name)
+def _compare(course: Course, run: Run, callbacks: CallbackList, checkpoint: Checkpoint) -> None:
+    """Refuse the file of another training, or of one that cannot have been."""
+    for name, our in run.options.items():
+        their = course.options.get(name)
         if their == our:
             continue
         if name in HASHED:
             _refuse(checkpoint, HASHED[name])
         _refuse(checkpoint, f"with {name} {their}, and this one has {our}")
+    n_waiting = 0 if course.end else len(callbacks.early_stopping)
+    if len(course.waiting) != n_waiting or (course.end is None and course.epochs >= run.job.epochs):
+        _refuse(checkpoint, "whose place contradicts its options")
 
 
 def _refuse(checkpoint: Checkpoint, what: str) -> NoReturn:
