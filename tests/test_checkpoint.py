@@ -428,6 +428,23 @@ def test_a_stream_goes_on_behind_the_rows_that_were_taken(path, tmp_path, buffer
             resume(path.with_name("other"), rows=stream(), buffer_rows=64)
 
 
+def test_a_stream_to_validate_with_is_told_by_its_first_rows(path, tmp_path):
+    """Not by what is known of it, which is more once it was read."""
+    held_out = tmp_path / "held_out.csv"
+
+    def write(first):
+        rows = "".join(f"{first + n},2,{n % 5},3,{n}\n" for n in range(3000))
+        held_out.write_text(f"a,b,c,d,y\n{rows}")
+
+    write(1)
+    stream = fastgd.Stream(held_out, target="y")
+    cut_off(path, STEPS + 1, validation_data=stream)
+    assert resume(path, validation_data=stream, epochs=4)[1].resumed.startswith("resumed in epoch 2")
+    write(2)
+    with pytest.raises(InvalidInputError, match="validated with other rows"):
+        resume(path, validation_data=fastgd.Stream(held_out, target="y"))
+
+
 def test_rows_that_need_not_come_again_are_kept_but_not_gone_on_with(path):
     def batches():
         X, y = houses()

@@ -13,8 +13,10 @@ import numpy as np
 
 from ..data.on_device import on_host
 from ..data.rows import Measured, at
+from ..data.schema import Schema
+from ..data.streams.checked import measured
 from ..data.streams.stream import Stream
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, kept_warnings
 from .callback_list import CallbackList
 from .checkpoint import Checkpoint
 from .course import Course, End, Plain
@@ -154,18 +156,34 @@ def _options(run: Run, callbacks: CallbackList) -> dict[str, Plain]:
         "number of processes": callbacks.n_processes,
         "rows": _hash(run.probe[:3]),
         "scaling": _hash(net),
-        "validation": _hash(_held_out(callbacks.held_out, job.device)),
+        "validation": _hash(_held_out(callbacks, job.device)),
     }
 
 
-def _held_out(rows: Any, device: str) -> Iterable[Any]:
-    """Some of the rows to validate with, and how many there are."""
-    if not isinstance(rows, Measured):
-        return [repr(rows)]
+def _held_out(callbacks: CallbackList, device: str) -> Iterable[Any]:
+    """How many rows to validate with there are, and some of them; of a stream its name and its first rows."""
+    rows = callbacks.held_out
+    if isinstance(rows, Stream):
+        return [rows.source.name, *_first_rows(rows, callbacks.model.schema)]
+    if rows is None:
+        return []
     n = len(rows.Y)
     places = np.arange(min(n, PROBE_ROWS)) * max(n, PROBE_ROWS) // PROBE_ROWS
     weights = rows.in_loss[places] if rows.in_loss.size else rows.in_loss
     return [n, *(on_host(at(places, table), "validation_data", device) for table in (rows.X, rows.Y)), weights]
+
+
+def _first_rows(stream: Stream, schema: Schema) -> Iterable[Any]:
+    """Those that come again: none of what code of the user's own makes."""
+    parts: list[Measured] = []
+    if stream.source.is_fixed:
+        with kept_warnings():  # they are told where these rows are measured
+            for batch in stream.once().source.batches(None, PROBE_ROWS):
+                parts.append(measured(schema, batch))
+                if sum(len(part.Y) for part in parts) >= PROBE_ROWS:
+                    break
+    tables = zip(*((part.X, part.Y, part.in_loss) for part in parts), strict=True)
+    return [np.concatenate(table)[:PROBE_ROWS] for table in tables]
 
 
 def _hash(parts: Iterable[Any]) -> str:
