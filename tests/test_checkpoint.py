@@ -220,7 +220,7 @@ OTHERS = {
     "epochs 4, and this one has 5": {"epochs": 5},
     "batch_size 16, and this one has 8": {"batch_size": 8},
     "optimizer Adam": {"optimizer": fastgd.Adam(0.02, ema_decay=0.9)},
-    "dropout 0.2, 0, and this one has 0, 0": {"dropout": 0.0},
+    "dropout 0.2, 0.0, and this one has 0.0, 0.0": {"dropout": 0.0},
     "dtype float32": {"dtype": "float64"},
     "random_state 3": {"random_state": 4},
     "shuffle True": {"shuffle": False},
@@ -267,6 +267,9 @@ def test_files_that_cannot_be_gone_on_from(path, tmp_path):
     with pytest.raises(
         InvalidInputError, match=r"m.safetensors is no checkpoint of a training: give Checkpoint another"
     ):
+        resume(path)
+    fastgd.Ensemble([fastgd.MLP([4, 1], standardize=False)]).save(path)
+    with pytest.raises(InvalidInputError, match=r"m.safetensors is no checkpoint of a training"):
         resume(path)
     path.write_bytes(b"nothing")
     with pytest.raises(ModelFileError, match="truncated"):
@@ -366,6 +369,22 @@ def test_a_damaged_place_is_refused(path, unfinished, change):
         fastgd.load(path)
 
 
+def one_more_stop(course):
+    course["waiting"].append({**course["waiting"][0], "has_parameters": False})
+
+
+def fewer_epochs(course):
+    course["options"]["epochs"] = 1
+
+
+@pytest.mark.parametrize(("change", "epochs"), [(one_more_stop, 4), (fewer_epochs, 1)])
+def test_a_place_that_contradicts_its_options_is_refused(path, unfinished, change, epochs):
+    path.write_bytes(unfinished)
+    with_header(path, lambda header: change(header["training"]["course"]))
+    with pytest.raises(InvalidInputError, match="whose place contradicts its options"):
+        resume(path, EarlyStopping(), epochs=epochs)
+
+
 @pytest.mark.parametrize("number", ["loss", "weight", "rate", "seconds", "nothing"])
 def test_numbers_of_a_place_are_finite(path, unfinished, number):
     path.write_bytes(unfinished)
@@ -428,17 +447,27 @@ def test_it_is_written_when_its_seconds_have_passed(path, monkeypatch):
     assert np.diff([seconds for seconds, _ in written[:-1]]).min() >= 4
 
 
-def test_ctrl_c_leaves_the_file_and_the_same_line_goes_on(path):
-    class Presses(Callback):
-        def on_epoch_end(self, epoch, logs=None):
-            if epoch == 1:
-                raise KeyboardInterrupt
+class Presses(Callback):
+    """Ctrl-C after the second epoch."""
 
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_the_file_and_the_same_line_goes_on(path):
     model, history = train(Presses(), Checkpoint(path, seconds=0))
     assert history.stop_reason == "interrupted in epoch 3"
     again = resume(path, model=model)
     assert again[1].resumed == "resumed in epoch 2 of 4, as m.safetensors has it"
     assert differences(train(), again) == []
+
+
+def test_a_slip_after_ctrl_c_does_not_keep_the_same_line_from_going_on(path):
+    model, _ = train(Presses(), Checkpoint(path, seconds=0))
+    with pytest.raises(InvalidInputError, match="batch_size 16, and this one has 61"):
+        resume(path, model=model, batch_size=61)
+    assert differences(train(), resume(path, model=model)) == []
 
 
 @pytest.mark.parametrize("buffer_rows", [32, 48, 1000])
@@ -457,6 +486,23 @@ def test_a_stream_goes_on_behind_the_rows_that_were_taken(path, tmp_path, buffer
         cut_off(path.with_name("other"), 2, rows=stream())
         with pytest.raises(InvalidInputError, match="buffer_rows 32, and this one has 64"):
             resume(path.with_name("other"), rows=stream(), buffer_rows=64)
+
+
+def test_a_stream_to_validate_with_is_told_by_its_first_rows(path, tmp_path):
+    """Not by what is known of it, which is more once it was read."""
+    held_out = tmp_path / "held_out.csv"
+
+    def write(first):
+        rows = "".join(f"{first + n},2,{n % 5},3,{n}\n" for n in range(3000))
+        held_out.write_text(f"a,b,c,d,y\n{rows}")
+
+    write(1)
+    stream = fastgd.Stream(held_out, target="y")
+    cut_off(path, STEPS + 1, validation_data=stream)
+    assert resume(path, validation_data=stream, epochs=4)[1].resumed.startswith("resumed in epoch 2")
+    write(2)
+    with pytest.raises(InvalidInputError, match="validated with other rows"):
+        resume(path, validation_data=fastgd.Stream(held_out, target="y"))
 
 
 def test_rows_that_need_not_come_again_are_kept_but_not_gone_on_with(path):

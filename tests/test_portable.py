@@ -45,6 +45,7 @@ def test_cosines_and_powers():
     np.testing.assert_array_equal(portable.cos_pi([0, 0.5, 1]), [1, 0, -1])
     right = np.power(LONG(0.7), exponents.astype(LONG))
     assert (np.abs(portable.power(0.7, exponents).astype(LONG) / right - 1)).max() < 2e-14
+    assert abs(float(portable.power(1 + 2.0**-20, 1e6)) / float(np.power(LONG(1 + 2.0**-20), LONG(1e6))) - 1) < 1e-10
     np.testing.assert_array_equal(portable.power(0.5, [0, 1, 2, 10]), [1, 0.5, 0.25, 2**-10])
     np.testing.assert_array_equal(portable.power(2.0, [1e5, 0.0]), [np.inf, 1])
 
@@ -53,7 +54,7 @@ def test_edges():
     infinity, nan = np.inf, np.nan
     np.testing.assert_array_equal(portable.exp([infinity, -infinity, nan, 0, 800]), [infinity, 0, nan, 1, infinity])
     np.testing.assert_array_equal(portable.log([0, -1, infinity, nan, 1]), [-infinity, nan, infinity, nan, 0])
-    np.testing.assert_array_equal(portable.log1p([-1, 0]), [-infinity, 0])
+    np.testing.assert_array_equal(portable.log1p([-1, 0, -2, infinity, nan]), [-infinity, 0, nan, infinity, nan])
     assert portable.log(5e-324) == pytest.approx(-744.4400719213812, rel=1e-15)
     assert portable.exp(np.ones((2, 3), np.float32)).dtype == np.float32
     assert portable.exp(np.ones((2, 3), np.float32)).shape == (2, 3)

@@ -10,11 +10,12 @@ import time
 
 import numpy as np
 import pytest
+from ranks_double import returned
 
 import fastgd
 from fastgd.errors import BusyError
 from fastgd.kernels import forking
-from fastgd.training.turns import Turns
+from fastgd.training.turns import Turns, _elsewhere
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
 no_warning_of_forks = pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
@@ -158,6 +159,49 @@ def test_a_change_waits_for_those_who_look():
     assert order == ["seen", "changed"]
 
 
+def test_a_look_within_a_look_sees_the_same_model():
+    """A change waits for the outer one, also where the inner one has come and gone meanwhile."""
+    turns, order, is_inside = Turns(), [], threading.Event()
+
+    def see(model):
+        is_inside.set()
+        while turns.taken is None:
+            time.sleep(0)
+        assert turns.look(model, lambda inner: inner) is model
+        changing.join(0.05)
+        order.append("seen")
+
+    def change():
+        is_inside.wait(30)
+        with turns.alone():
+            order.append("changed")
+
+    changing = threading.Thread(target=change, daemon=True)
+    changing.start()
+    turns.look(object(), see)
+    changing.join(30)
+    assert order == ["seen", "changed"]
+
+
+def test_a_change_within_a_change_does_not_wait_for_one_who_waits_for_it():
+    class Model:
+        def at_rest(self):
+            return "a copy"
+
+    def change():
+        turns = Turns()
+        with turns.alone(), turns.changing():
+            looking = threading.Thread(target=lambda: turns.look(Model(), str), daemon=True)
+            looking.start()
+            while not turns.door.locked():
+                time.sleep(0)
+            with turns.changing():
+                pass
+        return True
+
+    assert elsewhere(change) is True
+
+
 def test_rest_is_for_those_who_wait():
     """A look that comes in the middle of a chunk waits for its end, and gets what is there then."""
     turns = Turns()
@@ -196,6 +240,16 @@ def test_a_copy_shows_the_average_and_keeps_what_training_moves():
     np.testing.assert_array_equal(model.parameters, raw)
 
 
+def test_others_may_look_while_ranks_learn_about_columns():
+    model = fastgd.MLP([4, 1])
+
+    def batches():
+        assert len(elsewhere(lambda: model.predict(X))) == len(X)
+        yield X, y
+
+    returned(1, lambda comm: model.fit(batches, epochs=1, verbose=0, comm=comm))
+
+
 @needs_fork
 @no_warning_of_forks
 def test_a_child_forked_in_the_middle_of_a_fit_can_look_and_copy():
@@ -211,6 +265,34 @@ def test_a_child_forked_in_the_middle_of_a_fit_can_look_and_copy():
 
     _, code = fitted(lambda model: elsewhere(lambda: fork(model)))
     assert code == 0
+
+
+def test_a_fork_waits_for_a_training_that_another_thread_wanted_to_change():
+    turns, taken = Turns(), []
+    with turns.alone():
+        assert isinstance(elsewhere(lambda: turns.alone().__enter__()), BusyError)
+        elsewhere(lambda: taken.extend(_elsewhere()) or True)
+    assert turns in taken
+    assert turns not in elsewhere(_elsewhere)
+
+
+def test_ctrl_c_while_a_fork_waits_leaves_no_lock_behind(monkeypatch):
+    """Python goes on with a fork whatever is raised before it."""
+    lock, calls = threading.RLock(), []
+
+    def interrupted():
+        calls.append(1)
+        if len(calls) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(forking, "_guards", [])
+    forking.guard(forking.TRAININGS, interrupted, lambda: None, lambda: None)
+    forking.guard(forking.COMPILER, lock.acquire, lock.release, lock.release)
+    with pytest.raises(KeyboardInterrupt):
+        forking._before()
+    forking._in_parent()
+    for each in (lock, forking._one_at_a_time):
+        assert elsewhere(lambda each=each: each.acquire(blocking=False) and (each.release() or True))
 
 
 @needs_fork

@@ -24,7 +24,7 @@ class Guard(NamedTuple):
 TRAININGS, COMPILER = range(2)  # places: a training may wait for the compiler, which waits for nothing
 
 _guards: list[Guard] = []
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 def guard(place: int, take: Callable[[], None], open: Callable[[], None], mend: Callable[[], None]) -> None:
@@ -34,9 +34,17 @@ def guard(place: int, take: Callable[[], None], open: Callable[[], None], mend: 
 
 
 def _before() -> None:
-    _one_at_a_time.acquire()
-    for each in _guards:
-        each.take()
+    """Take all locks. A fork cannot be called off: Ctrl-C that comes meanwhile is raised when all are taken."""
+    ctrl_c: KeyboardInterrupt | None = None
+    waiting: list[Callable[[], object]] = [_one_at_a_time.acquire, *(each.take for each in _guards)]
+    while waiting:
+        try:
+            waiting[0]()
+            del waiting[0]
+        except KeyboardInterrupt as error:
+            ctrl_c = error
+    if ctrl_c:
+        raise ctrl_c  # Python tells of it, and forks
 
 
 def _in_parent() -> None:

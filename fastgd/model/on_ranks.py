@@ -96,7 +96,8 @@ class _Training:
         shown = display(asked.verbose) if ranks.is_first else Silent()
         callbacks = self.callbacks = CallbacksOfFirst(ranks, asked.callbacks, model)
         rows.check_is_a_share()
-        lesson = self._taught(rows, asked, shown)
+        with model.turns.rest():
+            lesson = self._taught(rows, asked, shown)
         held_out = lesson.held_out
         names = ["loss", "learning_rate"] + (measured_names(model.schema) if held_out else [])
         ranks.done_by_first(lambda: callbacks.check_monitors(names, state.optimizer.schedule.plateau()))

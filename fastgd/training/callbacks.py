@@ -34,6 +34,7 @@ class ModelInTraining(Protocol):
     stop_training: bool
     parameters: Any
     network: Any
+    schema: Any
 
 
 class Callback:

@@ -101,7 +101,7 @@ class Checkpoint(Callback):
         if not self.resume or not os.path.lexists(self.file.path):
             return None
         model = self.file.read()
-        if getattr(model.fit_state, "course", None) is None:
+        if getattr(getattr(model, "fit_state", None), "course", None) is None:  # an ensemble does not learn
             raise InvalidInputError(
                 f"{self.name} is no checkpoint of a training: give Checkpoint another path, or resume=False, which "
                 "replaces the file."

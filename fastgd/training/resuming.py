@@ -6,15 +6,17 @@ What decides the bits of a training is compared first, in words or by a hash: a 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import numpy as np
 
 from ..data.on_device import on_host
 from ..data.rows import Measured, at
+from ..data.schema import Schema
+from ..data.streams.checked import measured
 from ..data.streams.stream import Stream
-from ..errors import InvalidInputError
+from ..errors import InvalidInputError, kept_warnings
 from .callback_list import CallbackList
 from .checkpoint import Checkpoint
 from .course import Course, End, Plain
@@ -34,8 +36,8 @@ def begin(run: Run, watch: Watch) -> None:
     """Before the first step: check that checkpoints can be kept, and go on where one of their files has it."""
     callbacks = watch.callbacks
     callbacks.seen_before = ()
-    run.training.began, before = "", run.training.began
     if not run.job.epochs or not callbacks.checkpoints:
+        run.training.began = ""
         return
     run.options, start = _options(run, callbacks), _hash([*run.arrays(), run.training.raw, run.training.epoch])
     in_words(run.job.training.optimizer)
@@ -47,9 +49,9 @@ def begin(run: Run, watch: Watch) -> None:
         saved = checkpoint.saved()
         if saved is not None:
             course: Course = saved.fit_state.course
-            _compare(course.options, run.options, checkpoint)
+            _compare(course, run, callbacks, checkpoint)
             # After Ctrl-C the model is further than the file, and the file's training is its own.
-            if course.began != start and (course.end or course.began != before):
+            if course.began != start and (course.end or course.began != run.training.began):
                 _refuse(checkpoint, "that began with other weights")
             if not course.end:  # else nothing will be written
                 _check_writable(callbacks)
@@ -148,7 +150,7 @@ def _options(run: Run, callbacks: CallbackList) -> dict[str, Plain]:
         "layer_sizes": "-".join(map(str, network.sizes)),
         "activation": ", ".join(activation.name for activation in network.activations),
         "loss": repr(network.loss),
-        "dropout": ", ".join(f"{share:g}" for share in network.dropout),
+        "dropout": ", ".join(repr(float(share)) for share in network.dropout),
         "dtype": run.net.parameters.dtype.name,
         "random_state": int(at_hand.seed),
         "optimizer": repr(job.training.optimizer),
@@ -162,18 +164,34 @@ def _options(run: Run, callbacks: CallbackList) -> dict[str, Plain]:
         "number of processes": callbacks.n_processes,
         "rows": _hash(run.probe[:3]),
         "scaling": _hash(net),
-        "validation": _hash(_held_out(callbacks.held_out, job.device)),
+        "validation": _hash(_held_out(callbacks, job.device)),
     }
 
 
-def _held_out(rows: Any, device: str) -> Iterable[Any]:
-    """Some of the rows to validate with, and how many there are."""
-    if not isinstance(rows, Measured):
-        return [repr(rows)]
+def _held_out(callbacks: CallbackList, device: str) -> Iterable[Any]:
+    """How many rows to validate with there are, and some of them; of a stream its name and its first rows."""
+    rows = callbacks.held_out
+    if isinstance(rows, Stream):
+        return [rows.source.name, *_first_rows(rows, callbacks.model.schema)]
+    if rows is None:
+        return []
     n = len(rows.Y)
     places = np.arange(min(n, PROBE_ROWS)) * max(n, PROBE_ROWS) // PROBE_ROWS
     weights = rows.in_loss[places] if rows.in_loss.size else rows.in_loss
     return [n, *(on_host(at(places, table), "validation_data", device) for table in (rows.X, rows.Y)), weights]
+
+
+def _first_rows(stream: Stream, schema: Schema) -> Iterable[Any]:
+    """Those that come again: none of what code of the user's own makes."""
+    parts: list[Measured] = []
+    if stream.source.is_fixed:
+        with kept_warnings():  # they are told where these rows are measured
+            for batch in stream.once().source.batches(None, PROBE_ROWS):
+                parts.append(measured(schema, batch))
+                if sum(len(part.Y) for part in parts) >= PROBE_ROWS:
+                    break
+    tables = zip(*((part.X, part.Y, part.in_loss) for part in parts), strict=True)
+    return [np.concatenate(table)[:PROBE_ROWS] for table in tables]
 
 
 def _hash(parts: Iterable[Any]) -> str:
@@ -200,15 +218,18 @@ def _check_repeatable(run: Run, callbacks: CallbackList) -> None:
         )
 
 
-def _compare(theirs: Mapping[str, Plain], ours: Mapping[str, Plain], checkpoint: Checkpoint) -> None:
-    """Refuse the file of another training."""
-    for name, our in ours.items():
-        their = theirs.get(name)
+def _compare(course: Course, run: Run, callbacks: CallbackList, checkpoint: Checkpoint) -> None:
+    """Refuse the file of another training, or of one that cannot have been."""
+    for name, our in run.options.items():
+        their = course.options.get(name)
         if their == our:
             continue
         if name in HASHED:
             _refuse(checkpoint, HASHED[name])
         _refuse(checkpoint, f"with {name} {their}, and this one has {our}")
+    n_waiting = 0 if course.end else len(callbacks.early_stopping)
+    if len(course.waiting) != n_waiting or (course.end is None and course.epochs >= run.job.epochs):
+        _refuse(checkpoint, "whose place contradicts its options")
 
 
 def _refuse(checkpoint: Checkpoint, what: str) -> NoReturn:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, RLock, get_ident
 from typing import Any
+from weakref import ref
 
 from ..errors import BusyError
 from ..kernels import forking
@@ -33,20 +34,16 @@ class Turns:
     """Who changes a model, who reads it, and what others are shown meanwhile."""
 
     def __init__(self) -> None:
-        self.renew()
-
-    def renew(self) -> None:
-        """Nobody is here."""
         self.taken: Turn | None = None
         self.readers: list[int] = []  # threads that look at the model itself, once for each look
         self.shown: Any = None  # the copy of the last rest, until the next one
         self.open()
+        _all.add(ref(self, _all.discard))  # no function of Python, in which Ctrl-C would vanish
 
     def open(self) -> None:
         """Have open locks, which belong to this process."""
         self.door = Lock()  # whoever waits for the arrays stands here, so that no training passes it by
         self.arrays = RLock()  # held while the model changes
-        self.forks = _forks
 
     # Those who change it.
 
@@ -72,14 +69,11 @@ class Turns:
         finally:
             if self.taken is turn:  # without a call up to here, in which Ctrl-C could leave it taken
                 self.taken = self.shown = None
-            _under_way.pop(id(self), None)
 
     def _begin(self, turn: Turn) -> None:
-        self._be_here()
         with self.door:
             if self.taken is not None:
                 raise BusyError(_busy(self.taken))
-            _under_way[id(self)] = self
             self.shown, self.taken = None, turn
         for reader in list(self.readers):
             while reader != turn.thread and reader in self.readers:
@@ -118,8 +112,9 @@ class Turns:
                 self.arrays.acquire()
 
     def _hold(self) -> None:
-        with self.door:
-            self.arrays.acquire()
+        if not self.arrays.acquire(blocking=False):  # a thread that holds them must not wait for one at the door
+            with self.door:
+                self.arrays.acquire()
         self.shown = None
 
     def _let_go(self) -> None:
@@ -135,7 +130,7 @@ class Turns:
         while True:
             self.readers.append(thread)
             taken = self.taken
-            if taken is None or taken.thread == thread:
+            if taken is None or taken.thread == thread or self.readers.count(thread) > 1:  # in the midst of a look
                 return model
             self.readers.remove(thread)
             copy = self._copy(model)
@@ -146,7 +141,6 @@ class Turns:
         """The model as it is at this rest, or was at the last one; None if its training has just ended."""
         shown = self.shown
         if shown is None:
-            self._be_here()
             with self.door, self.arrays:
                 if self.shown is None and self.taken is not None:
                     self.shown = model.at_rest()
@@ -162,14 +156,6 @@ class Turns:
             if thread in self.readers:  # no call of a function, in which Ctrl-C could leave it there
                 self.readers.remove(thread)
 
-    # Forks: a child has the thread that forked, and no other.
-
-    def _be_here(self) -> None:
-        """Forget threads of the process that this one was forked from."""
-        if self.forks != _forks:
-            self.readers.clear()
-            self.open()
-
 
 def _busy(turn: Turn) -> str:
     if turn.thread == GONE:
@@ -183,16 +169,25 @@ def _busy(turn: Turn) -> str:
     )
 
 
-_under_way: dict[int, Turns] = {}  # those that are taken
+# Forks: a child has the thread that forked, and no other.
+
+_all: set[ref[Turns]] = set()  # of this process
 _held: list[Turns] = []  # for the time of a fork
-_forks = 0  # how often this process is a child
+
+
+def _everywhere() -> list[Turns]:
+    return [turns for reference in list(_all) if (turns := reference()) is not None]
+
+
+def _elsewhere() -> list[Turns]:
+    """Those that other threads have taken."""
+    return [turns for turns in _everywhere() if (taken := turns.taken) and taken.thread not in (get_ident(), GONE)]
 
 
 def _hold_all() -> None:
-    """Wait for a rest of every training of other threads."""
-    for turns in list(_under_way.values()):
-        taken = turns.taken
-        if taken is not None and taken.thread not in (get_ident(), GONE):
+    """Wait for a rest of every training of other threads, also of those that begin meanwhile."""
+    while others := [turns for turns in _elsewhere() if turns not in _held]:
+        for turns in others:
             turns._hold()
             _held.append(turns)
 
@@ -203,16 +198,14 @@ def _open_all() -> None:
 
 
 def _mend_all() -> None:
-    global _forks
-    _forks += 1
+    """Forget threads of the process that this one was forked from."""
     _held.clear()
-    for turns in _under_way.values():
-        turns._be_here()
-        if turns.taken is not None and turns.taken.thread != get_ident():
-            turns.taken.thread = GONE
-            turns.shown = None
-        elif turns.taken is not None:
-            turns.readers.clear()
+    for turns in _elsewhere():
+        assert turns.taken is not None
+        turns.taken.thread, turns.shown = GONE, None
+    for turns in _everywhere():
+        turns.readers[:] = [thread for thread in turns.readers if thread == get_ident()]
+        turns.open()
 
 
 forking.guard(forking.TRAININGS, _hold_all, _open_all, _mend_all)
