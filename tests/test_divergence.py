@@ -309,11 +309,28 @@ def test_the_layer_that_fails_is_the_one_that_is_named():
 def test_the_last_good_weights_are_from_before_a_slow_blow_up(losses, last_good):
     """A loss is held against the lowest so far: against the one before, each would be in its range."""
     training = SimpleNamespace(lowest=math.inf)
-    run = SimpleNamespace(lowest=math.inf, last_good=None, is_warned=True, n_rows=100, training=training)
+    run = SimpleNamespace(
+        lowest=math.inf, last_good=None, is_warned=True, n_rows=100, training=training, unjudged=np.zeros(2)
+    )
     for chunk, loss in enumerate(losses):
         run.chunk_start = chunk
         judge(run, loss, 1.0, 0.1)
     assert run.last_good == last_good
+
+
+@pytest.mark.parametrize("steps_in_chunk", [1, 3, 1000])
+@pytest.mark.parametrize(("height", "is_told"), [(1.0, False), (6.0, True)])
+def test_a_busy_machine_whose_chunks_are_short_warns_of_the_same(monkeypatch, steps_in_chunk, height, is_told):
+    """Four of 32 batches have a loss of 32 times `height` the first: together it is 4, or 20 times as high."""
+    monkeypatch.setattr("fastgd.training.loop.MOST_CHUNK_STEPS", steps_in_chunk)
+    model, X = fastgd.MLP([1, 1], initializer=[([[0.0]], [0.0])], standardize=False), np.zeros((1024, 1))
+    y = np.ones(1024)
+    y[32 * 10 : 32 * 14] = math.sqrt(32 * height)
+    monkeypatch.setattr("fastgd.training.run.Run.start", 1.0)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", DivergenceWarning)
+        model.fit(X, y, epochs=1, batch_size=32, shuffle=False, optimizer=fastgd.SGD(1e-9), verbose=0)
+    assert [warning.category for warning in caught] == [DivergenceWarning] * is_told
 
 
 @pytest.mark.parametrize("n_good", [1, 2, 3, 4])

@@ -21,7 +21,7 @@ from .run import Run
 class Limits:
     """When a training has gone wrong, and how hard a better rate is looked for."""
 
-    # times the loss at the start: a chunk of steps with this loss is warned about
+    # times the loss at the start: steps with this loss are warned about
     worrying: float = 10.0
     # part of the loss of a network of zeros: the loss at the start counts as at least this much, because a network that
     # fits perfectly may become ten times worse without any harm
@@ -41,6 +41,9 @@ class Limits:
     better: float = 1e-3
     # weight, where rows have 1 on average: a chunk of less says nothing
     least_weight: float = 1e-6
+    # rows, or half an epoch if that is less: so many are judged together, because a few steps may have a high loss in
+    # a training that goes well, and how many steps make a chunk depends on how busy the machine is
+    least_rows: float = 1000.0
     # times the mean weight: a row with this weight is named in the error
     heavy: float = 10.0
     # standard units: inputs with this mean or spread are named in the error
@@ -102,6 +105,7 @@ def look_at_chunk(run: Run, place: int, rates: Reals, n_taken: int, before: Real
     if blown_up or not math.isfinite(run.sums[0]):
         run.restore(run.last_good)
         if weight and math.isfinite(loss):
+            run.last_loss = loss / weight
             note(run, loss / weight, "rose in a few steps to", ".", BlowUpWarning)
         raise diverged(run, float(rates[min(n_taken, len(rates) - 1)]), layer)
     (run.job.judge or judge)(run, loss, weight, float(rates[-1]))
@@ -111,9 +115,12 @@ def judge(run: Run, loss: float, weight: float, rate: float) -> None:
     """Keep the chunk's start as good unless its loss has left the range of the ones before: it may be diverging."""
     if weight < LIMITS.least_weight:
         return
-    mean = loss / weight
-    then = f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}."
-    note(run, mean, "is", then)
+    mean = run.last_loss = loss / weight
+    run.unjudged += loss, weight
+    if run.unjudged[1] >= min(LIMITS.least_rows, run.n_rows / 2):
+        then = f": training may be about to blow up; try a smaller learning rate, such as {rate / 10:.2g}."
+        note(run, float(run.unjudged[0] / run.unjudged[1]), "is", then)
+        run.unjudged[:] = 0
     keep_if_good(run, mean)
     if run.n_rows >= FEW_ROWS:
         run.training.lowest = min(run.training.lowest, mean)
@@ -129,8 +136,7 @@ def keep_if_good(run: Run, mean: float) -> None:
 def note(
     run: Run, mean: float, has_come_to: str, then: str, category: type[DivergenceWarning] = DivergenceWarning
 ) -> None:
-    """Remember a chunk's mean loss, and warn once if it is worrying."""
-    run.last_loss = mean
+    """Warn once if the mean loss of some steps is worrying."""
     if run.is_warned or _is_harmless(run, mean):
         return
     if is_high(run.start, mean) and _is_worrying(run, mean):

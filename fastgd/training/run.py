@@ -77,6 +77,7 @@ class Run:
         self.sums = np.zeros(2)  # over the epoch: each step's loss times its rows, and the weight of these rows
         self.lowest = math.inf  # mean loss of a chunk so far
         self.last_loss = math.nan  # mean loss of the last chunk
+        self.unjudged = np.zeros(2)  # as `sums`, of the steps whose loss nobody has judged yet
         self.rate = 0.0  # learning rate of the last step
         self.chunk_start: Snapshot = ()
         self.last_good: Snapshot = ()  # the start of the last chunk whose loss was in the range of those before
