@@ -60,7 +60,7 @@ def test_the_default_is_as_good_as_plain_descent_on_houses():
 def test_wide_networks_begin_without_a_warning():
     X, y = houses(2000)
     fastgd.MLP([4, 256, 256, 1], random_state=0).fit(X, y, epochs=2, verbose=0)
-    at_once = dataclasses.replace(DEFAULT_OPTIMIZER, learning_rate=0.01)
+    at_once = dataclasses.replace(DEFAULT_OPTIMIZER, learning_rate=0.05)
     with pytest.warns(TrainingWarning):
         fastgd.MLP([4, 256, 256, 1], random_state=0).fit(X, y, epochs=2, optimizer=at_once, verbose=0)
 
